@@ -1,0 +1,267 @@
+//! The builtin functions: signature, documentation and meaning in one table.
+
+use crate::source::Symbol;
+use crate::types::Type;
+use crate::value::{Data, Value, quote};
+use base64::Engine as _;
+use indexmap::IndexMap;
+use sha2::Digest;
+
+/// How a result relates to what the arguments hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taint {
+    /// Computed from everything inside: unknown, secret and marked if anything inside is.
+    Deep,
+    /// Moves elements about: each keeps its own marks and secrecy.
+    Structure,
+    /// Tells only of the shape: no marks, never secret.
+    Shape,
+}
+
+/// A builtin function.
+#[derive(Debug)]
+pub struct Builtin {
+    /// Its name.
+    pub name: &'static str,
+    /// Names and types of its parameters; those after `required` may be left out.
+    pub params: fn() -> Vec<(&'static str, Type)>,
+    /// How many arguments it needs.
+    pub required: usize,
+    /// The type of its result.
+    pub result: fn() -> Type,
+    /// What it does, with an example.
+    pub doc: &'static str,
+    /// See [`Taint`].
+    pub taint: Taint,
+    /// Its meaning. Functions that need the evaluator (`file`, `env_var`, ...) have none.
+    pub run: Option<fn(&[Value]) -> Result<Value, String>>,
+}
+
+/// The builtin of a name.
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    BUILTINS.iter().find(|b| b.name == name)
+}
+
+fn t() -> Type {
+    Type::Var(0)
+}
+fn string(text: String) -> Result<Value, String> {
+    Ok(Value::string(text))
+}
+fn text(v: &Value) -> Symbol {
+    v.as_str().cloned().unwrap_or_else(|| "".into())
+}
+fn items(v: &Value) -> &[Value] {
+    match &v.data {
+        Data::List(items) => items,
+        _ => &[],
+    }
+}
+fn map_of(v: &Value) -> IndexMap<Symbol, Value> {
+    match &v.data {
+        Data::Map(m) => (**m).clone(),
+        _ => IndexMap::new(),
+    }
+}
+fn int(v: &Value) -> i64 {
+    match v.data {
+        Data::Int(i) | Data::Duration(i) | Data::Size(i) => i,
+        _ => 0,
+    }
+}
+
+macro_rules! builtins {
+    ($( $(#[doc = $doc:literal])* $name:ident ( $($p:ident : $ty:expr),* $(; $($o:ident : $oty:expr),*)? ) -> $result:expr, $taint:ident $(, $run:expr)? ; )*) => {
+        /// All builtins, by topic.
+        pub static BUILTINS: &[Builtin] = &[ $( Builtin {
+            name: stringify!($name),
+            params: || vec![ $((stringify!($p), $ty),)* $($((stringify!($o), $oty),)*)? ],
+            required: { let names: &[&str] = &[$(stringify!($p)),*]; names.len() },
+            result: || $result,
+            doc: concat!($($doc, "\n"),*),
+            taint: Taint::$taint,
+            run: builtins!(@run $($run)?),
+        } ),* ];
+    };
+    (@run) => { None };
+    (@run $run:expr) => { Some($run) };
+}
+
+builtins! {
+    /// Joins strings: `join(["a", "b"], "-")` is `"a-b"`.
+    join(parts: Type::list(Type::String), separator: Type::String) -> Type::String, Deep, |a| {
+        string(items(&a[0]).iter().map(|v| text(v).to_string()).collect::<Vec<_>>().join(&text(&a[1])))
+    };
+    /// Splits a string: `split("a-b", "-")` is `["a", "b"]`.
+    split(text: Type::String, separator: Type::String) -> Type::list(Type::String), Deep, |a| {
+        let (whole, separator) = (text(&a[0]), text(&a[1]));
+        if separator.is_empty() {
+            return Err("`split` needs a separator".into());
+        }
+        Ok(Value::list(whole.split(&*separator).map(Value::string).collect()))
+    };
+    /// Replaces every occurrence: `replace("a.b", ".", "-")` is `"a-b"`.
+    replace(text: Type::String, what: Type::String, with: Type::String) -> Type::String, Deep, |a| {
+        string(text(&a[0]).replace(&*text(&a[1]), &text(&a[2])))
+    };
+    /// In capital letters: `upper("ab")` is `"AB"`.
+    upper(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_uppercase());
+    /// In small letters: `lower("AB")` is `"ab"`.
+    lower(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_lowercase());
+    /// Without blanks at both ends: `trim(" a ")` is `"a"`.
+    trim(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).trim().into());
+    /// Whether a string begins so: `starts_with("abc", "ab")` is `true`.
+    starts_with(text: Type::String, prefix: Type::String) -> Type::Bool, Deep, |a| {
+        Ok(Value::plain(Data::Bool(text(&a[0]).starts_with(&*text(&a[1])))))
+    };
+    /// Whether a string ends so: `ends_with("abc", "bc")` is `true`.
+    ends_with(text: Type::String, suffix: Type::String) -> Type::Bool, Deep, |a| {
+        Ok(Value::plain(Data::Bool(text(&a[0]).ends_with(&*text(&a[1])))))
+    };
+    /// Whether a regular expression matches: `matches("cart", "^[a-z]+$")` is `true`.
+    matches(text: Type::String, pattern: Type::String) -> Type::Bool, Deep, |a| {
+        let pattern = text(&a[1]);
+        let regex = regex_lite::Regex::new(&pattern).map_err(|e| format!("the pattern {} is not right: {e}", quote(&pattern)))?;
+        Ok(Value::plain(Data::Bool(regex.is_match(&text(&a[0])))))
+    };
+    /// How many characters, elements or entries: `length([1, 2])` is `2`.
+    length(of: Type::union([Type::String, Type::list(Type::Any), Type::map(Type::Any)])) -> Type::Int, Shape, |a| {
+        let n = match &a[0].data {
+            Data::String(s) => s.chars().count(),
+            Data::List(l) => l.len(),
+            Data::Map(m) => m.len(),
+            _ => 0,
+        };
+        Ok(Value::plain(Data::Int(n as i64)))
+    };
+    /// The keys of a map, in order: `keys({ a = 1 })` is `["a"]`.
+    keys(map: Type::map(Type::Any)) -> Type::list(Type::String), Shape, |a| {
+        Ok(Value::list(map_of(&a[0]).into_keys().map(Value::string).collect()))
+    };
+    /// The values of a map, in order: `values({ a = 1 })` is `[1]`.
+    values(map: Type::map(t())) -> Type::list(t()), Structure, |a| Ok(Value::list(map_of(&a[0]).into_values().collect()));
+    /// The value of a key, or `null`, or the given default: `get({ a = 1 }, "b", 0)` is `0`.
+    get(map: Type::map(t()), key: Type::String; default: t()) -> t().optional(), Structure, |a| {
+        let found = map_of(&a[0]).swap_remove(&text(&a[1]));
+        Ok(found.or_else(|| a.get(2).cloned()).unwrap_or_else(Value::null))
+    };
+    /// Merges deeply; the second wins, maps are merged: `merge({ a = 1 }, { b = 2 })` is `{ a = 1, b = 2 }`.
+    merge(a: Type::Any, b: Type::Any) -> Type::Any, Structure, |a| Ok(merge_deep(&a[0], &a[1]));
+    /// Numbers and strings in order: `sort([2, 1])` is `[1, 2]`.
+    sort(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
+        let mut sorted = items(&a[0]).to_vec();
+        sorted.sort_by(|x, y| crate::eval::order(x, y).unwrap_or(std::cmp::Ordering::Equal));
+        Ok(Value::list(sorted))
+    };
+    /// In the opposite order: `reverse([1, 2])` is `[2, 1]`.
+    reverse(items: Type::list(t())) -> Type::list(t()), Structure, |a| {
+        Ok(Value::list(items(&a[0]).iter().rev().cloned().collect()))
+    };
+    /// Without repetitions: `unique([1, 1])` is `[1]`.
+    unique(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
+        let mut out: Vec<Value> = vec![];
+        for v in items(&a[0]) {
+            if !out.iter().any(|o| crate::value::equal(o, v)) {
+                out.push(v.clone());
+            }
+        }
+        Ok(Value::list(out))
+    };
+    /// One list out of many: `flatten([[1], [2]])` is `[1, 2]`.
+    flatten(lists: Type::list(Type::list(t()))) -> Type::list(t()), Structure, |a| {
+        Ok(Value::list(items(&a[0]).iter().flat_map(|l| items(l).to_vec()).collect()))
+    };
+    /// The sum of ints: `sum([1, 2])` is `3`.
+    sum(items: Type::list(Type::Int)) -> Type::Int, Deep, |a| {
+        let sum = items(&a[0]).iter().try_fold(0i64, |s, v| s.checked_add(int(v)));
+        sum.map(|s| Value::plain(Data::Int(s))).ok_or_else(|| "the sum does not fit into an int".into())
+    };
+    /// The smallest: `min([2, 1])` is `1`.
+    min(items: Type::list(Type::Int)) -> Type::Int, Deep, |a| {
+        items(&a[0]).iter().min_by_key(|v| int(v)).cloned().ok_or_else(|| "`min` of an empty list".into())
+    };
+    /// The largest: `max([2, 1])` is `2`.
+    max(items: Type::list(Type::Int)) -> Type::Int, Deep, |a| {
+        items(&a[0]).iter().max_by_key(|v| int(v)).cloned().ok_or_else(|| "`max` of an empty list".into())
+    };
+    /// The whole quotient: `div(7, 2)` is `3`.
+    div(a: Type::Int, b: Type::Int) -> Type::Int, Deep, |a| {
+        let quotient = int(&a[0]).checked_div(int(&a[1]));
+        quotient.map(|q| Value::plain(Data::Int(q))).ok_or_else(|| "division by zero".into())
+    };
+    /// The ints from `a` up to but not including `b`: `range(0, 3)` is `[0, 1, 2]`.
+    range(a: Type::Int, b: Type::Int) -> Type::list(Type::Int), Deep, |a| {
+        let (from, to) = (int(&a[0]), int(&a[1]));
+        if to.saturating_sub(from) > 1_000_000 {
+            return Err("a range may hold a million ints at most".into());
+        }
+        Ok(Value::list((from..to).map(|i| Value::plain(Data::Int(i))).collect()))
+    };
+    /// A value as text: `string(1)` is `"1"`.
+    string(value: Type::union([Type::Bool, Type::Int, Type::Float, Type::String, Type::Duration, Type::Size])) -> Type::String, Deep, |a| {
+        a[0].text().map(Value::string).ok_or_else(|| "not a scalar".into())
+    };
+    /// A text as int: `int("12")` is `12`.
+    int(text: Type::String) -> Type::Int, Deep, |a| {
+        let text = text(&a[0]);
+        text.trim().parse().map(|i| Value::plain(Data::Int(i))).map_err(|_| format!("{} is not an int", quote(&text)))
+    };
+    /// A value as JSON text: `json({ a = [1] })` is `"{\"a\":[1]}"`.
+    json(value: Type::Any; pretty: Type::Bool) -> Type::String, Deep, |a| {
+        let value = crate::wire::plain_json(&a[0]);
+        let pretty = matches!(a.get(1).map(|v| &v.data), Some(Data::Bool(true)));
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+        text.map(Value::string).map_err(|e| e.to_string())
+    };
+    /// The SHA-256 of a text, in hexadecimal.
+    sha256(text: Type::String) -> Type::String, Deep, |a| {
+        string(sha2::Sha256::digest(text(&a[0]).as_bytes()).iter().map(|b| format!("{b:02x}")).collect())
+    };
+    /// A text in base64: `base64("ab")` is `"YWI="`.
+    base64(text: Type::String) -> Type::String, Deep, |a| {
+        string(base64::engine::general_purpose::STANDARD.encode(text(&a[0]).as_bytes()))
+    };
+    /// A size as Kubernetes writes it: `quantity(50GiB)` is `"50Gi"`.
+    quantity(size: Type::Size) -> Type::String, Deep, |a| {
+        string(crate::syntax::size_text(int(&a[0])).trim_end_matches('B').to_string())
+    };
+    /// A duration in whole seconds: `seconds(1m30s)` is `90`.
+    seconds(duration: Type::Duration) -> Type::Int, Deep, |a| Ok(Value::plain(Data::Int(int(&a[0]) / 1_000_000_000)));
+    /// A duration as Go writes it: `go_duration(1d)` is `"24h0m0s"`.
+    go_duration(duration: Type::Duration) -> Type::String, Deep, |a| {
+        let s = int(&a[0]) / 1_000_000_000;
+        string(format!("{}h{}m{}s", s / 3600, s / 60 % 60, s % 60))
+    };
+    /// A size in bytes: `bytes(1KiB)` is `1024`.
+    bytes(size: Type::Size) -> Type::Int, Deep, |a| Ok(Value::plain(Data::Int(int(&a[0]))));
+    /// The text of a file, relative to the module that writes it: `file("motd.txt")`.
+    file(path: Type::String) -> Type::String, Deep;
+    /// An environment variable, named by a literal; with a default when it is not set: `env_var("HOME", "/")`.
+    env_var(name: Type::String; default: Type::String) -> Type::String, Deep;
+    /// Takes the secrecy off, with a reason for those who read it: `expose(token, "shown once to the admin")`.
+    expose(value: t().secret(), reason: Type::String) -> t(), Structure, |a| Ok(a[0].clone().exposed());
+    /// In an interface's default: the address of the instance with its parts joined by `-`.
+    tool_name() -> Type::String, Deep;
+    /// Whether any element is true: `any([false, true])` is `true`.
+    any(items: Type::list(Type::Bool)) -> Type::Bool, Deep, |a| {
+        Ok(Value::plain(Data::Bool(items(&a[0]).iter().any(|v| matches!(v.data, Data::Bool(true))))))
+    };
+    /// Whether all elements are true: `all([true, true])` is `true`.
+    all(items: Type::list(Type::Bool)) -> Type::Bool, Deep, |a| {
+        Ok(Value::plain(Data::Bool(items(&a[0]).iter().all(|v| matches!(v.data, Data::Bool(true))))))
+    };
+}
+
+fn merge_deep(a: &Value, b: &Value) -> Value {
+    match (&a.data, &b.data) {
+        (Data::Map(x), Data::Map(y)) => {
+            let mut out = (**x).clone();
+            for (k, v) in y.iter() {
+                let merged = out.get(k).map_or_else(|| v.clone(), |old| merge_deep(old, v));
+                out.insert(k.clone(), merged);
+            }
+            Value::map(out)
+        }
+        _ => b.clone(),
+    }
+}

@@ -1,0 +1,353 @@
+//! `a.b`, `a?.b`, `a["b"]` and calls. A `?.` ends its whole chain: what follows it is skipped when it meets null.
+
+use super::{Checker, Def, node};
+use crate::builtin::{self, Builtin};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Expr, ExprKind as H};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, ExprKind as A};
+use crate::types::{Lit, Type, fits};
+
+/// A chain so far.
+pub(super) struct Access {
+    pub(super) expr: Expr,
+    pub(super) ty: Type,
+    /// Whether an earlier `?.` may have ended it with null.
+    pub(super) short: bool,
+}
+
+impl Access {
+    fn error(span: Span) -> Self {
+        Access { expr: Expr::error(span), ty: Type::Error, short: false }
+    }
+}
+
+impl Checker<'_> {
+    pub(super) fn postfix(&mut self, m: usize, e: &ast::Expr) -> Access {
+        let span = e.span;
+        match &*e.kind {
+            A::Member { base, name, safe } => {
+                if let Some(found) = self.module_member(m, base, name) {
+                    return found;
+                }
+                let base_access = self.postfix(m, base);
+                let (base_expr, ty, short) = self.step(base, base_access, *safe);
+                self.member(span, base_expr, ty, name, short)
+            }
+            A::Index { base, index } => {
+                let access = self.postfix(m, base);
+                let (expr, ty, short) = self.step(base, access, false);
+                self.index(m, span, expr, ty, index, short)
+            }
+            A::Call { callee, args } => {
+                let (expr, ty) = self.call(m, span, callee, args);
+                Access { expr, ty, short: false }
+            }
+            A::Paren(inner) => {
+                let (expr, ty) = self.infer(m, inner);
+                Access { expr, ty, short: false }
+            }
+            _ => {
+                let (expr, ty) = self.infer(m, e);
+                Access { expr, ty, short: false }
+            }
+        }
+    }
+
+    /// Makes ready for one more step: null is refused unless `?.` stands there.
+    fn step(&mut self, base: &ast::Expr, access: Access, safe: bool) -> (Expr, Type, bool) {
+        let ty = match &*base.kind {
+            A::Member { .. } | A::Index { .. } => self.narrow_path(base, access.ty.clone()),
+            _ => access.ty.clone(),
+        };
+        if !ty.is_nullable() {
+            return (access.expr, ty, access.short);
+        }
+        if !safe && !matches!(ty, Type::Null) {
+            let d = Diagnostic::new(Code::E0309, format!("this may be null: it is `{ty}`")).at(base.span, "may be null");
+            let after = base.span.after();
+            self.diags.push(d.help("write `?.`, which gives null when it is, or test it first").fix("write `?`", after, "?"));
+        }
+        (access.expr, ty.non_null(), access.short || safe)
+    }
+
+    /// `module.name`
+    fn module_member(&mut self, m: usize, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
+        let home = self.as_module(m, base)?;
+        if name.text.starts_with('_') {
+            self.error(Code::E0210, name.span, format!("`{}` is private to its module", name.text), "begins with `_`");
+            return Some(Access::error(name.span));
+        }
+        let Some((def, _)) = self.modules[home].values.get(&name.text).cloned() else {
+            let known: Vec<String> = super::names(&self.modules[home].values).into_iter().map(String::from).collect();
+            let d = Diagnostic::new(Code::E0201, format!("`{}` defines no `{}`", self.modules[home].path, name.text));
+            let d = d.at(name.span, "unknown name").nearest(&name.text, known.iter().map(|k| &**k));
+            self.diags.push(d);
+            return Some(Access::error(name.span));
+        };
+        let (expr, ty) = self.def(&def, base.span.to(name.span));
+        Some(Access { expr, ty, short: false })
+    }
+
+    fn as_module(&self, m: usize, e: &ast::Expr) -> Option<usize> {
+        let (home, name) = match &*e.kind {
+            A::Name(name) if !self.scope.iter().any(|l| l.name == *name) => (m, name),
+            A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
+            _ => return None,
+        };
+        match self.modules[home].values.get(name)? {
+            (Def::Module(id), _) => Some(*id),
+            _ => None,
+        }
+    }
+
+    fn member(&mut self, span: Span, base: Expr, ty: Type, name: &ast::Name, short: bool) -> Access {
+        let field = |base: Expr| node(span, H::Field { base, name: name.text.clone(), safe: short });
+        let fail = |c: &mut Self, d: Diagnostic| {
+            c.diags.push(d);
+            Access { expr: Expr::error(span), ty: Type::Error, short }
+        };
+        let (plain, secret) = ty.reveal();
+        match &plain {
+            Type::Error => Access::error(span),
+            Type::Tool(kind) => {
+                let (ty, output) = match (kind.outputs.get(&name.text), kind.inputs.get(&name.text)) {
+                    (Some(output), _) => (output.ty.clone(), true),
+                    (None, Some(input)) => (input.field.ty.clone(), false),
+                    (None, None) => {
+                        let known = kind.outputs.keys().chain(kind.inputs.keys()).map(|k| &**k);
+                        let d = Diagnostic::new(Code::E0303, format!("`{}` has no output or input `{}`", kind.path(), name.text));
+                        return fail(self, d.at(name.span, "unknown output").nearest(&name.text, known));
+                    }
+                };
+                let expr = node(span, H::Port { base, name: name.text.clone(), output, safe: short });
+                Access { expr, ty, short }
+            }
+            Type::Record(r) => match r.fields.get(&name.text) {
+                Some(f) => {
+                    let ty = if secret { f.ty.clone().secret() } else { f.ty.clone() };
+                    Access { expr: field(base), ty, short }
+                }
+                None => {
+                    let d = Diagnostic::new(Code::E0303, format!("no field `{}` is known here", name.text));
+                    let d = d.at(name.span, "unknown field").nearest(&name.text, r.fields.keys().map(|k| &**k));
+                    let d = if r.open { d.note("extra fields of an open record can be passed on, not read") } else { d };
+                    fail(self, d)
+                }
+            },
+            Type::Union(members) if members.iter().all(|t| matches!(t, Type::Record(_))) => {
+                let types: Vec<Option<Type>> = members
+                    .iter()
+                    .map(|t| if let Type::Record(r) = t { r.fields.get(&name.text).map(|f| f.ty.clone()) } else { None })
+                    .collect();
+                if types.iter().any(Option::is_none) {
+                    let d = Diagnostic::new(Code::E0303, format!("not every member of this union has a field `{}`", name.text));
+                    return fail(self, d.at(name.span, "missing in some").help("test the field that tells them apart first"));
+                }
+                let ty = Type::union(types.into_iter().flatten());
+                Access { expr: field(base), ty, short }
+            }
+            Type::Map(of) => {
+                let d = Diagnostic::new(Code::E0306, format!("`{ty}` has keys, not fields")).at(name.span, "not a field");
+                let d = match &**of {
+                    Type::Tool(_) => d.help(format!("choose one of the family: `[\"key\"].{}`", name.text)),
+                    _ => d.help(format!("write `[\"{}\"]`", name.text)),
+                };
+                fail(self, d)
+            }
+            Type::Any => {
+                let d = Diagnostic::new(Code::E0306, "`any` has no fields that are known");
+                fail(self, d.at(name.span, "read of untyped data").help("say what it is: `x as { ... }`"))
+            }
+            other => {
+                let d = Diagnostic::new(Code::E0306, format!("`{other}` has no fields"));
+                fail(self, d.at(name.span, format!("read of `{other}`")))
+            }
+        }
+    }
+
+    fn index(&mut self, m: usize, span: Span, base: Expr, ty: Type, index: &ast::Expr, short: bool) -> Access {
+        let (expected, result) = match &ty {
+            Type::List(t) => (Type::Int, (**t).clone()),
+            Type::Map(t) => (Type::String, (**t).clone()),
+            Type::Record(r) => {
+                let (_, key) = self.infer(m, index);
+                let Type::Lit(Lit::String(name)) = key else {
+                    self.error(Code::E0306, index.span, "a field of a record is named by a literal", "not a literal");
+                    return Access::error(span);
+                };
+                let Some(field) = r.fields.get(&name) else {
+                    let d = Diagnostic::new(Code::E0303, format!("no field `{name}` is known here"));
+                    self.diags.push(d.at(index.span, "unknown field"));
+                    return Access::error(span);
+                };
+                let expr = node(span, H::Field { base, name, safe: short });
+                return Access { expr, ty: field.ty.clone(), short };
+            }
+            Type::Error => return Access::error(span),
+            other => {
+                let headline = format!("`{other}` has no elements");
+                self.error(Code::E0306, span, headline, format!("this is `{other}`"));
+                return Access::error(span);
+            }
+        };
+        let index = self.check_expr(m, index, &expected, None);
+        Access { expr: node(span, H::Index { base, index, safe: short }), ty: result, short }
+    }
+
+    fn call(&mut self, m: usize, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
+        let A::Name(name) = &*callee.kind else {
+            self.error(Code::E0306, callee.span, "this is no function", "only builtin functions are called");
+            return (Expr::error(span), Type::Error);
+        };
+        if self.scope.iter().any(|l| l.name == *name) || self.modules[m].values.contains_key(name) {
+            self.error(Code::E0306, callee.span, format!("`{name}` is a value, not a function"), "called here");
+            return (Expr::error(span), Type::Error);
+        }
+        let Some(builtin) = builtin::find(name) else {
+            let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known")).at(callee.span, "unknown function");
+            self.diags.push(d.nearest(name, builtin::BUILTINS.iter().map(|b| b.name)));
+            return (Expr::error(span), Type::Error);
+        };
+        let Some(args) = self.arrange(span, builtin, args) else { return (Expr::error(span), Type::Error) };
+        let mut vars: Vec<Option<Type>> = vec![None; 3];
+        let mut secret = false;
+        let mut out = vec![];
+        for ((_, wanted), arg) in (builtin.params)().iter().zip(&args) {
+            let (expr, given) = self.infer(m, arg);
+            secret |= given.has_secret();
+            if !unify(wanted, &given, &mut vars) {
+                let shown = substitute(wanted, &vars);
+                let headline = format!("`{name}` expects `{shown}`, found `{given}`");
+                let d = Diagnostic::new(Code::E0301, headline).at(arg.span, format!("this is `{given}`"));
+                let d = if given.is_nullable() { d.help("say what stands for null: `x ?? ...`") } else { d };
+                self.diags.push(d.note(format!("the function is `{}`", signature(builtin))));
+                return (Expr::error(span), Type::Error);
+            }
+            let to = substitute(wanted, &vars);
+            out.push(if matches!(to, Type::Float) { self.convert(expr, &given, &to) } else { expr });
+        }
+        self.special(builtin, &args, span);
+        let mut ty = substitute(&(builtin.result)(), &vars);
+        if builtin.name == "get" && out.len() == 3 {
+            ty = ty.non_null();
+        }
+        if secret && builtin.taint == builtin::Taint::Deep {
+            ty = ty.secret();
+        }
+        (node(span, H::Call(builtin, out)), ty)
+    }
+
+    fn special(&mut self, builtin: &Builtin, args: &[ast::Expr], span: Span) {
+        let literal = |e: &ast::Expr| matches!(&*e.kind, A::Str(parts) if super::ty::plain_text(parts).is_some());
+        match builtin.name {
+            "env_var" if !literal(&args[0]) => {
+                self.error(Code::E0305, args[0].span, "the name of an environment variable is written out", "not a literal");
+            }
+            "tool_name" if !self.interface => {
+                self.error(Code::E0305, span, "`tool_name()` stands only in the defaults of an interface", "not here");
+            }
+            "merge" => {}
+            _ => {}
+        }
+    }
+
+    /// Arguments in the order of the parameters.
+    fn arrange(&mut self, span: Span, builtin: &Builtin, args: &[ast::Arg]) -> Option<Vec<ast::Expr>> {
+        let params = (builtin.params)();
+        let mut out: Vec<Option<ast::Expr>> = vec![None; params.len()];
+        let mut ok = true;
+        for (i, arg) in args.iter().enumerate() {
+            let slot = match &arg.name {
+                None => Some(i).filter(|i| *i < params.len()),
+                Some(name) => params.iter().position(|p| p.0 == &*name.text),
+            };
+            match slot {
+                Some(slot) if out[slot].is_none() => out[slot] = Some(arg.value.clone()),
+                Some(slot) => {
+                    self.error(Code::E0305, arg.value.span, format!("the argument `{}` is given twice", params[slot].0), "again here");
+                    ok = false;
+                }
+                None => {
+                    let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
+                    let d = Diagnostic::new(Code::E0305, format!("`{}` takes no such argument", builtin.name));
+                    self.diags.push(d.at(at, "one too many").note(format!("the function is `{}`", signature(builtin))));
+                    ok = false;
+                }
+            }
+        }
+        let given = out.iter().take_while(|a| a.is_some()).count();
+        if ok && given < builtin.required {
+            let missing: Vec<String> = params[given..builtin.required].iter().map(|p| format!("`{}`", p.0)).collect();
+            let d = Diagnostic::new(Code::E0305, format!("`{}` needs {}", builtin.name, missing.join(", ")));
+            self.diags.push(d.at(span, "arguments are missing").note(format!("the function is `{}`", signature(builtin))));
+            ok = false;
+        }
+        ok.then(|| out.into_iter().map_while(|a| a).collect())
+    }
+}
+
+/// `join(parts: [string], separator: string) -> string`
+pub(crate) fn signature(b: &Builtin) -> String {
+    let params: Vec<String> = (b.params)()
+        .iter()
+        .enumerate()
+        .map(|(i, (n, t))| if i < b.required { format!("{n}: {t}") } else { format!("{n}: {t} = ...") })
+        .collect();
+    format!("{}({}) -> {}", b.name, params.join(", "), (b.result)())
+}
+
+/// Whether `given` fits `wanted`, finding the type variables of `wanted`.
+fn unify(wanted: &Type, given: &Type, vars: &mut [Option<Type>]) -> bool {
+    let given = match (wanted, given) {
+        (_, Type::Error) => return true,
+        (Type::Secret(_), _) => given.clone(),
+        (_, Type::Secret(t)) => (**t).clone(),
+        _ => given.clone(),
+    };
+    match (wanted, &given) {
+        (Type::Var(n), _) => {
+            let slot = &mut vars[*n as usize];
+            *slot = Some(match slot.take() {
+                None => given.widen(),
+                Some(old) if fits(&given, &old) => old,
+                Some(old) => Type::union([old, given.widen()]),
+            });
+            true
+        }
+        (Type::Secret(w), g) => unify(w, &g.reveal().0, vars),
+        (Type::List(w), Type::List(g)) | (Type::Map(w), Type::Map(g)) => unify(w, g, vars),
+        (Type::Map(w), Type::Record(r)) => r.fields.values().all(|f| unify(w, &f.ty, vars)),
+        (Type::Any, Type::Tool(_)) => true,
+        (Type::Union(members), g) => g.members().iter().all(|g| members.iter().any(|w| unify(w, g, vars))),
+        (w, g) => fits(&g.reveal().0, w),
+    }
+}
+
+fn substitute(ty: &Type, vars: &[Option<Type>]) -> Type {
+    match ty {
+        Type::Var(n) => vars[*n as usize].clone().unwrap_or(Type::Any),
+        Type::List(t) => Type::list(substitute(t, vars)),
+        Type::Map(t) => Type::map(substitute(t, vars)),
+        Type::Union(m) => Type::union(m.iter().map(|t| substitute(t, vars))),
+        Type::Secret(t) => substitute(t, vars).secret(),
+        other => other.clone(),
+    }
+}
+
+/// The key of a path of names and fields, as narrowing knows it.
+pub(super) fn path_key(e: &ast::Expr) -> Option<String> {
+    match &*e.kind {
+        A::Name(n) => Some(n.to_string()),
+        A::Member { base, name, .. } => Some(format!("{}.{}", path_key(base)?, name.text)),
+        A::Index { base, index } => match &*index.kind {
+            A::Str(parts) => {
+                let key: Symbol = super::ty::plain_text(parts)?;
+                Some(format!("{}.{key}", path_key(base)?))
+            }
+            _ => None,
+        },
+        A::Paren(inner) => path_key(inner),
+        _ => None,
+    }
+}

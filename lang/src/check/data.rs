@@ -1,0 +1,36 @@
+//! Imports of data: read, checked against the written type, kept as values.
+
+use super::{Checker, Def};
+use crate::diag::{Code, Diagnostic};
+use crate::loader::join;
+use crate::syntax::ast;
+use crate::types::Type;
+
+impl Checker<'_> {
+    pub(super) fn import_data(&mut self, module: usize, import: &ast::Import) {
+        let Some(name) = &import.name else { return };
+        let Some((Def::Data(id), _)) = self.modules[module].values.get(&name.text).cloned() else { return };
+        let Ok(path) = join(&self.modules[module].path, &import.path) else { return };
+        let known = [".yaml", ".yml", ".json", ".toml"].iter().any(|e| path.ends_with(e));
+        if !known {
+            let d = Diagnostic::new(Code::E0206, format!("`{}` is of no kind that can be imported", import.path));
+            let d = d.at(import.path_span, "its ending says nothing known");
+            return self.diags.push(d.note("modules end in `.dts`; data in `.yaml`, `.yml`, `.json` or `.toml`"));
+        }
+        let (ty, declared) = match &import.ty {
+            Some(written) => (self.resolve_type(module, written), Some(written.span)),
+            None => (Type::Any, None),
+        };
+        self.data_types[id] = ty.clone();
+        let text = match self.text(&path) {
+            Ok(text) => text,
+            Err(why) => {
+                let headline = format!("cannot read `{path}`: {why}");
+                return self.error(Code::E0206, import.path_span, headline, "imported here");
+            }
+        };
+        let file = self.sources.add(path.as_str(), text.as_str());
+        let Some(tree) = crate::data::read(file, &path, &text, &mut self.diags) else { return };
+        self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut self.diags);
+    }
+}

@@ -1,0 +1,266 @@
+//! Declarations: first every name, then every body.
+
+use super::{Checker, Def, Lazy, LetState, TypeState};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Assert, Configure, Expr, Let, Output, Param};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, Decl, DeclKind, ExprKind as A};
+use crate::types::{FieldType, RecordType, Type, fits};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl Checker<'_> {
+    pub(super) fn declare_all(&mut self) {
+        for m in 0..self.modules.len() {
+            let ast = self.modules[m].ast.clone();
+            for decl in &ast.decls {
+                self.declare_types(m, decl);
+            }
+        }
+        for m in 0..self.modules.len() {
+            let ast = self.modules[m].ast.clone();
+            for decl in &ast.decls {
+                if let DeclKind::Plugins(fields) = &decl.kind
+                    && m == 0
+                {
+                    self.requirements(fields);
+                }
+            }
+        }
+        for m in 0..self.modules.len() {
+            let ast = self.modules[m].ast.clone();
+            for decl in &ast.decls {
+                self.declare_values(m, decl);
+            }
+        }
+        // Names first, then what an import takes out of another module.
+        for m in 0..self.modules.len() {
+            let ast = self.modules[m].ast.clone();
+            for decl in &ast.decls {
+                if let DeclKind::Import(import) = &decl.kind {
+                    self.import_names(m, import);
+                    self.import_data(m, import);
+                }
+            }
+        }
+    }
+
+    fn declare_types(&mut self, m: usize, decl: &Decl) {
+        let DeclKind::Type { name, ty } = &decl.kind else { return };
+        if let Some(first) = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span) {
+            let d = Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
+            return self.diags.push(d.at(name.span, "again here").also(first, "first here"));
+        }
+        let id = self.types.len();
+        self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty: ty.clone(), state: Lazy::Todo });
+        self.modules[m].types.insert(name.text.clone(), id);
+    }
+
+    fn declare_values(&mut self, m: usize, decl: &Decl) {
+        let library = self.modules[m].library;
+        let root = m == 0;
+        match &decl.kind {
+            DeclKind::Let { name, ty, value } => {
+                let id = self.lets.len();
+                self.lets.push(LetState {
+                    module: m,
+                    name: name.clone(),
+                    ty: ty.clone(),
+                    value: value.clone(),
+                    state: Lazy::Todo,
+                });
+                let (name_text, span) = (name.text.clone(), name.span);
+                self.hir.lets.push(Let { name: name_text, span, ty: Type::Error, expr: Expr::error(value.span) });
+                self.define(m, name, Def::Let(id));
+            }
+            DeclKind::Param { name, ty, .. } => {
+                if library {
+                    return self.misplaced(decl.span, "a param", "modules of the standard library");
+                }
+                let ty = self.resolve_type(m, ty);
+                if self.define_unique("param", name) {
+                    let (text, span) = (name.text.clone(), name.span);
+                    self.hir.params.push(Param { name: text, span, ty, default: None, doc: decl.doc.clone() });
+                    self.define(m, name, Def::Param(self.hir.params.len() - 1));
+                }
+            }
+            DeclKind::Tool(tool) => {
+                if library {
+                    return self.misplaced(decl.span, "a tool", "modules of the standard library");
+                }
+                self.declare_tool(m, tool);
+            }
+            DeclKind::Component { name, .. } => self.reserved(name.span, "`component`", "components"),
+            DeclKind::Fn { name, .. } => self.reserved(name.span, "`fn`", "functions"),
+            DeclKind::Existing { name, .. } => {
+                self.reserved(name.span, "`existing`", "`existing`");
+                self.define(m, name, Def::Error);
+            }
+            DeclKind::Test { name, .. } => self.reserved(name.span, "`test`", "tests"),
+            DeclKind::Settings(_) | DeclKind::Plugins(_) | DeclKind::Configure { .. } if !root => {
+                self.misplaced(decl.span, "this", "modules other than the root file");
+            }
+            DeclKind::Plugin(_) | DeclKind::Kind { .. } => self.misplaced(decl.span, "this", "files that are no interface"),
+            DeclKind::In(_) | DeclKind::Out(_) => self.misplaced(decl.span, "a port", "places outside of a kind or component"),
+            DeclKind::Given(e) | DeclKind::Mock(e, _) => self.misplaced(e.span, "this", "places outside of a test"),
+            _ => {}
+        }
+    }
+
+    fn misplaced(&mut self, span: Span, what: &str, place: &str) {
+        let at = Span { end: span.end.min(span.start + 200), ..span };
+        self.error(Code::E0109, at, format!("{what} cannot stand in {place}"), "not here");
+    }
+
+    fn import_names(&mut self, m: usize, import: &ast::Import) {
+        let Some(list) = &import.names else { return };
+        let path = match import.path.strip_prefix("std/") {
+            Some(_) => import.path.to_string(),
+            None => match crate::loader::join(&self.modules[m].path, &import.path) {
+                Ok(path) => path,
+                Err(_) => return,
+            },
+        };
+        let Some(from) = self.by_path.get(&path).copied() else { return };
+        for name in list {
+            if name.text.starts_with('_') {
+                self.error(Code::E0210, name.span, format!("`{}` is private to its module", name.text), "begins with `_`");
+                continue;
+            }
+            let value = self.modules[from].values.get(&name.text).map(|(d, _)| d.clone());
+            let ty = self.modules[from].types.get(&name.text).copied();
+            if value.is_none() && ty.is_none() {
+                let known: Vec<String> = super::names(&self.modules[from].values).into_iter().map(String::from).collect();
+                let d = Diagnostic::new(Code::E0201, format!("`{path}` defines no `{}`", name.text)).at(name.span, "unknown name");
+                self.diags.push(d.nearest(&name.text, known.iter().map(|k| &**k)));
+            }
+            if let Some(def) = value {
+                self.define(m, name, def);
+            }
+            if let Some(id) = ty {
+                self.modules[m].types.insert(name.text.clone(), id);
+            }
+        }
+    }
+
+    /// The bodies of the declarations of one module.
+    pub(super) fn check_decls(&mut self, m: usize) {
+        let ast = self.modules[m].ast.clone();
+        for decl in &ast.decls {
+            self.scope.clear();
+            self.narrowed.clear();
+            self.slots = 0;
+            match &decl.kind {
+                DeclKind::Param { name, ty, default: Some(default) } => {
+                    let Some(id) = self.hir.params.iter().position(|p| p.span == name.span) else { continue };
+                    let expected = self.hir.params[id].ty.clone();
+                    let checked = self.check_expr(m, default, &expected, Some(ty.span));
+                    self.hir.params[id].default = Some(checked);
+                }
+                DeclKind::Tool(tool) => self.check_tool(m, tool),
+                DeclKind::Output { name, ty, value } => {
+                    if !self.define_unique("output", name) {
+                        continue;
+                    }
+                    let (expr, found) = match ty {
+                        Some(written) => {
+                            let ty = self.resolve_type(m, written);
+                            (self.check_expr(m, value, &ty, Some(written.span)), ty)
+                        }
+                        None => self.infer(m, value),
+                    };
+                    self.hir.outputs.push(Output { name: name.text.clone(), span: name.span, ty: found, expr });
+                }
+                DeclKind::Assert { cond, message } => {
+                    let (checked, _) = self.condition(m, cond);
+                    let message = match &*message.kind {
+                        A::Null => Expr::error(message.span),
+                        _ => {
+                            let (expr, ty) = self.infer(m, message);
+                            if !fits(&ty.reveal().0, &Type::String) {
+                                self.error(Code::E0301, message.span, format!("expected `string`, found `{ty}`"), "the message");
+                            }
+                            expr
+                        }
+                    };
+                    self.hir.asserts.push(Assert { cond: checked, message, span: cond.span });
+                }
+                DeclKind::Moved(a, b) => self.hir.moved.push((a.text.clone(), b.text.clone(), a.span.to(b.span))),
+                DeclKind::Forget(a) => self.hir.forgets.push((a.text.clone(), a.span)),
+                DeclKind::Adopt(a, id) => {
+                    let id = self.check_expr(m, id, &Type::String, None);
+                    self.hir.adopts.push((a.text.clone(), id, a.span));
+                }
+                DeclKind::Settings(fields) if m == 0 => self.settings(m, fields),
+                DeclKind::Configure { plugin, name, settings } if m == 0 => {
+                    self.configure(m, plugin, name.as_ref(), settings, decl.span);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn settings(&mut self, m: usize, fields: &[ast::Field]) {
+        const KNOWN: [&str; 3] = ["state", "parallelism", "timeout"];
+        for field in fields {
+            let name = &field.name;
+            let Some(value) = &field.value else {
+                let d = Diagnostic::new(Code::E0102, "a setting is given with `=`");
+                self.diags.push(d.at(field.span, "this gives a type"));
+                continue;
+            };
+            let checked = match (&*name.text, &*value.kind) {
+                ("state", A::Construct { name: backend, record }) => self.backend(m, backend, record),
+                ("state", _) => {
+                    let d = Diagnostic::new(Code::E0301, "`state` names a backend").at(value.span, "no backend");
+                    self.diags.push(d.help("write `state = local { path = \".dtm/state\" }`"));
+                    continue;
+                }
+                ("parallelism", _) => self.check_expr(m, value, &Type::Int, None),
+                ("timeout", _) => self.check_expr(m, value, &Type::Duration, None),
+                (other, _) => {
+                    let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known")).at(name.span, "unknown setting");
+                    self.diags.push(d.nearest(other, KNOWN).note(format!("known: {}", KNOWN.join(", "))));
+                    continue;
+                }
+            };
+            if self.hir.settings.insert(name.text.clone(), checked).is_some() {
+                self.error(Code::E0312, name.span, format!("the setting `{}` is written twice", name.text), "again here");
+            }
+        }
+    }
+
+    fn backend(&mut self, m: usize, backend: &ast::Name, record: &ast::Expr) -> Expr {
+        match &*backend.text {
+            "local" => {
+                let fields: IndexMap<Symbol, FieldType> =
+                    IndexMap::from([("path".into(), FieldType::plain(Type::String.optional()))]);
+                self.check_expr(m, record, &Type::record(fields), Some(backend.span))
+            }
+            "s3" | "k8s" => {
+                let headline = format!("state in `{}` cannot be used in this version", backend.text);
+                let d = Diagnostic::new(Code::E0110, headline).at(backend.span, "a remote backend");
+                self.diags.push(d.help("keep state in files for now: `local { path = \"...\" }`"));
+                Expr::error(record.span)
+            }
+            other => {
+                let d = Diagnostic::new(Code::E0303, format!("no backend `{other}` is known")).at(backend.span, "unknown backend");
+                self.diags.push(d.nearest(other, ["local", "s3", "k8s"]));
+                Expr::error(record.span)
+            }
+        }
+    }
+
+    fn configure(&mut self, m: usize, plugin: &ast::Name, name: Option<&ast::Name>, settings: &ast::Expr, span: Span) {
+        let Some(id) = self.plugin(plugin) else { return };
+        let ty: Arc<RecordType> = self.hir.plugins[id].plugin.settings.clone();
+        let declared = self.hir.plugins[id].plugin.span;
+        let settings = self.check_expr(m, settings, &Type::Record(ty), Some(declared));
+        let name_text = name.map(|n| n.text.clone());
+        if self.hir.configures.iter().any(|c| c.plugin == plugin.text && c.name == name_text) {
+            let headline = format!("the plugin `{}` is configured twice under one name", plugin.text);
+            return self.error(Code::E0202, name.map_or(plugin.span, |n| n.span), headline, "again here");
+        }
+        self.hir.configures.push(Configure { plugin: plugin.text.clone(), name: name_text, settings, span });
+    }
+}

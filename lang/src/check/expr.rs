@@ -1,0 +1,393 @@
+//! Expressions: `infer` finds a type, `check_expr` brings one in from outside.
+
+use super::ty::literal;
+use super::{Checker, Def, Local, names, node};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::hir::{Clause, Expr, ExprKind as H};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, ExprKind as A, StrPart};
+use crate::types::{Lit, Type, converts, fits};
+use crate::value::{Data, Value, of_literal};
+use std::sync::Arc;
+
+impl Checker<'_> {
+    /// The checked expression and its type.
+    pub(super) fn infer(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e))
+    }
+
+    fn infer_here(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
+        let span = e.span;
+        match &*e.kind {
+            A::Error => (Expr::error(span), Type::Error),
+            A::Null | A::Bool(_) | A::Int(_) | A::Float(_) | A::Duration(_) | A::Size(_) => {
+                let ty = match &*e.kind {
+                    A::Float(_) => Type::Float,
+                    A::Duration(_) => Type::Duration,
+                    A::Size(_) => Type::Size,
+                    _ => literal(e).unwrap_or(Type::Error),
+                };
+                (node(span, H::Const(of_literal(&e.kind).unwrap_or_else(Value::null))), ty)
+            }
+            A::Str(parts) => self.string(m, span, parts),
+            A::Paren(inner) => self.infer(m, inner),
+            A::Name(name) => self.name(m, name, span),
+            A::Member { .. } | A::Index { .. } | A::Call { .. } => {
+                let access = self.postfix(m, e);
+                let ty = if access.short { access.ty.optional() } else { access.ty };
+                (access.expr, self.narrow_of(m, e, ty))
+            }
+            A::Lambda { .. } => {
+                self.error(Code::E0306, span, "a function is no value", "only an argument of a builtin may be one");
+                (Expr::error(span), Type::Error)
+            }
+            A::Construct { name, .. } => {
+                let headline = format!("`{} {{ ... }}` is no expression", name.text);
+                self.error(Code::E0101, span, headline, "only `state = NAME { ... }` is written so");
+                (Expr::error(span), Type::Error)
+            }
+            A::Record(entries) => self.infer_record(m, span, entries),
+            A::List(elements) => self.infer_list(m, span, elements),
+            A::ListComp { body, clause } => {
+                let depth = self.scope.len();
+                let facts = self.narrowed.len();
+                let clause = self.clause(m, clause);
+                let (body, ty) = self.infer(m, body);
+                self.scope.truncate(depth);
+                self.narrowed.truncate(facts);
+                (node(span, H::ListComp { body, clause }), Type::list(ty.widen()))
+            }
+            A::MapComp { key, value, clause } => {
+                let depth = self.scope.len();
+                let facts = self.narrowed.len();
+                let clause = self.clause(m, clause);
+                let key = self.check_expr(m, key, &Type::String, None);
+                let (value, ty) = self.infer(m, value);
+                self.scope.truncate(depth);
+                self.narrowed.truncate(facts);
+                (node(span, H::MapComp { key, value, clause }), Type::map(ty.widen()))
+            }
+            A::If { cond, then, other } => {
+                let (c, secret) = self.condition(m, cond);
+                let facts = self.narrowed.len();
+                self.assume(m, cond, true);
+                let (t, tt) = self.infer(m, then);
+                self.narrowed.truncate(facts);
+                self.assume(m, cond, false);
+                let (o, ot) = self.infer(m, other);
+                self.narrowed.truncate(facts);
+                let ty = self.join_types(tt, ot);
+                let ty = if secret { self.secret_choice(ty, span) } else { ty };
+                (node(span, H::If { cond: c, then: t, other: o }), ty)
+            }
+            A::Match { .. } => {
+                let at = Span { end: span.start + 5, ..span };
+                self.reserved(at, "`match`", "`match`");
+                (Expr::error(span), Type::Error)
+            }
+            A::Unary(op, operand) => self.unary(m, span, *op, operand),
+            A::Binary(op, a, b) => self.binary(m, span, *op, a, b),
+            A::Cast(inner, written) => {
+                let ty = self.resolve_type(m, written);
+                let (expr, from) = self.infer(m, inner);
+                match (&from, &ty) {
+                    (Type::Error, _) | (_, Type::Error) => {}
+                    _ if fits(&from, &ty) => return (self.convert(expr, &from, &ty), ty),
+                    _ if matches!(from.reveal().0.non_null(), Type::Any) => {}
+                    _ if fits(&ty, &from) => {}
+                    _ => {
+                        let d = Diagnostic::new(Code::E0301, format!("`{from}` cannot become `{ty}`"));
+                        self.diags.push(d.at(inner.span, format!("this is `{from}`")));
+                    }
+                }
+                let secret = from.has_secret();
+                let ty = if secret { ty.secret() } else { ty };
+                (node(span, H::Cast(expr, Arc::new(ty.clone()))), ty)
+            }
+        }
+    }
+
+    /// The type that both branches have.
+    pub(super) fn join_types(&mut self, a: Type, b: Type) -> Type {
+        match (&a, &b) {
+            (Type::Error, _) | (_, Type::Error) => Type::Error,
+            _ if fits(&a, &b) && !matches!(b, Type::Any) && !converts(&a, &b) => b,
+            _ if fits(&b, &a) && !matches!(a, Type::Any) && !converts(&b, &a) => a,
+            _ => Type::union([a, b]),
+        }
+    }
+
+    fn secret_choice(&mut self, ty: Type, span: Span) -> Type {
+        if !matches!(ty, Type::Error) && !ty.is_scalar() {
+            let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
+            self.error(Code::E0304, span, headline, "its shape would tell the secret");
+        }
+        ty.secret()
+    }
+
+    /// A condition, and whether it is secret.
+    pub(super) fn condition(&mut self, m: usize, e: &ast::Expr) -> (Expr, bool) {
+        let (expr, ty) = self.infer(m, e);
+        let (plain, secret) = ty.reveal();
+        if !fits(&plain, &Type::Bool) {
+            let d = Diagnostic::new(Code::E0301, format!("expected `bool`, found `{ty}`")).at(e.span, format!("this is `{ty}`"));
+            let d = if ty.is_nullable() { d.help("compare it: `!= null`") } else { d };
+            self.diags.push(d.note("a condition is `true` or `false`; nothing else counts as one"));
+        }
+        (expr, secret)
+    }
+
+    fn string(&mut self, m: usize, span: Span, parts: &[StrPart]) -> (Expr, Type) {
+        if let Some(text) = super::ty::plain_text(parts) {
+            let value = Value::plain(Data::String(text.clone()));
+            return (node(span, H::Const(value)), Type::Lit(Lit::String(text)));
+        }
+        let mut out = vec![];
+        let mut secret = false;
+        for part in parts {
+            match part {
+                StrPart::Text(t) => out.push(node(span, H::Const(Value::string(t.clone())))),
+                StrPart::Expr(e) => {
+                    let (expr, ty) = self.infer(m, e);
+                    secret |= ty.has_secret();
+                    if !ty.is_scalar() {
+                        let d = Diagnostic::new(Code::E0306, format!("`{ty}` cannot stand in a string"));
+                        let d = d.at(e.span, format!("this is `{ty}`"));
+                        self.diags.push(match ty.is_nullable() {
+                            true => d.help("say what stands for null: `${x ?? \"none\"}`"),
+                            false => d.help("write it as JSON: `${json(x)}`"),
+                        });
+                    }
+                    out.push(expr);
+                }
+            }
+        }
+        let ty = if secret { Type::String.secret() } else { Type::String };
+        (node(span, H::Interp(out)), ty)
+    }
+
+    /// A name that stands for a value.
+    pub(super) fn name(&mut self, m: usize, name: &Symbol, span: Span) -> (Expr, Type) {
+        if let Some(local) = self.scope.iter().rev().find(|l| l.name == *name) {
+            let (slot, ty) = (local.slot, local.ty.clone());
+            return (node(span, H::Local(slot)), self.narrowed_type(name, ty));
+        }
+        let Some((def, _)) = self.modules[m].values.get(name).cloned() else {
+            self.unknown_name(m, name, span);
+            return (Expr::error(span), Type::Error);
+        };
+        let (expr, ty) = self.def(&def, span);
+        let ty = self.narrowed_type(name, ty);
+        (expr, ty)
+    }
+
+    pub(super) fn def(&mut self, def: &Def, span: Span) -> (Expr, Type) {
+        match def {
+            Def::Error => (Expr::error(span), Type::Error),
+            Def::Let(id) => {
+                let ty = self.let_type(*id, span);
+                (node(span, H::Let(*id)), ty)
+            }
+            Def::Param(id) => (node(span, H::Param(*id)), self.hir.params[*id].ty.clone()),
+            Def::Data(id) => {
+                let ty = self.data_types[*id].clone();
+                let expr = node(span, H::Data(*id));
+                (node(span, H::Convert(expr, Arc::new(ty.clone()))), ty)
+            }
+            Def::Tool(id) => {
+                let tool = &self.hir.tools[*id];
+                let one = Type::Tool(tool.kind.clone());
+                let ty = match (tool.each.is_some(), tool.cond.is_some()) {
+                    (true, _) => Type::map(one),
+                    (false, true) => one.optional(),
+                    (false, false) => one,
+                };
+                (node(span, H::Tool(*id)), ty)
+            }
+            Def::Module(_) => {
+                self.error(Code::E0306, span, "a module is no value", "read something of it: `module.name`");
+                (Expr::error(span), Type::Error)
+            }
+        }
+    }
+
+    fn unknown_name(&mut self, m: usize, name: &Symbol, span: Span) {
+        let d = Diagnostic::new(Code::E0201, format!("no `{name}` is defined here")).at(span, "unknown name");
+        let fixed = match &**name {
+            "True" | "yes" | "on" => Some("true"),
+            "False" | "no" | "off" => Some("false"),
+            "None" | "nil" | "undefined" | "Null" => Some("null"),
+            _ => None,
+        };
+        if let Some(fixed) = fixed {
+            self.diags.push(d.help(format!("write `{fixed}`")).fix(format!("write `{fixed}`"), span, fixed));
+            return;
+        }
+        if crate::builtin::find(name).is_some() {
+            self.diags.push(d.note(format!("`{name}` is a builtin function")).help(format!("call it: `{name}(...)`")));
+            return;
+        }
+        if &**name == "var" || &**name == "local" {
+            self.diags.push(d.help("params and lets are named alone: `name`, not `var.name`"));
+            return;
+        }
+        let mut known: Vec<&str> = names(&self.modules[m].values);
+        known.extend(self.scope.iter().map(|l| &*l.name));
+        let word = nearest(name, known.iter().copied()).is_none();
+        let d = d.nearest(name, known);
+        self.diags.push(if word { d.help(format!("a text stands in quotes: `\"{name}\"`")) } else { d });
+    }
+
+    /// Checks an expression against the type that its place expects. `why` is where that type is declared.
+    pub(super) fn check_expr(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(m, e, ty, why))
+    }
+
+    fn check_here(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+        let span = e.span;
+        match (&*e.kind, ty) {
+            (A::Paren(inner), _) => return self.check_expr(m, inner, ty, why),
+            (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
+                let (c, secret) = self.condition(m, cond);
+                let facts = self.narrowed.len();
+                self.assume(m, cond, true);
+                let then = self.check_expr(m, then, ty, why);
+                self.narrowed.truncate(facts);
+                self.assume(m, cond, false);
+                let other = self.check_expr(m, other, ty, why);
+                self.narrowed.truncate(facts);
+                if secret && !ty.has_secret() {
+                    self.error(Code::E0304, cond.span, "a secret decides a value that is not secret", "this is secret");
+                }
+                return node(span, H::If { cond: c, then, other });
+            }
+            (A::Record(_) | A::List(_) | A::ListComp { .. } | A::MapComp { .. }, _) => {
+                if let Some(expr) = self.check_collection(m, e, ty, why) {
+                    return expr;
+                }
+            }
+            _ => {}
+        }
+        let (expr, from) = self.infer(m, e);
+        if fits(&from, ty) {
+            return self.convert(expr, &from, ty);
+        }
+        self.mismatch(e, &from, ty, why);
+        Expr::error(span)
+    }
+
+    /// Makes a conversion explicit where one is needed.
+    pub(super) fn convert(&mut self, expr: Expr, from: &Type, to: &Type) -> Expr {
+        if converts(from, to) {
+            let span = expr.span;
+            return node(span, H::Convert(expr, Arc::new(to.clone())));
+        }
+        expr
+    }
+
+    fn mismatch(&mut self, e: &ast::Expr, from: &Type, to: &Type, why: Option<Span>) {
+        let span = e.span;
+        let strings: Vec<&Symbol> = to
+            .members()
+            .iter()
+            .filter_map(|t| if let Type::Lit(Lit::String(s)) = t { Some(s) } else { None })
+            .collect();
+        let d = if !strings.is_empty()
+            && strings.len() == to.non_null().members().len()
+            && let Type::Lit(Lit::String(given)) = from
+        {
+            let choices: Vec<String> = strings.iter().map(|s| crate::value::quote(s)).collect();
+            let d = Diagnostic::new(Code::E0301, format!("{} is not one of the values allowed here", crate::value::quote(given)))
+                .at(span, "not allowed here")
+                .note(format!("allowed: {}", choices.join(", ")));
+            match nearest(given, strings.iter().map(|s| &***s)) {
+                Some(near) => {
+                    let near = crate::value::quote(&near);
+                    d.help(format!("write `{near}`")).fix(format!("write `{near}`"), span, near)
+                }
+                None => d,
+            }
+        } else if from.has_secret() && fits(&from.reveal().0, to) {
+            Diagnostic::new(Code::E0304, "a secret would become readable here")
+                .at(span, format!("this is `{from}`, expected `{to}`"))
+                .help("make the place secret, or say why it may be shown: `expose(x, \"reason\")`")
+        } else if from.is_nullable() && fits(&from.non_null(), to) {
+            Diagnostic::new(Code::E0309, format!("expected `{to}`, but this may be null"))
+                .at(span, format!("this is `{from}`"))
+                .help("say what stands for null: `x ?? ...`")
+        } else if matches!(from.reveal().0, Type::Any) {
+            Diagnostic::new(Code::E0301, format!("expected `{to}`, found `any`"))
+                .at(span, "this is untyped")
+                .help(format!("say what it is: `x as {}`", if to.members().len() > 1 { format!("({to})") } else { to.to_string() }))
+        } else {
+            let d = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`")).at(span, format!("this is `{from}`"));
+            match (from, to.non_null().reveal().0) {
+                (Type::Int | Type::Lit(Lit::Int(_)) | Type::Bool | Type::Lit(Lit::Bool(_)) | Type::Float, Type::String) => {
+                    let text = self.sources.text(span).to_string();
+                    d.help(format!("write `\"{text}\"` for the text"))
+                }
+                (Type::Int | Type::Lit(Lit::Int(_)), Type::Duration) => d.help("durations have a unit: `30s`, `10m`"),
+                (Type::Int | Type::Lit(Lit::Int(_)), Type::Size) => d.help("sizes have a unit: `512MiB`"),
+                (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => d.help("choose one of the family: `name[\"key\"]`"),
+                _ => d,
+            }
+        };
+        self.diags.push(match why {
+            Some(at) => d.also(at, "expected because of this"),
+            None => d,
+        });
+    }
+
+    /// `for x in xs if c`: the variables stay in scope until the caller takes them out.
+    pub(super) fn clause(&mut self, m: usize, clause: &ast::Clause) -> Clause {
+        let (iter, ty) = self.infer(m, &clause.iter);
+        let types = self.element_types(&ty, clause.vars.len(), clause.iter.span);
+        let vars = self.bind(&clause.vars, types);
+        let filter = clause.filter.as_ref().map(|f| {
+            let (cond, secret) = self.condition(m, f);
+            if secret {
+                self.error(Code::E0304, f.span, "a secret cannot decide which elements there are", "this is secret");
+            }
+            self.assume(m, f, true);
+            cond
+        });
+        Clause { vars, iter, filter }
+    }
+
+    pub(super) fn bind(&mut self, vars: &[ast::Name], types: Vec<Type>) -> Vec<usize> {
+        let mut slots = vec![];
+        for (name, ty) in vars.iter().zip(types) {
+            let slot = self.new_slot();
+            self.scope.push(Local { name: name.text.clone(), slot, ty });
+            slots.push(slot);
+        }
+        slots
+    }
+
+    /// The types of one or two variables that go through a value.
+    pub(super) fn element_types(&mut self, ty: &Type, count: usize, span: Span) -> Vec<Type> {
+        let (first, element) = match ty {
+            Type::Error => (Type::Error, Type::Error),
+            Type::List(t) => (Type::Int, (**t).clone()),
+            Type::Map(t) => (Type::String, (**t).clone()),
+            Type::Record(r) if !r.open => {
+                let all = Type::union(r.fields.values().map(|f| f.ty.clone()));
+                (Type::String, if r.fields.is_empty() { Type::Null } else { all })
+            }
+            other => {
+                let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through")).at(span, format!("this is `{other}`"));
+                self.diags.push(match other {
+                    t if t.is_nullable() => d.help("say what stands for null: `x ?? []`"),
+                    Type::Any => d.help("say what it is: `x as [T]`"),
+                    _ => d,
+                });
+                (Type::Error, Type::Error)
+            }
+        };
+        if count == 1 {
+            // One variable over a map goes through its values.
+            return vec![element];
+        }
+        vec![first, element]
+    }
+}

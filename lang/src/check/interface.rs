@@ -1,0 +1,359 @@
+//! Plugins: what `plugins { }` requires, and interface files read by the same parser and checker.
+
+use super::{Checker, Def};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::PluginUse;
+use crate::interface::{Input, Kind, Output, Plugin, Recover, Same};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, Annotation, Decl, DeclKind, ExprKind as A};
+use crate::types::{FieldType, RecordType, Type};
+use indexmap::IndexMap;
+use sha2::Digest;
+use std::sync::Arc;
+
+/// The hash of an interface file, as the manifest of its plugin gives it.
+pub fn interface_hash(text: &str) -> String {
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads one interface file by itself: for plugin builds and tools.
+pub fn read_interface(path: &str, text: &str) -> (Option<Arc<Plugin>>, crate::source::Sources, crate::diag::Diagnostics) {
+    struct Nothing;
+    impl crate::loader::Loader for Nothing {
+        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+            Ok(b"dts 1\n".to_vec())
+        }
+        fn shipped(&self, _: &str) -> Option<crate::loader::Shipped> {
+            None
+        }
+        fn shipped_names(&self) -> Vec<Symbol> {
+            vec![]
+        }
+        fn std_module(&self, _: &str) -> Option<Symbol> {
+            None
+        }
+    }
+    let loader = Nothing;
+    let mut checker = Checker {
+        loader: &loader,
+        sources: Default::default(),
+        diags: Default::default(),
+        hir: Default::default(),
+        modules: vec![],
+        by_path: Default::default(),
+        lets: vec![],
+        types: vec![],
+        defaults: vec![],
+        unique: Default::default(),
+        plugins: Default::default(),
+        requirements: Default::default(),
+        data_types: vec![],
+        scope: vec![],
+        narrowed: vec![],
+        slots: 0,
+        interface: false,
+    };
+    let plugin = checker.interface(path, text);
+    checker.bodies();
+    checker.diags.sort();
+    (plugin, checker.sources, checker.diags)
+}
+
+impl Checker<'_> {
+    pub(super) fn requirements(&mut self, fields: &[ast::Field]) {
+        for field in fields {
+            let text = field.value.as_ref().and_then(|v| match &*v.kind {
+                A::Str(parts) => super::ty::plain_text(parts),
+                _ => None,
+            });
+            let Some(text) = text else {
+                let d = Diagnostic::new(Code::E0301, "a plugin is required by a string that is written out");
+                self.diags.push(d.at(field.span, "no string").help("a version, `\"1.2\"`, or a path, `\"./libown.so\"`"));
+                continue;
+            };
+            let span = field.value.as_ref().map_or(field.span, |v| v.span);
+            if self.requirements.insert(field.name.text.clone(), (text, span)).is_some() {
+                self.error(Code::E0202, field.name.span, format!("the plugin `{}` is required twice", field.name.text), "again here");
+            }
+        }
+        for field in fields {
+            self.plugin(&field.name);
+        }
+    }
+
+    /// The plugin of a name, read when first used.
+    pub(super) fn plugin(&mut self, name: &ast::Name) -> Option<usize> {
+        if let Some(known) = self.plugins.get(&name.text) {
+            return *known;
+        }
+        let found = self.find_plugin(name);
+        self.plugins.insert(name.text.clone(), found);
+        found
+    }
+
+    fn find_plugin(&mut self, name: &ast::Name) -> Option<usize> {
+        let required = self.requirements.get(&name.text).cloned();
+        let (interface_path, text, path, interface_only) = match required {
+            Some((text, span)) if text.starts_with("oci://") || text.starts_with("https://") || text.starts_with("http://") => {
+                let d = Diagnostic::new(Code::E0701, "plugins cannot be fetched from a registry or address in this version");
+                self.diags.push(d.at(span, "a remote source").help("give the path of a plugin that is on this machine: `\"./libown.so\"`"));
+                return None;
+            }
+            Some((text, span)) if text.contains('/') || text.contains('\\') || text.ends_with(".dts") => {
+                let root = self.modules[0].path.clone();
+                let path = match crate::loader::join(&root, &text) {
+                    Ok(path) => path,
+                    Err(why) => {
+                        self.error(Code::E0702, span, format!("the plugin `{}` cannot be had: {why}", name.text), "this path");
+                        return None;
+                    }
+                };
+                let only = path.ends_with(".dts");
+                let interface = if only { path.clone() } else { interface_beside(&path) };
+                match self.text(&interface) {
+                    Ok(text) => (interface, text, Some(Symbol::from(path)), only),
+                    Err(why) => {
+                        let d = Diagnostic::new(Code::E0702, format!("cannot read the interface `{interface}`: {why}"));
+                        self.diags.push(d.at(span, "of this plugin").note("a library or program has its interface beside it: `libown.dts` by `libown.so`"));
+                        return None;
+                    }
+                }
+            }
+            required => {
+                let Some(shipped) = self.loader.shipped(&name.text) else {
+                    let names = self.loader.shipped_names();
+                    let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text)).at(name.span, "unknown plugin");
+                    let d = d.nearest(&name.text, names.iter().map(|n| &**n));
+                    self.diags.push(d.note("plugins that are not shipped with dtm are named in `plugins { ... }`"));
+                    return None;
+                };
+                if let Some((text, span)) = required {
+                    self.shipped_version(name, &text, &shipped.version, span);
+                }
+                (format!("<{}>/{}.dts", name.text, name.text), shipped.text.to_string(), None, false)
+            }
+        };
+        let plugin = self.interface(&interface_path, &text)?;
+        self.hir.plugins.insert(name.text.clone(), PluginUse { plugin, path, interface_only });
+        Some(self.hir.plugins.len() - 1)
+    }
+
+    fn shipped_version(&mut self, name: &ast::Name, wanted: &str, version: &str, span: Span) {
+        match (semver::VersionReq::parse(wanted), semver::Version::parse(version)) {
+            (Ok(req), Ok(v)) if req.matches(&v) => {}
+            (Ok(_), Ok(_)) => {
+                let d = Diagnostic::new(Code::E0211, format!("`{}` is shipped in version {version}, which `{wanted}` excludes", name.text));
+                self.diags.push(d.at(span, "does not fit").fix(format!("write `{version}`"), span, format!("\"{version}\"")));
+            }
+            _ => {
+                let d = Diagnostic::new(Code::E0211, format!("`{wanted}` is neither a version nor a path")).at(span, "not understood");
+                self.diags.push(d.help("write a version, `\"1.2\"`, or a path that begins with `./`"));
+            }
+        }
+    }
+
+    pub(super) fn interface(&mut self, path: &str, text: &str) -> Option<Arc<Plugin>> {
+        let m = self.add_module(path, text, true);
+        let ast = self.modules[m].ast.clone();
+        for decl in &ast.decls {
+            if let DeclKind::Type { name, ty } = &decl.kind {
+                let id = self.types.len();
+                self.types.push(super::TypeState {
+                    module: m,
+                    name: name.text.clone(),
+                    span: name.span,
+                    ty: ty.clone(),
+                    state: super::Lazy::Todo,
+                });
+                self.modules[m].types.insert(name.text.clone(), id);
+            }
+        }
+        let before = std::mem::replace(&mut self.interface, true);
+        let plugin = self.interface_body(m, &ast, text);
+        self.interface = before;
+        plugin
+    }
+
+    fn interface_body(&mut self, m: usize, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
+        let header = ast.decls.iter().find_map(|d| if let DeclKind::Plugin(name) = &d.kind { Some((d, name)) } else { None });
+        let Some((decl, name)) = header else {
+            let span = Span::new(self.modules[m].file, 0, 0);
+            let d = Diagnostic::new(Code::E0212, "this file is no interface of a plugin").at(span, "no `plugin NAME` in it");
+            self.diags.push(d);
+            return None;
+        };
+        let mut plugin = Plugin {
+            name: name.text.clone(),
+            hash: interface_hash(text).into(),
+            settings: Arc::new(RecordType::default()),
+            setting_keys: vec![],
+            env: vec![],
+            kinds: IndexMap::new(),
+            span: name.span,
+        };
+        for a in &decl.annotations {
+            match &*a.name.text {
+                "env" => plugin.env.extend(a.args.iter().filter_map(|arg| arg_text(&arg.value))),
+                _ => self.unknown_annotation(a, &["env"]),
+            }
+        }
+        for decl in &ast.decls {
+            match &decl.kind {
+                DeclKind::Settings(fields) => {
+                    let mut out = IndexMap::new();
+                    for field in fields {
+                        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
+                        let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
+                        let name = field.name.text.clone();
+                        for a in &field.annotations {
+                            match &*a.name.text {
+                                "key" => plugin.setting_keys.push(name.clone()),
+                                _ => self.unknown_annotation(a, &["key"]),
+                            }
+                        }
+                        out.insert(name, FieldType { ty, default, span: Some(field.name.span), doc: field.doc.clone() });
+                    }
+                    plugin.settings = Arc::new(RecordType { fields: out, open: false });
+                }
+                DeclKind::Kind { name: kind, ports } => {
+                    let read = self.kind_decl(m, &name.text, kind, decl, ports);
+                    if plugin.kinds.insert(kind.text.clone(), Arc::new(read)).is_some() {
+                        self.error(Code::E0202, kind.span, format!("the kind `{}` is defined twice", kind.text), "again here");
+                    }
+                }
+                DeclKind::Edition(..) | DeclKind::Plugin(_) | DeclKind::Type { .. } => {}
+                _ => self.error(Code::E0109, decl.span, "this cannot stand in an interface", "not here"),
+            }
+        }
+        Some(Arc::new(plugin))
+    }
+
+    fn kind_decl(&mut self, m: usize, plugin: &Symbol, name: &ast::Name, decl: &Decl, ports: &[Decl]) -> Kind {
+        let mut kind = Kind {
+            plugin: plugin.clone(),
+            name: name.text.clone(),
+            doc: decl.doc.clone(),
+            recover: Recover::Ask,
+            timeouts: IndexMap::new(),
+            inputs: IndexMap::new(),
+            outputs: IndexMap::new(),
+            span: name.span,
+        };
+        for a in &decl.annotations {
+            match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
+                ("recover", Some("op")) => kind.recover = Recover::Op,
+                ("recover", Some("key")) => kind.recover = Recover::Key,
+                ("recover", Some("rerun")) => kind.recover = Recover::Rerun,
+                ("recover", Some("ask")) => kind.recover = Recover::Ask,
+                ("timeout", _) => {
+                    for arg in &a.args {
+                        match (&arg.name, &*arg.value.kind) {
+                            (Some(verb), A::Duration(ns)) => _ = kind.timeouts.insert(verb.text.clone(), *ns),
+                            _ => self.error(Code::E0213, arg.value.span, "a timeout is written `verb = 10m`", "not so"),
+                        }
+                    }
+                }
+                ("since" | "deprecated", _) => {}
+                ("recover", _) => self.error(Code::E0213, a.span, "`@recover` takes op, key, rerun or ask", "none of them"),
+                _ => self.unknown_annotation(a, &["recover", "timeout", "since", "deprecated"]),
+            }
+        }
+        for port in ports {
+            match &port.kind {
+                DeclKind::In(field) => {
+                    let input = self.input(m, port, field);
+                    kind.inputs.insert(field.name.text.clone(), input);
+                }
+                DeclKind::Out(field) => {
+                    let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
+                    let mut out = Output { ty, stable: false, once: false, doc: port.doc.clone(), span: field.name.span };
+                    for a in &port.annotations {
+                        match &*a.name.text {
+                            "stable" => out.stable = true,
+                            "once" => out.once = true,
+                            "since" | "deprecated" => {}
+                            _ => self.unknown_annotation(a, &["stable", "once", "since", "deprecated"]),
+                        }
+                    }
+                    if kind.inputs.contains_key(&field.name.text) || kind.outputs.contains_key(&field.name.text) {
+                        let headline = format!("`{}` is a port already", field.name.text);
+                        self.error(Code::E0202, field.name.span, headline, "a kind has no two ports of one name");
+                    }
+                    kind.outputs.insert(field.name.text.clone(), out);
+                }
+                _ => self.error(Code::E0109, port.span, "a kind holds `in` and `out` only", "not here"),
+            }
+        }
+        kind
+    }
+
+    fn input(&mut self, m: usize, port: &Decl, field: &ast::Field) -> Input {
+        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
+        let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
+        let field_type = FieldType { ty, default, span: Some(field.name.span), doc: port.doc.clone() };
+        let mut input = Input { field: field_type, key: false, immutable: false, write_only: false, same: None };
+        for a in &port.annotations {
+            match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
+                ("key", _) => input.key = true,
+                ("immutable", _) => input.immutable = true,
+                ("write_only", _) => input.write_only = true,
+                ("same", Some("set")) => input.same = Some(Same::Set),
+                ("same", Some("case")) => input.same = Some(Same::Case),
+                ("same", Some("json")) => input.same = Some(Same::Json),
+                ("same", Some("trim")) => input.same = Some(Same::Trim),
+                ("same", Some("default")) => input.same = Some(Same::Default),
+                ("same", _) => self.error(Code::E0213, a.span, "`@same` takes set, case, json, trim or default", "none of them"),
+                ("since" | "deprecated", _) => {}
+                _ => self.unknown_annotation(a, &["key", "immutable", "write_only", "same", "since", "deprecated"]),
+            }
+        }
+        input
+    }
+
+    fn unknown_annotation(&mut self, a: &Annotation, known: &[&str]) {
+        let d = Diagnostic::new(Code::E0213, format!("no annotation `@{}` is known here", a.name.text));
+        self.diags.push(d.at(a.name.span, "unknown annotation").nearest(&a.name.text, known.iter().copied()));
+    }
+
+    /// The kind of a path `plugin.Kind`, with the name of the plugin in this program.
+    pub(super) fn kind(&mut self, path: &ast::Path) -> Option<(Symbol, Arc<Kind>)> {
+        let [plugin, kind] = path.parts.as_slice() else {
+            let headline = format!("`{}` is no kind", self.sources.text(path.span));
+            let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
+            self.diags.push(d);
+            return None;
+        };
+        let id = self.plugin(plugin)?;
+        let found = self.hir.plugins[id].plugin.clone();
+        match found.kinds.get(&kind.text) {
+            Some(k) => Some((plugin.text.clone(), k.clone())),
+            None => {
+                let d = Diagnostic::new(Code::E0205, format!("the plugin `{}` has no kind `{}`", plugin.text, kind.text));
+                let d = d.at(kind.span, "unknown kind").nearest(&kind.text, found.kinds.keys().map(|k| &**k));
+                let known: Vec<String> = found.kinds.keys().map(|k| format!("`{k}`")).collect();
+                self.diags.push(d.note(format!("its kinds: {}", known.join(", "))));
+                None
+            }
+        }
+    }
+
+    /// A name that stands for nothing because its declaration is broken.
+    pub(super) fn define_broken(&mut self, m: usize, name: &ast::Name) {
+        self.define(m, name, Def::Error);
+    }
+}
+
+/// `libown.dts` beside `libown.so`.
+fn interface_beside(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(f, n)| (f, n));
+    let stem = name.rsplit_once('.').map_or(name, |(s, _)| s);
+    if folder.is_empty() { format!("{stem}.dts") } else { format!("{folder}/{stem}.dts") }
+}
+
+fn arg_text(e: &ast::Expr) -> Option<Symbol> {
+    match &*e.kind {
+        A::Name(n) => Some(n.clone()),
+        A::Str(parts) => super::ty::plain_text(parts),
+        _ => None,
+    }
+}

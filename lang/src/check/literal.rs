@@ -1,0 +1,395 @@
+//! Records, maps and lists as they are written.
+
+use super::{Checker, node};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Expr, ExprKind as H, MapEntry};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, Element, Entry, ExprKind as A};
+use crate::types::{FieldType, Lit, RecordType, Type, fits};
+use crate::value::Value;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl Checker<'_> {
+    /// The value of a field, the short form included.
+    pub(super) fn entry_value(name: &ast::Name, value: &Option<ast::Expr>) -> ast::Expr {
+        match value {
+            Some(value) => value.clone(),
+            None => ast::Expr { span: name.span, kind: Box::new(A::Name(name.text.clone())) },
+        }
+    }
+
+    /// Whether a literal has only named fields and spreads of records, so that its fields are known.
+    fn is_static(entries: &[Entry]) -> bool {
+        entries.iter().all(|e| !matches!(e, Entry::Computed(..)))
+    }
+
+    pub(super) fn infer_record(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
+        if !Self::is_static(entries) {
+            return self.infer_map(m, span, entries);
+        }
+        let mut fields: IndexMap<Symbol, (Expr, Type, Option<Span>)> = IndexMap::new();
+        for entry in entries {
+            match entry {
+                Entry::Field { name, value, .. } => {
+                    let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
+                    if let Some((_, _, Some(first))) = fields.get(&name.text) {
+                        let first = *first;
+                        self.twice(name, first);
+                    }
+                    fields.insert(name.text.clone(), (expr, ty, Some(name.span)));
+                }
+                Entry::Spread(base) => {
+                    let (expr, ty) = self.infer(m, base);
+                    match &ty {
+                        Type::Record(r) if !r.open => {
+                            for (name, field) in &r.fields {
+                                let part = H::Field { base: expr.clone(), name: name.clone(), safe: false };
+                                fields.insert(name.clone(), (node(base.span, part), field.ty.clone(), None));
+                            }
+                        }
+                        Type::Error => {}
+                        _ => return self.infer_map(m, span, entries),
+                    }
+                }
+                Entry::Computed(..) | Entry::Error(_) => {}
+            }
+        }
+        let ty = fields.iter().map(|(n, (_, t, at))| {
+            (n.clone(), FieldType { ty: t.clone(), default: None, span: *at, doc: None })
+        });
+        let ty = Type::record(ty.collect());
+        let parts = fields.into_iter().map(|(n, (e, ..))| (n, e)).collect();
+        (node(span, H::Record(parts)), ty)
+    }
+
+    fn twice(&mut self, name: &ast::Name, first: Span) {
+        let d = Diagnostic::new(Code::E0312, format!("the field `{}` is written twice", name.text));
+        self.diags.push(d.at(name.span, "again here").also(first, "first here"));
+    }
+
+    /// A literal with computed keys, or a spread of a map: its type is a map.
+    fn infer_map(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
+        let mut of: Option<Type> = None;
+        let mut join = |c: &mut Self, ty: Type| {
+            let ty = ty.widen();
+            of = Some(match of.take() {
+                None => ty,
+                Some(old) => c.join_types(old, ty),
+            });
+        };
+        let mut parts = vec![];
+        for entry in entries {
+            match entry {
+                Entry::Field { name, value, .. } => {
+                    let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
+                    join(self, ty);
+                    parts.push(MapEntry::Entry(node(name.span, H::Const(Value::string(name.text.clone()))), expr));
+                }
+                Entry::Computed(key, value) => {
+                    let key = self.key(m, key);
+                    let (expr, ty) = self.infer(m, value);
+                    join(self, ty);
+                    parts.push(MapEntry::Entry(key, expr));
+                }
+                Entry::Spread(base) => {
+                    let (expr, ty) = self.infer(m, base);
+                    match self.element_types(&ty, 1, base.span).pop() {
+                        Some(Type::Error) | None => {}
+                        Some(t) => join(self, t),
+                    }
+                    parts.push(MapEntry::Spread(expr));
+                }
+                Entry::Error(_) => {}
+            }
+        }
+        (node(span, H::Map(parts)), Type::map(of.unwrap_or(Type::Any)))
+    }
+
+    fn key(&mut self, m: usize, key: &ast::Expr) -> Expr {
+        let (expr, ty) = self.infer(m, key);
+        if ty.has_secret() {
+            self.error(Code::E0304, key.span, "a secret cannot be a key", "keys are shown");
+        } else if !fits(&ty, &Type::String) {
+            self.error(Code::E0301, key.span, format!("expected `string`, found `{ty}`"), format!("this is `{ty}`"));
+        }
+        expr
+    }
+
+    pub(super) fn infer_list(&mut self, m: usize, span: Span, elements: &[Element]) -> (Expr, Type) {
+        let mut of: Option<Type> = None;
+        let mut parts = vec![];
+        for element in elements {
+            let (expr, ty, spread) = match element {
+                Element::One(e) => {
+                    let (expr, ty) = self.infer(m, e);
+                    (expr, ty.widen(), false)
+                }
+                Element::Spread(e) => {
+                    let (expr, ty) = self.infer(m, e);
+                    (expr, self.element_types(&ty, 1, e.span).pop().unwrap_or(Type::Error), true)
+                }
+            };
+            of = Some(match of.take() {
+                None => ty,
+                Some(old) => self.join_types(old, ty),
+            });
+            parts.push((expr, spread));
+        }
+        // An empty list fits every list.
+        (node(span, H::List(parts)), Type::list(of.unwrap_or(Type::Error)))
+    }
+
+    /// A literal in a place that expects a collection; `None` when the place expects something else.
+    pub(super) fn check_collection(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Option<Expr> {
+        let span = e.span;
+        match (&*e.kind, ty) {
+            (A::Record(entries), Type::Record(r)) if Self::is_static(entries) => {
+                let fields = self.check_fields(m, span, entries, r, why, "field");
+                let extra = fields.into_iter().collect::<Vec<_>>();
+                Some(node(span, H::Record(extra)))
+            }
+            (A::Record(entries), Type::Map(of)) => {
+                let mut parts = vec![];
+                let mut seen: IndexMap<Symbol, Span> = IndexMap::new();
+                for entry in entries {
+                    match entry {
+                        Entry::Field { name, value, .. } => {
+                            if let Some(first) = seen.insert(name.text.clone(), name.span) {
+                                self.twice(name, first);
+                            }
+                            let key = node(name.span, H::Const(Value::string(name.text.clone())));
+                            let value = self.check_expr(m, &Self::entry_value(name, value), of, why);
+                            parts.push(MapEntry::Entry(key, value));
+                        }
+                        Entry::Computed(key, value) => {
+                            let key = self.key(m, key);
+                            parts.push(MapEntry::Entry(key, self.check_expr(m, value, of, why)));
+                        }
+                        Entry::Spread(base) => parts.push(MapEntry::Spread(self.check_expr(m, base, ty, why))),
+                        Entry::Error(_) => {}
+                    }
+                }
+                Some(node(span, H::Map(parts)))
+            }
+            (A::MapComp { key, value, clause }, Type::Map(of)) => {
+                let (depth, facts) = (self.scope.len(), self.narrowed.len());
+                let clause = self.clause(m, clause);
+                let key = self.key(m, key);
+                let value = self.check_expr(m, value, of, why);
+                self.scope.truncate(depth);
+                self.narrowed.truncate(facts);
+                Some(node(span, H::MapComp { key, value, clause }))
+            }
+            (A::List(elements), Type::List(of)) => {
+                let parts = elements.iter().map(|element| match element {
+                    Element::One(e) => (self.check_expr(m, e, of, why), false),
+                    Element::Spread(e) => (self.check_expr(m, e, ty, why), true),
+                });
+                let parts = parts.collect();
+                Some(node(span, H::List(parts)))
+            }
+            (A::ListComp { body, clause }, Type::List(of)) => {
+                let (depth, facts) = (self.scope.len(), self.narrowed.len());
+                let clause = self.clause(m, clause);
+                let body = self.check_expr(m, body, of, why);
+                self.scope.truncate(depth);
+                self.narrowed.truncate(facts);
+                Some(node(span, H::ListComp { body, clause }))
+            }
+            (A::Record(entries), Type::Union(members)) => {
+                let fit = self.choose_member(entries, members);
+                fit.and_then(|member| self.check_collection(m, e, &member, why))
+            }
+            (A::List(_) | A::ListComp { .. }, Type::Union(members)) => {
+                let mut lists = members.iter().filter(|t| matches!(t, Type::List(_)));
+                let (first, more) = (lists.next()?.clone(), lists.next().is_some());
+                if more { None } else { self.check_collection(m, e, &first, why) }
+            }
+            (A::MapComp { .. }, Type::Union(members)) => {
+                let map = members.iter().find(|t| matches!(t, Type::Map(_)))?.clone();
+                self.check_collection(m, e, &map, why)
+            }
+            _ => None,
+        }
+    }
+
+    /// The one record or map of a union that a literal is meant for: by its literal fields, then by its names.
+    fn choose_member(&self, entries: &[Entry], members: &[Type]) -> Option<Type> {
+        let fields: Vec<(&Symbol, Option<&Symbol>)> = entries
+            .iter()
+            .filter_map(|e| match e {
+                Entry::Field { name, value, .. } => {
+                    let text = value.as_ref().and_then(|v| match &*v.kind {
+                        A::Str(parts) => match parts.as_slice() {
+                            [ast::StrPart::Text(t)] => Some(t),
+                            _ => None,
+                        },
+                        _ => None,
+                    });
+                    Some((&name.text, text))
+                }
+                _ => None,
+            })
+            .collect();
+        let candidates: Vec<&Type> = members.iter().filter(|t| matches!(t, Type::Record(_) | Type::Map(_))).collect();
+        if candidates.len() <= 1 {
+            return candidates.first().map(|t| (*t).clone());
+        }
+        let tag_fits = |r: &RecordType| {
+            fields.iter().all(|(name, text)| match (r.fields.get(*name).map(|f| &f.ty), text) {
+                (Some(Type::Lit(Lit::String(l))), Some(t)) => l == *t,
+                _ => true,
+            })
+        };
+        let by_tag: Vec<&&Type> =
+            candidates.iter().filter(|t| matches!(t, Type::Record(r) if tag_fits(r)) || matches!(t, Type::Map(_))).collect();
+        let by_name = by_tag
+            .iter()
+            .find(|t| matches!(t, Type::Record(r) if fields.iter().all(|(n, _)| r.fields.contains_key(*n))));
+        by_name.or(by_tag.first()).map(|t| (**t).clone())
+    }
+
+    /// The fields of a literal against a record type: unknown, missing and repeated ones are found here; absent
+    /// ones get their default.
+    pub(super) fn check_fields(
+        &mut self,
+        m: usize,
+        span: Span,
+        entries: &[Entry],
+        r: &Arc<RecordType>,
+        why: Option<Span>,
+        what: &str,
+    ) -> IndexMap<Symbol, Expr> {
+        let mut given: IndexMap<Symbol, (Expr, Option<Span>)> = IndexMap::new();
+        let mut broken = false;
+        for entry in entries {
+            match entry {
+                Entry::Field { name, value, .. } => {
+                    if let Some((_, Some(first))) = given.get(&name.text) {
+                        let first = *first;
+                        self.twice(name, first);
+                    }
+                    let value = Self::entry_value(name, value);
+                    let expr = match r.fields.get(&name.text) {
+                        Some(field) => {
+                            // A defaulted or optional field takes null only where its type does.
+                            self.check_expr(m, &value, &field.ty, field.span.or(why))
+                        }
+                        None if r.open => self.infer(m, &value).0,
+                        None => {
+                            self.unknown_field(name, r, why, what);
+                            self.infer(m, &value);
+                            continue;
+                        }
+                    };
+                    given.insert(name.text.clone(), (expr, Some(name.span)));
+                }
+                Entry::Spread(base) => {
+                    let (expr, ty) = self.infer(m, base);
+                    let Type::Record(from) = &ty else {
+                        broken = true;
+                        if !matches!(ty, Type::Error) {
+                            let d = Diagnostic::new(Code::E0301, format!("expected a record, found `{ty}`"));
+                            self.diags.push(d.at(base.span, format!("this is `{ty}`")));
+                        }
+                        continue;
+                    };
+                    for (name, field) in &from.fields {
+                        let part = node(base.span, H::Field { base: expr.clone(), name: name.clone(), safe: false });
+                        let part = match r.fields.get(name) {
+                            Some(to) if fits(&field.ty, &to.ty) => self.convert(part, &field.ty, &to.ty),
+                            Some(to) => {
+                                let headline = format!("the {what} `{name}` of this spread is `{}`, expected `{}`", field.ty, to.ty);
+                                self.error(Code::E0301, base.span, headline, "spread here");
+                                continue;
+                            }
+                            None if r.open => part,
+                            None => {
+                                let headline = format!("this spread brings the {what} `{name}`, which is not known here");
+                                self.error(Code::E0303, base.span, headline, "spread here");
+                                continue;
+                            }
+                        };
+                        given.insert(name.clone(), (part, None));
+                    }
+                }
+                Entry::Computed(key, _) => {
+                    self.error(Code::E0303, key.span, format!("a computed name cannot be a {what} here"), "names are written out here");
+                    broken = true;
+                }
+                Entry::Error(_) => broken = true,
+            }
+        }
+        let missing: Vec<&Symbol> =
+            r.fields.iter().filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n)).map(|(n, _)| n).collect();
+        if !missing.is_empty() && !broken {
+            self.missing_fields(span, &missing, r, why, what);
+        }
+        let mut out: IndexMap<Symbol, Expr> = IndexMap::new();
+        for (name, field) in &r.fields {
+            let expr = match (given.shift_remove(name), field.default) {
+                (Some((expr, _)), _) => expr,
+                (None, Some(default)) => node(span, H::Default(default)),
+                (None, None) if field.ty.is_nullable() => node(span, H::Const(Value::null())),
+                (None, None) => Expr::error(span),
+            };
+            out.insert(name.clone(), expr);
+        }
+        out.extend(given.into_iter().map(|(n, (e, _))| (n, e)));
+        out
+    }
+    fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
+        let d = Diagnostic::new(Code::E0303, format!("no {what} `{}` is known here", name.text)).at(name.span, format!("unknown {what}"));
+        let d = match &*name.text {
+            "depends_on" | "dependsOn" => d.help("order comes by itself from what a tool reads; without data, write `with { after = [...] }`"),
+            "count" | "for_each" => d.help("write `tool name[x in xs by key]: ...` for one tool per element"),
+            _ => d.nearest(&name.text, r.fields.keys().map(|k| &**k)),
+        };
+        let d = match (why, d.help.is_empty()) {
+            (_, true) if !r.fields.is_empty() => {
+                let all: Vec<String> = r.fields.keys().map(|k| format!("`{k}`")).collect();
+                d.note(format!("known here: {}", all.join(", ")))
+            }
+            _ => d,
+        };
+        self.diags.push(match why {
+            Some(span) => d.also(span, "expected because of this"),
+            None => d,
+        });
+    }
+
+    fn missing_fields(&mut self, span: Span, missing: &[&Symbol], r: &RecordType, why: Option<Span>, what: &str) {
+        let list: Vec<String> = missing.iter().map(|n| format!("`{n}`")).collect();
+        let plural = if missing.len() == 1 { "" } else { "s" };
+        let open = Span { end: (span.start + 1).min(span.end), ..span };
+        let mut d = Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", "))).at(open, "in this record");
+        for name in missing.iter().take(3) {
+            if let Some(at) = r.fields[*name].span {
+                d = d.also(at, format!("`{name}` is declared here, without a default"));
+            }
+        }
+        if let (Some(at), true) = (why, d.secondary.is_empty()) {
+            d = d.also(at, "required by this");
+        }
+        let text: Vec<String> = missing.iter().map(|n| format!(" {n} = {},", sample(&r.fields[*n].ty))).collect();
+        self.diags.push(d.fix("add what is missing", open.after(), text.concat()));
+    }
+}
+
+/// A value to begin with.
+fn sample(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "false".into(),
+        Type::Int => "0".into(),
+        Type::Float => "0.0".into(),
+        Type::Duration => "10s".into(),
+        Type::Size => "1MiB".into(),
+        Type::List(_) => "[]".into(),
+        Type::Map(_) | Type::Record(_) => "{}".into(),
+        Type::Lit(l) => l.to_string(),
+        Type::Union(m) => sample(&m[0]),
+        Type::Secret(t) => sample(t),
+        _ => "\"\"".into(),
+    }
+}

@@ -1,0 +1,359 @@
+//! Trees to a checked program ([`Hir`]): modules are loaded, names resolved, types checked in both directions.
+//!
+//! Order: load all modules; declare every name; read interfaces and types; then check every body. A `let`
+//! without a written type is checked when first needed; meeting one under way is a cycle. Nothing is evaluated
+//! here, and broken input still gives a program with [`ExprKind::Error`] in the broken places.
+
+mod access;
+mod data;
+mod decl;
+mod expr;
+mod interface;
+mod literal;
+mod narrow;
+mod operators;
+mod tool;
+mod ty;
+
+pub use interface::{interface_hash, read_interface};
+
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::hir::{Expr, ExprKind, Hir};
+use crate::loader::{Loader, join};
+use crate::source::{FileId, Sources, Span, Symbol};
+use crate::syntax::ast::{self, DeclKind};
+use crate::types::Type;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A file larger than this is refused.
+pub const MAX_FILE: usize = 64 << 20;
+
+/// What checking gives.
+pub struct Checked {
+    /// The program.
+    pub hir: Hir,
+    /// Its files.
+    pub sources: Sources,
+}
+
+/// Checks the program of a root file.
+pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
+    let mut checker = Checker {
+        loader,
+        sources: Sources::default(),
+        diags: Diagnostics::default(),
+        hir: Hir::default(),
+        modules: vec![],
+        by_path: HashMap::new(),
+        lets: vec![],
+        types: vec![],
+        defaults: vec![],
+        unique: HashMap::new(),
+        plugins: HashMap::new(),
+        requirements: HashMap::new(),
+        data_types: vec![],
+        scope: vec![],
+        narrowed: vec![],
+        slots: 0,
+        interface: false,
+    };
+    checker.load(root, None, &mut vec![]);
+    checker.declare_all();
+    checker.bodies();
+    checker.diags.sort();
+    (Checked { hir: checker.hir, sources: checker.sources }, checker.diags)
+}
+
+/// What a name of the value name space stands for.
+#[derive(Clone, Debug)]
+enum Def {
+    Let(usize),
+    Param(usize),
+    Tool(usize),
+    Module(usize),
+    Data(usize),
+    /// Already reported.
+    Error,
+}
+
+struct Module {
+    file: FileId,
+    path: String,
+    ast: Rc<ast::Module>,
+    values: HashMap<Symbol, (Def, Span)>,
+    types: HashMap<Symbol, usize>,
+    /// Whether it belongs to the standard library or an interface.
+    library: bool,
+}
+
+enum Lazy<T> {
+    Todo,
+    Busy,
+    Done(T),
+}
+
+struct LetState {
+    module: usize,
+    name: ast::Name,
+    ty: Option<ast::TypeExpr>,
+    value: ast::Expr,
+    state: Lazy<Type>,
+}
+
+struct TypeState {
+    module: usize,
+    name: Symbol,
+    span: Span,
+    ty: ast::TypeExpr,
+    state: Lazy<Type>,
+}
+
+/// A variable of a comprehension, lambda or family.
+struct Local {
+    name: Symbol,
+    slot: usize,
+    ty: Type,
+}
+
+struct Checker<'a> {
+    loader: &'a dyn Loader,
+    sources: Sources,
+    diags: Diagnostics,
+    hir: Hir,
+    modules: Vec<Module>,
+    by_path: HashMap<String, usize>,
+    lets: Vec<LetState>,
+    types: Vec<TypeState>,
+    /// Defaults whose expression is to be checked: module, expression, type, position in `hir.defaults`.
+    defaults: Vec<(usize, ast::Expr, Type, usize, bool)>,
+    /// Names of tools, params and outputs, unique across the program.
+    unique: HashMap<(&'static str, Symbol), Span>,
+    plugins: HashMap<Symbol, Option<usize>>,
+    requirements: HashMap<Symbol, (Symbol, Span)>,
+    data_types: Vec<Type>,
+    scope: Vec<Local>,
+    narrowed: Vec<(String, Type)>,
+    slots: usize,
+    /// Whether an interface is being checked, where `tool_name()` is known.
+    interface: bool,
+}
+
+impl Checker<'_> {
+    fn error(&mut self, code: Code, span: Span, headline: impl Into<String>, label: impl Into<String>) {
+        self.diags.push(Diagnostic::new(code, headline).at(span, label));
+    }
+
+    /// Loads a module and those it imports; gives its number.
+    fn load(&mut self, path: &str, from: Option<Span>, way: &mut Vec<(String, Span)>) -> Option<usize> {
+        if let Some(at) = way.iter().position(|(p, _)| p == path) {
+            let mut names: Vec<String> = way[at..].iter().map(|(p, _)| format!("`{p}`")).collect();
+            names.push(format!("`{path}`"));
+            let span = from.unwrap_or_default();
+            self.error(Code::E0207, span, format!("these modules import each other: {}", names.join(" → ")), "closes the cycle");
+            return None;
+        }
+        if let Some(id) = self.by_path.get(path) {
+            return Some(*id);
+        }
+        let text = match self.text(path) {
+            Ok(text) => text,
+            Err(why) => {
+                let d = Diagnostic::new(Code::E0206, format!("cannot read `{path}`: {why}"));
+                self.diags.push(match from {
+                    Some(span) => d.at(span, "imported here"),
+                    None => d.help("name the configuration: `dtm plan FILE`, or make one with `dtm new quickstart DIR`"),
+                });
+                return None;
+            }
+        };
+        let id = self.add_module(path, &text, path.starts_with("std/"));
+        way.push((path.to_string(), from.unwrap_or_default()));
+        let ast = self.modules[id].ast.clone();
+        for decl in &ast.decls {
+            if let DeclKind::Import(import) = &decl.kind {
+                self.import(id, import, way);
+            }
+        }
+        way.pop();
+        Some(id)
+    }
+
+    fn text(&self, path: &str) -> Result<String, String> {
+        let text = match path.strip_prefix("std/") {
+            Some(std) => return self.loader.std_module(std).map(|t| t.to_string()).ok_or_else(|| "the standard library has no such module".into()),
+            None => self.loader.read(path)?,
+        };
+        if text.len() > MAX_FILE {
+            return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
+        }
+        String::from_utf8(text).map_err(|e| format!("it is not UTF-8: byte {} does not fit", e.utf8_error().valid_up_to()))
+    }
+
+    fn add_module(&mut self, path: &str, text: &str, library: bool) -> usize {
+        let file = self.sources.add(path, text);
+        let ast = Rc::new(crate::syntax::parse(file, text, &mut self.diags));
+        let id = self.modules.len();
+        self.by_path.insert(path.to_string(), id);
+        self.edition(file, &ast);
+        self.modules.push(Module {
+            file,
+            path: path.to_string(),
+            ast,
+            values: HashMap::new(),
+            types: HashMap::new(),
+            library,
+        });
+        id
+    }
+
+    fn edition(&mut self, file: FileId, ast: &ast::Module) {
+        match ast.decls.first().map(|d| &d.kind) {
+            Some(DeclKind::Edition(_, text)) if &**text == "1" => {}
+            Some(DeclKind::Edition(span, text)) => {
+                let d = Diagnostic::new(Code::E0108, format!("edition {text} is not known"));
+                self.diags.push(d.at(*span, "this dtm knows edition 1").fix("write `1`", *span, "1"));
+            }
+            _ => {
+                let span = Span::new(file, 0, 0);
+                let d = Diagnostic::new(Code::W0101, "the edition line is missing").at(span, "before this");
+                let d = d.note("editors know a file of dtm by its first line: other `.dts` files are device trees");
+                self.diags.push(d.help("begin the file with `dts 1`").fix("add `dts 1`", span, "dts 1\n\n"));
+            }
+        }
+        for decl in ast.decls.iter().skip(1) {
+            if let DeclKind::Edition(..) = decl.kind {
+                self.error(Code::E0109, decl.span, "the edition stands on the first line only", "not here");
+            }
+        }
+    }
+
+    fn import(&mut self, module: usize, import: &ast::Import, way: &mut Vec<(String, Span)>) {
+        let span = import.path_span;
+        if import.path.contains("://") {
+            let d = Diagnostic::new(Code::E0206, "imports from the network are not part of the language");
+            self.diags.push(d.at(span, "an address").note("a program reads only what lies below its own folder"));
+            return;
+        }
+        let path = match import.path.strip_prefix("std/") {
+            Some(_) => Ok(import.path.to_string()),
+            None => join(&self.modules[module].path, &import.path),
+        };
+        let path = match path {
+            Ok(path) => path,
+            Err(why) => return self.error(Code::E0206, span, format!("`{}` cannot be imported", import.path), why),
+        };
+        if path.ends_with(".dts") || path.starts_with("std/") {
+            let loaded = self.load(&path, Some(span), way);
+            if let Some(name) = &import.name {
+                let def = loaded.map_or(Def::Error, Def::Module);
+                self.define(module, name, def);
+            }
+        } else if let Some(name) = &import.name {
+            self.hir.data.push(crate::value::Value::error());
+            self.data_types.push(Type::Error);
+            let def = Def::Data(self.hir.data.len() - 1);
+            self.define(module, name, def);
+        } else {
+            self.error(Code::E0206, span, "imported data needs a name", "write `as name: T` after it");
+        }
+    }
+
+    fn define(&mut self, module: usize, name: &ast::Name, def: Def) {
+        if let Some((_, first)) = self.modules[module].values.get(&name.text) {
+            let d = Diagnostic::new(Code::E0202, format!("`{}` is defined twice", name.text));
+            self.diags.push(d.at(name.span, "again here").also(*first, "first here"));
+            return;
+        }
+        self.modules[module].values.insert(name.text.clone(), (def, name.span));
+    }
+
+    fn define_unique(&mut self, what: &'static str, name: &ast::Name) -> bool {
+        match self.unique.get(&(what, name.text.clone())) {
+            Some(first) => {
+                let d = Diagnostic::new(Code::E0202, format!("the {what} `{}` is defined twice", name.text));
+                self.diags.push(d.at(name.span, "again here").also(*first, "first here"));
+                false
+            }
+            None => {
+                self.unique.insert((what, name.text.clone()), name.span);
+                true
+            }
+        }
+    }
+
+    fn new_slot(&mut self) -> usize {
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    /// The checked body and type of a `let`.
+    fn let_type(&mut self, id: usize, at: Span) -> Type {
+        match &self.lets[id].state {
+            Lazy::Done(ty) => return ty.clone(),
+            Lazy::Busy => {
+                let name = self.lets[id].name.clone();
+                let d = Diagnostic::new(Code::E0404, format!("`{}` is defined by itself", name.text));
+                self.diags.push(d.at(at, "read here while it is computed").also(name.span, "defined here"));
+                return Type::Error;
+            }
+            Lazy::Todo => self.lets[id].state = Lazy::Busy,
+        }
+        let (module, annotation, value) = {
+            let l = &self.lets[id];
+            (l.module, l.ty.clone(), l.value.clone())
+        };
+        let scope = std::mem::take(&mut self.scope);
+        let narrowed = std::mem::take(&mut self.narrowed);
+        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || match annotation {
+            Some(written) => {
+                let ty = self.resolve_type(module, &written);
+                let expr = self.check_expr(module, &value, &ty, Some(written.span));
+                (expr, ty)
+            }
+            None => {
+                let (expr, ty) = self.infer(module, &value);
+                (expr, ty)
+            }
+        });
+        self.scope = scope;
+        self.narrowed = narrowed;
+        self.hir.lets[id].ty = ty.clone();
+        self.hir.lets[id].expr = expr;
+        self.lets[id].state = Lazy::Done(ty.clone());
+        ty
+    }
+
+    /// Checks every body that was only declared.
+    fn bodies(&mut self) {
+        for id in 0..self.lets.len() {
+            let at = self.lets[id].name.span;
+            self.let_type(id, at);
+        }
+        let mut next = 0;
+        while next < self.defaults.len() {
+            let (module, expr, ty, slot, interface) = self.defaults[next].clone();
+            self.interface = interface;
+            self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
+            self.interface = false;
+            next += 1;
+        }
+        for module in 0..self.modules.len() {
+            if !self.modules[module].library {
+                self.check_decls(module);
+            }
+        }
+    }
+}
+
+/// Makes a node.
+fn node(span: Span, kind: ExprKind) -> Expr {
+    Expr::new(span, kind)
+}
+
+/// Names of declared things, for the nearest one.
+fn names<T>(map: &HashMap<Symbol, T>) -> Vec<&str> {
+    let mut all: Vec<&str> = map.keys().map(|k| &**k).collect();
+    all.sort_unstable();
+    all
+}

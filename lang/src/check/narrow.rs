@@ -1,0 +1,101 @@
+//! Narrowing: what a test tells of the type of a path of names and fields, in branches, right of `&&` and
+//! `||`, and in filters.
+
+use super::Checker;
+use super::access::path_key;
+use super::ty::literal;
+use crate::source::Symbol;
+use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
+use crate::types::{Lit, Type, fits};
+
+impl Checker<'_> {
+    /// Takes a condition as true (or false) from here on; the caller takes the facts out again.
+    pub(super) fn assume(&mut self, m: usize, cond: &ast::Expr, holds: bool) {
+        match &*cond.kind {
+            A::Paren(inner) => self.assume(m, inner, holds),
+            A::Unary(UnaryOp::Not, inner) => self.assume(m, inner, !holds),
+            A::Binary(BinaryOp::And, a, b) if holds => {
+                self.assume(m, a, true);
+                self.assume(m, b, true);
+            }
+            A::Binary(BinaryOp::Or, a, b) if !holds => {
+                self.assume(m, a, false);
+                self.assume(m, b, false);
+            }
+            A::Binary(op @ (BinaryOp::Eq | BinaryOp::NotEq), a, b) => {
+                let equal = (*op == BinaryOp::Eq) == holds;
+                if let Some(lit) = literal(b) {
+                    self.learn(m, a, &lit, equal);
+                } else if let Some(lit) = literal(a) {
+                    self.learn(m, b, &lit, equal);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, m: usize, path: &ast::Expr, lit: &Type, equal: bool) {
+        let Some(key) = path_key(path) else { return };
+        let before = self.diags.clone();
+        let (_, ty) = self.infer(m, path);
+        self.diags = before;
+        let kept: Vec<Type> = ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
+        if !kept.is_empty() && kept.len() < ty.members().len() {
+            self.narrowed.push((key.clone(), Type::union(kept)));
+        } else if equal && !matches!(lit, Type::Null) && fits(lit, &ty) {
+            self.narrowed.push((key.clone(), lit.clone()));
+        }
+        // `t.kind == "a"` tells which member of a union of records `t` is.
+        if let A::Member { base, name, .. } = &*path.kind
+            && let Some(key) = path_key(base)
+        {
+            let before = self.diags.clone();
+            let (_, ty) = self.infer(m, base);
+            self.diags = before;
+            let fits_field = |t: &Type| match t {
+                Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| {
+                    if equal { f.ty.members().iter().any(|t| may_be(t, lit)) } else { f.ty != *lit }
+                }),
+                _ => false,
+            };
+            let kept: Vec<Type> = ty.members().iter().filter(|t| fits_field(t)).cloned().collect();
+            if !kept.is_empty() && kept.len() < ty.members().len() {
+                self.narrowed.push((key, Type::union(kept)));
+            }
+        }
+    }
+
+    pub(super) fn narrowed_type(&self, name: &Symbol, ty: Type) -> Type {
+        self.lookup(name, ty)
+    }
+
+    /// The narrowed type of a whole path expression.
+    pub(super) fn narrow_of(&self, _m: usize, e: &ast::Expr, ty: Type) -> Type {
+        self.narrow_path(e, ty)
+    }
+
+    pub(super) fn narrow_path(&self, e: &ast::Expr, ty: Type) -> Type {
+        if self.narrowed.is_empty() {
+            return ty;
+        }
+        path_key(e).map_or(ty.clone(), |key| self.lookup(&key, ty))
+    }
+
+    fn lookup(&self, key: &str, ty: Type) -> Type {
+        match self.narrowed.iter().rev().find(|(k, _)| k == key) {
+            Some((_, narrow)) => narrow.clone(),
+            None => ty,
+        }
+    }
+}
+
+fn may_be(ty: &Type, lit: &Type) -> bool {
+    match (ty, lit) {
+        (Type::Lit(a), Type::Lit(b)) => a == b,
+        (Type::Null, Type::Null) => true,
+        (Type::String, Type::Lit(Lit::String(_))) | (Type::Int, Type::Lit(Lit::Int(_))) | (Type::Bool, Type::Lit(Lit::Bool(_))) => true,
+        (Type::Float, Type::Lit(Lit::Int(_))) | (Type::Any | Type::Error, _) => true,
+        (Type::Secret(t), _) => may_be(t, lit),
+        _ => false,
+    }
+}

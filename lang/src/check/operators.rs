@@ -1,0 +1,138 @@
+//! Operators: which operands they take and what they give.
+
+use super::{Checker, node};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Expr, ExprKind as H};
+use crate::source::Span;
+use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
+use crate::types::{Type, fits};
+
+impl Checker<'_> {
+    pub(super) fn unary(&mut self, m: usize, span: Span, op: UnaryOp, operand: &ast::Expr) -> (Expr, Type) {
+        if let (UnaryOp::Neg, Some(ty)) = (op, super::ty::literal(&ast::Expr { span, kind: Box::new(A::Unary(op, operand.clone())) })) {
+            let (inner, _) = self.infer(m, operand);
+            return (node(span, H::Neg(inner)), ty);
+        }
+        let (expr, ty) = self.infer(m, operand);
+        let (plain, secret) = ty.reveal();
+        let (expr, result) = match op {
+            UnaryOp::Not if fits(&plain, &Type::Bool) => (H::Not(expr), Type::Bool),
+            UnaryOp::Neg if matches!(plain.widen(), Type::Int | Type::Float | Type::Duration | Type::Size | Type::Error) => {
+                (H::Neg(expr), plain.widen())
+            }
+            _ => {
+                let sign = if op == UnaryOp::Not { "!" } else { "-" };
+                let d = Diagnostic::new(Code::E0306, format!("`{sign}` does not apply to `{ty}`"));
+                self.diags.push(d.at(operand.span, format!("this is `{ty}`")));
+                return (Expr::error(span), Type::Error);
+            }
+        };
+        (node(span, expr), if secret { result.secret() } else { result })
+    }
+
+    pub(super) fn binary(&mut self, m: usize, span: Span, op: BinaryOp, a: &ast::Expr, b: &ast::Expr) -> (Expr, Type) {
+        use BinaryOp::*;
+        if op.compares() && matches!(&*a.kind, A::Binary(first, ..) if first.compares()) {
+            let d = Diagnostic::new(Code::E0311, "comparisons do not chain").at(span, "two comparisons in a row");
+            self.diags.push(d.help("join them with `&&`: `a < b && b < c`"));
+            return (Expr::error(span), Type::Error);
+        }
+        match op {
+            And | Or => {
+                let (left, s1) = self.condition(m, a);
+                let facts = self.narrowed.len();
+                self.assume(m, a, op == And);
+                let (right, s2) = self.condition(m, b);
+                self.narrowed.truncate(facts);
+                let expr = if op == And { H::And(left, right) } else { H::Or(left, right) };
+                let ty = if s1 || s2 { Type::Bool.secret() } else { Type::Bool };
+                return (node(span, expr), ty);
+            }
+            Coalesce => {
+                let (left, lt) = self.infer(m, a);
+                let (right, rt) = self.infer(m, b);
+                if matches!(lt, Type::Error) {
+                    return (Expr::error(span), Type::Error);
+                }
+                let ty = self.join_types(lt.non_null(), rt);
+                let ty = if matches!(lt, Type::Null) { ty.non_null() } else { ty };
+                return (node(span, H::Coalesce(left, right)), ty.clone());
+            }
+            _ => {}
+        }
+        let (left, lt) = self.infer(m, a);
+        let (right, rt) = self.infer(m, b);
+        if matches!(lt, Type::Error) || matches!(rt, Type::Error) {
+            return (Expr::error(span), Type::Error);
+        }
+        let ((lp, s1), (rp, s2)) = (lt.reveal(), rt.reveal());
+        let result = match op {
+            Eq | NotEq => comparable(&lp, &rp).then_some(Type::Bool),
+            Lt | LtEq | Gt | GtEq => ordered(&lp.widen(), &rp.widen()).then_some(Type::Bool),
+            In => contains(&lp, &rp).then_some(Type::Bool),
+            Range | RangeEq => (fits(&lp, &Type::Int) && fits(&rp, &Type::Int)).then(|| Type::list(Type::Int)),
+            _ => arithmetic(op, &lp.widen(), &rp.widen()),
+        };
+        let Some(ty) = result else {
+            let d = Diagnostic::new(Code::E0306, format!("`{}` does not apply to `{lt}` and `{rt}`", op.text()));
+            let d = d.at(span, "these operands").also(a.span, format!("this is `{lt}`")).also(b.span, format!("this is `{rt}`"));
+            let text = matches!(lp.widen(), Type::String) || matches!(rp.widen(), Type::String);
+            self.diags.push(match (op, &lp) {
+                (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
+                (Add, Type::List(_)) => d.help("join lists with spreads: `[...a, ...b]`"),
+                _ if lp.is_nullable() || rp.is_nullable() => d.help("say what stands for null: `x ?? ...`"),
+                _ => d,
+            });
+            return (Expr::error(span), Type::Error);
+        };
+        let ty = if s1 || s2 || lt.has_secret() || rt.has_secret() { ty.secret() } else { ty };
+        (node(span, H::Binary(op, left, right)), ty)
+    }
+}
+
+/// Types that overlap.
+fn comparable(a: &Type, b: &Type) -> bool {
+    let one = |x: &Type, y: &Type| {
+        let (x, y) = (x.widen(), y.widen());
+        fits(&x, &y)
+            || fits(&y, &x)
+            || matches!((&x, &y), (Type::List(_), Type::List(_)) | (Type::Map(_) | Type::Record(_), Type::Map(_) | Type::Record(_)))
+    };
+    let null = |t: &Type| matches!(t, Type::Null);
+    if null(a) || null(b) {
+        return true;
+    }
+    a.members().iter().any(|x| b.members().iter().any(|y| {
+        !matches!(x, Type::Tool(_)) && !matches!(y, Type::Tool(_)) && one(&x.reveal().0, &y.reveal().0)
+    }))
+}
+
+fn ordered(a: &Type, b: &Type) -> bool {
+    use Type::*;
+    matches!((a, b), (Int | Float, Int | Float) | (Duration, Duration) | (Size, Size) | (String, String))
+}
+
+fn contains(a: &Type, b: &Type) -> bool {
+    match b {
+        Type::List(t) => matches!(**t, Type::Error) || comparable(a, &t.reveal().0),
+        Type::Map(_) | Type::Record(_) => fits(a, &Type::String),
+        Type::String => fits(a, &Type::String),
+        _ => false,
+    }
+}
+
+fn arithmetic(op: BinaryOp, a: &Type, b: &Type) -> Option<Type> {
+    use BinaryOp::*;
+    use Type::*;
+    Some(match (op, a, b) {
+        (Add | Sub | Mul, Int, Int) | (Rem, Int, Int) => Int,
+        (Div, Int, Int) => Float,
+        (Add | Sub | Mul | Div | Rem, Int | Float, Int | Float) => Float,
+        (Add | Sub, Duration, Duration) => Duration,
+        (Add | Sub, Size, Size) => Size,
+        (Mul | Div, Duration, Int | Float) | (Mul, Int | Float, Duration) => Duration,
+        (Mul | Div, Size, Int | Float) | (Mul, Int | Float, Size) => Size,
+        (Div, Duration, Duration) | (Div, Size, Size) => Float,
+        _ => return None,
+    })
+}

@@ -1,0 +1,178 @@
+//! Tools: header, inputs and `with` options.
+
+use super::{Checker, Def};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Each, Expr, Tool, With};
+use crate::syntax::ast::{self, Entry, ExprKind as A};
+use crate::types::{Type, fits};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+const OPTIONS: [&str; 8] = ["after", "protect", "ignore", "replace", "timeout", "retries", "read", "using"];
+
+impl Checker<'_> {
+    /// Makes the name known, so that other tools can refer to it.
+    pub(super) fn declare_tool(&mut self, m: usize, tool: &ast::Tool) {
+        if !self.define_unique("tool", &tool.name) {
+            return;
+        }
+        let Some((plugin, kind)) = self.kind(&tool.kind) else {
+            return self.define_broken(m, &tool.name);
+        };
+        let span = tool.name.span;
+        let each = tool.each.as_ref().map(|e| Each { iter: Expr::error(e.iter.span), vars: vec![], by: None });
+        let cond = tool.cond.as_ref().map(|c| Expr::error(c.span));
+        self.hir.tools.push(Tool {
+            name: tool.name.text.clone(),
+            span,
+            plugin,
+            kind,
+            each,
+            cond,
+            inputs: IndexMap::new(),
+            with: With::default(),
+        });
+        self.define(m, &tool.name, Def::Tool(self.hir.tools.len() - 1));
+    }
+
+    pub(super) fn check_tool(&mut self, m: usize, tool: &ast::Tool) {
+        let Some((Def::Tool(id), at)) = self.modules[m].values.get(&tool.name.text).cloned() else { return };
+        if at != tool.name.span {
+            return;
+        }
+        let kind = self.hir.tools[id].kind.clone();
+        let each = tool.each.as_ref().map(|each| self.each(m, each));
+        let cond = tool.cond.as_ref().map(|c| {
+            let (expr, secret) = self.condition(m, c);
+            if secret {
+                self.error(Code::E0304, c.span, "a secret cannot decide whether a tool exists", "this is secret");
+            }
+            self.assume(m, c, true);
+            expr
+        });
+        let A::Record(entries) = &*tool.inputs.kind else {
+            if !matches!(&*tool.inputs.kind, A::Error) {
+                self.error(Code::E0101, tool.inputs.span, "the inputs of a tool are written `{ name = value }`", "no inputs");
+            }
+            return;
+        };
+        let record = Arc::new(kind.input_record());
+        let why = Some(tool.kind.span);
+        let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
+        let with = tool.with.as_ref().map(|w| self.with(m, w, &kind)).unwrap_or_default();
+        let hir = &mut self.hir.tools[id];
+        (hir.each, hir.cond, hir.inputs, hir.with) = (each, cond, inputs, with);
+    }
+
+    fn each(&mut self, m: usize, each: &ast::Each) -> Each {
+        let (iter, ty) = self.infer(m, &each.iter);
+        let types = self.element_types(&ty, each.vars.len(), each.iter.span);
+        let strings = matches!(&ty, Type::List(t) if fits(t, &Type::String));
+        let map = matches!(&ty, Type::Map(_) | Type::Record(_) | Type::Error);
+        let vars = self.bind(&each.vars, types);
+        let by = each.by.as_ref().map(|by| {
+            let (expr, key) = self.infer(m, by);
+            if key.has_secret() {
+                self.error(Code::E0304, by.span, "a secret cannot be the key of a tool", "keys are shown");
+            } else if !fits(&key, &Type::String) {
+                let d = Diagnostic::new(Code::E0301, format!("expected `string`, found `{key}`")).at(by.span, "the key of each tool");
+                self.diags.push(d.help("write it as a text: `\"${x}\"`"));
+            }
+            expr
+        });
+        if by.is_none() && !strings && !(map && each.vars.len() == 2) && !matches!(ty, Type::Error) {
+            let d = Diagnostic::new(Code::E0214, "each of these tools needs a key").at(each.iter.span, format!("this is `{ty}`"));
+            let name = &each.vars[each.vars.len() - 1].text;
+            self.diags.push(d.help(format!("say which: `[{name} in ... by {name}.name]`")).note("a position would change when the list does"));
+        }
+        Each { iter, vars, by }
+    }
+
+    fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind) -> With {
+        let mut out = With::default();
+        let A::Record(entries) = &*with.kind else { return out };
+        for entry in entries {
+            let (name, value) = match entry {
+                Entry::Field { name, value, .. } => (name, Self::entry_value(name, value)),
+                Entry::Error(_) => continue,
+                Entry::Computed(e, _) | Entry::Spread(e) => {
+                    self.error(Code::E0303, e.span, "the options of a tool are written out", "not here");
+                    continue;
+                }
+            };
+            match &*name.text {
+                "after" => out.after = self.after(m, &value),
+                "protect" => out.protect = Some(self.check_expr(m, &value, &Type::Bool, None)),
+                "timeout" => out.timeout = Some(self.check_expr(m, &value, &Type::Duration, None)),
+                "retries" => out.retries = Some(self.check_expr(m, &value, &Type::Int, None)),
+                "read" => out.read = Some(self.check_expr(m, &value, &Type::Bool, None)),
+                "replace" => match &*value.kind {
+                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("create-first") => out.create_first = true,
+                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("delete-first") => {}
+                    _ => self.error(Code::E0301, value.span, "`replace` is \"create-first\" or \"delete-first\"", "neither"),
+                },
+                "ignore" => self.ignore(&value, kind, &mut out),
+                "using" => match &*value.kind {
+                    A::Name(config) => out.using = Some(config.clone()),
+                    _ => self.error(Code::E0301, value.span, "`using` is the name of a configuration", "no name"),
+                },
+                other => {
+                    let d = Diagnostic::new(Code::E0303, format!("no option `{other}` is known")).at(name.span, "unknown option");
+                    self.diags.push(d.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", "))));
+                }
+            }
+        }
+        out
+    }
+
+    fn ignore(&mut self, value: &ast::Expr, kind: &crate::interface::Kind, out: &mut With) {
+        let A::List(items) = &*value.kind else {
+            return self.error(Code::E0301, value.span, "`ignore` is a list of inputs", "no list");
+        };
+        for item in items {
+            let ast::Element::One(e) = item else { continue };
+            let name = match &*e.kind {
+                A::Name(n) => Some(n.clone()),
+                A::Str(parts) => super::ty::plain_text(parts),
+                _ => None,
+            };
+            match name {
+                Some(name) if kind.inputs.contains_key(&name) => out.ignore.push(name),
+                Some(name) => {
+                    let d = Diagnostic::new(Code::E0303, format!("no input `{name}` is known")).at(e.span, "unknown input");
+                    self.diags.push(d.nearest(&name, kind.inputs.keys().map(|k| &**k)));
+                }
+                None => self.error(Code::E0301, e.span, "`ignore` lists inputs by name", "no name"),
+            }
+        }
+    }
+
+    /// Tools, families, absent tools: whatever stands for a place in the order.
+    fn after(&mut self, m: usize, value: &ast::Expr) -> Vec<Expr> {
+        let items: Vec<ast::Expr> = match &*value.kind {
+            A::List(items) => items
+                .iter()
+                .map(|i| match i {
+                    ast::Element::One(e) | ast::Element::Spread(e) => e.clone(),
+                })
+                .collect(),
+            _ => vec![value.clone()],
+        };
+        let mut out = vec![];
+        for item in items {
+            let (expr, ty) = self.infer(m, &item);
+            let tool = |t: &Type| matches!(t, Type::Tool(_) | Type::Null | Type::Error);
+            let fine = ty.members().iter().all(|t| match t {
+                Type::Map(t) | Type::List(t) => t.members().iter().all(tool),
+                t => tool(t),
+            });
+            if !fine {
+                let d = Diagnostic::new(Code::E0301, format!("expected a tool, found `{ty}`")).at(item.span, format!("this is `{ty}`"));
+                self.diags.push(d.help("name the tool itself, without an output"));
+                continue;
+            }
+            out.push(expr);
+        }
+        out
+    }
+}

@@ -1,0 +1,59 @@
+//! The registry of codes: one line each. A code is never reused; its page is what `dtm explain` shows.
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($name:ident)*) => {
+        /// A diagnostic's code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum Code { $($name),* }
+
+        /// All codes, in order.
+        pub const CODES: &[Code] = &[$(Code::$name),*];
+
+        impl Code {
+            /// As it is written: `E0301`.
+            pub fn id(self) -> &'static str {
+                match self { $(Code::$name => stringify!($name)),* }
+            }
+            /// The page that explains it, in Markdown.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$name => include_str!(concat!("codes/", stringify!($name), ".md"))),* }
+            }
+        }
+    };
+}
+
+codes! {
+    E0001 E0002 E0003 E0004 E0006 E0007
+    E0101 E0102 E0103 E0104 E0105 E0108 E0109 E0110
+    E0201 E0202 E0203 E0204 E0205 E0206 E0207 E0208 E0210 E0211 E0212 E0213 E0214
+    E0301 E0302 E0303 E0304 E0305 E0306 E0307 E0308 E0309 E0310 E0311 E0312
+    E0401 E0402 E0403 E0404 E0405 E0406 E0407 E0409 E0410 E0411 E0412
+    E0501
+    E0601 E0602 E0603 E0604 E0605 E0606 E0607 E0608 E0609 E0610 E0611
+    E0701 E0702 E0703 E0704 E0705 E0706 E0707 E0708
+    E0801 E0802 E0803 E0804 E0805 E0806 E0807 E0808
+    E0901 E0902 E0903
+    W0101
+    W0501
+}
+
+impl Code {
+    /// Codes that begin with `W` are warnings.
+    pub fn severity(self) -> Severity {
+        if self.id().starts_with('W') { Severity::Warning } else { Severity::Error }
+    }
+}
+
+/// The code of a text, in either case.
+pub fn lookup(id: &str) -> Option<Code> {
+    CODES.iter().copied().find(|c| c.id().eq_ignore_ascii_case(id))
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id())
+    }
+}

@@ -1,0 +1,139 @@
+//! The renderers of a [`Diagnostic`]: for a terminal (ariadne), one line each, and JSON.
+
+use super::{Diagnostic, Label, Severity};
+use crate::source::{FileId, Sources};
+use std::fmt::Write;
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// With the source lines.
+    Human,
+    /// `path:line:column: error[E0301]: headline`.
+    Short,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Writes one diagnostic, ending in a newline.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, format: Format, color: bool) -> String {
+    match format {
+        Format::Human => human(diagnostic, sources, color),
+        Format::Short => short(diagnostic, sources),
+        Format::Json => json(diagnostic, sources).to_string() + "\n",
+    }
+}
+
+fn word(diagnostic: &Diagnostic) -> &'static str {
+    match diagnostic.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn short(d: &Diagnostic, sources: &Sources) -> String {
+    let place = d.primary.as_ref().map(|p| sources.place(p.span) + ": ").unwrap_or_default();
+    format!("{place}{}[{}]: {}\n", word(d), d.code, d.headline)
+}
+
+fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
+    let Some(primary) = &d.primary else {
+        let mut out = format!("{}[{}]: {}\n", word(d), d.code, d.headline);
+        d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
+        d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
+        return out;
+    };
+    let range = |l: &Label| (l.span.file, widen(sources, l));
+    let kind = match d.severity() {
+        Severity::Error => ariadne::ReportKind::Custom("error", ariadne::Color::Red),
+        Severity::Warning => ariadne::ReportKind::Custom("warning", ariadne::Color::Yellow),
+    };
+    let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte).with_color(color);
+    let mut report = ariadne::Report::build(kind, range(primary))
+        .with_config(config)
+        .with_code(d.code)
+        .with_message(&d.headline);
+    let tint = match d.severity() {
+        Severity::Error => ariadne::Color::Red,
+        Severity::Warning => ariadne::Color::Yellow,
+    };
+    let text = if primary.text.is_empty() { "here" } else { &primary.text };
+    report.add_label(ariadne::Label::new(range(primary)).with_message(text).with_color(tint).with_order(-1));
+    for label in &d.secondary {
+        let label = ariadne::Label::new(range(label)).with_message(&label.text);
+        report.add_label(label.with_color(ariadne::Color::Cyan));
+    }
+    d.notes.iter().for_each(|n| report.add_note(n));
+    d.help.iter().for_each(|h| report.add_help(h));
+    let mut bytes = Vec::new();
+    if report.finish().write(Cache::new(sources), &mut bytes).is_err() {
+        return short(d, sources);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().map(|l| l.trim_end().to_string() + "\n").collect()
+}
+
+/// An empty span shows nothing: take the character at it, or the one before it.
+fn widen(sources: &Sources, label: &Label) -> std::ops::Range<usize> {
+    let text = &sources.file(label.span.file).text;
+    let mut range = label.span.range();
+    range.end = range.end.min(text.len());
+    range.start = range.start.min(range.end);
+    while !text.is_char_boundary(range.start) {
+        range.start -= 1;
+    }
+    if range.is_empty() {
+        match text[range.start..].chars().next() {
+            Some(c) if c != '\n' => range.end += c.len_utf8(),
+            _ => range.start -= text[..range.start].chars().next_back().map_or(0, char::len_utf8),
+        }
+    }
+    range
+}
+
+/// The JSON form, also used for editors and machines; field order is fixed.
+pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
+    let label = |l: &Label| {
+        let file = sources.file(l.span.file);
+        let (line, column) = file.line_column(l.span.start);
+        let (end_line, end_column) = file.line_column(l.span.end);
+        serde_json::json!({
+            "path": &*file.path, "line": line, "column": column, "end_line": end_line,
+            "end_column": end_column, "start": l.span.start, "end": l.span.end, "text": l.text,
+        })
+    };
+    let fixes: Vec<_> = d.fixes.iter().map(|f| {
+        let edits: Vec<_> = f.edits.iter().map(|(span, with)| {
+            serde_json::json!({ "path": &*sources.file(span.file).path, "start": span.start, "end": span.end, "with": with })
+        }).collect();
+        serde_json::json!({ "title": f.title, "safe": f.safe, "edits": edits })
+    }).collect();
+    serde_json::json!({
+        "severity": word(d), "code": d.code.to_string(), "headline": d.headline,
+        "primary": d.primary.as_ref().map(label),
+        "secondary": d.secondary.iter().map(label).collect::<Vec<_>>(),
+        "notes": d.notes, "help": d.help, "fixes": fixes, "tool": d.tool.as_deref(),
+    })
+}
+
+struct Cache<'a> {
+    sources: &'a Sources,
+    texts: std::collections::BTreeMap<FileId, ariadne::Source<std::sync::Arc<str>>>,
+}
+
+impl<'a> Cache<'a> {
+    fn new(sources: &'a Sources) -> Self {
+        Cache { sources, texts: Default::default() }
+    }
+}
+
+impl ariadne::Cache<FileId> for Cache<'_> {
+    type Storage = std::sync::Arc<str>;
+    fn fetch(&mut self, id: &FileId) -> Result<&ariadne::Source<Self::Storage>, impl std::fmt::Debug> {
+        let text = self.sources.file(*id).text.clone();
+        Ok::<_, std::convert::Infallible>(self.texts.entry(*id).or_insert_with(|| ariadne::Source::from(text)))
+    }
+    fn display<'a>(&self, id: &'a FileId) -> Option<impl std::fmt::Display + 'a> {
+        Some(self.sources.file(*id).path.to_string())
+    }
+}

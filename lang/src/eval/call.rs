@@ -1,0 +1,82 @@
+//! Calls of builtins, those included that read files and the environment.
+
+use super::ops::first_unknown;
+use super::Evaluator;
+use crate::builtin::{Builtin, Taint};
+use crate::diag::Code;
+use crate::hir::Expr;
+use crate::source::Span;
+use crate::value::{Data, Unknown, Value, union};
+
+impl Evaluator<'_, '_> {
+    pub(super) fn call(&mut self, builtin: &'static Builtin, args: &[Expr], span: Span) -> Value {
+        let values: Vec<Value> = args.iter().map(|a| self.eval(a)).collect();
+        if values.iter().any(Value::is_error) {
+            return Value::error();
+        }
+        let unknown = values.iter().find_map(|v| match (builtin.taint, &v.data) {
+            (Taint::Deep, _) => first_unknown(v),
+            (_, Data::Unknown(u)) => Some(*u),
+            _ => None,
+        });
+        let marks = values.iter().fold(None, |m, v| match builtin.taint {
+            Taint::Deep => union(&m, &v.deep_marks()),
+            Taint::Structure => union(&m, &v.marks),
+            Taint::Shape => None,
+        });
+        let secret = builtin.taint == Taint::Deep && values.iter().any(Value::has_secret);
+        if let Some(u) = unknown {
+            let marks = if builtin.taint == Taint::Shape { values[0].marks.clone() } else { marks };
+            let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);
+            return Value { data: Data::Unknown(u), marks, secret: secret && builtin.name != "expose" };
+        }
+        let result = match builtin.run {
+            Some(run) => run(&values),
+            None => match builtin.name {
+                "file" => self.read_file(&values[0], span),
+                "env_var" => return self.env_var(&values, span),
+                "tool_name" => self.tool_name(),
+                other => Err(format!("`{other}` has no meaning: this is a bug in dtm")),
+            },
+        };
+        match result {
+            Ok(value) => {
+                let value = value.marked(&marks);
+                if secret { value.into_secret() } else { value }
+            }
+            Err(_) if secret => self.fail(Code::E0401, span, format!("`{}` cannot take this (secret)", builtin.name), "called here"),
+            Err(why) => self.fail(Code::E0401, span, why, "called here"),
+        }
+    }
+
+    fn read_file(&mut self, path: &Value, span: Span) -> Result<Value, String> {
+        let path = path.as_str().cloned().unwrap_or_else(|| "".into());
+        let from = self.cx.sources.file(span.file).path.clone();
+        let path = crate::loader::join(&from, &path)?;
+        let bytes = self.cx.loader.read(&path).map_err(|why| format!("cannot read `{path}`: {why}"))?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+        Ok(Value::string(text))
+    }
+
+    fn env_var(&mut self, values: &[Value], span: Span) -> Value {
+        let name = values[0].as_str().cloned().unwrap_or_else(|| "".into());
+        match ((self.cx.env)(&name), values.get(1)) {
+            (Some(text), _) => Value::string(text),
+            (None, Some(default)) => default.clone(),
+            (None, None) if self.cx.strict => {
+                self.fail(Code::E0402, span, format!("the environment variable `{name}` is not set"), "needed here")
+            }
+            (None, None) => Value::plain(Data::Unknown(Unknown::Unset)),
+        }
+    }
+
+    fn tool_name(&mut self) -> Result<Value, String> {
+        let Some(id) = self.current else { return Err("`tool_name()` is known only in a tool".into()) };
+        let instance = &self.world.instances[id.0 as usize];
+        let name = &self.cx.hir.tools[instance.tool].name;
+        Ok(Value::string(match &instance.key {
+            Some(key) => format!("{name}-{key}"),
+            None => name.to_string(),
+        }))
+    }
+}

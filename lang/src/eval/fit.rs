@@ -1,0 +1,101 @@
+//! Brings a value to a type: fills defaults, widens ints, marks secrets; says what does not fit.
+
+use super::{Evaluator, show};
+use crate::types::{Lit, Type};
+use crate::value::{Data, Value};
+use indexmap::IndexMap;
+
+impl Evaluator<'_, '_> {
+    /// The value as one of `ty`.
+    ///
+    /// # Errors
+    /// What does not fit, with its path.
+    pub(crate) fn fit(&mut self, value: Value, ty: &Type, path: &str) -> Result<Value, String> {
+        if matches!(value.data, Data::Error | Data::Unknown(_)) {
+            let secret = value.secret || ty.has_secret();
+            return Ok(Value { secret, ..value });
+        }
+        if let Type::Secret(t) = ty {
+            return Ok(self.fit(value, t, path)?.into_secret());
+        }
+        let secret = value.secret;
+        let marks = value.marks.clone();
+        let bad = |value: &Value| Err(format!("{path} is {}, expected `{ty}`", show(value)));
+        let data = match (ty, &value.data) {
+            (Type::Any | Type::Error | Type::Var(_), _) => return Ok(value),
+            (Type::Union(members), _) => {
+                for member in members.iter().filter(|m| may_hold(m, &value)) {
+                    if let Ok(found) = self.fit(value.clone(), member, path) {
+                        return Ok(found);
+                    }
+                }
+                return bad(&value);
+            }
+            (Type::Float, Data::Int(i)) => Data::Float(*i as f64),
+            (Type::List(t), Data::List(items)) => {
+                let mut out = Vec::with_capacity(items.len());
+                for (i, item) in items.iter().enumerate() {
+                    out.push(self.fit(item.clone(), t, &format!("{path}[{i}]"))?);
+                }
+                Value::list(out).data
+            }
+            (Type::Map(t), Data::Map(m)) => {
+                let mut out = IndexMap::with_capacity(m.len());
+                for (k, v) in m.iter() {
+                    out.insert(k.clone(), self.fit(v.clone(), t, &format!("{path}.{k}"))?);
+                }
+                Value::map(out).data
+            }
+            (Type::Record(r), Data::Map(m)) => {
+                let mut out = IndexMap::with_capacity(r.fields.len());
+                for (name, field) in &r.fields {
+                    let given = m.get(name);
+                    let value = match (given, field.default) {
+                        (Some(v), Some(_)) if !matches!(v.data, Data::Null) || field.ty.is_nullable() => v.clone(),
+                        (Some(v), None) => v.clone(),
+                        (_, Some(default)) => {
+                            let hir = self.cx.hir;
+                            self.eval(&hir.defaults[default])
+                        }
+                        (None, None) if field.ty.is_nullable() => Value::null(),
+                        (None, None) => return Err(format!("{path} has no `{name}`")),
+                    };
+                    out.insert(name.clone(), self.fit(value, &field.ty, &format!("{path}.{name}"))?);
+                }
+                for (name, extra) in m.iter().filter(|(n, _)| !r.fields.contains_key(*n)) {
+                    if !r.open {
+                        return Err(format!("{path} has `{name}`, which is not known there"));
+                    }
+                    out.insert(name.clone(), extra.clone());
+                }
+                Value::map(out).data
+            }
+            (t, _) if may_hold(t, &value) => return Ok(value),
+            _ => return bad(&value),
+        };
+        Ok(Value { data, marks, secret })
+    }
+}
+
+/// Whether the top of a value is one of the type.
+fn may_hold(ty: &Type, value: &Value) -> bool {
+    match (ty, &value.data) {
+        (Type::Any | Type::Error | Type::Var(_), _) => true,
+        (Type::Secret(t), _) => may_hold(t, value),
+        (Type::Union(m), _) => m.iter().any(|t| may_hold(t, value)),
+        (Type::Null, Data::Null)
+        | (Type::Bool, Data::Bool(_))
+        | (Type::Int, Data::Int(_))
+        | (Type::Float, Data::Float(_) | Data::Int(_))
+        | (Type::String, Data::String(_))
+        | (Type::Duration, Data::Duration(_))
+        | (Type::Size, Data::Size(_))
+        | (Type::List(_), Data::List(_))
+        | (Type::Map(_) | Type::Record(_), Data::Map(_))
+        | (Type::Tool(_), Data::Tool(_)) => true,
+        (Type::Lit(Lit::Bool(l)), Data::Bool(b)) => l == b,
+        (Type::Lit(Lit::Int(l)), Data::Int(i)) => l == i,
+        (Type::Lit(Lit::String(l)), Data::String(s)) => l == s,
+        _ => false,
+    }
+}

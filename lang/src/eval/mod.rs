@@ -1,0 +1,797 @@
+//! Expressions to values. Each `let` and each input of each instance is evaluated once, on demand; meeting one
+//! under way is a cycle. An operand that is not known makes the result unknown, with all its marks; a known `if`
+//! takes one branch, an unknown one the marks of both.
+//!
+//! ```text
+//! "${org}/${repo.name}"    org known, repo.name deferred  ->  Unknown, marked with `repo`
+//! ```
+//!
+//! The evaluator runs again when outputs have become known: what it computes then never has more marks than
+//! the first time, so the graph stands.
+
+mod call;
+mod fit;
+mod ops;
+
+pub use ops::order;
+
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
+use crate::loader::Loader;
+use crate::source::{Sources, Span, Symbol};
+use crate::syntax::ast::BinaryOp;
+use crate::types::Type;
+use crate::value::{Data, InstanceId, Marks, Unknown, Value, union};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Steps that a program may take, and those for each instance on top.
+const STEPS: u64 = 10_000_000;
+const STEPS_AN_INSTANCE: u64 = 10_000;
+
+/// Where outputs come from: the state while planning, finished operations while applying.
+pub trait Outputs {
+    /// The value of an output, if it is known now.
+    fn output(&self, instance: InstanceId, name: &str) -> Option<Value>;
+}
+
+/// No output is known.
+pub struct NoOutputs;
+
+impl Outputs for NoOutputs {
+    fn output(&self, _: InstanceId, _: &str) -> Option<Value> {
+        None
+    }
+}
+
+/// One instance of a tool as the evaluator knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub(crate) tool: usize,
+    pub(crate) addr: Symbol,
+    pub(crate) key: Option<Symbol>,
+    pub(crate) locals: Vec<(usize, Value)>,
+    /// Marks of the header: they are edges of the instance.
+    pub(crate) marks: Marks,
+}
+
+/// The instances of one `tool`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Family {
+    pub(crate) members: IndexMap<Symbol, InstanceId>,
+    /// The only instance of a tool without `[...]`.
+    pub(crate) single: Option<InstanceId>,
+    /// Whether a param without a value decides how many there are.
+    pub(crate) open: bool,
+}
+
+/// What stays from one evaluation to the next.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) families: Vec<Option<Arc<Family>>>,
+    /// `let`s that do not depend on outputs.
+    lets: Vec<Option<Value>>,
+    /// Whether an `any` input of the instance holds a secret.
+    any_secret: HashMap<InstanceId, bool>,
+    steps: u64,
+}
+
+/// What an evaluation reads.
+pub(crate) struct Context<'p> {
+    pub(crate) hir: &'p Hir,
+    pub(crate) sources: &'p Sources,
+    pub(crate) params: &'p [Value],
+    pub(crate) env: &'p dyn Fn(&str) -> Option<String>,
+    pub(crate) loader: &'p dyn Loader,
+    pub(crate) outputs: &'p dyn Outputs,
+    /// Whether a missing environment variable is an error.
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Busy {
+    Let(usize),
+    Input(InstanceId, usize),
+    Tool(usize),
+    Param(usize),
+}
+
+pub(crate) struct Evaluator<'p, 'w> {
+    pub(crate) cx: Context<'p>,
+    pub(crate) world: &'w mut World,
+    pub(crate) diags: Diagnostics,
+    /// Whether this is the first evaluation, which makes the instances.
+    building: bool,
+    lets: HashMap<usize, Value>,
+    inputs: HashMap<(InstanceId, usize), Value>,
+    params: HashMap<usize, Value>,
+    busy: Vec<(Busy, Span)>,
+    locals: Vec<Value>,
+    current: Option<InstanceId>,
+    over_budget: bool,
+}
+
+impl<'p, 'w> Evaluator<'p, 'w> {
+    pub(crate) fn new(cx: Context<'p>, world: &'w mut World, building: bool) -> Self {
+        if building {
+            world.lets.resize(cx.hir.lets.len(), None);
+            world.families.resize(cx.hir.tools.len(), None);
+        }
+        world.steps = 0;
+        Evaluator {
+            cx,
+            world,
+            diags: Diagnostics::default(),
+            building,
+            lets: HashMap::new(),
+            inputs: HashMap::new(),
+            params: HashMap::new(),
+            busy: vec![],
+            locals: vec![],
+            current: None,
+            over_budget: false,
+        }
+    }
+
+    fn fail(&mut self, code: Code, span: Span, headline: impl Into<String>, label: impl Into<String>) -> Value {
+        let mut d = Diagnostic::new(code, headline).at(span, label);
+        if let Some(id) = self.current {
+            d = d.tool(self.world.instances[id.0 as usize].addr.clone());
+        }
+        self.diags.push(d);
+        Value::error()
+    }
+
+    /// Runs `work` under a guard against cycles, with locals of its own.
+    fn guarded(&mut self, what: Busy, span: Span, name: &str, work: impl FnOnce(&mut Self) -> Value) -> Value {
+        if let Some(at) = self.busy.iter().position(|(b, _)| *b == what) {
+            let way: Vec<(Busy, Span)> = self.busy[at..].to_vec();
+            let mut d = Diagnostic::new(Code::E0404, format!("`{name}` depends on itself")).at(span, "read here, which closes the cycle");
+            for (_, step) in way.iter().skip(1).take(8) {
+                d = d.also(*step, "by way of this");
+            }
+            self.diags.push(d);
+            return Value::error();
+        }
+        self.busy.push((what, span));
+        let locals = std::mem::take(&mut self.locals);
+        let current = self.current;
+        let value = stacker::maybe_grow(128 << 10, 1 << 20, || work(self));
+        self.current = current;
+        self.locals = locals;
+        self.busy.pop();
+        value
+    }
+
+    pub(crate) fn eval(&mut self, e: &Expr) -> Value {
+        self.world.steps += 1;
+        let budget = STEPS + STEPS_AN_INSTANCE * self.world.instances.len() as u64;
+        if self.world.steps > budget {
+            if !self.over_budget {
+                self.over_budget = true;
+                let headline = format!("this program takes more than {budget} steps");
+                self.fail(Code::E0409, e.span, headline, "the last step");
+            }
+            return Value::error();
+        }
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e))
+    }
+
+    fn eval_here(&mut self, e: &Expr) -> Value {
+        let span = e.span;
+        match &*e.kind {
+            H::Error => Value::error(),
+            H::Const(v) => v.clone(),
+            H::Local(slot) => self.locals.get(*slot).cloned().unwrap_or_else(Value::error),
+            H::Let(id) => self.let_value(*id, span),
+            H::Param(id) => self.param(*id, span),
+            H::Data(id) => self.cx.hir.data[*id].clone(),
+            H::Default(id) => {
+                let hir = self.cx.hir;
+                let locals = std::mem::take(&mut self.locals);
+                let value = self.eval(&hir.defaults[*id]);
+                self.locals = locals;
+                value
+            }
+            H::Tool(id) => self.tool_value(*id, span),
+            H::Port { base, name, output, safe: _ } => {
+                let base = self.eval(base);
+                match base.data {
+                    Data::Tool(id) => self.port(id, name, *output, span).marked(&base.marks),
+                    Data::Null => base,
+                    Data::Unknown(_) => base,
+                    _ => Value::error(),
+                }
+            }
+            H::Field { base, name, safe: _ } => {
+                let base = self.eval(base);
+                match &base.data {
+                    Data::Map(m) => m.get(name).cloned().unwrap_or_else(Value::null).marked(&base.marks),
+                    Data::Null | Data::Unknown(_) => base,
+                    _ => Value::error(),
+                }
+            }
+            H::Index { base, index, .. } => self.index(base, index, span),
+            H::Record(fields) => {
+                let mut out = IndexMap::with_capacity(fields.len());
+                for (name, value) in fields {
+                    let value = self.eval(value);
+                    out.insert(name.clone(), value);
+                }
+                Value::map(out)
+            }
+            H::Map(entries) => self.map(entries),
+            H::List(items) => {
+                let mut out = Vec::with_capacity(items.len());
+                for (item, spread) in items {
+                    let value = self.eval(item);
+                    match (&value.data, spread) {
+                        (_, false) => out.push(value),
+                        (Data::List(inner), true) => {
+                            out.extend(inner.iter().map(|v| v.clone().marked(&value.marks)));
+                        }
+                        (Data::Map(inner), true) => {
+                            out.extend(inner.values().map(|v| v.clone().marked(&value.marks)));
+                        }
+                        _ => return value,
+                    }
+                }
+                Value::list(out)
+            }
+            H::ListComp { body, clause } => {
+                let mut out = vec![];
+                match self.each(clause, &mut |ev, marks| {
+                    let value = ev.eval(body).marked(marks);
+                    out.push(value);
+                    None
+                }) {
+                    Some(stop) => stop,
+                    None => Value::list(out),
+                }
+            }
+            H::MapComp { key, value, clause } => {
+                let mut out: IndexMap<Symbol, Value> = IndexMap::new();
+                match self.each(clause, &mut |ev, marks| {
+                    let k = ev.eval(key);
+                    let v = ev.eval(value).marked(marks);
+                    ev.insert(&mut out, k, v, key.span)
+                }) {
+                    Some(stop) => stop,
+                    None => Value::map(out),
+                }
+            }
+            H::If { cond, then, other } => {
+                let c = self.eval(cond);
+                match c.data {
+                    Data::Bool(b) => {
+                        let value = self.eval(if b { then } else { other }).marked(&c.marks);
+                        if c.secret { value.into_secret() } else { value }
+                    }
+                    Data::Unknown(u) => {
+                        let (a, b) = (self.eval(then), self.eval(other));
+                        let marks = union(&c.marks, &union(&a.deep_marks(), &b.deep_marks()));
+                        Value { data: Data::Unknown(u), marks, secret: c.secret || a.has_secret() || b.has_secret() }
+                    }
+                    _ => Value::error(),
+                }
+            }
+            H::And(a, b) | H::Or(a, b) => {
+                let stop = matches!(&*e.kind, H::Or(..));
+                let a = self.eval(a);
+                match a.data {
+                    Data::Bool(x) if x == stop => a,
+                    Data::Bool(_) => {
+                        let b = self.eval(b).marked(&a.marks);
+                        if a.secret { b.into_secret() } else { b }
+                    }
+                    Data::Unknown(_) => {
+                        let b = self.eval(b);
+                        Value { secret: a.secret || b.secret, ..a }.marked(&b.marks)
+                    }
+                    _ => Value::error(),
+                }
+            }
+            H::Coalesce(a, b) => {
+                let a = self.eval(a);
+                match a.data {
+                    Data::Null => self.eval(b).marked(&a.marks),
+                    Data::Unknown(_) => {
+                        let b = self.eval(b);
+                        Value { secret: a.secret || b.has_secret(), ..a }.marked(&b.deep_marks())
+                    }
+                    _ => a,
+                }
+            }
+            H::Not(a) => {
+                let a = self.eval(a);
+                match a.data {
+                    Data::Bool(b) => Value { data: Data::Bool(!b), ..a },
+                    Data::Unknown(_) => a,
+                    _ => Value::error(),
+                }
+            }
+            H::Neg(a) => {
+                let a = self.eval(a);
+                let data = match a.data {
+                    Data::Int(i) => i.checked_neg().map(Data::Int),
+                    Data::Duration(i) => i.checked_neg().map(Data::Duration),
+                    Data::Size(i) => i.checked_neg().map(Data::Size),
+                    Data::Float(f) => Some(Data::Float(-f)),
+                    Data::Unknown(_) => return a,
+                    _ => return Value::error(),
+                };
+                match data {
+                    Some(data) => Value { data, ..a },
+                    None => self.fail(Code::E0401, span, "this number is too large", "its negative does not fit"),
+                }
+            }
+            H::Binary(BinaryOp::In, a, b) if matches!(&*b.kind, H::Binary(BinaryOp::Range | BinaryOp::RangeEq, ..)) => {
+                let H::Binary(kind, from, to) = &*b.kind else { return Value::error() };
+                let values = [self.eval(a), self.eval(from), self.eval(to)];
+                ops::combine(&values, |v| match (&v[0].data, &v[1].data, &v[2].data) {
+                    (Data::Int(x), Data::Int(a), Data::Int(b)) => {
+                        Data::Bool(x >= a && if *kind == BinaryOp::Range { x < b } else { x <= b })
+                    }
+                    _ => Data::Error,
+                })
+            }
+            H::Binary(op, a, b) => {
+                let (a, b) = (self.eval(a), self.eval(b));
+                self.binary(*op, a, b, span)
+            }
+            H::Interp(parts) => {
+                let values: Vec<Value> = parts.iter().map(|p| self.eval(p)).collect();
+                ops::combine(&values, |v| {
+                    Data::String(v.iter().filter_map(Value::text).collect::<String>().into())
+                })
+            }
+            H::Call(builtin, args) => self.call(builtin, args, span),
+            H::Lambda { .. } => Value::error(),
+            H::Convert(inner, ty) => {
+                let value = self.eval(inner);
+                match self.fit(value, ty, "") {
+                    Ok(value) => value,
+                    Err(why) => self.fail(Code::E0411, span, format!("this value does not fit: {why}"), "here"),
+                }
+            }
+            H::Cast(inner, ty) => {
+                let value = self.eval(inner);
+                let secret = value.has_secret();
+                match self.fit(value, ty, "the value") {
+                    Ok(value) => value,
+                    Err(_) if secret => self.fail(Code::E0411, span, format!("(secret) is no `{ty}`"), "converted here"),
+                    Err(why) => self.fail(Code::E0411, span, format!("this is no `{ty}`: {why}"), "converted here"),
+                }
+            }
+        }
+    }
+
+    fn let_value(&mut self, id: usize, span: Span) -> Value {
+        if let Some(value) = &self.world.lets[id] {
+            return value.clone();
+        }
+        if let Some(value) = self.lets.get(&id) {
+            return value.clone();
+        }
+        let hir = self.cx.hir;
+        let def = &hir.lets[id];
+        let value = self.guarded(Busy::Let(id), span, &def.name, |ev| {
+            ev.current = None;
+            ev.eval(&def.expr)
+        });
+        if self.building && value.is_known() {
+            self.world.lets[id] = Some(value.clone());
+        } else {
+            self.lets.insert(id, value.clone());
+        }
+        value
+    }
+
+    pub(crate) fn param(&mut self, id: usize, span: Span) -> Value {
+        if let Some(value) = self.cx.params.get(id)
+            && !matches!(value.data, Data::Unknown(_))
+        {
+            return value.clone();
+        }
+        if let Some(value) = self.params.get(&id) {
+            return value.clone();
+        }
+        let hir = self.cx.hir;
+        let def = &hir.params[id];
+        let value = match &def.default {
+            Some(default) => self.guarded(Busy::Param(id), span, &def.name, |ev| ev.eval(default)),
+            None => Value { secret: def.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) },
+        };
+        self.params.insert(id, value.clone());
+        value
+    }
+
+    fn map(&mut self, entries: &[MapEntry]) -> Value {
+        let mut out = IndexMap::new();
+        for entry in entries {
+            match entry {
+                MapEntry::Entry(key, value) => {
+                    let k = self.eval(key);
+                    let v = self.eval(value);
+                    // Later fields win over spreads; a key written twice is found by the checker.
+                    if let Some(name) = k.as_str() {
+                        out.shift_remove(name);
+                    }
+                    if let Some(stop) = self.insert(&mut out, k, v, key.span) {
+                        return stop;
+                    }
+                }
+                MapEntry::Spread(base) => {
+                    let base = self.eval(base);
+                    match &base.data {
+                        Data::Map(m) => {
+                            for (k, v) in m.iter() {
+                                out.insert(k.clone(), v.clone().marked(&base.marks));
+                            }
+                        }
+                        Data::Null => {}
+                        _ => return base,
+                    }
+                }
+            }
+        }
+        Value::map(out)
+    }
+
+    /// Adds an entry; gives the value to stop with when the key is unknown, wrong or taken.
+    fn insert(&mut self, out: &mut IndexMap<Symbol, Value>, key: Value, value: Value, span: Span) -> Option<Value> {
+        match &key.data {
+            Data::String(name) => {
+                if out.contains_key(name) {
+                    let headline = format!("the key {} stands twice", crate::value::quote(name));
+                    return Some(self.fail(Code::E0405, span, headline, "gives it again"));
+                }
+                out.insert(name.clone(), value);
+                None
+            }
+            Data::Unknown(Unknown::Deferred(origin)) => Some(self.deferred_structure(span, *origin, "a key")),
+            Data::Unknown(Unknown::Unset) => Some(key),
+            _ => Some(Value::error()),
+        }
+    }
+
+    /// A deferred value where structure is decided.
+    pub(crate) fn deferred_structure(&mut self, span: Span, origin: Span, what: &str) -> Value {
+        let output = self.cx.sources.text(origin).to_string();
+        let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"))
+            .at(span, "decided here")
+            .note("what is known after apply decides values, never which tools there are");
+        let d = if origin == span { d } else { d.also(origin, format!("`{output}` is known after apply")) };
+        self.diags.push(d);
+        Value::error()
+    }
+
+    /// Goes through the elements of a clause; `body` may stop it with a value.
+    fn each(&mut self, clause: &Clause, body: &mut dyn FnMut(&mut Self, &Marks) -> Option<Value>) -> Option<Value> {
+        let iter = self.eval(&clause.iter);
+        let items = match elements(&iter) {
+            Some(items) => items,
+            None => {
+                // Not known: evaluate nothing, keep what it comes from.
+                return Some(match iter.data {
+                    Data::Unknown(_) => iter,
+                    _ => Value::error(),
+                });
+            }
+        };
+        for (first, item) in items {
+            let item = item.marked(&iter.marks);
+            match clause.vars.as_slice() {
+                [one] => self.set(*one, item),
+                [a, b] => {
+                    self.set(*a, first);
+                    self.set(*b, item);
+                }
+                _ => {}
+            }
+            let mut marks = None;
+            if let Some(filter) = &clause.filter {
+                let keep = self.eval(filter);
+                match keep.data {
+                    Data::Bool(true) => marks = keep.marks,
+                    Data::Bool(false) => continue,
+                    Data::Unknown(_) => return Some(keep),
+                    _ => return Some(Value::error()),
+                }
+            }
+            if let Some(stop) = body(self, &marks) {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
+    fn set(&mut self, slot: usize, value: Value) {
+        if self.locals.len() <= slot {
+            self.locals.resize_with(slot + 1, Value::null);
+        }
+        self.locals[slot] = value;
+    }
+
+    fn index(&mut self, base: &Expr, index: &Expr, span: Span) -> Value {
+        let key = self.eval(index);
+        if let (H::Tool(id), Data::String(name)) = (&*base.kind, &key.data) {
+            let family = self.family(*id, base.span);
+            return match family.members.get(name) {
+                Some(member) => Value::plain(Data::Tool(*member)),
+                None if family.open => Value::plain(Data::Unknown(Unknown::Unset)),
+                None => {
+                    let known: Vec<String> = family.members.keys().map(|k| k.to_string()).collect();
+                    self.missing_key(name, known.iter().map(|k| &**k), index.span)
+                }
+            };
+        }
+        let base = self.eval(base);
+        if base.is_error() || key.is_error() {
+            return Value::error();
+        }
+        let marks = union(&base.marks, &key.marks);
+        match (&base.data, &key.data) {
+            (Data::Null, _) => base,
+            (Data::Unknown(u), _) => Value { data: Data::Unknown(*u), marks, secret: base.secret },
+            (_, Data::Unknown(u)) => {
+                let marks = union(&marks, &base.deep_marks());
+                Value { data: Data::Unknown(*u), marks, secret: base.has_secret() }
+            }
+            (Data::Map(m), Data::String(k)) => match m.get(k) {
+                Some(v) => v.clone().marked(&marks),
+                None => self.missing_key(k, m.keys().map(|k| &**k), index.span),
+            },
+            (Data::List(l), Data::Int(i)) => match usize::try_from(*i).ok().and_then(|i| l.get(i)) {
+                Some(v) => v.clone().marked(&marks),
+                None => {
+                    let headline = format!("there is no element {i} in a list of {}", l.len());
+                    self.fail(Code::E0406, span, headline, "counted from 0")
+                }
+            },
+            _ => Value::error(),
+        }
+    }
+
+    fn missing_key<'k>(&mut self, key: &str, known: impl Iterator<Item = &'k str>, span: Span) -> Value {
+        let d = Diagnostic::new(Code::E0406, format!("there is no key {}", crate::value::quote(key)))
+            .at(span, "not in this map")
+            .help("use `get(m, key)` where it may be absent");
+        let near = crate::diag::nearest(key, known);
+        let d = match near {
+            Some(near) => d.note(format!("the nearest key is {}", crate::value::quote(&near))),
+            None => d,
+        };
+        self.diags.push(d);
+        Value::error()
+    }
+
+    /// The value that a tool's name stands for.
+    fn tool_value(&mut self, id: usize, span: Span) -> Value {
+        let family = self.family(id, span);
+        let hir = self.cx.hir;
+        if hir.tools[id].each.is_none() {
+            return match family.single {
+                Some(member) => Value::plain(Data::Tool(member)),
+                None => Value::null(),
+            };
+        }
+        if family.open {
+            return Value::plain(Data::Unknown(Unknown::Unset));
+        }
+        let members = family.members.iter().map(|(k, id)| (k.clone(), Value::plain(Data::Tool(*id))));
+        Value::map(members.collect())
+    }
+
+    /// An output of an instance, or else an input.
+    fn port(&mut self, id: InstanceId, name: &Symbol, output: bool, span: Span) -> Value {
+        let mark: Marks = Some(Arc::new(BTreeMap::from([(id, span)])));
+        let hir = self.cx.hir;
+        let kind = &hir.tools[self.world.instances[id.0 as usize].tool].kind;
+        if !output {
+            return self.input(id, name, span).marked(&mark);
+        }
+        let ty = &kind.outputs[name].ty;
+        let secret = ty.has_secret() || matches!(ty, Type::Any) && self.any_secret(id);
+        match self.cx.outputs.output(id, name) {
+            Some(value) => {
+                let value = if secret { value.into_secret() } else { value };
+                mark_all(value, &mark)
+            }
+            None => Value { data: Data::Unknown(Unknown::Deferred(span)), marks: mark, secret },
+        }
+    }
+
+    /// Whether a secret went into an `any` input, so that it may come out of any `any` output.
+    fn any_secret(&mut self, id: InstanceId) -> bool {
+        if let Some(known) = self.world.any_secret.get(&id) {
+            return *known;
+        }
+        let hir = self.cx.hir;
+        let tool = &hir.tools[self.world.instances[id.0 as usize].tool];
+        let names: Vec<Symbol> =
+            tool.kind.inputs.iter().filter(|(_, i)| matches!(i.field.ty, Type::Any)).map(|(n, _)| n.clone()).collect();
+        let found = names.iter().any(|n| self.input(id, n, tool.span).has_secret());
+        self.world.any_secret.insert(id, found);
+        found
+    }
+
+    /// One input of an instance.
+    pub(crate) fn input(&mut self, id: InstanceId, name: &Symbol, span: Span) -> Value {
+        let hir = self.cx.hir;
+        let tool = self.world.instances[id.0 as usize].tool;
+        let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else { return Value::error() };
+        if let Some(value) = self.inputs.get(&(id, at)) {
+            return value.clone();
+        }
+        let shown = self.world.instances[id.0 as usize].addr.clone();
+        let value = self.guarded(Busy::Input(id, at), span, &format!("{shown}.{name}"), |ev| {
+            ev.enter(id);
+            ev.eval(expr)
+        });
+        self.inputs.insert((id, at), value.clone());
+        value
+    }
+
+    /// Brings the variables of an instance into scope.
+    pub(crate) fn enter(&mut self, id: InstanceId) {
+        self.current = Some(id);
+        let locals = self.world.instances[id.0 as usize].locals.clone();
+        for (slot, value) in locals {
+            self.set(slot, value);
+        }
+    }
+
+    /// The instances of a tool, made when first asked for.
+    pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
+        if let Some(family) = &self.world.families[id] {
+            return family.clone();
+        }
+        let hir = self.cx.hir;
+        let mut family = Family::default();
+        let name = hir.tools[id].name.clone();
+        self.guarded(Busy::Tool(id), span, &name, |ev| {
+            family = ev.expand(id);
+            Value::null()
+        });
+        let family = Arc::new(family);
+        self.world.families[id] = Some(family.clone());
+        family
+    }
+
+    fn expand(&mut self, id: usize) -> Family {
+        let hir = self.cx.hir;
+        let tool = &hir.tools[id];
+        let mut family = Family::default();
+        let Some(each) = &tool.each else {
+            if let Some(marks) = self.exists(id, &mut family) {
+                family.single = Some(self.add(id, None, vec![], marks));
+            }
+            return family;
+        };
+        let iter = self.eval(&each.iter);
+        if let Data::Unknown(u) = iter.data {
+            match u {
+                Unknown::Deferred(origin) => _ = self.deferred_structure(each.iter.span, origin, "which tools there are"),
+                Unknown::Unset => family.open = true,
+            }
+            return family;
+        }
+        let mut first: HashMap<Symbol, String> = HashMap::new();
+        for (position, item) in elements(&iter).unwrap_or_default() {
+            let item = item.marked(&iter.marks);
+            let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
+                [one] => vec![(*one, item.clone())],
+                [a, b] => vec![(*a, position.clone()), (*b, item.clone())],
+                _ => vec![],
+            };
+            for (slot, value) in &locals {
+                self.set(*slot, value.clone());
+            }
+            let key = match &each.by {
+                Some(by) => self.eval(by),
+                None if matches!(item.data, Data::String(_)) && each.vars.len() == 1 => item.clone(),
+                None => position,
+            };
+            let span = each.by.as_ref().map_or(each.iter.span, |b| b.span);
+            let name = match &key.data {
+                Data::String(name) => name.clone(),
+                Data::Unknown(Unknown::Deferred(origin)) => {
+                    self.deferred_structure(span, *origin, "the key of a tool");
+                    continue;
+                }
+                Data::Unknown(Unknown::Unset) => {
+                    family.open = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            let shown = show(&item);
+            if let Some(other) = first.get(&name) {
+                let d = Diagnostic::new(Code::E0405, format!("two of these tools have the key {}", crate::value::quote(&name)));
+                let d = d.at(span, "gives it twice").note(format!("first: {other}")).note(format!("second: {shown}"));
+                self.diags.push(d);
+                continue;
+            }
+            first.insert(name.clone(), shown);
+            if let Some(marks) = self.exists(id, &mut family) {
+                let header = union(&union(&iter.marks, &key.marks), &marks);
+                let member = self.add(id, Some(name.clone()), locals, header);
+                family.members.insert(name, member);
+            }
+        }
+        family
+    }
+
+    /// Judges a tool's `if`; gives its marks when the tool is there.
+    fn exists(&mut self, id: usize, family: &mut Family) -> Option<Marks> {
+        let hir = self.cx.hir;
+        let Some(cond) = &hir.tools[id].cond else { return Some(None) };
+        let value = self.eval(cond);
+        match value.data {
+            Data::Bool(true) => Some(value.marks),
+            Data::Bool(false) => None,
+            Data::Unknown(Unknown::Deferred(origin)) => {
+                self.deferred_structure(cond.span, origin, "whether a tool exists");
+                None
+            }
+            Data::Unknown(Unknown::Unset) => {
+                family.open = true;
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, tool: usize, key: Option<Symbol>, locals: Vec<(usize, Value)>, marks: Marks) -> InstanceId {
+        let name = &self.cx.hir.tools[tool].name;
+        let addr: Symbol = match &key {
+            Some(key) => format!("{name}[{}]", crate::value::quote(key)).into(),
+            None => name.clone(),
+        };
+        self.world.instances.push(Instance { tool, addr, key, locals, marks });
+        InstanceId(self.world.instances.len() as u32 - 1)
+    }
+}
+
+/// Marks a value and everything inside: an output is read as a whole.
+fn mark_all(value: Value, mark: &Marks) -> Value {
+    value.marked(mark)
+}
+
+/// The elements of a value: position or key, and the element.
+fn elements(v: &Value) -> Option<Vec<(Value, Value)>> {
+    match &v.data {
+        Data::List(items) => {
+            Some(items.iter().enumerate().map(|(i, v)| (Value::plain(Data::Int(i as i64)), v.clone())).collect())
+        }
+        Data::Map(items) => Some(items.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect()),
+        _ => None,
+    }
+}
+
+/// A value in a message, on one line, secrets masked.
+pub(crate) fn show(v: &Value) -> String {
+    let text = show_deep(v);
+    if text.chars().count() > 80 { text.chars().take(77).collect::<String>() + "..." } else { text }
+}
+
+fn show_deep(v: &Value) -> String {
+    if v.secret {
+        return "(secret)".into();
+    }
+    match &v.data {
+        Data::String(s) => crate::value::quote(s),
+        Data::List(items) => format!("[{}]", items.iter().map(show_deep).collect::<Vec<_>>().join(", ")),
+        Data::Map(m) => {
+            let fields: Vec<String> = m.iter().map(|(k, v)| format!("{k} = {}", show_deep(v))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Data::Null => "null".into(),
+        Data::Unknown(_) => "(known after apply)".into(),
+        Data::Tool(_) => "(tool)".into(),
+        _ => v.text().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Operators on values.
+
+use super::Evaluator;
+use crate::diag::Code;
+use crate::source::Span;
+use crate::syntax::ast::BinaryOp;
+use crate::value::{Data, Value, equal, union};
+use std::cmp::Ordering;
+
+/// The order of two scalars.
+pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
+    match (&a.data, &b.data) {
+        (Data::Int(x), Data::Int(y)) | (Data::Duration(x), Data::Duration(y)) | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
+        (Data::Float(x), Data::Float(y)) => x.partial_cmp(y),
+        (Data::Int(x), Data::Float(y)) => (*x as f64).partial_cmp(y),
+        (Data::Float(x), Data::Int(y)) => x.partial_cmp(&(*y as f64)),
+        (Data::String(x), Data::String(y)) => Some(x.cmp(y)),
+        _ => None,
+    }
+}
+
+/// A scalar computed from everything in the operands: unknown, marked and secret if any of them is.
+pub(super) fn combine(values: &[Value], compute: impl FnOnce(&[Value]) -> Data) -> Value {
+    if values.iter().any(Value::is_error) {
+        return Value::error();
+    }
+    let marks = values.iter().fold(None, |m, v| union(&m, &v.deep_marks()));
+    let secret = values.iter().any(Value::has_secret);
+    let data = match values.iter().find_map(first_unknown) {
+        Some(u) => Data::Unknown(u),
+        None => compute(values),
+    };
+    Value { data, marks, secret }
+}
+
+/// The first unknown inside; a deferred one before an unset one.
+pub(super) fn first_unknown(v: &Value) -> Option<crate::value::Unknown> {
+    match &v.data {
+        Data::Unknown(u) => Some(*u),
+        Data::List(items) => items.iter().find_map(first_unknown),
+        Data::Map(items) => items.values().find_map(first_unknown),
+        _ => None,
+    }
+}
+
+impl Evaluator<'_, '_> {
+    pub(super) fn binary(&mut self, op: BinaryOp, a: Value, b: Value, span: Span) -> Value {
+        use BinaryOp::*;
+        if a.is_error() || b.is_error() {
+            return Value::error();
+        }
+        // A tool compared with null leaves no mark.
+        if matches!(op, Eq | NotEq) && (matches!(a.data, Data::Tool(_)) || matches!(b.data, Data::Tool(_))) {
+            return Value::plain(Data::Bool(equal(&a, &b) == (op == Eq)));
+        }
+        // Whether a collection is null is known before what it holds.
+        if matches!(op, Eq | NotEq) && (matches!(a.data, Data::Null) || matches!(b.data, Data::Null)) {
+            let other = if matches!(a.data, Data::Null) { &b } else { &a };
+            if !matches!(other.data, Data::Unknown(_)) {
+                let same = matches!(other.data, Data::Null);
+                let marks = union(&a.marks, &b.marks);
+                return Value { data: Data::Bool(same == (op == Eq)), marks, secret: false };
+            }
+        }
+        let mut problem = None;
+        let value = combine(&[a, b], |v| match compute(op, &v[0], &v[1]) {
+            Ok(data) => data,
+            Err(why) => {
+                problem = Some(why);
+                Data::Error
+            }
+        });
+        match problem {
+            Some(why) => self.fail(Code::E0401, span, why, "computed here"),
+            None => value,
+        }
+    }
+}
+
+fn compute(op: BinaryOp, a: &Value, b: &Value) -> Result<Data, String> {
+    use BinaryOp::*;
+    let too_large = || "this number is too large".to_string();
+    let compare = |test: fn(Ordering) -> bool| Ok(Data::Bool(order(a, b).is_some_and(test)));
+    match op {
+        Eq => return Ok(Data::Bool(equal(a, b))),
+        NotEq => return Ok(Data::Bool(!equal(a, b))),
+        Lt => return compare(Ordering::is_lt),
+        LtEq => return compare(Ordering::is_le),
+        Gt => return compare(Ordering::is_gt),
+        GtEq => return compare(Ordering::is_ge),
+        In => {
+            return Ok(Data::Bool(match (&b.data, &a.data) {
+                (Data::List(items), _) => items.iter().any(|v| equal(v, a)),
+                (Data::Map(m), Data::String(k)) => m.contains_key(k),
+                (Data::String(s), Data::String(part)) => s.contains(&**part),
+                _ => false,
+            }));
+        }
+        Range | RangeEq => {
+            let (Data::Int(from), Data::Int(to)) = (&a.data, &b.data) else { return Ok(Data::Error) };
+            let to = if op == RangeEq { to.saturating_add(1) } else { *to };
+            if to.saturating_sub(*from) > 1_000_000 {
+                return Err("a range that is a list may hold a million ints at most".into());
+            }
+            return Ok(Value::list((*from..to).map(|i| Value::plain(Data::Int(i))).collect()).data);
+        }
+        _ => {}
+    }
+    let whole = |x: i64, y: i64| match op {
+        Add => x.checked_add(y).ok_or_else(too_large),
+        Sub => x.checked_sub(y).ok_or_else(too_large),
+        Mul => x.checked_mul(y).ok_or_else(too_large),
+        Rem if y == 0 => Err("division by zero".to_string()),
+        Rem => x.checked_rem(y).ok_or_else(too_large),
+        _ => Err("this bug is in dtm: an operator without a meaning".to_string()),
+    };
+    let float = |x: f64, y: f64| {
+        let result = match op {
+            Add => x + y,
+            Sub => x - y,
+            Mul => x * y,
+            Div if y == 0.0 => return Err("division by zero".to_string()),
+            Div => x / y,
+            _ => x % y,
+        };
+        if result.is_finite() { Ok(result) } else { Err(too_large()) }
+    };
+    let scale = |x: i64, by: &Data| {
+        let by = match by {
+            Data::Int(i) if op == Mul => return x.checked_mul(*i).ok_or_else(too_large),
+            Data::Int(i) => *i as f64,
+            Data::Float(f) => *f,
+            _ => 1.0,
+        };
+        let exact = float(x as f64, by)?;
+        if exact.abs() >= 9.2e18 { Err(too_large()) } else { Ok(exact.round() as i64) }
+    };
+    let number = |d: &Data| match d {
+        Data::Int(i) => *i as f64,
+        Data::Float(f) => *f,
+        _ => 0.0,
+    };
+    Ok(match (&a.data, &b.data) {
+        (Data::Int(x), Data::Int(y)) if op == Div => Data::Float(float(*x as f64, *y as f64)?),
+        (Data::Int(x), Data::Int(y)) => Data::Int(whole(*x, *y)?),
+        (x @ (Data::Int(_) | Data::Float(_)), y @ (Data::Int(_) | Data::Float(_))) => Data::Float(float(number(x), number(y))?),
+        (Data::Duration(x), Data::Duration(y)) | (Data::Size(x), Data::Size(y)) if op == Div => {
+            Data::Float(float(*x as f64, *y as f64)?)
+        }
+        (Data::Duration(x), Data::Duration(y)) => Data::Duration(whole(*x, *y)?),
+        (Data::Size(x), Data::Size(y)) => Data::Size(whole(*x, *y)?),
+        (Data::Duration(x), by) | (by, Data::Duration(x)) => Data::Duration(scale(*x, by)?),
+        (Data::Size(x), by) | (by, Data::Size(x)) => Data::Size(scale(*x, by)?),
+        _ => Data::Error,
+    })
+}

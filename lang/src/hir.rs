@@ -1,0 +1,251 @@
+//! The checked program: names resolved, conversions made explicit, nothing left to look up by text. The checker
+//! ([`crate::check`]) makes it from the trees of all modules; the evaluator ([`crate::eval`]) runs it.
+
+use crate::builtin::Builtin;
+use crate::interface::{Kind, Plugin};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::BinaryOp;
+use crate::types::Type;
+use crate::value::Value;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A checked program.
+#[derive(Clone, Debug, Default)]
+pub struct Hir {
+    /// All `let`s of all modules.
+    pub lets: Vec<Let>,
+    /// All `param`s.
+    pub params: Vec<Param>,
+    /// All `tool`s.
+    pub tools: Vec<Tool>,
+    /// All `output`s.
+    pub outputs: Vec<Output>,
+    /// All `assert`s.
+    pub asserts: Vec<Assert>,
+    /// Imported data.
+    pub data: Vec<Value>,
+    /// Defaults of fields and inputs.
+    pub defaults: Vec<Expr>,
+    /// `settings`, by name.
+    pub settings: IndexMap<Symbol, Expr>,
+    /// Plugins by the name they have in the program.
+    pub plugins: IndexMap<Symbol, PluginUse>,
+    /// `configure`.
+    pub configures: Vec<Configure>,
+    /// `moved`: from, to, where.
+    pub moved: Vec<(Symbol, Symbol, Span)>,
+    /// `forget`.
+    pub forgets: Vec<(Symbol, Span)>,
+    /// `adopt`.
+    pub adopts: Vec<(Symbol, Expr, Span)>,
+}
+
+/// A plugin that the program uses.
+#[derive(Clone, Debug)]
+pub struct PluginUse {
+    /// Its interface.
+    pub plugin: Arc<Plugin>,
+    /// Where the plugin itself is: `None` if shipped, or a path from the project's root.
+    pub path: Option<Symbol>,
+    /// Whether only the interface was given, so that nothing can be applied.
+    pub interface_only: bool,
+}
+
+/// A `let`.
+#[derive(Clone, Debug)]
+pub struct Let {
+    /// Its name.
+    pub name: Symbol,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its type.
+    pub ty: Type,
+    /// Its value.
+    pub expr: Expr,
+}
+
+/// A `param`.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: Symbol,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its type.
+    pub ty: Type,
+    /// Its default.
+    pub default: Option<Expr>,
+    /// Its documentation.
+    pub doc: Option<Symbol>,
+}
+
+/// A `tool`.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// Its name.
+    pub name: Symbol,
+    /// Where its name stands.
+    pub span: Span,
+    /// The name of its plugin in this program.
+    pub plugin: Symbol,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// `[x in xs by key]`
+    pub each: Option<Each>,
+    /// `if cond`
+    pub cond: Option<Expr>,
+    /// Its inputs, all of them, defaults too.
+    pub inputs: IndexMap<Symbol, Expr>,
+    /// Inputs of type `any`-with-a-secret or not: whether the configuration sets any secret into an `any` input.
+    pub with: With,
+}
+
+/// The `with` options of a tool.
+#[derive(Clone, Debug, Default)]
+pub struct With {
+    /// Tools, families or lists of them.
+    pub after: Vec<Expr>,
+    /// `protect`
+    pub protect: Option<Expr>,
+    /// `ignore`: paths of inputs.
+    pub ignore: Vec<Symbol>,
+    /// `replace = "create-first"`
+    pub create_first: bool,
+    /// `timeout`
+    pub timeout: Option<Expr>,
+    /// `retries`
+    pub retries: Option<Expr>,
+    /// `read = false`
+    pub read: Option<Expr>,
+    /// `using = name`
+    pub using: Option<Symbol>,
+}
+
+/// `[x in xs by key]`, `[k, v in m]`, `[i, x in xs by key]`
+#[derive(Clone, Debug)]
+pub struct Each {
+    /// What is gone through.
+    pub iter: Expr,
+    /// The slots of one or two variables.
+    pub vars: Vec<usize>,
+    /// The key; without it the string or the map's key.
+    pub by: Option<Expr>,
+}
+
+/// `output`
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its name.
+    pub name: Symbol,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its type.
+    pub ty: Type,
+    /// Its value.
+    pub expr: Expr,
+}
+
+/// `assert`
+#[derive(Clone, Debug)]
+pub struct Assert {
+    /// The condition.
+    pub cond: Expr,
+    /// The message, a string.
+    pub message: Expr,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `configure`
+#[derive(Clone, Debug)]
+pub struct Configure {
+    /// The plugin's name in the program.
+    pub plugin: Symbol,
+    /// `as name`
+    pub name: Option<Symbol>,
+    /// The settings.
+    pub settings: Expr,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: Box<ExprKind>,
+}
+
+impl Expr {
+    /// Makes one.
+    pub fn new(span: Span, kind: ExprKind) -> Self {
+        Expr { span, kind: Box::new(kind) }
+    }
+    /// The place of an error.
+    pub fn error(span: Span) -> Self {
+        Expr::new(span, ExprKind::Error)
+    }
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum ExprKind {
+    Const(Value),
+    /// A variable of a comprehension, lambda or family.
+    Local(usize),
+    Let(usize),
+    Param(usize),
+    Data(usize),
+    /// A default, by its place in [`Hir::defaults`].
+    Default(usize),
+    /// A tool: one instance, a family as a map, or an absent one as null.
+    Tool(usize),
+    /// An output of an instance, or else an input of it.
+    Port { base: Expr, name: Symbol, output: bool, safe: bool },
+    Field { base: Expr, name: Symbol, safe: bool },
+    Index { base: Expr, index: Expr, safe: bool },
+    Record(Vec<(Symbol, Expr)>),
+    Map(Vec<MapEntry>),
+    List(Vec<(Expr, bool)>),
+    ListComp { body: Expr, clause: Clause },
+    MapComp { key: Expr, value: Expr, clause: Clause },
+    If { cond: Expr, then: Expr, other: Expr },
+    And(Expr, Expr),
+    Or(Expr, Expr),
+    Coalesce(Expr, Expr),
+    Not(Expr),
+    Neg(Expr),
+    Binary(BinaryOp, Expr, Expr),
+    Interp(Vec<Expr>),
+    Call(&'static Builtin, Vec<Expr>),
+    /// Only as an argument of a builtin.
+    Lambda { params: Vec<usize>, body: Expr },
+    /// Defaults filled, ints widened, secrets marked.
+    Convert(Expr, Arc<Type>),
+    /// `as T`: checked when evaluated.
+    Cast(Expr, Arc<Type>),
+    Error,
+}
+
+/// An entry of a map literal.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum MapEntry {
+    Entry(Expr, Expr),
+    Spread(Expr),
+}
+
+/// `for x in xs if c`
+#[derive(Clone, Debug)]
+pub struct Clause {
+    /// The slots of one or two variables.
+    pub vars: Vec<usize>,
+    /// What is gone through.
+    pub iter: Expr,
+    /// Which elements are taken.
+    pub filter: Option<Expr>,
+}

@@ -1,0 +1,124 @@
+//! What a plugin's interface file declares: its settings and its kinds.
+
+use crate::source::{Span, Symbol};
+use crate::types::{FieldType, RecordType, Type};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A plugin as its interface tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// The name in the interface.
+    pub name: Symbol,
+    /// SHA-256 of the interface file, in hexadecimal.
+    pub hash: Symbol,
+    /// The type of its settings.
+    pub settings: Arc<RecordType>,
+    /// Which settings say where things are (`@key`).
+    pub setting_keys: Vec<Symbol>,
+    /// Environment variables that its process gets besides the usual ones.
+    pub env: Vec<Symbol>,
+    /// Its kinds.
+    pub kinds: IndexMap<Symbol, Arc<Kind>>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A kind of tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kind {
+    /// The plugin's name in its interface.
+    pub plugin: Symbol,
+    /// The kind's name.
+    pub name: Symbol,
+    /// Its documentation.
+    pub doc: Option<Symbol>,
+    /// How an interrupted operation on it is resolved.
+    pub recover: Recover,
+    /// `@timeout(create = 10m)`: nanoseconds by verb.
+    pub timeouts: IndexMap<Symbol, i64>,
+    /// Its inputs.
+    pub inputs: IndexMap<Symbol, Input>,
+    /// Its outputs.
+    pub outputs: IndexMap<Symbol, Output>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+impl Kind {
+    /// `plugin.Kind`
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.plugin, self.name)
+    }
+    /// The inputs as a record type.
+    pub fn input_record(&self) -> RecordType {
+        let fields = self.inputs.iter().map(|(n, i)| (n.clone(), i.field.clone())).collect();
+        RecordType { fields, open: false }
+    }
+    /// The names of the natural key, in order.
+    pub fn key_inputs(&self) -> impl Iterator<Item = &Symbol> {
+        self.inputs.iter().filter(|(_, i)| i.key).map(|(n, _)| n)
+    }
+    /// Whether one of its inputs is of type `any`, so that a secret may hide in it and come back in an `any` output.
+    pub fn any_outputs(&self) -> bool {
+        self.outputs.values().any(|o| matches!(o.ty, Type::Any))
+    }
+}
+
+/// An input of a kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Its type, default, documentation.
+    pub field: FieldType,
+    /// Part of the natural key.
+    pub key: bool,
+    /// A change replaces the object.
+    pub immutable: bool,
+    /// Never read back; kept only as a salted hash.
+    pub write_only: bool,
+    /// Which differences do not matter.
+    pub same: Option<Same>,
+}
+
+/// An output of a kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its type.
+    pub ty: Type,
+    /// An update does not change it.
+    pub stable: bool,
+    /// Given at creation only.
+    pub once: bool,
+    /// Its documentation.
+    pub doc: Option<Symbol>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// `@recover(...)`: how an interrupted operation is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recover {
+    /// The target knows our operation key.
+    Op,
+    /// By natural key.
+    Key,
+    /// Creating again does no harm.
+    Rerun,
+    /// A person must say.
+    Ask,
+}
+
+/// `@same(...)`: differences that do not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Same {
+    /// The order of a list.
+    Set,
+    /// Upper and lower case.
+    Case,
+    /// How a JSON text is spaced and ordered.
+    Json,
+    /// Blanks at both ends.
+    Trim,
+    /// What the server fills in where nothing was asked for.
+    Default,
+}

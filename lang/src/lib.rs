@@ -1,0 +1,25 @@
+//! The language of dtm: text to tokens, to syntax, to a checked program, to values. Pure: files, the standard
+//! library and interfaces come through [`loader::Loader`], the environment and params in [`program::Inputs`].
+
+pub mod builtin;
+mod check;
+mod data;
+pub mod diag;
+mod eval;
+pub mod hir;
+pub mod interface;
+pub mod loader;
+pub mod program;
+pub mod source;
+pub mod syntax;
+pub mod types;
+pub mod value;
+pub mod wire;
+
+pub use check::{Checked, check, interface_hash, read_interface};
+pub use diag::{Code, Diagnostic, Diagnostics, Severity};
+pub use eval::{NoOutputs, Outputs};
+pub use loader::{Loader, Shipped};
+pub use program::{Inputs, Instance, Options, Program, Purpose};
+pub use source::{FileId, Sources, Span, Symbol};
+pub use value::{InstanceId, Value};

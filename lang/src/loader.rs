@@ -1,0 +1,52 @@
+//! The only way in which the language reaches files.
+
+use crate::source::Symbol;
+
+/// Gives the checker and evaluator what they read. Paths are relative to the project's root, with `/`, and
+/// normalized; an implementation refuses what leads outside, links included.
+pub trait Loader: Send + Sync {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// The reason, for a person: not there, not readable, outside the project.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// The interface file of a plugin that is shipped with dtm, with its version.
+    fn shipped(&self, plugin: &str) -> Option<Shipped>;
+    /// The names of the shipped plugins.
+    fn shipped_names(&self) -> Vec<Symbol>;
+    /// A module of the standard library: the part after `std/`.
+    fn std_module(&self, path: &str) -> Option<Symbol>;
+}
+
+/// A shipped plugin's interface.
+#[derive(Clone, Debug)]
+pub struct Shipped {
+    /// The text of the interface file.
+    pub text: Symbol,
+    /// The plugin's version.
+    pub version: Symbol,
+}
+
+/// Joins a path to the folder of the module that names it.
+///
+/// # Errors
+/// When it leads outside the project's root.
+pub fn join(from: &str, path: &str) -> Result<String, String> {
+    if path.starts_with('/') || path.contains(':') {
+        return Err("paths are relative to the file that names them".into());
+    }
+    let mut parts: Vec<&str> = from.split('/').filter(|p| !p.is_empty()).collect();
+    parts.pop();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if parts.pop().is_none() {
+                    return Err("it leads outside the project's root, the folder of the root file".into());
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}

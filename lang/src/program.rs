@@ -1,0 +1,494 @@
+//! A program ready to plan: its instances with their direct edges, and the values of their inputs as far as
+//! outputs are known. This is what the engine gets; it never sees text.
+
+use crate::check::{Checked, check};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World, show};
+use crate::hir::{Expr, Hir, PluginUse};
+use crate::interface::Kind;
+use crate::loader::Loader;
+use crate::source::{FileId, Sources, Span, Symbol};
+use crate::syntax::ast::{self, ExprKind as A};
+use crate::types::Type;
+use crate::value::{Data, InstanceId, Unknown, Value};
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// The values that come from outside.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    /// `--set name=value`, in order.
+    pub sets: Vec<(String, String)>,
+    /// `--params FILE`: path and text.
+    pub params_file: Option<(String, String)>,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What `with` says of an instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Deleting it is an error.
+    pub protect: bool,
+    /// Inputs whose stored value stands.
+    pub ignore: Vec<Symbol>,
+    /// A replacement is created before the old object is deleted.
+    pub create_first: bool,
+    /// Nanoseconds for each operation.
+    pub timeout: Option<i64>,
+    /// How often a failed operation is tried again.
+    pub retries: Option<u32>,
+    /// Whether it is read before planning.
+    pub read: bool,
+}
+
+/// One instance of a tool.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its address: `ci`, `svc["cart"]`.
+    pub addr: Symbol,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// The name of its plugin in this program.
+    pub plugin: Symbol,
+    /// Its configuration, a position in [`Hir::configures`].
+    pub config: Option<usize>,
+    /// What it depends on directly, with the expression that says so.
+    pub edges: BTreeMap<InstanceId, Span>,
+    /// Its options.
+    pub options: Options,
+    /// Where its name stands.
+    pub span: Span,
+    tool: usize,
+}
+
+/// A checked program with its values.
+pub struct Program {
+    hir: Arc<Hir>,
+    sources: Arc<Sources>,
+    params: Vec<Value>,
+    env: BTreeMap<String, String>,
+    loader: Arc<dyn Loader>,
+    strict: bool,
+    world: Mutex<World>,
+    instances: Vec<Instance>,
+}
+
+/// How a program is built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Params and variables without a value are no error.
+    Check,
+    /// Every needed value must be there.
+    Plan,
+}
+
+impl Program {
+    /// Checks a root file and evaluates what is known. The program is there in spite of errors; it may be
+    /// planned only without.
+    pub fn load(root: &str, loader: Arc<dyn Loader>, inputs: &Inputs, purpose: Purpose) -> (Program, Diagnostics) {
+        let (Checked { hir, mut sources }, mut diags) = check(root, &*loader);
+        let sound = !diags.has_errors();
+        let params = params(&hir, &mut sources, inputs, purpose, &mut diags);
+        let mut program = Program {
+            hir: Arc::new(hir),
+            sources: Arc::new(sources),
+            params,
+            env: inputs.env.clone(),
+            loader,
+            strict: purpose == Purpose::Plan,
+            world: Mutex::default(),
+            instances: vec![],
+        };
+        if sound && !diags.has_errors() {
+            diags.append(program.build());
+        }
+        diags.sort();
+        (program, diags)
+    }
+
+    /// The instances, in the order of the program.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+    /// One instance.
+    pub fn instance(&self, id: InstanceId) -> &Instance {
+        &self.instances[id.0 as usize]
+    }
+    /// The instance of an address.
+    pub fn find(&self, addr: &str) -> Option<InstanceId> {
+        self.instances.iter().position(|i| &*i.addr == addr).map(|i| InstanceId(i as u32))
+    }
+    /// The files.
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.sources
+    }
+    /// The checked program.
+    pub fn hir(&self) -> &Arc<Hir> {
+        &self.hir
+    }
+    /// The plugins that the program uses, by their name in it.
+    pub fn plugins(&self) -> &IndexMap<Symbol, PluginUse> {
+        &self.hir.plugins
+    }
+
+    fn with_evaluator<T>(&self, outputs: &dyn Outputs, building: bool, work: impl FnOnce(&mut Evaluator<'_, '_>) -> T) -> (T, Diagnostics) {
+        let env = |name: &str| self.env.get(name).cloned();
+        let cx = Context {
+            hir: &self.hir,
+            sources: &self.sources,
+            params: &self.params,
+            env: &env,
+            loader: &*self.loader,
+            outputs,
+            strict: self.strict,
+        };
+        let mut world = self.world.lock().unwrap_or_else(|e| e.into_inner());
+        let mut evaluator = Evaluator::new(cx, &mut world, building);
+        let result = work(&mut evaluator);
+        let diags = std::mem::take(&mut evaluator.diags);
+        (result, diags)
+    }
+
+    /// The inputs of an instance as far as the outputs tell, defaults included.
+    pub fn inputs(&self, id: InstanceId, outputs: &dyn Outputs) -> (IndexMap<Symbol, Value>, Diagnostics) {
+        let tool = &self.hir.tools[self.instances[id.0 as usize].tool];
+        self.with_evaluator(outputs, false, |ev| {
+            tool.inputs.keys().map(|name| (name.clone(), ev.input(id, name, tool.span))).collect()
+        })
+    }
+
+    /// The program's outputs.
+    pub fn outputs(&self, outputs: &dyn Outputs) -> (IndexMap<Symbol, Value>, Diagnostics) {
+        let hir = self.hir.clone();
+        self.with_evaluator(outputs, false, |ev| {
+            hir.outputs.iter().map(|o| (o.name.clone(), ev.eval(&o.expr))).collect()
+        })
+    }
+
+    /// Checks every assert whose values are known; the others are left for later.
+    pub fn asserts(&self, outputs: &dyn Outputs) -> Diagnostics {
+        self.with_evaluator(outputs, false, |ev| judge(&self.hir, ev)).1
+    }
+
+    /// The settings of a plugin's configuration.
+    pub fn configuration(&self, config: usize, outputs: &dyn Outputs) -> (Value, Diagnostics) {
+        self.with_evaluator(outputs, false, |ev| ev.eval(&self.hir.configures[config].settings))
+    }
+
+    /// A setting of the program: `state` (a record of the backend's options), `parallelism`, `timeout`.
+    pub fn setting(&self, name: &str) -> Option<Value> {
+        let expr = self.hir.settings.get(name)?;
+        let (value, _) = self.with_evaluator(&NoOutputs, false, |ev| ev.eval(expr));
+        (!value.is_error()).then_some(value)
+    }
+
+    /// `adopt`: address, id, place.
+    pub fn adopts(&self) -> Vec<(Symbol, Symbol, Span)> {
+        let eval = |e: &Expr| self.with_evaluator(&NoOutputs, false, |ev| ev.eval(e)).0;
+        let adopts = self.hir.adopts.iter();
+        adopts.filter_map(|(a, e, s)| Some((a.clone(), eval(e).as_str()?.clone(), *s))).collect()
+    }
+
+    fn build(&mut self) -> Diagnostics {
+        let hir = self.hir.clone();
+        let (instances, diags) = self.with_evaluator(&NoOutputs, true, |ev| {
+            for id in 0..hir.tools.len() {
+                ev.family(id, hir.tools[id].span);
+            }
+            for id in 0..hir.lets.len() {
+                let e = Expr::new(hir.lets[id].span, crate::hir::ExprKind::Let(id));
+                ev.eval(&e);
+            }
+            let configs: Vec<BTreeMap<InstanceId, Span>> = hir
+                .configures
+                .iter()
+                .map(|c| {
+                    let mut marks = BTreeMap::new();
+                    ev.eval(&c.settings).collect_marks(&mut marks);
+                    marks
+                })
+                .collect();
+            let count = ev.world.instances.len() as u32;
+            let built: Vec<Instance> = (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
+            for output in &hir.outputs {
+                ev.eval(&output.expr);
+            }
+            for (name, expr) in &hir.settings {
+                let value = ev.eval(expr);
+                if let Some(origin) = deferred(&value) {
+                    ev.deferred_structure(expr.span, origin, &format!("the setting `{name}`"));
+                }
+            }
+            judge(&hir, ev);
+            built
+        });
+        self.instances = instances;
+        diags
+    }
+}
+
+fn instance(ev: &mut Evaluator<'_, '_>, hir: &Hir, id: InstanceId, configs: &[BTreeMap<InstanceId, Span>]) -> Instance {
+    let known = ev.world.instances[id.0 as usize].clone();
+    let tool = &hir.tools[known.tool];
+    let mut edges = BTreeMap::new();
+    if let Some(marks) = &known.marks {
+        edges.extend(marks.iter().map(|(i, s)| (*i, *s)));
+    }
+    for name in tool.inputs.keys() {
+        ev.input(id, name, tool.span).collect_marks(&mut edges);
+    }
+    let implied = edges.clone();
+    ev.enter(id);
+    for after in &tool.with.after {
+        let value = ev.eval(after);
+        let mut found = vec![];
+        tools_in(&value, &mut found);
+        for other in found {
+            if implied.contains_key(&other) && tool.each.is_none() {
+                let addr = ev.world.instances[other.0 as usize].addr.clone();
+                let d = Diagnostic::new(Code::W0501, format!("`after` names `{addr}`, which an input reads already"));
+                ev.diags.push(d.at(after.span, "not needed").help("remove it: the order follows from the data"));
+            }
+            edges.entry(other).or_insert(after.span);
+        }
+    }
+    let config = hir.configures.iter().position(|c| c.plugin == tool.plugin && c.name == tool.with.using);
+    if let Some(config) = config {
+        configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
+    }
+    if let (Some(using), None) = (&tool.with.using, config) {
+        let d = Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));
+        ev.diags.push(d.at(tool.span, "this tool uses it"));
+    }
+    let mut option = |e: &Option<Expr>, name: &str| {
+        let e = e.as_ref()?;
+        ev.enter(id);
+        let value = ev.eval(e);
+        if let Some(origin) = deferred(&value) {
+            ev.deferred_structure(e.span, origin, &format!("the option `{name}`"));
+        }
+        Some(value.data)
+    };
+    let protect = matches!(option(&tool.with.protect, "protect"), Some(Data::Bool(true)));
+    let read = !matches!(option(&tool.with.read, "read"), Some(Data::Bool(false)));
+    let timeout = match option(&tool.with.timeout, "timeout") {
+        Some(Data::Duration(ns)) => Some(ns),
+        _ => None,
+    };
+    let retries = match option(&tool.with.retries, "retries") {
+        Some(Data::Int(n)) => Some(n.clamp(0, 100) as u32),
+        _ => None,
+    };
+    edges.remove(&id);
+    Instance {
+        addr: known.addr,
+        kind: tool.kind.clone(),
+        plugin: tool.plugin.clone(),
+        config,
+        edges,
+        options: Options {
+            protect,
+            ignore: tool.with.ignore.clone(),
+            create_first: tool.with.create_first,
+            timeout,
+            retries,
+            read,
+        },
+        span: tool.span,
+        tool: known.tool,
+    }
+}
+
+fn deferred(v: &Value) -> Option<Span> {
+    match &v.data {
+        Data::Unknown(Unknown::Deferred(origin)) => Some(*origin),
+        Data::Map(m) => m.values().find_map(deferred),
+        Data::List(l) => l.iter().find_map(deferred),
+        _ => None,
+    }
+}
+
+fn tools_in(v: &Value, found: &mut Vec<InstanceId>) {
+    match &v.data {
+        Data::Tool(id) => found.push(*id),
+        Data::List(items) => items.iter().for_each(|v| tools_in(v, found)),
+        Data::Map(items) => items.values().for_each(|v| tools_in(v, found)),
+        _ => {}
+    }
+}
+
+fn judge(hir: &Hir, ev: &mut Evaluator<'_, '_>) {
+    for assert in &hir.asserts {
+        let value = ev.eval(&assert.cond);
+        if let Data::Bool(false) = value.data {
+            let message = match &*assert.message.kind {
+                crate::hir::ExprKind::Error => String::new(),
+                _ => show(&ev.eval(&assert.message)),
+            };
+            let shown = message.trim_matches('"').to_string();
+            let headline = if shown.is_empty() { "an assertion does not hold".to_string() } else { shown };
+            ev.diags.push(Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false"));
+        }
+    }
+}
+
+/// The values of params that are given from outside; unknown where none is.
+fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, diags: &mut Diagnostics) -> Vec<Value> {
+    let mut given: IndexMap<String, Value> = IndexMap::new();
+    let world = &mut World::default();
+    let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
+    let unknown = |name: &str, how: String, diags: &mut Diagnostics| {
+        let d = Diagnostic::new(Code::E0410, format!("{how} gives `{name}`, but no param has that name"));
+        diags.push(d.nearest(name, names.iter().copied()));
+    };
+    if let Some((path, text)) = &inputs.params_file {
+        let file = sources.add(path.as_str(), text.as_str());
+        if let Some(tree) = crate::data::read(file, path, text, diags) {
+            let Value { data: Data::Map(all), .. } = crate::data::typed(&tree, &Type::map(Type::Any), None, diags) else {
+                return vec![];
+            };
+            for name in all.keys() {
+                match hir.params.iter().find(|p| p.name == *name) {
+                    Some(param) => {
+                        let value = crate::data::typed(&tree, &only(name, &param.ty), Some(param.span), diags);
+                        if let Some(v) = value.get(name) {
+                            given.insert(name.to_string(), v.clone());
+                        }
+                    }
+                    None => unknown(name, format!("`{path}`"), diags),
+                }
+            }
+        }
+    }
+    let mut texts: Vec<(String, String, String)> = vec![];
+    for p in &hir.params {
+        let var = format!("DTM_PARAM_{}", p.name);
+        if let Some(text) = inputs.env.get(&var) {
+            texts.push((p.name.to_string(), text.clone(), format!("the variable `{var}`")));
+        }
+    }
+    texts.extend(inputs.sets.iter().map(|(n, t)| (n.clone(), t.clone(), format!("`--set {n}`"))));
+    for (name, text, how) in texts {
+        let Some(param) = hir.params.iter().find(|p| &*p.name == name) else {
+            unknown(&name, how, diags);
+            continue;
+        };
+        match from_text(sources, &text, &param.ty, &how) {
+            Ok(value) => _ = given.insert(name, value),
+            Err(problem) => diags.append(problem),
+        }
+    }
+    let mut missing = vec![];
+    let no_env = |_: &str| None;
+    struct Nowhere;
+    impl Loader for Nowhere {
+        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+            Err("not here".into())
+        }
+        fn shipped(&self, _: &str) -> Option<crate::loader::Shipped> {
+            None
+        }
+        fn shipped_names(&self) -> Vec<Symbol> {
+            vec![]
+        }
+        fn std_module(&self, _: &str) -> Option<Symbol> {
+            None
+        }
+    }
+    let sources_now = sources.clone();
+    let cx = Context {
+        hir,
+        sources: &sources_now,
+        params: &[],
+        env: &no_env,
+        loader: &Nowhere,
+        outputs: &NoOutputs,
+        strict: false,
+    };
+    let mut ev = Evaluator::new(cx, world, true);
+    let values = hir.params.iter().map(|p| {
+        let Some(value) = given.get(&*p.name) else {
+            if p.default.is_none() {
+                missing.push(p);
+            }
+            return Value { secret: p.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) };
+        };
+        match ev.fit(value.clone(), &p.ty, &format!("the param `{}`", p.name)) {
+            Ok(value) => value,
+            Err(why) => {
+                let why = if p.ty.has_secret() { format!("the param `{}` does not fit", p.name) } else { why };
+                let d = Diagnostic::new(Code::E0407, why).at(p.span, "declared here");
+                diags.push(d);
+                Value::error()
+            }
+        }
+    });
+    let values: Vec<Value> = values.collect();
+    if purpose == Purpose::Plan && !missing.is_empty() {
+        let list: Vec<String> = missing.iter().map(|p| format!("`{}`", p.name)).collect();
+        let plural = if list.len() == 1 { "the param" } else { "the params" };
+        let verb = if list.len() == 1 { "has" } else { "have" };
+        let mut d = Diagnostic::new(Code::E0402, format!("{plural} {} {verb} no value", list.join(", ")));
+        for (i, p) in missing.iter().enumerate() {
+            d = if i == 0 { d.at(p.span, "needs a value") } else { d.also(p.span, "needs a value") };
+        }
+        let sets: Vec<String> = missing.iter().map(|p| format!("--set {}=...", p.name)).collect();
+        diags.push(d.help(format!("give {}: `{}`", if sets.len() == 1 { "it" } else { "them" }, sets.join(" "))));
+    }
+    values
+}
+
+fn only(name: &Symbol, ty: &Type) -> Type {
+    let fields = IndexMap::from([(name.clone(), crate::types::FieldType::plain(ty.clone()))]);
+    Type::Record(Arc::new(crate::types::RecordType { fields, open: true }))
+}
+
+/// A value given as text: a text type takes it as it is, any other is a literal.
+fn from_text(sources: &mut Sources, text: &str, ty: &Type, how: &str) -> Result<Value, Diagnostics> {
+    if ty.is_text() && !(ty.is_nullable() && text == "null") {
+        return Ok(Value::string(text));
+    }
+    let file: FileId = sources.add(format!("<{}>", how.trim_matches('`')), text);
+    let mut diags = Diagnostics::default();
+    let parsed = crate::syntax::parse_literal(file, text, &mut diags);
+    match parsed.as_ref().and_then(constant) {
+        Some(value) => Ok(value),
+        None => {
+            let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::value::quote(text) };
+            let d = Diagnostic::new(Code::E0407, format!("{how} gives {shown}, which is no `{ty}`"));
+            Err(d.help("write a literal as in a `.dts` file: `3`, `true`, `10m`, `[1, 2]`").into())
+        }
+    }
+}
+
+/// The value of a literal, collections of literals included.
+fn constant(e: &ast::Expr) -> Option<Value> {
+    Some(match &*e.kind {
+        A::Paren(inner) => constant(inner)?,
+        A::Str(parts) => match parts.as_slice() {
+            [] => Value::string(""),
+            [ast::StrPart::Text(t)] => Value::string(t.clone()),
+            _ => return None,
+        },
+        A::List(items) => {
+            let item = |i: &ast::Element| if let ast::Element::One(e) = i { constant(e) } else { None };
+            Value::list(items.iter().map(item).collect::<Option<_>>()?)
+        }
+        A::Record(entries) => {
+            let entry = |e: &ast::Entry| match e {
+                ast::Entry::Field { name, value: Some(v), .. } => Some((name.text.clone(), constant(v)?)),
+                _ => None,
+            };
+            Value::map(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+        A::Unary(ast::UnaryOp::Neg, inner) => match constant(inner)?.data {
+            Data::Int(i) => Value::plain(Data::Int(-i)),
+            Data::Float(f) => Value::plain(Data::Float(-f)),
+            Data::Duration(d) => Value::plain(Data::Duration(-d)),
+            _ => return None,
+        },
+        kind => crate::value::of_literal(kind)?,
+    })
+}

@@ -1,0 +1,144 @@
+//! Tokens to significant tokens: drops blanks and comments, keeps a newline only where it separates, and
+//! bounds how deep a program may nest.
+//!
+//! A newline separates outside brackets and directly inside `{}`. It does not after an operator, a comma, an
+//! opening bracket or a word that needs an operand, nor before what continues a line (language-rules.md,
+//! "Text and lines"). A line that begins with `-`, `(`, `[` or `{` never continues one, inside `()` and `[]`
+//! either, so there its newline is kept and the missing comma is found.
+
+use super::ast::Comment;
+use super::token::{Kind, Token};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::source::Span;
+
+/// Open brackets, and operators in a row, that one expression may hold. Deeper input is refused: every
+/// later phase recurses over the tree.
+pub const MAX_DEPTH: usize = 500;
+
+/// What is left for the parser, and the comments beside it.
+pub struct Layout {
+    /// Tokens without blanks and comments.
+    pub tokens: Vec<Token>,
+    /// Comments, in order.
+    pub comments: Vec<Comment>,
+}
+
+/// Sorts tokens out.
+pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
+    let mut out = Layout { tokens: Vec::with_capacity(all.len()), comments: vec![] };
+    let mut open: Vec<(Kind, Span)> = vec![];
+    let mut links: Vec<usize> = vec![0];
+    let mut total = 0;
+    let mut newline: Option<Token> = None;
+    let mut index = 0;
+    while index < all.len() {
+        let token = all[index];
+        index += 1;
+        match token.kind {
+            Kind::Blank => continue,
+            Kind::Comment | Kind::HashComment => {
+                if token.kind == Kind::HashComment {
+                    let hash = Span { end: token.span.start + 1, ..token.span };
+                    diags.push(
+                        Diagnostic::new(Code::E0103, "comments begin with `//`, not `#`")
+                            .at(hash, "read as a comment")
+                            .fix("write `//`", hash, "//"),
+                    );
+                }
+                let own_line = newline.is_some() || out.tokens.is_empty();
+                out.comments.push(Comment { span: token.span, own_line });
+                continue;
+            }
+            Kind::Newline => {
+                newline.get_or_insert(token);
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(line) = newline.take()
+            && let Some(last) = out.tokens.last()
+        {
+            let after = next_significant(all, index);
+            let braces = open.last().is_none_or(|(k, _)| *k == Kind::LBrace);
+            let named = matches!(after, Some(Kind::Eq | Kind::Colon));
+            let goes_on = !last.kind.ends_operand()
+                || token.kind.continues_line()
+                || token.kind.is_clause_word() && !named;
+            let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace);
+            let keep = if braces { !goes_on } else { fresh && last.kind.ends_operand() };
+            if keep {
+                out.tokens.push(line);
+                total -= links.last().copied().unwrap_or(0);
+                if let Some(l) = links.last_mut() {
+                    *l = 0;
+                }
+            }
+        }
+        match token.kind {
+            Kind::LParen | Kind::LBracket | Kind::LBrace | Kind::InterpStart => {
+                open.push((token.kind, token.span));
+                links.push(1);
+                total += 1;
+            }
+            Kind::RParen | Kind::RBracket | Kind::RBrace | Kind::InterpEnd => {
+                open.pop();
+                if links.len() > 1 {
+                    total -= links.pop().unwrap_or(0);
+                }
+            }
+            Kind::Comma => {
+                // A comma begins a new operand: only the bracket itself still counts.
+                let keep = usize::from(links.len() > 1);
+                if let Some(l) = links.last_mut() {
+                    total -= *l - keep.min(*l);
+                    *l = keep.min(*l);
+                }
+            }
+            kind if nests(kind) => {
+                if let Some(l) = links.last_mut() {
+                    *l += 1;
+                    total += 1;
+                }
+            }
+            _ => {}
+        }
+        if total > MAX_DEPTH {
+            diags.push(
+                Diagnostic::new(Code::E0104, format!("nested deeper than {MAX_DEPTH}"))
+                    .at(token.span, "here it becomes too deep")
+                    .note("brackets inside each other and operators in a row both count")
+                    .help("give a part of it a name with `let`"),
+            );
+            // What follows is read again from the next declaration at the start of a line.
+            while let Some(l) = out.tokens.last()
+                && !(l.kind == Kind::Newline && text[l.span.end as usize..].starts_with(|c: char| !c.is_whitespace()))
+            {
+                out.tokens.pop();
+            }
+            while index < all.len()
+                && !(all[index].kind.begins_declaration() && all[index - 1].kind == Kind::Newline)
+            {
+                index += 1;
+            }
+            (open, links, total) = (vec![], vec![0], 0);
+            newline = None;
+            continue;
+        }
+        out.tokens.push(token);
+    }
+    out
+}
+
+/// Whether a token makes the tree of its expression one deeper.
+fn nests(kind: Kind) -> bool {
+    use Kind::*;
+    matches!(
+        kind,
+        If | Match | For | As | Arrow | Minus | Bang | Plus | Star | Slash | Percent | AndAnd | OrOr | Coalesce
+            | EqEq | NotEq | Lt | LtEq | Gt | GtEq | Dot | SafeDot | DotDot | DotDotEq | Pipe | Question | Secret
+    )
+}
+
+fn next_significant(all: &[Token], from: usize) -> Option<Kind> {
+    all[from..].iter().map(|t| t.kind).find(|k| *k != Kind::Blank)
+}

@@ -1,0 +1,239 @@
+//! Literals: numbers with their units, strings with their escapes, and back to their shortest source text.
+
+use super::ast::StrPart;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{Span, Symbol};
+use super::ast::{Expr, ExprKind};
+
+const DURATIONS: [(&str, i64); 8] = [
+    ("w", 604_800_000_000_000),
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+];
+
+const SIZES: [(&str, i64); 11] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("PB", 1_000_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("PiB", 1 << 50),
+];
+
+/// Reads the text of a number token.
+pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
+    let bad = |headline: String| Diagnostic::new(Code::E0004, headline).at(span, "not a number");
+    let plain: String = text.chars().filter(|c| *c != '_').collect();
+    let digits = plain.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if digits.is_empty() && !plain.contains('.') {
+        return plain.parse().map(ExprKind::Int).map_err(|_| {
+            Box::new(bad(format!("`{text}` does not fit into an int")).note("ints are signed with 64 bits"))
+        });
+    }
+    let exponent = digits.strip_prefix(['e', 'E']).is_some_and(|e| {
+        let e = e.trim_start_matches(['+', '-']);
+        !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit())
+    });
+    if digits.is_empty() || exponent {
+        return match plain.parse::<f64>() {
+            Ok(f) if f.is_finite() => Ok(ExprKind::Float(f)),
+            _ => Err(Box::new(bad(format!("`{text}` does not fit into a float")))),
+        };
+    }
+    if let Some(ns) = duration(&plain) {
+        return Ok(ExprKind::Duration(ns));
+    }
+    if let Some(bytes) = size(&plain) {
+        return Ok(ExprKind::Size(bytes));
+    }
+    let d = bad(format!("`{text}` has a unit that does not exist"))
+        .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
+    Err(Box::new(d.nearest(digits, SIZES.iter().map(|s| s.0)).help("write a space before a word that follows a number")))
+}
+
+/// `1h30m` in nanoseconds.
+pub fn duration(text: &str) -> Option<i64> {
+    units(text, &DURATIONS, true)
+}
+
+/// `512MiB` in bytes.
+pub fn size(text: &str) -> Option<i64> {
+    units(text, &SIZES, false)
+}
+
+fn units(text: &str, table: &[(&str, i64)], many: bool) -> Option<i64> {
+    let (mut rest, negative) = text.strip_prefix('-').map_or((text, false), |r| (r, true));
+    let mut total: i64 = 0;
+    let mut seen = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let unit_end = rest[digits..].find(|c: char| !c.is_alphabetic()).map_or(rest.len(), |i| i + digits);
+        let (number, unit) = (&rest[..digits], &rest[digits..unit_end]);
+        let factor = table.iter().find(|(name, _)| *name == unit)?.1;
+        let part = match number.split_once('.') {
+            None => number.parse::<i64>().ok()?.checked_mul(factor)?,
+            Some(_) => {
+                let exact = number.parse::<f64>().ok()? * factor as f64;
+                if exact.abs() >= 9.2e18 {
+                    return None;
+                }
+                exact.round() as i64
+            }
+        };
+        total = total.checked_add(part)?;
+        seen += 1;
+        rest = &rest[unit_end..];
+    }
+    (seen > 0 && (many || seen == 1)).then_some(if negative { -total } else { total })
+}
+
+/// The shortest source text of a duration: `1h30m`.
+pub fn duration_text(ns: i64) -> String {
+    if ns == 0 {
+        return "0s".into();
+    }
+    let mut left = ns.unsigned_abs();
+    let mut out = if ns < 0 { "-".to_string() } else { String::new() };
+    for (unit, factor) in DURATIONS.iter().skip(1) {
+        let count = left / *factor as u64;
+        if count > 0 {
+            out += &format!("{count}{unit}");
+            left %= *factor as u64;
+        }
+    }
+    out
+}
+
+/// The shortest source text of a size: `50GiB`.
+pub fn size_text(bytes: i64) -> String {
+    if bytes == 0 {
+        return "0B".into();
+    }
+    let mut best = format!("{bytes}B");
+    for (unit, factor) in SIZES {
+        if bytes % factor == 0 {
+            let text = format!("{}{unit}", bytes / factor);
+            if text.len() < best.len() || text.len() == best.len() && unit.contains('i') {
+                best = text;
+            }
+        }
+    }
+    best
+}
+
+/// A piece of a string as the parser found it.
+pub(super) enum RawPart {
+    Text(Span),
+    Expr(Expr),
+}
+
+/// Joins the pieces of a string, resolving escapes and the indentation of blocks.
+pub(super) fn string(src: &str, open: &str, parts: Vec<RawPart>, close: Span) -> Result<Vec<StrPart>, Box<Diagnostic>> {
+    let raw = open.starts_with('r');
+    let block = open.ends_with("\"\"\"");
+    let text_of = |s: &Span| &src[s.range()];
+    let mut indent = "";
+    if block {
+        let last = parts.last();
+        if let Some(RawPart::Text(s)) = last
+            && let Some(line) = text_of(s).rfind('\n')
+        {
+            indent = &text_of(s)[line + 1..];
+        } else {
+            indent = "?";
+        }
+        let starts = matches!(parts.first(), Some(RawPart::Text(s)) if first_line_blank(text_of(s)));
+        if !starts || !indent.bytes().all(|b| b == b' ' || b == b'\t') {
+            return Err(Box::new(
+                Diagnostic::new(Code::E0007, "the quotes of a `\"\"\"` block stand on lines of their own")
+                    .at(close, "this block")
+                    .help("begin the text on the line after the opening quotes, and put the closing ones alone on theirs"),
+            ));
+        }
+    }
+    let count = parts.len();
+    let mut out: Vec<StrPart> = vec![];
+    for (i, part) in parts.into_iter().enumerate() {
+        let span = match part {
+            RawPart::Expr(e) => {
+                out.push(StrPart::Expr(e));
+                continue;
+            }
+            RawPart::Text(span) => span,
+        };
+        let mut text = text_of(&span).replace("\r\n", "\n");
+        if block {
+            text = strip(&text, indent, i == 0, i + 1 == count).map_err(|line| {
+                Box::new(
+                    Diagnostic::new(Code::E0007, "a line of this block is indented less than its closing quotes")
+                        .at(span, format!("the line `{}`", line.trim()))
+                        .help("indent every line at least as far as the closing quotes"),
+                )
+            })?;
+        }
+        let text = if raw { text } else { unescape(&text) };
+        if !text.is_empty() {
+            out.push(StrPart::Text(Symbol::from(text)));
+        }
+    }
+    Ok(out)
+}
+
+fn first_line_blank(text: &str) -> bool {
+    text.split_once('\n').is_some_and(|(first, _)| first.trim().is_empty())
+}
+
+fn strip(text: &str, indent: &str, first: bool, last: bool) -> Result<String, String> {
+    let mut lines = text.split('\n');
+    let mut out = String::new();
+    let head = lines.next().unwrap_or("");
+    if !first {
+        out += head;
+    }
+    let rest: Vec<&str> = lines.collect();
+    for (i, line) in rest.iter().enumerate() {
+        if !(first && i == 0) {
+            out.push('\n');
+        }
+        match line.strip_prefix(indent) {
+            Some(line) => out += line,
+            None if line.trim().is_empty() => {}
+            None if last && i + 1 == rest.len() => {}
+            None => return Err(line.to_string()),
+        }
+    }
+    Ok(out)
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('u') => {
+                let code: String = chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
+                out.extend(u32::from_str_radix(&code, 16).ok().and_then(char::from_u32));
+            }
+            Some(c) => out.push(c),
+            None => {}
+        }
+    }
+    out
+}

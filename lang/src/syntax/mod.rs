@@ -1,0 +1,13 @@
+//! Text to tree: [`lexer`] → [`layout`] → [`parse`], and back: [`format`].
+
+pub mod ast;
+pub mod format;
+mod layout;
+pub mod lexer;
+mod literal;
+mod parse;
+pub mod token;
+
+pub use layout::MAX_DEPTH;
+pub use literal::{duration, duration_text, size, size_text};
+pub use parse::{parse, parse_literal};

@@ -1,0 +1,250 @@
+//! Declarations, one alternative each.
+
+use super::error::ParseError;
+use super::expr::{Exprs, exprs};
+use super::types::field;
+use super::{P, Source, separated, skip_item};
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast::*;
+use crate::syntax::token::Kind;
+use chumsky::prelude::*;
+
+pub(super) struct Grammar<'t> {
+    pub(super) decl: P<'t, Decl>,
+    pub(super) expr: P<'t, Expr>,
+}
+
+pub(super) fn grammar<'t>(src: Source<'t>) -> Grammar<'t> {
+    let Exprs { full, header, record, string, args, types } = exprs(src);
+    let ty = types.full;
+    let mut decl = Recursive::declare();
+    let k = |kind: Kind| just(kind);
+    let typed = k(Kind::Colon).ignore_then(ty.clone()).or_not().boxed();
+    let value = k(Kind::Eq).ignore_then(full.clone()).boxed();
+    let body = |item: P<'t, Decl>| separated(item).delimited_by(just(Kind::LBrace), just(Kind::RBrace)).boxed();
+
+    let edition = k(Kind::Dts).ignore_then(k(Kind::Number).map_with(|_, x| x.span())).map(move |span: Span| {
+        DeclKind::Edition(span, src.text(span).into())
+    });
+    let settings = k(Kind::Settings).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Settings);
+    let plugins = k(Kind::Plugins).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Plugins);
+    let configure = k(Kind::Configure)
+        .ignore_then(src.name())
+        .then(k(Kind::As).ignore_then(src.name()).or_not())
+        .then(record.clone())
+        .map(|((plugin, name), settings)| DeclKind::Configure { plugin, name, settings });
+    let param = k(Kind::Param)
+        .ignore_then(src.name())
+        .then(k(Kind::Colon).ignore_then(ty.clone()))
+        .then(value.clone().or_not())
+        .map(|((name, ty), default)| DeclKind::Param { name, ty, default });
+    let let_ = k(Kind::Let)
+        .ignore_then(src.name())
+        .then(typed.clone())
+        .then(value.clone())
+        .map(|((name, ty), value)| DeclKind::Let { name, ty, value });
+    let type_ = k(Kind::Type)
+        .ignore_then(src.name())
+        .then_ignore(k(Kind::Eq))
+        .then(ty.clone())
+        .map(|(name, ty)| DeclKind::Type { name, ty });
+    let params = field(src, ty.clone(), full.clone())
+        .separated_by(k(Kind::Comma))
+        .allow_trailing()
+        .collect()
+        .delimited_by(k(Kind::LParen), k(Kind::RParen));
+    let fn_ = k(Kind::Fn)
+        .ignore_then(src.name())
+        .then(params)
+        .then_ignore(k(Kind::ThinArrow))
+        .then(ty.clone())
+        .then(value.clone())
+        .map(|(((name, params), result), body)| DeclKind::Fn { name, params, result, body });
+    let tool = tool(src, &full, &header, &record);
+    let component = k(Kind::Component)
+        .ignore_then(src.name())
+        .then(body(decl.clone().boxed()))
+        .map(|(name, body)| DeclKind::Component { name, body });
+    let existing = k(Kind::Existing)
+        .ignore_then(src.name())
+        .then_ignore(k(Kind::Colon))
+        .then(src.path())
+        .then(record)
+        .map(|((name, kind), keys)| DeclKind::Existing { name, kind, keys });
+    let output = k(Kind::Output)
+        .ignore_then(src.name())
+        .then(typed.clone())
+        .then(value.clone())
+        .map(|((name, ty), value)| DeclKind::Output { name, ty, value });
+    let assert = k(Kind::Assert)
+        .ignore_then(full.clone())
+        .then(k(Kind::Comma).ignore_then(full.clone()).or_not())
+        .map_with(|(cond, message), x| {
+            let span: Span = x.span();
+            let none = Expr { span: span.after(), kind: Box::new(ExprKind::Null) };
+            DeclKind::Assert { cond, message: message.unwrap_or(none) }
+        });
+    let test = k(Kind::Test)
+        .ignore_then(string.clone())
+        .then(body(decl.clone().boxed()))
+        .map(|(name, body)| DeclKind::Test { name, body });
+    let given = k(Kind::Given).ignore_then(full.clone()).map(DeclKind::Given);
+    let mock = k(Kind::Mock).ignore_then(full.clone()).then(value.clone()).map(|(a, b)| DeclKind::Mock(a, b));
+    let address = address(src, &string);
+    let moved = k(Kind::Moved)
+        .ignore_then(address.clone())
+        .then_ignore(k(Kind::ThinArrow))
+        .then(address.clone())
+        .map(|(a, b)| DeclKind::Moved(a, b));
+    let forget = k(Kind::Forget).ignore_then(address.clone()).map(DeclKind::Forget);
+    let adopt = k(Kind::Adopt).ignore_then(address).then(value.clone()).map(|(a, id)| DeclKind::Adopt(a, id));
+    let plugin = k(Kind::Plugin).ignore_then(src.name()).map(DeclKind::Plugin);
+    let kind = k(Kind::KindWord)
+        .ignore_then(src.name())
+        .then(body(decl.clone().boxed()))
+        .map(|(name, ports)| DeclKind::Kind { name, ports });
+    let port = src.any_name().then(typed).then(value.or_not()).map_with(move |((name, ty), value), x| {
+        let span: Span = x.span();
+        Field { doc: None, annotations: vec![], name, ty, value, span }
+    });
+    let port = port.boxed();
+    let in_ = k(Kind::In).ignore_then(port.clone()).map(DeclKind::In);
+    // `out @stable name: string` is allowed as well: the annotation belongs to the output.
+    let inner = annotation(src, args.clone()).repeated().collect::<Vec<_>>();
+    let out = k(Kind::Out).ignore_then(inner).then(port).map(|(a, p)| (a, DeclKind::Out(p)));
+
+    let plain = choice((
+        choice((edition, settings, plugins, configure, import(src, &ty), param, let_, type_, fn_)).boxed(),
+        choice((tool, component, existing, output, assert, test, given, mock)).boxed(),
+        choice((moved, forget, adopt, plugin, kind, in_)).boxed(),
+    ))
+    .map(|kind| (vec![], kind));
+    let annotations =
+        annotation(src, args).then_ignore(k(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
+    decl.define(
+        annotations
+            .then(choice((plain, out)).labelled("a declaration"))
+            .map_with(move |(mut annotations, (more, kind)): (Vec<_>, (Vec<_>, _)), x| {
+                annotations.extend(more);
+                let span: Span = x.span();
+                Decl { span, doc: src.doc(span.start), annotations, kind }
+            })
+            .boxed(),
+    );
+    Grammar { decl: decl.boxed(), expr: full }
+}
+
+fn annotation<'t>(src: Source<'t>, args: P<'t, Vec<Arg>>) -> P<'t, Annotation> {
+    just(Kind::At)
+        .ignore_then(src.name())
+        .then(args.or_not())
+        .map_with(|(name, args), x| Annotation { name, args: args.unwrap_or_default(), span: x.span() })
+        .boxed()
+}
+
+fn settings_body<'t>(
+    src: Source<'t>,
+    full: &P<'t, Expr>,
+    record: &P<'t, Expr>,
+    ty: &P<'t, TypeExpr>,
+    args: &P<'t, Vec<Arg>>,
+) -> P<'t, Vec<Field>> {
+    let construct = src.name().then(record.clone()).map_with(|(name, record), x| Expr {
+        span: x.span(),
+        kind: Box::new(ExprKind::Construct { name, record }),
+    });
+    let value = choice((construct, full.clone())).boxed();
+    let set = src.any_name().then_ignore(just(Kind::Eq)).then(value).map_with(move |(name, value), x| {
+        let span: Span = x.span();
+        Field { doc: src.doc(span.start), annotations: vec![], name, ty: None, value: Some(value), span }
+    });
+    let notes = annotation(src, args.clone()).then_ignore(just(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
+    let item = notes
+        .then(choice((set, field(src, ty.clone(), full.clone()))))
+        .map(|(annotations, field)| Some(Field { annotations, ..field }))
+        .recover_with(via_parser(skip_item().map(|()| None)))
+        .boxed();
+    separated(item)
+        .map(|fields: Vec<Option<Field>>| fields.into_iter().flatten().collect())
+        .delimited_by(just(Kind::LBrace), just(Kind::RBrace))
+        .boxed()
+}
+
+fn tool<'t>(src: Source<'t>, full: &P<'t, Expr>, header: &P<'t, Expr>, record: &P<'t, Expr>) -> P<'t, DeclKind> {
+    let each = src
+        .name()
+        .separated_by(just(Kind::Comma))
+        .at_least(1)
+        .at_most(2)
+        .collect::<Vec<_>>()
+        .then_ignore(just(Kind::In))
+        .then(header.clone())
+        .then(just(Kind::By).ignore_then(full.clone()).or_not())
+        .delimited_by(just(Kind::LBracket), just(Kind::RBracket))
+        .map(|((vars, iter), by)| Each { vars, iter, by });
+    let cond = just(Kind::If).ignore_then(header.clone()).or_not();
+    let with = just(Kind::With).ignore_then(record.clone()).or_not();
+    just(Kind::Tool)
+        .ignore_then(src.name())
+        .then(each.or_not())
+        .then_ignore(just(Kind::Colon))
+        .then(src.path())
+        .then(cond)
+        .then(record.clone())
+        .then(with)
+        .map(|(((((name, each), kind), cond), inputs), with)| {
+            DeclKind::Tool(Box::new(Tool { name, each, kind, cond, inputs, with }))
+        })
+        .boxed()
+}
+
+fn import<'t>(src: Source<'t>, ty: &P<'t, TypeExpr>) -> P<'t, DeclKind> {
+    let path = just(Kind::StrStart)
+        .ignore_then(just(Kind::StrText).map_with(|_, x| x.span()).or_not())
+        .then_ignore(just(Kind::StrEnd).or_not())
+        .map_with(|text: Option<Span>, x| (text, x.span()))
+        .validate(move |(text, span): (Option<Span>, Span), _, emitter| {
+            if text.is_none() {
+                let d = Diagnostic::new(Code::E0206, "an import needs a path").at(span, "nothing stands between the quotes");
+                emitter.emit(ParseError::custom(span, d));
+            }
+            (text.map_or("".into(), |t| src.text(t).into()), span)
+        });
+    let names = src
+        .name()
+        .separated_by(just(Kind::Comma))
+        .allow_trailing()
+        .collect::<Vec<_>>()
+        .delimited_by(just(Kind::LBrace), just(Kind::RBrace))
+        .then_ignore(just(Kind::From));
+    just(Kind::Import)
+        .ignore_then(names.or_not())
+        .then(path)
+        .then(just(Kind::As).ignore_then(src.name()).or_not())
+        .then(just(Kind::Colon).ignore_then(ty.clone()).or_not())
+        .map(|(((names, (path, path_span)), name), ty)| {
+            DeclKind::Import(Import { path, path_span, name, ty, names })
+        })
+        .boxed()
+}
+
+fn address<'t>(src: Source<'t>, string: &P<'t, Expr>) -> P<'t, Address> {
+    let key = string.clone().delimited_by(just(Kind::LBracket), just(Kind::RBracket));
+    src.name()
+        .then(key.or_not())
+        .separated_by(just(Kind::Slash))
+        .at_least(1)
+        .collect::<Vec<_>>()
+        .map_with(move |parts, x| {
+            let parts: Vec<String> = parts
+                .into_iter()
+                .map(|(name, key): (Name, Option<Expr>)| match key {
+                    Some(key) => format!("{}[{}]", name.text, src.text(key.span)),
+                    None => name.text.to_string(),
+                })
+                .collect();
+            Address { text: parts.join("/").into(), span: x.span() }
+        })
+        .boxed()
+}

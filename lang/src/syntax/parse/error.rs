@@ -1,0 +1,128 @@
+//! The parser's error: a set of expected token kinds and a few labels, cheap to merge; or a finished diagnostic.
+
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::token::Kind;
+use chumsky::error::{Error, LabelError};
+use chumsky::input::Input;
+use chumsky::util::MaybeRef;
+use chumsky::DefaultExpected;
+
+/// What went wrong at one place.
+#[derive(Clone, Debug)]
+pub(super) struct ParseError {
+    pub(super) span: Span,
+    pub(super) found: Option<Kind>,
+    /// One bit for each kind of token.
+    kinds: u128,
+    labels: Vec<&'static str>,
+    /// A diagnostic made by the grammar itself.
+    pub(super) custom: Option<Box<Diagnostic>>,
+}
+
+impl ParseError {
+    pub(super) fn custom(span: Span, diagnostic: Diagnostic) -> Self {
+        ParseError { span, found: None, kinds: 0, labels: vec![], custom: Some(Box::new(diagnostic)) }
+    }
+
+    fn add(&mut self, expected: DefaultExpected<'_, Kind>) {
+        match expected {
+            DefaultExpected::Token(t) => self.kinds |= 1 << (t.into_inner() as u32),
+            DefaultExpected::EndOfInput => self.kinds |= 1 << (Kind::Newline as u32),
+            _ => {}
+        }
+    }
+
+    /// As the user sees it.
+    pub(super) fn into_diagnostic(self) -> Diagnostic {
+        if let Some(d) = self.custom {
+            return *d;
+        }
+        let mut expected: Vec<&str> = self.labels.clone();
+        for kind in Kind::ALL_PUNCTUATION {
+            if self.kinds & (1 << (*kind as u32)) != 0 {
+                expected.push(kind.describe());
+            }
+        }
+        expected.dedup();
+        expected.truncate(4);
+        let found = self.found.map_or("the end of the declaration", Kind::describe);
+        let list = match expected.as_slice() {
+            [] => None,
+            [one] => Some(one.to_string()),
+            [most @ .., last] => Some(format!("{} or {last}", most.join(", "))),
+        };
+        let headline = match &list {
+            Some(list) => format!("expected {list}, found {found}"),
+            None => format!("{found} cannot stand here"),
+        };
+        Diagnostic::new(Code::E0101, headline).at(self.span, format!("{found} does not fit"))
+    }
+}
+
+impl<'t, I> LabelError<'t, I, DefaultExpected<'t, Kind>> for ParseError
+where
+    I: Input<'t, Token = Kind, Span = Span>,
+{
+    fn expected_found<E: IntoIterator<Item = DefaultExpected<'t, Kind>>>(
+        expected: E,
+        found: Option<MaybeRef<'t, Kind>>,
+        span: Span,
+    ) -> Self {
+        let found = found.map(MaybeRef::into_inner);
+        let mut error = ParseError { span, found, kinds: 0, labels: vec![], custom: None };
+        expected.into_iter().for_each(|e| error.add(e));
+        error
+    }
+    fn merge_expected_found<E: IntoIterator<Item = DefaultExpected<'t, Kind>>>(
+        mut self,
+        expected: E,
+        _found: Option<MaybeRef<'t, Kind>>,
+        _span: Span,
+    ) -> Self {
+        expected.into_iter().for_each(|e| self.add(e));
+        self
+    }
+}
+
+impl<'t, I> LabelError<'t, I, &'static str> for ParseError
+where
+    I: Input<'t, Token = Kind, Span = Span>,
+{
+    fn expected_found<E: IntoIterator<Item = &'static str>>(
+        expected: E,
+        found: Option<MaybeRef<'t, Kind>>,
+        span: Span,
+    ) -> Self {
+        let found = found.map(MaybeRef::into_inner);
+        ParseError { span, found, kinds: 0, labels: expected.into_iter().collect(), custom: None }
+    }
+    fn label_with(&mut self, label: &'static str) {
+        if self.custom.is_none() {
+            self.kinds = 0;
+            self.labels.clear();
+            self.labels.push(label);
+        }
+    }
+}
+
+impl<'t, I> Error<'t, I> for ParseError
+where
+    I: Input<'t, Token = Kind, Span = Span>,
+{
+    fn merge(mut self, other: Self) -> Self {
+        if self.custom.is_some() {
+            return self;
+        }
+        if other.custom.is_some() {
+            return other;
+        }
+        self.kinds |= other.kinds;
+        for label in other.labels {
+            if !self.labels.contains(&label) {
+                self.labels.push(label);
+            }
+        }
+        self
+    }
+}

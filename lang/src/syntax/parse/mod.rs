@@ -1,0 +1,289 @@
+//! Tokens to tree, with chumsky. The stream is first cut into declarations at the newlines that lie outside
+//! brackets, and each is parsed by itself: an error costs one declaration, and inside `{}` one field. A bracket
+//! that is never closed ends at the next line that begins with a declaration.
+
+mod decl;
+mod error;
+mod expr;
+mod types;
+
+use super::ast::*;
+use super::layout::layout;
+use super::lexer::lex;
+use super::token::{Kind, Token};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::source::{FileId, Span, Symbol};
+use chumsky::input::{Input as _, MappedInput};
+use chumsky::prelude::*;
+use error::ParseError;
+
+type Input<'t> = MappedInput<'t, Kind, Span, &'t [Token], fn(&'t Token) -> (&'t Kind, &'t Span)>;
+type Extra = extra::Err<ParseError>;
+/// A parser of `O`, boxed so that the grammar builds quickly.
+type P<'t, O> = Boxed<'t, 't, Input<'t>, O, Extra>;
+
+/// The text of the file and its comments, at hand in every parser.
+#[derive(Clone, Copy)]
+struct Source<'t> {
+    src: &'t str,
+    comments: &'t [Comment],
+}
+
+impl<'t> Source<'t> {
+    fn text(self, span: Span) -> &'t str {
+        self.src.get(span.range()).unwrap_or("")
+    }
+
+    /// The `///` lines just above a node that starts at `start`.
+    fn doc(self, start: u32) -> Option<Symbol> {
+        let before = self.comments.partition_point(|c| c.span.end <= start);
+        let mut first = before;
+        let mut end = start;
+        while first > 0 {
+            let c = self.comments[first - 1];
+            let gap = self.src.get(c.span.end as usize..end as usize).unwrap_or("x");
+            if !self.text(c.span).starts_with("///") || !c.own_line || gap.trim() != "" || gap.matches('\n').count() != 1 {
+                break;
+            }
+            end = c.span.start;
+            first -= 1;
+        }
+        if first == before {
+            return None;
+        }
+        let lines = self.comments[first..before].iter().map(|c| {
+            let line = self.text(c.span).trim_start_matches('/');
+            line.strip_prefix(' ').unwrap_or(line).trim_end()
+        });
+        Some(lines.collect::<Vec<_>>().join("\n").into())
+    }
+
+    /// A name that is no reserved word.
+    fn name(self) -> P<'t, Name> {
+        select! { k if !Kind::is_reserved(k) && Kind::is_word(k) => () }
+            .labelled("a name")
+            .map_with(move |(), x| self.named(x.span()))
+            .boxed()
+    }
+
+    /// Any word before `=` or `:`.
+    fn any_name(self) -> P<'t, Name> {
+        select! { k if Kind::is_word(k) => () }
+            .map_with(move |(), x| self.named(x.span()))
+            .then_ignore(any().filter(|k| matches!(k, Kind::Eq | Kind::Colon)).rewind())
+            .boxed()
+    }
+
+    /// Any word after a dot.
+    fn member(self) -> P<'t, Name> {
+        select! { k if Kind::is_word(k) => () }.labelled("a name").map_with(move |(), x| self.named(x.span())).boxed()
+    }
+
+    /// One certain word that is no keyword.
+    fn word(self, word: &'static str) -> P<'t, ()> {
+        just(Kind::Ident)
+            .map_with(|_, x| x.span())
+            .filter(move |span: &Span| self.text(*span) == word)
+            .ignored()
+            .boxed()
+    }
+
+    /// `a` or `a.b`
+    fn path(self) -> P<'t, Path> {
+        self.name()
+            .separated_by(just(Kind::Dot))
+            .at_least(1)
+            .collect()
+            .map_with(|parts, x| Path { parts, span: x.span() })
+            .boxed()
+    }
+
+    fn named(self, span: Span) -> Name {
+        Name { text: self.text(span).into(), span }
+    }
+}
+
+/// Items with newlines or commas between them.
+fn separated<'t, O: 't>(item: P<'t, O>) -> P<'t, Vec<O>> {
+    let sep = || select! { Kind::Newline => (), Kind::Comma => () };
+    item.separated_by(sep().repeated().at_least(1))
+        .allow_leading()
+        .allow_trailing()
+        .collect()
+        .boxed()
+}
+
+/// Skips what is left of a field that could not be read: up to the next newline, comma or closing brace.
+fn skip_item<'t>() -> P<'t, ()> {
+    let nested = recursive(|nested| {
+        let inside = choice((nested, any().filter(|k| !opens(*k) && !closes(*k)).ignored())).repeated();
+        choice((
+            inside.clone().delimited_by(just(Kind::LBrace), just(Kind::RBrace)),
+            inside.clone().delimited_by(just(Kind::LParen), just(Kind::RParen)),
+            inside.clone().delimited_by(just(Kind::InterpStart), just(Kind::InterpEnd)),
+            inside.delimited_by(just(Kind::LBracket), just(Kind::RBracket)),
+        ))
+    });
+    let plain = any().filter(|k| !opens(*k) && !closes(*k) && !matches!(k, Kind::Newline | Kind::Comma)).ignored();
+    choice((nested, plain)).repeated().at_least(1).boxed()
+}
+
+fn opens(k: Kind) -> bool {
+    matches!(k, Kind::LBrace | Kind::LParen | Kind::LBracket | Kind::InterpStart)
+}
+
+fn closes(k: Kind) -> bool {
+    matches!(k, Kind::RBrace | Kind::RParen | Kind::RBracket | Kind::InterpEnd)
+}
+
+/// Parses a file. What cannot be read is reported; the rest is there.
+pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
+    let tokens = lex(file, text, diags);
+    let layout = layout(&tokens, text, diags);
+    let tokens = split_type_closers(layout.tokens, text);
+    let src = Source { src: text, comments: &layout.comments };
+    let grammar = decl::grammar(src);
+    let mut decls = vec![];
+    for run in runs(&tokens, text, diags) {
+        let (decl, errors) = run_parser(&grammar.decl, run, file);
+        decls.extend(decl);
+        report(errors, run, diags);
+    }
+    drop(grammar);
+    Module { decls, comments: layout.comments }
+}
+
+/// Parses one expression: a value given on the command line or in the environment.
+pub fn parse_literal(file: FileId, text: &str, diags: &mut Diagnostics) -> Option<Expr> {
+    let tokens = lex(file, text, diags);
+    let layout = layout(&tokens, text, diags);
+    let src = Source { src: text, comments: &layout.comments };
+    let (expr, errors) = run_parser(&decl::grammar(src).expr, &layout.tokens, file);
+    report(errors, &layout.tokens, diags);
+    if diags.has_errors() { None } else { expr }
+}
+
+fn run_parser<'t, O>(parser: &P<'t, O>, run: &'t [Token], file: FileId) -> (Option<O>, Vec<ParseError>) {
+    let end = run.last().map_or(Span::new(file, 0, 0), |t| t.span.after());
+    let refs: fn(&'t Token) -> (&'t Kind, &'t Span) = |t| (&t.kind, &t.span);
+    parser.parse(run.map(end, refs)).into_output_errors()
+}
+
+/// Errors of a run in which the lexer already found one are echoes.
+fn report(errors: Vec<ParseError>, run: &[Token], diags: &mut Diagnostics) {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
+    let whole = first.span.to(last.span);
+    let echo = diags.iter().any(|d| {
+        d.primary.as_ref().is_some_and(|p| {
+            d.code.id() < "E0100"
+                && p.span.file == whole.file
+                && p.span.start >= whole.start
+                && p.span.end <= whole.end
+        })
+    });
+    for error in errors {
+        if error.custom.is_some() || !echo {
+            diags.push(error.into_diagnostic());
+        }
+    }
+}
+
+/// `map<string>=` is written without a space by some: there `>=` is `>` and `=`.
+fn split_type_closers(tokens: Vec<Token>, text: &str) -> Vec<Token> {
+    if !tokens.iter().any(|t| t.kind == Kind::GtEq) {
+        return tokens;
+    }
+    let mut out: Vec<Token> = Vec::with_capacity(tokens.len() + 1);
+    let mut angles = 0;
+    for t in tokens {
+        let after_map = out.last().is_some_and(|l| l.kind == Kind::Tool || &text[l.span.range()] == "map");
+        match t.kind {
+            Kind::Lt if after_map => angles += 1,
+            Kind::Gt => angles -= i32::from(angles > 0),
+            Kind::Newline | Kind::Eq => angles = 0,
+            Kind::GtEq if angles > 0 => {
+                angles -= 1;
+                let middle = t.span.start + 1;
+                out.push(Token { kind: Kind::Gt, span: Span { end: middle, ..t.span } });
+                out.push(Token { kind: Kind::Eq, span: Span { start: middle, ..t.span } });
+                continue;
+            }
+            _ => {}
+        }
+        out.push(t);
+    }
+    out
+}
+
+/// Cuts the stream into declarations.
+fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t [Token]> {
+    let mut out = vec![];
+    let mut open: Vec<Token> = vec![];
+    let (mut start, mut i) = (0, 0);
+    while i < tokens.len() {
+        let token = tokens[i];
+        if opens(token.kind) {
+            open.push(token);
+        } else if closes(token.kind) {
+            let fits = matches!(
+                (open.last().map(|t| t.kind), token.kind),
+                (Some(Kind::LBrace), Kind::RBrace)
+                    | (Some(Kind::LParen), Kind::RParen)
+                    | (Some(Kind::LBracket), Kind::RBracket)
+                    | (Some(Kind::InterpStart), Kind::InterpEnd)
+            );
+            if fits {
+                open.pop();
+            } else {
+                // The parser says what is wrong with this one; go on at the next declaration.
+                let end = next_declaration(tokens, i, text);
+                out.push(&tokens[start..end]);
+                (start, i) = (end, end);
+                open.clear();
+                continue;
+            }
+        } else if token.kind == Kind::Newline && open.is_empty() {
+            let run = &tokens[start..i];
+            let only_annotations = run.first().is_some_and(|t| t.kind == Kind::At)
+                && !run.iter().any(|t| t.kind.begins_declaration() && t.kind != Kind::At || t.kind == Kind::Out);
+            if !only_annotations {
+                out.push(run);
+                start = i + 1;
+            }
+        }
+        i += 1;
+        if i == tokens.len() && let Some(bracket) = open.first().copied() {
+            let d = Diagnostic::new(Code::E0105, format!("{} is never closed", bracket.kind.describe()))
+                .at(bracket.span, "opened here")
+                .help(format!("close it with {}", closer(bracket.kind).describe()));
+            diags.push(d);
+            // What stands before the bracket is lost; the declarations after it are not.
+            i = next_declaration(tokens, start + 1, text);
+            start = i;
+            open.clear();
+        }
+    }
+    if start < tokens.len() {
+        out.push(&tokens[start..]);
+    }
+    out.retain(|r| !r.is_empty());
+    out
+}
+
+fn closer(open: Kind) -> Kind {
+    match open {
+        Kind::LParen => Kind::RParen,
+        Kind::LBracket => Kind::RBracket,
+        _ => Kind::RBrace,
+    }
+}
+
+/// The next token at the start of a line that begins a declaration.
+fn next_declaration(tokens: &[Token], from: usize, text: &str) -> usize {
+    (from..tokens.len())
+        .find(|i| {
+            let t = tokens[*i];
+            t.kind.begins_declaration() && (t.span.start == 0 || text.as_bytes()[t.span.start as usize - 1] == b'\n')
+        })
+        .unwrap_or(tokens.len())
+}

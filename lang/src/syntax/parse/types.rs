@@ -1,0 +1,109 @@
+//! Types: `T?` binds tighter than `secret`, `secret` tighter than `|`, and `where` takes the whole union.
+
+use super::{P, Source, separated};
+use crate::source::Span;
+use crate::syntax::ast::*;
+use crate::syntax::token::Kind;
+use chumsky::prelude::*;
+
+pub(super) fn make(span: Span, kind: TypeKind) -> TypeExpr {
+    TypeExpr { span, kind: Box::new(kind) }
+}
+
+/// A whole type, and one without `|` and `where` (after `as`).
+pub(super) struct Types<'t> {
+    pub(super) full: P<'t, TypeExpr>,
+    pub(super) one: P<'t, TypeExpr>,
+}
+
+pub(super) fn types<'t>(src: Source<'t>, expr: P<'t, Expr>, string: P<'t, Expr>, number: P<'t, Expr>) -> Types<'t> {
+    let mut full = Recursive::declare();
+    let mut one = Recursive::declare();
+
+    let literal = choice((
+        string,
+        just(Kind::Minus).ignore_then(number.clone()).map_with(|e, x| Expr {
+            span: x.span(),
+            kind: Box::new(ExprKind::Unary(UnaryOp::Neg, e)),
+        }),
+        number,
+        select! { Kind::True => ExprKind::Bool(true), Kind::False => ExprKind::Bool(false), Kind::Null => ExprKind::Null }
+            .map_with(|k, x| Expr { span: x.span(), kind: Box::new(k) }),
+    ))
+    .map(|e| make(e.span, TypeKind::Lit(e)));
+
+    let angle = |t: P<'t, TypeExpr>| t.delimited_by(just(Kind::Lt), just(Kind::Gt)).boxed();
+    let map = src.word("map").ignore_then(angle(full.clone().boxed())).map_with(|t, x| make(x.span(), TypeKind::Map(t)));
+    let tool = just(Kind::Tool)
+        .ignore_then(src.path().delimited_by(just(Kind::Lt), just(Kind::Gt)))
+        .map_with(|p, x| make(x.span(), TypeKind::Tool(p)));
+    let list = full
+        .clone()
+        .delimited_by(just(Kind::LBracket), just(Kind::RBracket))
+        .map_with(|t, x| make(x.span(), TypeKind::List(t)));
+    let paren = full
+        .clone()
+        .delimited_by(just(Kind::LParen), just(Kind::RParen))
+        .map_with(|t, x| make(x.span(), TypeKind::Paren(t)));
+
+    #[derive(Clone)]
+    enum Item {
+        Field(Box<Field>),
+        Open,
+    }
+    let field = field(src, full.clone().boxed(), expr.clone()).map(|f| Item::Field(Box::new(f)));
+    let item = choice((just(Kind::Ellipsis).to(Item::Open), field)).boxed();
+    let record = separated(item).delimited_by(just(Kind::LBrace), just(Kind::RBrace)).map_with(|items, x| {
+        let mut fields = vec![];
+        let mut open = false;
+        for item in items {
+            match item {
+                Item::Field(f) => fields.push(*f),
+                Item::Open => open = true,
+            }
+        }
+        make(x.span(), TypeKind::Record { fields, open })
+    });
+    let path = src.path().map(move |p| {
+        let wildcard = p.parts.len() == 1 && &*p.parts[0].text == "_";
+        make(p.span, if wildcard { TypeKind::Wildcard } else { TypeKind::Path(p) })
+    });
+    let atom = choice((literal, list, record, paren, map, tool, path)).labelled("a type").boxed();
+
+    let optional = atom.then(just(Kind::Question).repeated().count()).map_with(|(t, n), x| {
+        if n == 0 { t } else { make(x.span(), TypeKind::Optional(t)) }
+    });
+    one.define(choice((
+        just(Kind::Secret)
+            .ignore_then(one.clone())
+            .map_with(|t, x| make(x.span(), TypeKind::Secret(t))),
+        optional,
+    )));
+    let union = just(Kind::Pipe)
+        .or_not()
+        .ignore_then(one.clone().separated_by(just(Kind::Pipe)).at_least(1).collect::<Vec<_>>())
+        .map_with(|mut types: Vec<TypeExpr>, x| {
+            if types.len() == 1 { types.remove(0) } else { make(x.span(), TypeKind::Union(types)) }
+        })
+        .boxed();
+    let message = just(Kind::Else).ignore_then(expr.clone()).or_not();
+    full.define(union.then(just(Kind::Where).ignore_then(expr).then(message).or_not()).map_with(|(base, cond), x| {
+        match cond {
+            None => base,
+            Some((cond, message)) => make(x.span(), TypeKind::Where { base, cond, message }),
+        }
+    }));
+    Types { full: full.boxed(), one: one.boxed() }
+}
+
+/// `name: T [= value]`
+pub(super) fn field<'t>(src: Source<'t>, ty: P<'t, TypeExpr>, expr: P<'t, Expr>) -> P<'t, Field> {
+    src.any_name()
+        .then(just(Kind::Colon).ignore_then(ty))
+        .then(just(Kind::Eq).ignore_then(expr).or_not())
+        .map_with(move |((name, ty), value), x| {
+            let span: Span = x.span();
+            Field { doc: src.doc(span.start), annotations: vec![], name, ty: Some(ty), value, span }
+        })
+        .boxed()
+}

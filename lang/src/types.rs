@@ -1,0 +1,337 @@
+//! Types as the checker knows them: structural, unions flat, `secret` pushed down to scalars and `any`.
+
+use crate::interface::Kind;
+use crate::source::{Span, Symbol};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// Untyped data.
+    Any,
+    /// `null`
+    Null,
+    /// `bool`
+    Bool,
+    /// `int`
+    Int,
+    /// `float`
+    Float,
+    /// `string`
+    String,
+    /// `duration`
+    Duration,
+    /// `size`
+    Size,
+    /// One certain value.
+    Lit(Lit),
+    /// `[T]`
+    List(Arc<Type>),
+    /// `map<T>`
+    Map(Arc<Type>),
+    /// `{ ... }`
+    Record(Arc<RecordType>),
+    /// `A | B`; flat, without repetition, at least two members.
+    Union(Arc<Vec<Type>>),
+    /// `secret T`, `T` a scalar or `any`.
+    Secret(Arc<Type>),
+    /// One instance of a tool.
+    Tool(Arc<Kind>),
+    /// A type variable of a builtin's signature.
+    Var(u8),
+    /// What has been reported already; fits everything.
+    Error,
+}
+
+/// A literal type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lit {
+    /// `true`
+    Bool(bool),
+    /// `8080`
+    Int(i64),
+    /// `"dev"`
+    String(Symbol),
+}
+
+/// A record type.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct RecordType {
+    /// Its fields, in order.
+    pub fields: IndexMap<Symbol, FieldType>,
+    /// `...`: extra fields may be passed on.
+    pub open: bool,
+}
+
+/// A field of a record type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldType {
+    /// Its type.
+    pub ty: Type,
+    /// Where its default stands in [`crate::hir::Hir::defaults`].
+    pub default: Option<usize>,
+    /// Where it is declared, if in a file.
+    pub span: Option<Span>,
+    /// Its documentation.
+    pub doc: Option<Symbol>,
+}
+
+impl FieldType {
+    /// A field without default, place and documentation.
+    pub fn plain(ty: Type) -> Self {
+        FieldType { ty, default: None, span: None, doc: None }
+    }
+    /// Whether a record may leave it out.
+    pub fn may_be_absent(&self) -> bool {
+        self.default.is_some() || self.ty.is_nullable() || matches!(self.ty, Type::Error)
+    }
+}
+
+impl Type {
+    /// `[T]`
+    pub fn list(of: Type) -> Type {
+        Type::List(Arc::new(of))
+    }
+    /// `map<T>`
+    pub fn map(of: Type) -> Type {
+        Type::Map(Arc::new(of))
+    }
+    /// A closed record.
+    pub fn record(fields: IndexMap<Symbol, FieldType>) -> Type {
+        Type::Record(Arc::new(RecordType { fields, open: false }))
+    }
+    /// `T?`
+    pub fn optional(self) -> Type {
+        Type::union([self, Type::Null])
+    }
+    /// The union, made flat; members that another one holds are left out.
+    pub fn union(members: impl IntoIterator<Item = Type>) -> Type {
+        let mut flat: Vec<Type> = vec![];
+        for member in members {
+            match member {
+                Type::Union(inner) => inner.iter().for_each(|t| add(&mut flat, t.clone())),
+                other => add(&mut flat, other),
+            }
+        }
+        match flat.len() {
+            0 => Type::Error,
+            1 => flat.remove(0),
+            _ => Type::Union(Arc::new(flat)),
+        }
+    }
+    /// The members of a union, or the type alone.
+    pub fn members(&self) -> &[Type] {
+        match self {
+            Type::Union(m) => m,
+            other => std::slice::from_ref(other),
+        }
+    }
+    /// Whether `null` is one of its values.
+    pub fn is_nullable(&self) -> bool {
+        self.members().iter().any(|t| matches!(t, Type::Null))
+    }
+    /// Without `null`.
+    pub fn non_null(&self) -> Type {
+        match self {
+            Type::Union(m) => Type::union(m.iter().filter(|t| !matches!(t, Type::Null)).cloned()),
+            other => other.clone(),
+        }
+    }
+    /// Makes it secret: on every scalar and `any` inside.
+    pub fn secret(self) -> Type {
+        match self {
+            Type::Null | Type::Secret(_) | Type::Tool(_) | Type::Var(_) | Type::Error => self,
+            Type::List(t) => Type::list((*t).clone().secret()),
+            Type::Map(t) => Type::map((*t).clone().secret()),
+            Type::Union(m) => Type::union(m.iter().cloned().map(Type::secret)),
+            Type::Record(r) => {
+                let mut r = (*r).clone();
+                r.fields.values_mut().for_each(|f| f.ty = f.ty.clone().secret());
+                Type::Record(Arc::new(r))
+            }
+            scalar => Type::Secret(Arc::new(scalar)),
+        }
+    }
+    /// Without `secret` at its top; whether there was one.
+    pub fn reveal(&self) -> (Type, bool) {
+        match self {
+            Type::Secret(t) => ((**t).clone(), true),
+            Type::Union(m) if m.iter().any(|t| matches!(t, Type::Secret(_))) => {
+                (Type::union(m.iter().map(|t| t.reveal().0)), true)
+            }
+            other => (other.clone(), false),
+        }
+    }
+    /// Whether anything inside is secret.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Type::Secret(_) => true,
+            Type::List(t) | Type::Map(t) => t.has_secret(),
+            Type::Union(m) => m.iter().any(Type::has_secret),
+            Type::Record(r) => r.fields.values().any(|f| f.ty.has_secret()),
+            _ => false,
+        }
+    }
+    /// A literal's own type widened to what a `let` of it holds.
+    pub fn widen(&self) -> Type {
+        match self {
+            Type::Lit(Lit::Bool(_)) => Type::Bool,
+            Type::Lit(Lit::Int(_)) => Type::Int,
+            Type::Lit(Lit::String(_)) => Type::String,
+            Type::Union(m) => Type::union(m.iter().map(Type::widen)),
+            Type::Secret(t) => t.widen().secret(),
+            Type::List(t) => Type::list(t.widen()),
+            Type::Map(t) => Type::map(t.widen()),
+            Type::Record(r) => {
+                let mut r = (**r).clone();
+                r.fields.values_mut().for_each(|f| f.ty = f.ty.widen());
+                Type::Record(Arc::new(r))
+            }
+            other => other.clone(),
+        }
+    }
+    /// A scalar that a string can show.
+    pub fn is_scalar(&self) -> bool {
+        match self {
+            Type::Bool | Type::Int | Type::Float | Type::String | Type::Duration | Type::Size | Type::Lit(_) => true,
+            Type::Secret(t) => t.is_scalar(),
+            Type::Union(m) => m.iter().all(Type::is_scalar),
+            Type::Error => true,
+            _ => false,
+        }
+    }
+    /// Whether every value is a text (so that a command line gives it without quotes).
+    pub fn is_text(&self) -> bool {
+        match self {
+            Type::String | Type::Lit(Lit::String(_)) => true,
+            Type::Secret(t) => t.is_text(),
+            Type::Union(m) => m.iter().all(|t| t.is_text() || matches!(t, Type::Null)),
+            _ => false,
+        }
+    }
+}
+
+fn add(flat: &mut Vec<Type>, new: Type) {
+    if flat.iter().any(|t| *t == new || matches!((t, &new), (Type::Error, _)) || holds(t, &new)) {
+        return;
+    }
+    flat.retain(|t| !holds(&new, t));
+    flat.push(new);
+}
+
+/// Whether the scalar `wide` holds the literal `narrow`.
+fn holds(wide: &Type, narrow: &Type) -> bool {
+    matches!(
+        (wide, narrow),
+        (Type::Bool, Type::Lit(Lit::Bool(_)))
+            | (Type::Int, Type::Lit(Lit::Int(_)))
+            | (Type::String, Type::Lit(Lit::String(_)))
+    )
+}
+
+/// Whether every value of `from` is a value of `to`, perhaps after a conversion (int to float, filling
+/// defaults, becoming secret).
+pub fn fits(from: &Type, to: &Type) -> bool {
+    match (from, to) {
+        (Type::Error, _) | (_, Type::Error) => true,
+        (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
+        (Type::Tool(a), Type::Tool(b)) => Arc::ptr_eq(a, b) || a.path() == b.path(),
+        (Type::Tool(_), _) | (_, Type::Tool(_)) if !matches!(to, Type::Union(_)) => false,
+        (_, Type::Any) => true,
+        (_, Type::Union(m)) => m.iter().any(|t| fits(from, t)),
+        (Type::Secret(a), Type::Secret(b)) => fits(a, b),
+        (Type::Secret(_), _) => false,
+        (_, Type::Secret(b)) => fits(from, b) && !matches!(from, Type::Null),
+        (Type::Int | Type::Lit(Lit::Int(_)), Type::Float) => true,
+        (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => fits(a, b),
+        (Type::Record(a), Type::Map(b)) => a.fields.values().all(|f| fits(&f.ty, b)),
+        (Type::Record(a), Type::Record(b)) => {
+            b.fields.iter().all(|(name, f)| match a.fields.get(name) {
+                Some(given) => fits(&given.ty, &f.ty) || f.default.is_some() && fits(&given.ty, &f.ty.clone().optional()),
+                None => f.may_be_absent(),
+            }) && (b.open || a.fields.keys().all(|k| b.fields.contains_key(k)))
+        }
+        (a, b) => a == b || holds(b, a),
+    }
+}
+
+/// Whether a value of `from` must be converted to become one of `to`.
+pub fn converts(from: &Type, to: &Type) -> bool {
+    match (from, to) {
+        (Type::Error, _) | (_, Type::Error) => false,
+        (_, Type::Any) => false,
+        (a, b) if a == b => has_defaults(b),
+        (Type::Lit(_), Type::Bool | Type::Int | Type::String) => false,
+        (Type::Null, Type::Union(_)) => false,
+        (Type::Tool(_), _) => false,
+        (a, Type::Union(m)) if m.contains(a) => has_defaults(a),
+        _ => true,
+    }
+}
+
+fn has_defaults(t: &Type) -> bool {
+    match t {
+        Type::List(t) | Type::Map(t) => has_defaults(t),
+        Type::Union(m) => m.iter().any(has_defaults),
+        Type::Record(r) => r.fields.values().any(|f| f.default.is_some() || has_defaults(&f.ty)),
+        _ => false,
+    }
+}
+
+/// As the user writes it.
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Type::Any => f.write_str("any"),
+            Type::Null => f.write_str("null"),
+            Type::Bool => f.write_str("bool"),
+            Type::Int => f.write_str("int"),
+            Type::Float => f.write_str("float"),
+            Type::String => f.write_str("string"),
+            Type::Duration => f.write_str("duration"),
+            Type::Size => f.write_str("size"),
+            Type::Lit(l) => write!(f, "{l}"),
+            Type::List(t) => write!(f, "[{t}]"),
+            Type::Map(t) => write!(f, "map<{t}>"),
+            Type::Record(r) => {
+                let mut parts: Vec<String> = r.fields.iter().take(6).map(|(n, t)| format!("{n}: {}", t.ty)).collect();
+                if r.fields.len() > 6 || r.open {
+                    parts.push("...".into());
+                }
+                match parts.len() {
+                    0 => f.write_str("{}"),
+                    _ => write!(f, "{{ {} }}", parts.join(", ")),
+                }
+            }
+            Type::Union(m) => {
+                let rest: Vec<&Type> = m.iter().filter(|t| !matches!(t, Type::Null)).collect();
+                if rest.len() + 1 == m.len() && rest.len() == 1 {
+                    return match rest[0] {
+                        Type::Secret(t) => write!(f, "secret {t}?"),
+                        t => write!(f, "{t}?"),
+                    };
+                }
+                let parts: Vec<String> = m.iter().map(Type::to_string).collect();
+                f.write_str(&parts.join(" | "))
+            }
+            Type::Secret(t) => match **t {
+                Type::Union(_) => write!(f, "secret ({t})"),
+                _ => write!(f, "secret {t}"),
+            },
+            Type::Tool(k) => write!(f, "tool<{}>", k.path()),
+            Type::Var(n) => write!(f, "{}", (b'T' + n) as char),
+            Type::Error => f.write_str("_"),
+        }
+    }
+}
+
+impl std::fmt::Display for Lit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Lit::Bool(b) => write!(f, "{b}"),
+            Lit::Int(i) => write!(f, "{i}"),
+            Lit::String(s) => write!(f, "{}", crate::value::quote(s)),
+        }
+    }
+}

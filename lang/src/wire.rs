@@ -1,0 +1,185 @@
+//! Values as JSON: the form in which they reach plugins and state, and come back by type.
+//!
+//! What JSON has not is `{"$dtm": "secret" | "unknown" | ..., "v": ...}`; a user's key that begins with `$` has
+//! its `$` doubled. Durations and sizes are their shortest source text.
+
+use crate::source::Symbol;
+use crate::types::{Lit, Type};
+use crate::value::{Data, Value};
+use indexmap::IndexMap;
+use serde_json::{Map, Value as Json, json};
+
+/// The tag that marks what JSON has not.
+pub const TAG: &str = "$dtm";
+
+/// A value as JSON with secrets and unknowns tagged.
+pub fn to_wire(v: &Value) -> Json {
+    let plain = match &v.data {
+        Data::Unknown(_) => json!({ TAG: "unknown" }),
+        Data::List(items) => Json::Array(items.iter().map(to_wire).collect()),
+        Data::Map(m) => {
+            let field = |(k, v): (&Symbol, &Value)| (escape(k), to_wire(v));
+            Json::Object(m.iter().map(field).collect())
+        }
+        _ => plain_json(v),
+    };
+    if v.secret { json!({ TAG: "secret", "v": plain }) } else { plain }
+}
+
+fn escape(key: &str) -> String {
+    if key.starts_with('$') { format!("${key}") } else { key.to_string() }
+}
+
+/// A value as JSON without tags: what `json(...)` writes, and what a person sees with secrets masked before.
+pub fn plain_json(v: &Value) -> Json {
+    match &v.data {
+        Data::Null | Data::Error | Data::Tool(_) | Data::Unknown(_) => Json::Null,
+        Data::Bool(b) => Json::Bool(*b),
+        Data::Int(i) => json!(i),
+        Data::Float(f) => json!(f),
+        Data::String(s) => json!(&**s),
+        Data::Duration(_) | Data::Size(_) => Json::String(v.text().unwrap_or_default()),
+        Data::List(items) => Json::Array(items.iter().map(plain_json).collect()),
+        Data::Map(m) => Json::Object(m.iter().map(|(k, v)| (k.to_string(), plain_json(v))).collect()),
+    }
+}
+
+/// Whether a wire value holds an unknown.
+pub fn has_unknown(json: &Json) -> bool {
+    match json {
+        Json::Object(m) => tag(m) == Some("unknown") || m.values().any(has_unknown),
+        Json::Array(items) => items.iter().any(has_unknown),
+        _ => false,
+    }
+}
+
+/// Whether a wire value holds a secret.
+pub fn has_secret(json: &Json) -> bool {
+    match json {
+        Json::Object(m) => tag(m).is_some_and(|t| t == "secret" || t == "sealed") || m.values().any(has_secret),
+        Json::Array(items) => items.iter().any(has_secret),
+        _ => false,
+    }
+}
+
+/// The tag of a tagged object.
+pub fn tag(m: &Map<String, Json>) -> Option<&str> {
+    m.get(TAG).and_then(Json::as_str)
+}
+
+/// Makes every leaf secret.
+pub fn mark_secret(json: Json) -> Json {
+    match json {
+        Json::Null => Json::Null,
+        Json::Array(items) => Json::Array(items.into_iter().map(mark_secret).collect()),
+        Json::Object(m) if tag(&m).is_some() => Json::Object(m),
+        Json::Object(m) => Json::Object(m.into_iter().map(|(k, v)| (k, mark_secret(v))).collect()),
+        leaf => json!({ TAG: "secret", "v": leaf }),
+    }
+}
+
+/// Takes the secret tags off, leaving what they hold.
+pub fn reveal(json: &Json) -> Json {
+    match json {
+        Json::Object(m) if tag(m) == Some("secret") => m.get("v").map_or(Json::Null, reveal),
+        Json::Object(m) => Json::Object(m.iter().map(|(k, v)| (k.clone(), reveal(v))).collect()),
+        Json::Array(items) => Json::Array(items.iter().map(reveal).collect()),
+        leaf => leaf.clone(),
+    }
+}
+
+/// The value of a wire JSON, of the given type.
+///
+/// # Errors
+/// What does not fit, as `path: reason`.
+pub fn from_wire(json: &Json, ty: &Type) -> Result<Value, String> {
+    convert(json, ty, "")
+}
+
+fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
+    if let Json::Object(m) = json
+        && tag(m) == Some("secret")
+    {
+        let (inner, _) = ty.reveal();
+        return Ok(convert(m.get("v").unwrap_or(&Json::Null), &inner, path)?.into_secret());
+    }
+    let fail = || Err(format!("{path}: expected {ty}, found {}", shown_kind(json)));
+    Ok(match (ty, json) {
+        (Type::Secret(t), _) => convert(json, t, path)?.into_secret(),
+        (Type::Union(members), _) => {
+            let found = members.iter().find_map(|m| convert(json, m, path).ok());
+            return found.map_or_else(fail, Ok);
+        }
+        (Type::Any | Type::Var(_) | Type::Error, _) => untyped(json),
+        (_, Json::Null) if matches!(ty, Type::Null) => Value::null(),
+        (Type::Bool, Json::Bool(b)) => Value::plain(Data::Bool(*b)),
+        (Type::Int, Json::Number(n)) if n.is_i64() => Value::plain(Data::Int(n.as_i64().unwrap_or(0))),
+        (Type::Float, Json::Number(n)) => Value::plain(Data::Float(n.as_f64().unwrap_or(0.0))),
+        (Type::String, Json::String(s)) => Value::string(s.as_str()),
+        (Type::Duration, Json::String(s)) => match crate::syntax::duration(s) {
+            Some(d) => Value::plain(Data::Duration(d)),
+            None => return fail(),
+        },
+        (Type::Size, Json::String(s)) => match crate::syntax::size(s) {
+            Some(b) => Value::plain(Data::Size(b)),
+            None => return fail(),
+        },
+        (Type::Lit(Lit::String(l)), Json::String(s)) if **l == **s => Value::string(s.as_str()),
+        (Type::Lit(Lit::Int(l)), Json::Number(n)) if n.as_i64() == Some(*l) => Value::plain(Data::Int(*l)),
+        (Type::Lit(Lit::Bool(l)), Json::Bool(b)) if l == b => Value::plain(Data::Bool(*l)),
+        (Type::List(t), Json::Array(items)) => {
+            let item = |(i, v)| convert(v, t, &format!("{path}[{i}]"));
+            Value::list(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
+        }
+        (Type::Map(t), Json::Object(m)) => {
+            let field = |(k, v): (&String, &Json)| Ok((unescape(k), convert(v, t, &format!("{path}.{k}"))?));
+            Value::map(m.iter().map(field).collect::<Result<_, String>>()?)
+        }
+        (Type::Record(r), Json::Object(m)) => {
+            let mut out = IndexMap::new();
+            for (name, field) in &r.fields {
+                let value = m.get(&escape(name)).unwrap_or(&Json::Null);
+                if value.is_null() && field.default.is_some() {
+                    continue;
+                }
+                out.insert(name.clone(), convert(value, &field.ty, &format!("{path}.{name}"))?);
+            }
+            if let (false, Some(extra)) = (r.open, m.keys().find(|k| !r.fields.contains_key(&*unescape(k)))) {
+                return Err(format!("{path}: no field `{extra}` is known"));
+            }
+            Value::map(out)
+        }
+        _ => return fail(),
+    })
+}
+
+fn unescape(key: &str) -> Symbol {
+    key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key).into()
+}
+
+fn untyped(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::null(),
+        Json::Bool(b) => Value::plain(Data::Bool(*b)),
+        Json::Number(n) => match n.as_i64() {
+            Some(i) => Value::plain(Data::Int(i)),
+            None => Value::plain(Data::Float(n.as_f64().unwrap_or(0.0))),
+        },
+        Json::String(s) => Value::string(s.as_str()),
+        Json::Array(items) => Value::list(items.iter().map(untyped).collect()),
+        Json::Object(m) if tag(m) == Some("secret") => untyped(m.get("v").unwrap_or(&Json::Null)).into_secret(),
+        Json::Object(m) => Value::map(m.iter().map(|(k, v)| (unescape(k), untyped(v))).collect()),
+    }
+}
+
+fn shown_kind(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(n) if n.is_i64() => "int",
+        Json::Number(_) => "float",
+        Json::String(_) => "string",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "a map",
+    }
+}
