@@ -124,7 +124,10 @@ fn plain_scalar(text: &str) -> Value {
             let octal = text.strip_prefix("0o").and_then(|t| i64::from_str_radix(t, 8).ok());
             if let Some(i) = hex.or(octal) {
                 Data::Int(i)
-            } else if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok() {
+            } else if !digits.is_empty()
+                && digits.bytes().all(|b| b.is_ascii_digit())
+                && text.parse::<i64>().is_ok()
+            {
                 Data::Int(text.parse().unwrap_or(0))
             } else if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
                 && let Some(f) = text.parse::<f64>().ok().filter(|f| f.is_finite())
@@ -248,7 +251,8 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
                 .collect();
             if !missing.is_empty() {
                 let start = Span { end: node.span.start, ..node.span };
-                let mut d = Diagnostic::new(Code::E0302, format!("missing {}", missing.join(", "))).at(start, "in this entry");
+                let mut d = Diagnostic::new(Code::E0302, format!("missing {}", missing.join(", ")))
+                    .at(start, "in this entry");
                 if let Some(span) = declared {
                     d = d.also(span, "required by this type");
                 }
@@ -284,7 +288,9 @@ fn untyped(node: &Node) -> Value {
     match &node.kind {
         NodeKind::Scalar(v) => v.clone(),
         NodeKind::Seq(items) => Value::list(items.iter().map(untyped).collect()),
-        NodeKind::Map(entries) => Value::map(entries.iter().map(|(k, _, n)| (k.clone(), untyped(n))).collect()),
+        NodeKind::Map(entries) => {
+            Value::map(entries.iter().map(|(k, _, n)| (k.clone(), untyped(n))).collect())
+        }
     }
 }
 

@@ -205,15 +205,39 @@ pub enum ExprKind {
     /// A tool: one instance, a family as a map, or an absent one as null.
     Tool(usize),
     /// An output of an instance, or else an input of it.
-    Port { base: Expr, name: Symbol, output: bool, safe: bool },
-    Field { base: Expr, name: Symbol, safe: bool },
-    Index { base: Expr, index: Expr, safe: bool },
+    Port {
+        base: Expr,
+        name: Symbol,
+        output: bool,
+        safe: bool,
+    },
+    Field {
+        base: Expr,
+        name: Symbol,
+        safe: bool,
+    },
+    Index {
+        base: Expr,
+        index: Expr,
+        safe: bool,
+    },
     Record(Vec<(Symbol, Expr)>),
     Map(Vec<MapEntry>),
     List(Vec<(Expr, bool)>),
-    ListComp { body: Expr, clause: Clause },
-    MapComp { key: Expr, value: Expr, clause: Clause },
-    If { cond: Expr, then: Expr, other: Expr },
+    ListComp {
+        body: Expr,
+        clause: Clause,
+    },
+    MapComp {
+        key: Expr,
+        value: Expr,
+        clause: Clause,
+    },
+    If {
+        cond: Expr,
+        then: Expr,
+        other: Expr,
+    },
     And(Expr, Expr),
     Or(Expr, Expr),
     Coalesce(Expr, Expr),
@@ -223,7 +247,10 @@ pub enum ExprKind {
     Interp(Vec<Expr>),
     Call(&'static Builtin, Vec<Expr>),
     /// Only as an argument of a builtin.
-    Lambda { params: Vec<usize>, body: Expr },
+    Lambda {
+        params: Vec<usize>,
+        body: Expr,
+    },
     /// Defaults filled, ints widened, secrets marked.
     Convert(Expr, Arc<Type>),
     /// `as T`: checked when evaluated.

@@ -16,6 +16,10 @@ pub trait Loader: Send + Sync {
     fn shipped_names(&self) -> Vec<Symbol>;
     /// A module of the standard library: the part after `std/`.
     fn std_module(&self, path: &str) -> Option<Symbol>;
+    /// How to show the path of a file to a person.
+    fn shown(&self, path: &str) -> String {
+        path.to_string()
+    }
 }
 
 /// A shipped plugin's interface.

@@ -87,7 +87,12 @@ pub enum Purpose {
 impl Program {
     /// Checks a root file and evaluates what is known. The program is there in spite of errors; it may be
     /// planned only without.
-    pub fn load(root: &str, loader: Arc<dyn Loader>, inputs: &Inputs, purpose: Purpose) -> (Program, Diagnostics) {
+    pub fn load(
+        root: &str,
+        loader: Arc<dyn Loader>,
+        inputs: &Inputs,
+        purpose: Purpose,
+    ) -> (Program, Diagnostics) {
         let (Checked { hir, mut sources }, mut diags) = check(root, &*loader);
         let sound = !diags.has_errors();
         let params = params(&hir, &mut sources, inputs, purpose, &mut diags);
@@ -133,7 +138,12 @@ impl Program {
         &self.hir.plugins
     }
 
-    fn with_evaluator<T>(&self, outputs: &dyn Outputs, building: bool, work: impl FnOnce(&mut Evaluator<'_, '_>) -> T) -> (T, Diagnostics) {
+    fn with_evaluator<T>(
+        &self,
+        outputs: &dyn Outputs,
+        building: bool,
+        work: impl FnOnce(&mut Evaluator<'_, '_>) -> T,
+    ) -> (T, Diagnostics) {
         let env = |name: &str| self.env.get(name).cloned();
         let cx = Context {
             hir: &self.hir,
@@ -143,6 +153,7 @@ impl Program {
             loader: &*self.loader,
             outputs,
             strict: self.strict,
+            use_defaults: true,
         };
         let mut world = self.world.lock().unwrap_or_else(|e| e.into_inner());
         let mut evaluator = Evaluator::new(cx, &mut world, building);
@@ -184,6 +195,26 @@ impl Program {
         (!value.is_error()).then_some(value)
     }
 
+    /// Whether a param decides where state is kept, so that another value of it means another state.
+    pub fn param_selects_state(&self) -> bool {
+        let Some(expr) = self.hir.settings.get("state") else { return false };
+        let env = |name: &str| self.env.get(name).cloned();
+        let unset: Vec<Value> =
+            self.params.iter().map(|_| Value::plain(Data::Unknown(Unknown::Unset))).collect();
+        let cx = Context {
+            hir: &self.hir,
+            sources: &self.sources,
+            params: &unset,
+            env: &env,
+            loader: &*self.loader,
+            outputs: &NoOutputs,
+            strict: false,
+            use_defaults: false,
+        };
+        let mut world = World::default();
+        !Evaluator::new(cx, &mut world, true).eval(expr).is_known()
+    }
+
     /// `adopt`: address, id, place.
     pub fn adopts(&self) -> Vec<(Symbol, Symbol, Span)> {
         let eval = |e: &Expr| self.with_evaluator(&NoOutputs, false, |ev| ev.eval(e)).0;
@@ -211,7 +242,8 @@ impl Program {
                 })
                 .collect();
             let count = ev.world.instances.len() as u32;
-            let built: Vec<Instance> = (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
+            let built: Vec<Instance> =
+                (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
             for output in &hir.outputs {
                 ev.eval(&output.expr);
             }
@@ -229,7 +261,12 @@ impl Program {
     }
 }
 
-fn instance(ev: &mut Evaluator<'_, '_>, hir: &Hir, id: InstanceId, configs: &[BTreeMap<InstanceId, Span>]) -> Instance {
+fn instance(
+    ev: &mut Evaluator<'_, '_>,
+    hir: &Hir,
+    id: InstanceId,
+    configs: &[BTreeMap<InstanceId, Span>],
+) -> Instance {
     let known = ev.world.instances[id.0 as usize].clone();
     let tool = &hir.tools[known.tool];
     let mut edges = BTreeMap::new();
@@ -248,8 +285,12 @@ fn instance(ev: &mut Evaluator<'_, '_>, hir: &Hir, id: InstanceId, configs: &[BT
         for other in found {
             if implied.contains_key(&other) && tool.each.is_none() {
                 let addr = ev.world.instances[other.0 as usize].addr.clone();
-                let d = Diagnostic::new(Code::W0501, format!("`after` names `{addr}`, which an input reads already"));
-                ev.diags.push(d.at(after.span, "not needed").help("remove it: the order follows from the data"));
+                let d = Diagnostic::new(
+                    Code::W0501,
+                    format!("`after` names `{addr}`, which an input reads already"),
+                );
+                ev.diags
+                    .push(d.at(after.span, "not needed").help("remove it: the order follows from the data"));
             }
             edges.entry(other).or_insert(after.span);
         }
@@ -259,7 +300,8 @@ fn instance(ev: &mut Evaluator<'_, '_>, hir: &Hir, id: InstanceId, configs: &[BT
         configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
     }
     if let (Some(using), None) = (&tool.with.using, config) {
-        let d = Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));
+        let d =
+            Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));
         ev.diags.push(d.at(tool.span, "this tool uses it"));
     }
     let mut option = |e: &Option<Expr>, name: &str| {
@@ -335,7 +377,13 @@ fn judge(hir: &Hir, ev: &mut Evaluator<'_, '_>) {
 }
 
 /// The values of params that are given from outside; unknown where none is.
-fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, diags: &mut Diagnostics) -> Vec<Value> {
+fn params(
+    hir: &Hir,
+    sources: &mut Sources,
+    inputs: &Inputs,
+    purpose: Purpose,
+    diags: &mut Diagnostics,
+) -> Vec<Value> {
     let mut given: IndexMap<String, Value> = IndexMap::new();
     let world = &mut World::default();
     let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
@@ -346,13 +394,16 @@ fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, d
     if let Some((path, text)) = &inputs.params_file {
         let file = sources.add(path.as_str(), text.as_str());
         if let Some(tree) = crate::data::read(file, path, text, diags) {
-            let Value { data: Data::Map(all), .. } = crate::data::typed(&tree, &Type::map(Type::Any), None, diags) else {
+            let Value { data: Data::Map(all), .. } =
+                crate::data::typed(&tree, &Type::map(Type::Any), None, diags)
+            else {
                 return vec![];
             };
             for name in all.keys() {
                 match hir.params.iter().find(|p| p.name == *name) {
                     Some(param) => {
-                        let value = crate::data::typed(&tree, &only(name, &param.ty), Some(param.span), diags);
+                        let value =
+                            crate::data::typed(&tree, &only(name, &param.ty), Some(param.span), diags);
                         if let Some(v) = value.get(name) {
                             given.insert(name.to_string(), v.clone());
                         }
@@ -371,7 +422,7 @@ fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, d
     }
     texts.extend(inputs.sets.iter().map(|(n, t)| (n.clone(), t.clone(), format!("`--set {n}`"))));
     for (name, text, how) in texts {
-        let Some(param) = hir.params.iter().find(|p| &*p.name == name) else {
+        let Some(param) = hir.params.iter().find(|p| *p.name == *name) else {
             unknown(&name, how, diags);
             continue;
         };
@@ -406,6 +457,7 @@ fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, d
         loader: &Nowhere,
         outputs: &NoOutputs,
         strict: false,
+        use_defaults: true,
     };
     let mut ev = Evaluator::new(cx, world, true);
     let values = hir.params.iter().map(|p| {
@@ -418,7 +470,8 @@ fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, d
         match ev.fit(value.clone(), &p.ty, &format!("the param `{}`", p.name)) {
             Ok(value) => value,
             Err(why) => {
-                let why = if p.ty.has_secret() { format!("the param `{}` does not fit", p.name) } else { why };
+                let why =
+                    if p.ty.has_secret() { format!("the param `{}` does not fit", p.name) } else { why };
                 let d = Diagnostic::new(Code::E0407, why).at(p.span, "declared here");
                 diags.push(d);
                 Value::error()
@@ -435,7 +488,11 @@ fn params(hir: &Hir, sources: &mut Sources, inputs: &Inputs, purpose: Purpose, d
             d = if i == 0 { d.at(p.span, "needs a value") } else { d.also(p.span, "needs a value") };
         }
         let sets: Vec<String> = missing.iter().map(|p| format!("--set {}=...", p.name)).collect();
-        diags.push(d.help(format!("give {}: `{}`", if sets.len() == 1 { "it" } else { "them" }, sets.join(" "))));
+        diags.push(d.help(format!(
+            "give {}: `{}`",
+            if sets.len() == 1 { "it" } else { "them" },
+            sets.join(" ")
+        )));
     }
     values
 }

@@ -70,8 +70,10 @@ impl chumsky::span::Span for Span {
 /// One file: its shown path and its text.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
-    /// The path as a person should see it.
+    /// The path from the project's root.
     pub path: Symbol,
+    /// The path as a person should see it: from where they are.
+    pub shown: Symbol,
     /// The text.
     pub text: Arc<str>,
     line_starts: Arc<[u32]>,
@@ -97,9 +99,19 @@ pub struct Sources {
 impl Sources {
     /// Adds a file and gives its identity.
     pub fn add(&mut self, path: impl Into<Symbol>, text: impl Into<Arc<str>>) -> FileId {
+        let path: Symbol = path.into();
+        self.add_shown(path.clone(), path, text)
+    }
+    /// As [`Sources::add`], with another path for people.
+    pub fn add_shown(
+        &mut self,
+        path: impl Into<Symbol>,
+        shown: impl Into<Symbol>,
+        text: impl Into<Arc<str>>,
+    ) -> FileId {
         let text: Arc<str> = text.into();
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i as u32 + 1)).collect();
-        self.files.push(SourceFile { path: path.into(), text, line_starts: starts });
+        self.files.push(SourceFile { path: path.into(), shown: shown.into(), text, line_starts: starts });
         FileId(self.files.len() as u32 - 1)
     }
     /// The file of an identity made by [`Sources::add`].
@@ -118,6 +130,6 @@ impl Sources {
     pub fn place(&self, span: Span) -> String {
         let file = self.file(span.file);
         let (line, column) = file.line_column(span.start);
-        format!("{}:{line}:{column}", file.path)
+        format!("{}:{line}:{column}", file.shown)
     }
 }

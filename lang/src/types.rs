@@ -194,7 +194,13 @@ impl Type {
     /// A scalar that a string can show.
     pub fn is_scalar(&self) -> bool {
         match self {
-            Type::Bool | Type::Int | Type::Float | Type::String | Type::Duration | Type::Size | Type::Lit(_) => true,
+            Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_) => true,
             Type::Secret(t) => t.is_scalar(),
             Type::Union(m) => m.iter().all(Type::is_scalar),
             Type::Error => true,
@@ -248,7 +254,9 @@ pub fn fits(from: &Type, to: &Type) -> bool {
         (Type::Record(a), Type::Map(b)) => a.fields.values().all(|f| fits(&f.ty, b)),
         (Type::Record(a), Type::Record(b)) => {
             b.fields.iter().all(|(name, f)| match a.fields.get(name) {
-                Some(given) => fits(&given.ty, &f.ty) || f.default.is_some() && fits(&given.ty, &f.ty.clone().optional()),
+                Some(given) => {
+                    fits(&given.ty, &f.ty) || f.default.is_some() && fits(&given.ty, &f.ty.clone().optional())
+                }
                 None => f.may_be_absent(),
             }) && (b.open || a.fields.keys().all(|k| b.fields.contains_key(k)))
         }
@@ -295,7 +303,8 @@ impl std::fmt::Display for Type {
             Type::List(t) => write!(f, "[{t}]"),
             Type::Map(t) => write!(f, "map<{t}>"),
             Type::Record(r) => {
-                let mut parts: Vec<String> = r.fields.iter().take(6).map(|(n, t)| format!("{n}: {}", t.ty)).collect();
+                let mut parts: Vec<String> =
+                    r.fields.iter().take(6).map(|(n, t)| format!("{n}: {}", t.ty)).collect();
                 if r.fields.len() > 6 || r.open {
                     parts.push("...".into());
                 }

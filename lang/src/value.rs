@@ -111,9 +111,13 @@ impl Value {
     pub fn exposed(mut self) -> Self {
         self.secret = false;
         match &self.data {
-            Data::List(items) => self.data = Data::List(Arc::new(items.iter().cloned().map(Value::exposed).collect())),
+            Data::List(items) => {
+                self.data = Data::List(Arc::new(items.iter().cloned().map(Value::exposed).collect()))
+            }
             Data::Map(items) => {
-                self.data = Data::Map(Arc::new(items.iter().map(|(k, v)| (k.clone(), v.clone().exposed())).collect()));
+                self.data = Data::Map(Arc::new(
+                    items.iter().map(|(k, v)| (k.clone(), v.clone().exposed())).collect(),
+                ));
             }
             _ => {}
         }
@@ -219,7 +223,9 @@ pub fn equal(a: &Value, b: &Value) -> bool {
         (Data::Float(x), Data::Float(y)) => x == y,
         (Data::String(x), Data::String(y)) => x == y,
         (Data::Duration(x), Data::Duration(y)) | (Data::Size(x), Data::Size(y)) => x == y,
-        (Data::List(x), Data::List(y)) => x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| equal(x, y)),
+        (Data::List(x), Data::List(y)) => {
+            x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| equal(x, y))
+        }
         (Data::Map(x), Data::Map(y)) => {
             x.len() == y.len() && x.iter().all(|(k, v)| y.get(k).is_some_and(|w| equal(v, w)))
         }

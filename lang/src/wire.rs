@@ -56,7 +56,9 @@ pub fn has_unknown(json: &Json) -> bool {
 /// Whether a wire value holds a secret.
 pub fn has_secret(json: &Json) -> bool {
     match json {
-        Json::Object(m) => tag(m).is_some_and(|t| t == "secret" || t == "sealed") || m.values().any(has_secret),
+        Json::Object(m) => {
+            tag(m).is_some_and(|t| t == "secret" || t == "sealed") || m.values().any(has_secret)
+        }
         Json::Array(items) => items.iter().any(has_secret),
         _ => false,
     }
@@ -167,7 +169,9 @@ fn untyped(json: &Json) -> Value {
         },
         Json::String(s) => Value::string(s.as_str()),
         Json::Array(items) => Value::list(items.iter().map(untyped).collect()),
-        Json::Object(m) if tag(m) == Some("secret") => untyped(m.get("v").unwrap_or(&Json::Null)).into_secret(),
+        Json::Object(m) if tag(m) == Some("secret") => {
+            untyped(m.get("v").unwrap_or(&Json::Null)).into_secret()
+        }
         Json::Object(m) => Value::map(m.iter().map(|(k, v)| (unescape(k), untyped(v))).collect()),
     }
 }

@@ -64,9 +64,14 @@ impl Checker<'_> {
             return (access.expr, ty, access.short);
         }
         if !safe && !matches!(ty, Type::Null) {
-            let d = Diagnostic::new(Code::E0309, format!("this may be null: it is `{ty}`")).at(base.span, "may be null");
+            let d = Diagnostic::new(Code::E0309, format!("this may be null: it is `{ty}`"))
+                .at(base.span, "may be null");
             let after = base.span.after();
-            self.diags.push(d.help("write `?.`, which gives null when it is, or test it first").fix("write `?`", after, "?"));
+            self.diags.push(d.help("write `?.`, which gives null when it is, or test it first").fix(
+                "write `?`",
+                after,
+                "?",
+            ));
         }
         (access.expr, ty.non_null(), access.short || safe)
     }
@@ -75,12 +80,21 @@ impl Checker<'_> {
     fn module_member(&mut self, m: usize, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
         let home = self.as_module(m, base)?;
         if name.text.starts_with('_') {
-            self.error(Code::E0210, name.span, format!("`{}` is private to its module", name.text), "begins with `_`");
+            self.error(
+                Code::E0210,
+                name.span,
+                format!("`{}` is private to its module", name.text),
+                "begins with `_`",
+            );
             return Some(Access::error(name.span));
         }
         let Some((def, _)) = self.modules[home].values.get(&name.text).cloned() else {
-            let known: Vec<String> = super::names(&self.modules[home].values).into_iter().map(String::from).collect();
-            let d = Diagnostic::new(Code::E0201, format!("`{}` defines no `{}`", self.modules[home].path, name.text));
+            let known: Vec<String> =
+                super::names(&self.modules[home].values).into_iter().map(String::from).collect();
+            let d = Diagnostic::new(
+                Code::E0201,
+                format!("`{}` defines no `{}`", self.modules[home].path, name.text),
+            );
             let d = d.at(name.span, "unknown name").nearest(&name.text, known.iter().map(|k| &**k));
             self.diags.push(d);
             return Some(Access::error(name.span));
@@ -116,7 +130,10 @@ impl Checker<'_> {
                     (None, Some(input)) => (input.field.ty.clone(), false),
                     (None, None) => {
                         let known = kind.outputs.keys().chain(kind.inputs.keys()).map(|k| &**k);
-                        let d = Diagnostic::new(Code::E0303, format!("`{}` has no output or input `{}`", kind.path(), name.text));
+                        let d = Diagnostic::new(
+                            Code::E0303,
+                            format!("`{}` has no output or input `{}`", kind.path(), name.text),
+                        );
                         return fail(self, d.at(name.span, "unknown output").nearest(&name.text, known));
                     }
                 };
@@ -130,25 +147,43 @@ impl Checker<'_> {
                 }
                 None => {
                     let d = Diagnostic::new(Code::E0303, format!("no field `{}` is known here", name.text));
-                    let d = d.at(name.span, "unknown field").nearest(&name.text, r.fields.keys().map(|k| &**k));
-                    let d = if r.open { d.note("extra fields of an open record can be passed on, not read") } else { d };
+                    let d =
+                        d.at(name.span, "unknown field").nearest(&name.text, r.fields.keys().map(|k| &**k));
+                    let d = if r.open {
+                        d.note("extra fields of an open record can be passed on, not read")
+                    } else {
+                        d
+                    };
                     fail(self, d)
                 }
             },
             Type::Union(members) if members.iter().all(|t| matches!(t, Type::Record(_))) => {
                 let types: Vec<Option<Type>> = members
                     .iter()
-                    .map(|t| if let Type::Record(r) = t { r.fields.get(&name.text).map(|f| f.ty.clone()) } else { None })
+                    .map(|t| {
+                        if let Type::Record(r) = t {
+                            r.fields.get(&name.text).map(|f| f.ty.clone())
+                        } else {
+                            None
+                        }
+                    })
                     .collect();
                 if types.iter().any(Option::is_none) {
-                    let d = Diagnostic::new(Code::E0303, format!("not every member of this union has a field `{}`", name.text));
-                    return fail(self, d.at(name.span, "missing in some").help("test the field that tells them apart first"));
+                    let d = Diagnostic::new(
+                        Code::E0303,
+                        format!("not every member of this union has a field `{}`", name.text),
+                    );
+                    return fail(
+                        self,
+                        d.at(name.span, "missing in some").help("test the field that tells them apart first"),
+                    );
                 }
                 let ty = Type::union(types.into_iter().flatten());
                 Access { expr: field(base), ty, short }
             }
             Type::Map(of) => {
-                let d = Diagnostic::new(Code::E0306, format!("`{ty}` has keys, not fields")).at(name.span, "not a field");
+                let d = Diagnostic::new(Code::E0306, format!("`{ty}` has keys, not fields"))
+                    .at(name.span, "not a field");
                 let d = match &**of {
                     Type::Tool(_) => d.help(format!("choose one of the family: `[\"key\"].{}`", name.text)),
                     _ => d.help(format!("write `[\"{}\"]`", name.text)),
@@ -166,14 +201,27 @@ impl Checker<'_> {
         }
     }
 
-    fn index(&mut self, m: usize, span: Span, base: Expr, ty: Type, index: &ast::Expr, short: bool) -> Access {
+    fn index(
+        &mut self,
+        m: usize,
+        span: Span,
+        base: Expr,
+        ty: Type,
+        index: &ast::Expr,
+        short: bool,
+    ) -> Access {
         let (expected, result) = match &ty {
             Type::List(t) => (Type::Int, (**t).clone()),
             Type::Map(t) => (Type::String, (**t).clone()),
             Type::Record(r) => {
                 let (_, key) = self.infer(m, index);
                 let Type::Lit(Lit::String(name)) = key else {
-                    self.error(Code::E0306, index.span, "a field of a record is named by a literal", "not a literal");
+                    self.error(
+                        Code::E0306,
+                        index.span,
+                        "a field of a record is named by a literal",
+                        "not a literal",
+                    );
                     return Access::error(span);
                 };
                 let Some(field) = r.fields.get(&name) else {
@@ -201,11 +249,17 @@ impl Checker<'_> {
             return (Expr::error(span), Type::Error);
         };
         if self.scope.iter().any(|l| l.name == *name) || self.modules[m].values.contains_key(name) {
-            self.error(Code::E0306, callee.span, format!("`{name}` is a value, not a function"), "called here");
+            self.error(
+                Code::E0306,
+                callee.span,
+                format!("`{name}` is a value, not a function"),
+                "called here",
+            );
             return (Expr::error(span), Type::Error);
         }
         let Some(builtin) = builtin::find(name) else {
-            let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known")).at(callee.span, "unknown function");
+            let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
+                .at(callee.span, "unknown function");
             self.diags.push(d.nearest(name, builtin::BUILTINS.iter().map(|b| b.name)));
             return (Expr::error(span), Type::Error);
         };
@@ -239,13 +293,24 @@ impl Checker<'_> {
     }
 
     fn special(&mut self, builtin: &Builtin, args: &[ast::Expr], span: Span) {
-        let literal = |e: &ast::Expr| matches!(&*e.kind, A::Str(parts) if super::ty::plain_text(parts).is_some());
+        let literal =
+            |e: &ast::Expr| matches!(&*e.kind, A::Str(parts) if super::ty::plain_text(parts).is_some());
         match builtin.name {
             "env_var" if !literal(&args[0]) => {
-                self.error(Code::E0305, args[0].span, "the name of an environment variable is written out", "not a literal");
+                self.error(
+                    Code::E0305,
+                    args[0].span,
+                    "the name of an environment variable is written out",
+                    "not a literal",
+                );
             }
             "tool_name" if !self.interface => {
-                self.error(Code::E0305, span, "`tool_name()` stands only in the defaults of an interface", "not here");
+                self.error(
+                    Code::E0305,
+                    span,
+                    "`tool_name()` stands only in the defaults of an interface",
+                    "not here",
+                );
             }
             "merge" => {}
             _ => {}
@@ -265,22 +330,33 @@ impl Checker<'_> {
             match slot {
                 Some(slot) if out[slot].is_none() => out[slot] = Some(arg.value.clone()),
                 Some(slot) => {
-                    self.error(Code::E0305, arg.value.span, format!("the argument `{}` is given twice", params[slot].0), "again here");
+                    self.error(
+                        Code::E0305,
+                        arg.value.span,
+                        format!("the argument `{}` is given twice", params[slot].0),
+                        "again here",
+                    );
                     ok = false;
                 }
                 None => {
                     let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
-                    let d = Diagnostic::new(Code::E0305, format!("`{}` takes no such argument", builtin.name));
-                    self.diags.push(d.at(at, "one too many").note(format!("the function is `{}`", signature(builtin))));
+                    let d =
+                        Diagnostic::new(Code::E0305, format!("`{}` takes no such argument", builtin.name));
+                    self.diags.push(
+                        d.at(at, "one too many").note(format!("the function is `{}`", signature(builtin))),
+                    );
                     ok = false;
                 }
             }
         }
         let given = out.iter().take_while(|a| a.is_some()).count();
         if ok && given < builtin.required {
-            let missing: Vec<String> = params[given..builtin.required].iter().map(|p| format!("`{}`", p.0)).collect();
+            let missing: Vec<String> =
+                params[given..builtin.required].iter().map(|p| format!("`{}`", p.0)).collect();
             let d = Diagnostic::new(Code::E0305, format!("`{}` needs {}", builtin.name, missing.join(", ")));
-            self.diags.push(d.at(span, "arguments are missing").note(format!("the function is `{}`", signature(builtin))));
+            self.diags.push(
+                d.at(span, "arguments are missing").note(format!("the function is `{}`", signature(builtin))),
+            );
             ok = false;
         }
         ok.then(|| out.into_iter().map_while(|a| a).collect())

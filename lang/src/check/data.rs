@@ -13,9 +13,12 @@ impl Checker<'_> {
         let Ok(path) = join(&self.modules[module].path, &import.path) else { return };
         let known = [".yaml", ".yml", ".json", ".toml"].iter().any(|e| path.ends_with(e));
         if !known {
-            let d = Diagnostic::new(Code::E0206, format!("`{}` is of no kind that can be imported", import.path));
+            let d =
+                Diagnostic::new(Code::E0206, format!("`{}` is of no kind that can be imported", import.path));
             let d = d.at(import.path_span, "its ending says nothing known");
-            return self.diags.push(d.note("modules end in `.dts`; data in `.yaml`, `.yml`, `.json` or `.toml`"));
+            return self
+                .diags
+                .push(d.note("modules end in `.dts`; data in `.yaml`, `.yml`, `.json` or `.toml`"));
         }
         let (ty, declared) = match &import.ty {
             Some(written) => (self.resolve_type(module, written), Some(written.span)),
@@ -29,7 +32,7 @@ impl Checker<'_> {
                 return self.error(Code::E0206, import.path_span, headline, "imported here");
             }
         };
-        let file = self.sources.add(path.as_str(), text.as_str());
+        let file = self.sources.add_shown(path.as_str(), self.loader.shown(&path), text.as_str());
         let Some(tree) = crate::data::read(file, &path, &text, &mut self.diags) else { return };
         self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut self.diags);
     }

@@ -52,7 +52,13 @@ impl Checker<'_> {
             return self.diags.push(d.at(name.span, "again here").also(first, "first here"));
         }
         let id = self.types.len();
-        self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty: ty.clone(), state: Lazy::Todo });
+        self.types.push(TypeState {
+            module: m,
+            name: name.text.clone(),
+            span: name.span,
+            ty: ty.clone(),
+            state: Lazy::Todo,
+        });
         self.modules[m].types.insert(name.text.clone(), id);
     }
 
@@ -70,7 +76,12 @@ impl Checker<'_> {
                     state: Lazy::Todo,
                 });
                 let (name_text, span) = (name.text.clone(), name.span);
-                self.hir.lets.push(Let { name: name_text, span, ty: Type::Error, expr: Expr::error(value.span) });
+                self.hir.lets.push(Let {
+                    name: name_text,
+                    span,
+                    ty: Type::Error,
+                    expr: Expr::error(value.span),
+                });
                 self.define(m, name, Def::Let(id));
             }
             DeclKind::Param { name, ty, .. } => {
@@ -80,7 +91,13 @@ impl Checker<'_> {
                 let ty = self.resolve_type(m, ty);
                 if self.define_unique("param", name) {
                     let (text, span) = (name.text.clone(), name.span);
-                    self.hir.params.push(Param { name: text, span, ty, default: None, doc: decl.doc.clone() });
+                    self.hir.params.push(Param {
+                        name: text,
+                        span,
+                        ty,
+                        default: None,
+                        doc: decl.doc.clone(),
+                    });
                     self.define(m, name, Def::Param(self.hir.params.len() - 1));
                 }
             }
@@ -100,9 +117,15 @@ impl Checker<'_> {
             DeclKind::Settings(_) | DeclKind::Plugins(_) | DeclKind::Configure { .. } if !root => {
                 self.misplaced(decl.span, "this", "modules other than the root file");
             }
-            DeclKind::Plugin(_) | DeclKind::Kind { .. } => self.misplaced(decl.span, "this", "files that are no interface"),
-            DeclKind::In(_) | DeclKind::Out(_) => self.misplaced(decl.span, "a port", "places outside of a kind or component"),
-            DeclKind::Given(e) | DeclKind::Mock(e, _) => self.misplaced(e.span, "this", "places outside of a test"),
+            DeclKind::Plugin(_) | DeclKind::Kind { .. } => {
+                self.misplaced(decl.span, "this", "files that are no interface")
+            }
+            DeclKind::In(_) | DeclKind::Out(_) => {
+                self.misplaced(decl.span, "a port", "places outside of a kind or component")
+            }
+            DeclKind::Given(e) | DeclKind::Mock(e, _) => {
+                self.misplaced(e.span, "this", "places outside of a test")
+            }
             _ => {}
         }
     }
@@ -124,14 +147,21 @@ impl Checker<'_> {
         let Some(from) = self.by_path.get(&path).copied() else { return };
         for name in list {
             if name.text.starts_with('_') {
-                self.error(Code::E0210, name.span, format!("`{}` is private to its module", name.text), "begins with `_`");
+                self.error(
+                    Code::E0210,
+                    name.span,
+                    format!("`{}` is private to its module", name.text),
+                    "begins with `_`",
+                );
                 continue;
             }
             let value = self.modules[from].values.get(&name.text).map(|(d, _)| d.clone());
             let ty = self.modules[from].types.get(&name.text).copied();
             if value.is_none() && ty.is_none() {
-                let known: Vec<String> = super::names(&self.modules[from].values).into_iter().map(String::from).collect();
-                let d = Diagnostic::new(Code::E0201, format!("`{path}` defines no `{}`", name.text)).at(name.span, "unknown name");
+                let known: Vec<String> =
+                    super::names(&self.modules[from].values).into_iter().map(String::from).collect();
+                let d = Diagnostic::new(Code::E0201, format!("`{path}` defines no `{}`", name.text))
+                    .at(name.span, "unknown name");
                 self.diags.push(d.nearest(&name.text, known.iter().map(|k| &**k)));
             }
             if let Some(def) = value {
@@ -169,7 +199,12 @@ impl Checker<'_> {
                         }
                         None => self.infer(m, value),
                     };
-                    self.hir.outputs.push(Output { name: name.text.clone(), span: name.span, ty: found, expr });
+                    self.hir.outputs.push(Output {
+                        name: name.text.clone(),
+                        span: name.span,
+                        ty: found,
+                        expr,
+                    });
                 }
                 DeclKind::Assert { cond, message } => {
                     let (checked, _) = self.condition(m, cond);
@@ -178,14 +213,21 @@ impl Checker<'_> {
                         _ => {
                             let (expr, ty) = self.infer(m, message);
                             if !fits(&ty.reveal().0, &Type::String) {
-                                self.error(Code::E0301, message.span, format!("expected `string`, found `{ty}`"), "the message");
+                                self.error(
+                                    Code::E0301,
+                                    message.span,
+                                    format!("expected `string`, found `{ty}`"),
+                                    "the message",
+                                );
                             }
                             expr
                         }
                     };
                     self.hir.asserts.push(Assert { cond: checked, message, span: cond.span });
                 }
-                DeclKind::Moved(a, b) => self.hir.moved.push((a.text.clone(), b.text.clone(), a.span.to(b.span))),
+                DeclKind::Moved(a, b) => {
+                    self.hir.moved.push((a.text.clone(), b.text.clone(), a.span.to(b.span)))
+                }
                 DeclKind::Forget(a) => self.hir.forgets.push((a.text.clone(), a.span)),
                 DeclKind::Adopt(a, id) => {
                     let id = self.check_expr(m, id, &Type::String, None);
@@ -212,20 +254,27 @@ impl Checker<'_> {
             let checked = match (&*name.text, &*value.kind) {
                 ("state", A::Construct { name: backend, record }) => self.backend(m, backend, record),
                 ("state", _) => {
-                    let d = Diagnostic::new(Code::E0301, "`state` names a backend").at(value.span, "no backend");
+                    let d =
+                        Diagnostic::new(Code::E0301, "`state` names a backend").at(value.span, "no backend");
                     self.diags.push(d.help("write `state = local { path = \".dtm/state\" }`"));
                     continue;
                 }
                 ("parallelism", _) => self.check_expr(m, value, &Type::Int, None),
                 ("timeout", _) => self.check_expr(m, value, &Type::Duration, None),
                 (other, _) => {
-                    let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known")).at(name.span, "unknown setting");
+                    let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known"))
+                        .at(name.span, "unknown setting");
                     self.diags.push(d.nearest(other, KNOWN).note(format!("known: {}", KNOWN.join(", "))));
                     continue;
                 }
             };
             if self.hir.settings.insert(name.text.clone(), checked).is_some() {
-                self.error(Code::E0312, name.span, format!("the setting `{}` is written twice", name.text), "again here");
+                self.error(
+                    Code::E0312,
+                    name.span,
+                    format!("the setting `{}` is written twice", name.text),
+                    "again here",
+                );
             }
         }
     }
@@ -244,14 +293,22 @@ impl Checker<'_> {
                 Expr::error(record.span)
             }
             other => {
-                let d = Diagnostic::new(Code::E0303, format!("no backend `{other}` is known")).at(backend.span, "unknown backend");
+                let d = Diagnostic::new(Code::E0303, format!("no backend `{other}` is known"))
+                    .at(backend.span, "unknown backend");
                 self.diags.push(d.nearest(other, ["local", "s3", "k8s"]));
                 Expr::error(record.span)
             }
         }
     }
 
-    fn configure(&mut self, m: usize, plugin: &ast::Name, name: Option<&ast::Name>, settings: &ast::Expr, span: Span) {
+    fn configure(
+        &mut self,
+        m: usize,
+        plugin: &ast::Name,
+        name: Option<&ast::Name>,
+        settings: &ast::Expr,
+        span: Span,
+    ) {
         let Some(id) = self.plugin(plugin) else { return };
         let ty: Arc<RecordType> = self.hir.plugins[id].plugin.settings.clone();
         let declared = self.hir.plugins[id].plugin.span;

@@ -38,7 +38,12 @@ impl Checker<'_> {
                 (access.expr, self.narrow_of(m, e, ty))
             }
             A::Lambda { .. } => {
-                self.error(Code::E0306, span, "a function is no value", "only an argument of a builtin may be one");
+                self.error(
+                    Code::E0306,
+                    span,
+                    "a function is no value",
+                    "only an argument of a builtin may be one",
+                );
                 (Expr::error(span), Type::Error)
             }
             A::Construct { name, .. } => {
@@ -130,7 +135,8 @@ impl Checker<'_> {
         let (expr, ty) = self.infer(m, e);
         let (plain, secret) = ty.reveal();
         if !fits(&plain, &Type::Bool) {
-            let d = Diagnostic::new(Code::E0301, format!("expected `bool`, found `{ty}`")).at(e.span, format!("this is `{ty}`"));
+            let d = Diagnostic::new(Code::E0301, format!("expected `bool`, found `{ty}`"))
+                .at(e.span, format!("this is `{ty}`"));
             let d = if ty.is_nullable() { d.help("compare it: `!= null`") } else { d };
             self.diags.push(d.note("a condition is `true` or `false`; nothing else counts as one"));
         }
@@ -224,7 +230,9 @@ impl Checker<'_> {
             return;
         }
         if crate::builtin::find(name).is_some() {
-            self.diags.push(d.note(format!("`{name}` is a builtin function")).help(format!("call it: `{name}(...)`")));
+            self.diags.push(
+                d.note(format!("`{name}` is a builtin function")).help(format!("call it: `{name}(...)`")),
+            );
             return;
         }
         if &**name == "var" || &**name == "local" {
@@ -257,7 +265,12 @@ impl Checker<'_> {
                 let other = self.check_expr(m, other, ty, why);
                 self.narrowed.truncate(facts);
                 if secret && !ty.has_secret() {
-                    self.error(Code::E0304, cond.span, "a secret decides a value that is not secret", "this is secret");
+                    self.error(
+                        Code::E0304,
+                        cond.span,
+                        "a secret decides a value that is not secret",
+                        "this is secret",
+                    );
                 }
                 return node(span, H::If { cond: c, then, other });
             }
@@ -297,9 +310,12 @@ impl Checker<'_> {
             && let Type::Lit(Lit::String(given)) = from
         {
             let choices: Vec<String> = strings.iter().map(|s| crate::value::quote(s)).collect();
-            let d = Diagnostic::new(Code::E0301, format!("{} is not one of the values allowed here", crate::value::quote(given)))
-                .at(span, "not allowed here")
-                .note(format!("allowed: {}", choices.join(", ")));
+            let d = Diagnostic::new(
+                Code::E0301,
+                format!("{} is not one of the values allowed here", crate::value::quote(given)),
+            )
+            .at(span, "not allowed here")
+            .note(format!("allowed: {}", choices.join(", ")));
             match nearest(given, strings.iter().map(|s| &***s)) {
                 Some(near) => {
                     let near = crate::value::quote(&near);
@@ -318,17 +334,28 @@ impl Checker<'_> {
         } else if matches!(from.reveal().0, Type::Any) {
             Diagnostic::new(Code::E0301, format!("expected `{to}`, found `any`"))
                 .at(span, "this is untyped")
-                .help(format!("say what it is: `x as {}`", if to.members().len() > 1 { format!("({to})") } else { to.to_string() }))
+                .help(format!(
+                    "say what it is: `x as {}`",
+                    if to.members().len() > 1 { format!("({to})") } else { to.to_string() }
+                ))
         } else {
-            let d = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`")).at(span, format!("this is `{from}`"));
+            let d = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`"))
+                .at(span, format!("this is `{from}`"));
             match (from, to.non_null().reveal().0) {
-                (Type::Int | Type::Lit(Lit::Int(_)) | Type::Bool | Type::Lit(Lit::Bool(_)) | Type::Float, Type::String) => {
+                (
+                    Type::Int | Type::Lit(Lit::Int(_)) | Type::Bool | Type::Lit(Lit::Bool(_)) | Type::Float,
+                    Type::String,
+                ) => {
                     let text = self.sources.text(span).to_string();
                     d.help(format!("write `\"{text}\"` for the text"))
                 }
-                (Type::Int | Type::Lit(Lit::Int(_)), Type::Duration) => d.help("durations have a unit: `30s`, `10m`"),
+                (Type::Int | Type::Lit(Lit::Int(_)), Type::Duration) => {
+                    d.help("durations have a unit: `30s`, `10m`")
+                }
                 (Type::Int | Type::Lit(Lit::Int(_)), Type::Size) => d.help("sizes have a unit: `512MiB`"),
-                (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => d.help("choose one of the family: `name[\"key\"]`"),
+                (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => {
+                    d.help("choose one of the family: `name[\"key\"]`")
+                }
                 _ => d,
             }
         };
@@ -346,7 +373,12 @@ impl Checker<'_> {
         let filter = clause.filter.as_ref().map(|f| {
             let (cond, secret) = self.condition(m, f);
             if secret {
-                self.error(Code::E0304, f.span, "a secret cannot decide which elements there are", "this is secret");
+                self.error(
+                    Code::E0304,
+                    f.span,
+                    "a secret cannot decide which elements there are",
+                    "this is secret",
+                );
             }
             self.assume(m, f, true);
             cond
@@ -375,7 +407,8 @@ impl Checker<'_> {
                 (Type::String, if r.fields.is_empty() { Type::Null } else { all })
             }
             other => {
-                let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through")).at(span, format!("this is `{other}`"));
+                let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through"))
+                    .at(span, format!("this is `{other}`"));
                 self.diags.push(match other {
                     t if t.is_nullable() => d.help("say what stands for null: `x ?? []`"),
                     Type::Any => d.help("say what it is: `x as [T]`"),

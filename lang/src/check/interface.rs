@@ -17,7 +17,10 @@ pub fn interface_hash(text: &str) -> String {
 }
 
 /// Reads one interface file by itself: for plugin builds and tools.
-pub fn read_interface(path: &str, text: &str) -> (Option<Arc<Plugin>>, crate::source::Sources, crate::diag::Diagnostics) {
+pub fn read_interface(
+    path: &str,
+    text: &str,
+) -> (Option<Arc<Plugin>>, crate::source::Sources, crate::diag::Diagnostics) {
     struct Nothing;
     impl crate::loader::Loader for Nothing {
         fn read(&self, _: &str) -> Result<Vec<u8>, String> {
@@ -68,12 +71,19 @@ impl Checker<'_> {
             });
             let Some(text) = text else {
                 let d = Diagnostic::new(Code::E0301, "a plugin is required by a string that is written out");
-                self.diags.push(d.at(field.span, "no string").help("a version, `\"1.2\"`, or a path, `\"./libown.so\"`"));
+                self.diags.push(
+                    d.at(field.span, "no string").help("a version, `\"1.2\"`, or a path, `\"./libown.so\"`"),
+                );
                 continue;
             };
             let span = field.value.as_ref().map_or(field.span, |v| v.span);
             if self.requirements.insert(field.name.text.clone(), (text, span)).is_some() {
-                self.error(Code::E0202, field.name.span, format!("the plugin `{}` is required twice", field.name.text), "again here");
+                self.error(
+                    Code::E0202,
+                    field.name.span,
+                    format!("the plugin `{}` is required twice", field.name.text),
+                    "again here",
+                );
             }
         }
         for field in fields {
@@ -94,9 +104,19 @@ impl Checker<'_> {
     fn find_plugin(&mut self, name: &ast::Name) -> Option<usize> {
         let required = self.requirements.get(&name.text).cloned();
         let (interface_path, text, path, interface_only) = match required {
-            Some((text, span)) if text.starts_with("oci://") || text.starts_with("https://") || text.starts_with("http://") => {
-                let d = Diagnostic::new(Code::E0701, "plugins cannot be fetched from a registry or address in this version");
-                self.diags.push(d.at(span, "a remote source").help("give the path of a plugin that is on this machine: `\"./libown.so\"`"));
+            Some((text, span))
+                if text.starts_with("oci://")
+                    || text.starts_with("https://")
+                    || text.starts_with("http://") =>
+            {
+                let d = Diagnostic::new(
+                    Code::E0701,
+                    "plugins cannot be fetched from a registry or address in this version",
+                );
+                self.diags.push(
+                    d.at(span, "a remote source")
+                        .help("give the path of a plugin that is on this machine: `\"./libown.so\"`"),
+                );
                 return None;
             }
             Some((text, span)) if text.contains('/') || text.contains('\\') || text.ends_with(".dts") => {
@@ -104,7 +124,12 @@ impl Checker<'_> {
                 let path = match crate::loader::join(&root, &text) {
                     Ok(path) => path,
                     Err(why) => {
-                        self.error(Code::E0702, span, format!("the plugin `{}` cannot be had: {why}", name.text), "this path");
+                        self.error(
+                            Code::E0702,
+                            span,
+                            format!("the plugin `{}` cannot be had: {why}", name.text),
+                            "this path",
+                        );
                         return None;
                     }
                 };
@@ -113,8 +138,13 @@ impl Checker<'_> {
                 match self.text(&interface) {
                     Ok(text) => (interface, text, Some(Symbol::from(path)), only),
                     Err(why) => {
-                        let d = Diagnostic::new(Code::E0702, format!("cannot read the interface `{interface}`: {why}"));
-                        self.diags.push(d.at(span, "of this plugin").note("a library or program has its interface beside it: `libown.dts` by `libown.so`"));
+                        let d = Diagnostic::new(
+                            Code::E0702,
+                            format!("cannot read the interface `{interface}`: {why}"),
+                        );
+                        self.diags.push(d.at(span, "of this plugin").note(
+                            "a library or program has its interface beside it: `libown.dts` by `libown.so`",
+                        ));
                         return None;
                     }
                 }
@@ -122,9 +152,11 @@ impl Checker<'_> {
             required => {
                 let Some(shipped) = self.loader.shipped(&name.text) else {
                     let names = self.loader.shipped_names();
-                    let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text)).at(name.span, "unknown plugin");
+                    let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text))
+                        .at(name.span, "unknown plugin");
                     let d = d.nearest(&name.text, names.iter().map(|n| &**n));
-                    self.diags.push(d.note("plugins that are not shipped with dtm are named in `plugins { ... }`"));
+                    self.diags
+                        .push(d.note("plugins that are not shipped with dtm are named in `plugins { ... }`"));
                     return None;
                 };
                 if let Some((text, span)) = required {
@@ -142,11 +174,19 @@ impl Checker<'_> {
         match (semver::VersionReq::parse(wanted), semver::Version::parse(version)) {
             (Ok(req), Ok(v)) if req.matches(&v) => {}
             (Ok(_), Ok(_)) => {
-                let d = Diagnostic::new(Code::E0211, format!("`{}` is shipped in version {version}, which `{wanted}` excludes", name.text));
-                self.diags.push(d.at(span, "does not fit").fix(format!("write `{version}`"), span, format!("\"{version}\"")));
+                let d = Diagnostic::new(
+                    Code::E0211,
+                    format!("`{}` is shipped in version {version}, which `{wanted}` excludes", name.text),
+                );
+                self.diags.push(d.at(span, "does not fit").fix(
+                    format!("write `{version}`"),
+                    span,
+                    format!("\"{version}\""),
+                ));
             }
             _ => {
-                let d = Diagnostic::new(Code::E0211, format!("`{wanted}` is neither a version nor a path")).at(span, "not understood");
+                let d = Diagnostic::new(Code::E0211, format!("`{wanted}` is neither a version nor a path"))
+                    .at(span, "not understood");
                 self.diags.push(d.help("write a version, `\"1.2\"`, or a path that begins with `./`"));
             }
         }
@@ -175,10 +215,14 @@ impl Checker<'_> {
     }
 
     fn interface_body(&mut self, m: usize, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
-        let header = ast.decls.iter().find_map(|d| if let DeclKind::Plugin(name) = &d.kind { Some((d, name)) } else { None });
+        let header = ast
+            .decls
+            .iter()
+            .find_map(|d| if let DeclKind::Plugin(name) = &d.kind { Some((d, name)) } else { None });
         let Some((decl, name)) = header else {
             let span = Span::new(self.modules[m].file, 0, 0);
-            let d = Diagnostic::new(Code::E0212, "this file is no interface of a plugin").at(span, "no `plugin NAME` in it");
+            let d = Diagnostic::new(Code::E0212, "this file is no interface of a plugin")
+                .at(span, "no `plugin NAME` in it");
             self.diags.push(d);
             return None;
         };
@@ -211,14 +255,22 @@ impl Checker<'_> {
                                 _ => self.unknown_annotation(a, &["key"]),
                             }
                         }
-                        out.insert(name, FieldType { ty, default, span: Some(field.name.span), doc: field.doc.clone() });
+                        out.insert(
+                            name,
+                            FieldType { ty, default, span: Some(field.name.span), doc: field.doc.clone() },
+                        );
                     }
                     plugin.settings = Arc::new(RecordType { fields: out, open: false });
                 }
                 DeclKind::Kind { name: kind, ports } => {
                     let read = self.kind_decl(m, &name.text, kind, decl, ports);
                     if plugin.kinds.insert(kind.text.clone(), Arc::new(read)).is_some() {
-                        self.error(Code::E0202, kind.span, format!("the kind `{}` is defined twice", kind.text), "again here");
+                        self.error(
+                            Code::E0202,
+                            kind.span,
+                            format!("the kind `{}` is defined twice", kind.text),
+                            "again here",
+                        );
                     }
                 }
                 DeclKind::Edition(..) | DeclKind::Plugin(_) | DeclKind::Type { .. } => {}
@@ -228,7 +280,14 @@ impl Checker<'_> {
         Some(Arc::new(plugin))
     }
 
-    fn kind_decl(&mut self, m: usize, plugin: &Symbol, name: &ast::Name, decl: &Decl, ports: &[Decl]) -> Kind {
+    fn kind_decl(
+        &mut self,
+        m: usize,
+        plugin: &Symbol,
+        name: &ast::Name,
+        decl: &Decl,
+        ports: &[Decl],
+    ) -> Kind {
         let mut kind = Kind {
             plugin: plugin.clone(),
             name: name.text.clone(),
@@ -249,12 +308,19 @@ impl Checker<'_> {
                     for arg in &a.args {
                         match (&arg.name, &*arg.value.kind) {
                             (Some(verb), A::Duration(ns)) => _ = kind.timeouts.insert(verb.text.clone(), *ns),
-                            _ => self.error(Code::E0213, arg.value.span, "a timeout is written `verb = 10m`", "not so"),
+                            _ => self.error(
+                                Code::E0213,
+                                arg.value.span,
+                                "a timeout is written `verb = 10m`",
+                                "not so",
+                            ),
                         }
                     }
                 }
                 ("since" | "deprecated", _) => {}
-                ("recover", _) => self.error(Code::E0213, a.span, "`@recover` takes op, key, rerun or ask", "none of them"),
+                ("recover", _) => {
+                    self.error(Code::E0213, a.span, "`@recover` takes op, key, rerun or ask", "none of them")
+                }
                 _ => self.unknown_annotation(a, &["recover", "timeout", "since", "deprecated"]),
             }
         }
@@ -266,7 +332,13 @@ impl Checker<'_> {
                 }
                 DeclKind::Out(field) => {
                     let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
-                    let mut out = Output { ty, stable: false, once: false, doc: port.doc.clone(), span: field.name.span };
+                    let mut out = Output {
+                        ty,
+                        stable: false,
+                        once: false,
+                        doc: port.doc.clone(),
+                        span: field.name.span,
+                    };
                     for a in &port.annotations {
                         match &*a.name.text {
                             "stable" => out.stable = true,
@@ -275,9 +347,16 @@ impl Checker<'_> {
                             _ => self.unknown_annotation(a, &["stable", "once", "since", "deprecated"]),
                         }
                     }
-                    if kind.inputs.contains_key(&field.name.text) || kind.outputs.contains_key(&field.name.text) {
+                    if kind.inputs.contains_key(&field.name.text)
+                        || kind.outputs.contains_key(&field.name.text)
+                    {
                         let headline = format!("`{}` is a port already", field.name.text);
-                        self.error(Code::E0202, field.name.span, headline, "a kind has no two ports of one name");
+                        self.error(
+                            Code::E0202,
+                            field.name.span,
+                            headline,
+                            "a kind has no two ports of one name",
+                        );
                     }
                     kind.outputs.insert(field.name.text.clone(), out);
                 }
@@ -291,7 +370,8 @@ impl Checker<'_> {
         let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
         let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
         let field_type = FieldType { ty, default, span: Some(field.name.span), doc: port.doc.clone() };
-        let mut input = Input { field: field_type, key: false, immutable: false, write_only: false, same: None };
+        let mut input =
+            Input { field: field_type, key: false, immutable: false, write_only: false, same: None };
         for a in &port.annotations {
             match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
                 ("key", _) => input.key = true,
@@ -302,9 +382,17 @@ impl Checker<'_> {
                 ("same", Some("json")) => input.same = Some(Same::Json),
                 ("same", Some("trim")) => input.same = Some(Same::Trim),
                 ("same", Some("default")) => input.same = Some(Same::Default),
-                ("same", _) => self.error(Code::E0213, a.span, "`@same` takes set, case, json, trim or default", "none of them"),
+                ("same", _) => self.error(
+                    Code::E0213,
+                    a.span,
+                    "`@same` takes set, case, json, trim or default",
+                    "none of them",
+                ),
                 ("since" | "deprecated", _) => {}
-                _ => self.unknown_annotation(a, &["key", "immutable", "write_only", "same", "since", "deprecated"]),
+                _ => self.unknown_annotation(
+                    a,
+                    &["key", "immutable", "write_only", "same", "since", "deprecated"],
+                ),
             }
         }
         input
@@ -328,7 +416,10 @@ impl Checker<'_> {
         match found.kinds.get(&kind.text) {
             Some(k) => Some((plugin.text.clone(), k.clone())),
             None => {
-                let d = Diagnostic::new(Code::E0205, format!("the plugin `{}` has no kind `{}`", plugin.text, kind.text));
+                let d = Diagnostic::new(
+                    Code::E0205,
+                    format!("the plugin `{}` has no kind `{}`", plugin.text, kind.text),
+                );
                 let d = d.at(kind.span, "unknown kind").nearest(&kind.text, found.kinds.keys().map(|k| &**k));
                 let known: Vec<String> = found.kinds.keys().map(|k| format!("`{k}`")).collect();
                 self.diags.push(d.note(format!("its kinds: {}", known.join(", "))));

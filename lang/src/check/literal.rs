@@ -84,7 +84,10 @@ impl Checker<'_> {
                 Entry::Field { name, value, .. } => {
                     let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
                     join(self, ty);
-                    parts.push(MapEntry::Entry(node(name.span, H::Const(Value::string(name.text.clone()))), expr));
+                    parts.push(MapEntry::Entry(
+                        node(name.span, H::Const(Value::string(name.text.clone()))),
+                        expr,
+                    ));
                 }
                 Entry::Computed(key, value) => {
                     let key = self.key(m, key);
@@ -111,7 +114,12 @@ impl Checker<'_> {
         if ty.has_secret() {
             self.error(Code::E0304, key.span, "a secret cannot be a key", "keys are shown");
         } else if !fits(&ty, &Type::String) {
-            self.error(Code::E0301, key.span, format!("expected `string`, found `{ty}`"), format!("this is `{ty}`"));
+            self.error(
+                Code::E0301,
+                key.span,
+                format!("expected `string`, found `{ty}`"),
+                format!("this is `{ty}`"),
+            );
         }
         expr
     }
@@ -141,7 +149,13 @@ impl Checker<'_> {
     }
 
     /// A literal in a place that expects a collection; `None` when the place expects something else.
-    pub(super) fn check_collection(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Option<Expr> {
+    pub(super) fn check_collection(
+        &mut self,
+        m: usize,
+        e: &ast::Expr,
+        ty: &Type,
+        why: Option<Span>,
+    ) -> Option<Expr> {
         let span = e.span;
         match (&*e.kind, ty) {
             (A::Record(entries), Type::Record(r)) if Self::is_static(entries) => {
@@ -166,7 +180,9 @@ impl Checker<'_> {
                             let key = self.key(m, key);
                             parts.push(MapEntry::Entry(key, self.check_expr(m, value, of, why)));
                         }
-                        Entry::Spread(base) => parts.push(MapEntry::Spread(self.check_expr(m, base, ty, why))),
+                        Entry::Spread(base) => {
+                            parts.push(MapEntry::Spread(self.check_expr(m, base, ty, why)))
+                        }
                         Entry::Error(_) => {}
                     }
                 }
@@ -232,7 +248,8 @@ impl Checker<'_> {
                 _ => None,
             })
             .collect();
-        let candidates: Vec<&Type> = members.iter().filter(|t| matches!(t, Type::Record(_) | Type::Map(_))).collect();
+        let candidates: Vec<&Type> =
+            members.iter().filter(|t| matches!(t, Type::Record(_) | Type::Map(_))).collect();
         if candidates.len() <= 1 {
             return candidates.first().map(|t| (*t).clone());
         }
@@ -242,8 +259,10 @@ impl Checker<'_> {
                 _ => true,
             })
         };
-        let by_tag: Vec<&&Type> =
-            candidates.iter().filter(|t| matches!(t, Type::Record(r) if tag_fits(r)) || matches!(t, Type::Map(_))).collect();
+        let by_tag: Vec<&&Type> = candidates
+            .iter()
+            .filter(|t| matches!(t, Type::Record(r) if tag_fits(r)) || matches!(t, Type::Map(_)))
+            .collect();
         let by_name = by_tag
             .iter()
             .find(|t| matches!(t, Type::Record(r) if fields.iter().all(|(n, _)| r.fields.contains_key(*n))));
@@ -296,17 +315,23 @@ impl Checker<'_> {
                         continue;
                     };
                     for (name, field) in &from.fields {
-                        let part = node(base.span, H::Field { base: expr.clone(), name: name.clone(), safe: false });
+                        let part =
+                            node(base.span, H::Field { base: expr.clone(), name: name.clone(), safe: false });
                         let part = match r.fields.get(name) {
                             Some(to) if fits(&field.ty, &to.ty) => self.convert(part, &field.ty, &to.ty),
                             Some(to) => {
-                                let headline = format!("the {what} `{name}` of this spread is `{}`, expected `{}`", field.ty, to.ty);
+                                let headline = format!(
+                                    "the {what} `{name}` of this spread is `{}`, expected `{}`",
+                                    field.ty, to.ty
+                                );
                                 self.error(Code::E0301, base.span, headline, "spread here");
                                 continue;
                             }
                             None if r.open => part,
                             None => {
-                                let headline = format!("this spread brings the {what} `{name}`, which is not known here");
+                                let headline = format!(
+                                    "this spread brings the {what} `{name}`, which is not known here"
+                                );
                                 self.error(Code::E0303, base.span, headline, "spread here");
                                 continue;
                             }
@@ -315,14 +340,23 @@ impl Checker<'_> {
                     }
                 }
                 Entry::Computed(key, _) => {
-                    self.error(Code::E0303, key.span, format!("a computed name cannot be a {what} here"), "names are written out here");
+                    self.error(
+                        Code::E0303,
+                        key.span,
+                        format!("a computed name cannot be a {what} here"),
+                        "names are written out here",
+                    );
                     broken = true;
                 }
                 Entry::Error(_) => broken = true,
             }
         }
-        let missing: Vec<&Symbol> =
-            r.fields.iter().filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n)).map(|(n, _)| n).collect();
+        let missing: Vec<&Symbol> = r
+            .fields
+            .iter()
+            .filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n))
+            .map(|(n, _)| n)
+            .collect();
         if !missing.is_empty() && !broken {
             self.missing_fields(span, &missing, r, why, what);
         }
@@ -340,9 +374,12 @@ impl Checker<'_> {
         out
     }
     fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
-        let d = Diagnostic::new(Code::E0303, format!("no {what} `{}` is known here", name.text)).at(name.span, format!("unknown {what}"));
+        let d = Diagnostic::new(Code::E0303, format!("no {what} `{}` is known here", name.text))
+            .at(name.span, format!("unknown {what}"));
         let d = match &*name.text {
-            "depends_on" | "dependsOn" => d.help("order comes by itself from what a tool reads; without data, write `with { after = [...] }`"),
+            "depends_on" | "dependsOn" => d.help(
+                "order comes by itself from what a tool reads; without data, write `with { after = [...] }`",
+            ),
             "count" | "for_each" => d.help("write `tool name[x in xs by key]: ...` for one tool per element"),
             _ => d.nearest(&name.text, r.fields.keys().map(|k| &**k)),
         };
@@ -359,11 +396,19 @@ impl Checker<'_> {
         });
     }
 
-    fn missing_fields(&mut self, span: Span, missing: &[&Symbol], r: &RecordType, why: Option<Span>, what: &str) {
+    fn missing_fields(
+        &mut self,
+        span: Span,
+        missing: &[&Symbol],
+        r: &RecordType,
+        why: Option<Span>,
+        what: &str,
+    ) {
         let list: Vec<String> = missing.iter().map(|n| format!("`{n}`")).collect();
         let plural = if missing.len() == 1 { "" } else { "s" };
         let open = Span { end: (span.start + 1).min(span.end), ..span };
-        let mut d = Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", "))).at(open, "in this record");
+        let mut d = Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", ")))
+            .at(open, "in this record");
         for name in missing.iter().take(3) {
             if let Some(at) = r.fields[*name].span {
                 d = d.also(at, format!("`{name}` is declared here, without a default"));
@@ -372,7 +417,8 @@ impl Checker<'_> {
         if let (Some(at), true) = (why, d.secondary.is_empty()) {
             d = d.also(at, "required by this");
         }
-        let text: Vec<String> = missing.iter().map(|n| format!(" {n} = {},", sample(&r.fields[*n].ty))).collect();
+        let text: Vec<String> =
+            missing.iter().map(|n| format!(" {n} = {},", sample(&r.fields[*n].ty))).collect();
         self.diags.push(d.fix("add what is missing", open.after(), text.concat()));
     }
 }

@@ -150,7 +150,12 @@ impl Checker<'_> {
             let mut names: Vec<String> = way[at..].iter().map(|(p, _)| format!("`{p}`")).collect();
             names.push(format!("`{path}`"));
             let span = from.unwrap_or_default();
-            self.error(Code::E0207, span, format!("these modules import each other: {}", names.join(" → ")), "closes the cycle");
+            self.error(
+                Code::E0207,
+                span,
+                format!("these modules import each other: {}", names.join(" → ")),
+                "closes the cycle",
+            );
             return None;
         }
         if let Some(id) = self.by_path.get(path) {
@@ -162,7 +167,9 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0206, format!("cannot read `{path}`: {why}"));
                 self.diags.push(match from {
                     Some(span) => d.at(span, "imported here"),
-                    None => d.help("name the configuration: `dtm plan FILE`, or make one with `dtm new quickstart DIR`"),
+                    None => d.help(
+                        "name the configuration: `dtm plan FILE`, or make one with `dtm new quickstart DIR`",
+                    ),
                 });
                 return None;
             }
@@ -181,17 +188,26 @@ impl Checker<'_> {
 
     fn text(&self, path: &str) -> Result<String, String> {
         let text = match path.strip_prefix("std/") {
-            Some(std) => return self.loader.std_module(std).map(|t| t.to_string()).ok_or_else(|| "the standard library has no such module".into()),
+            Some(std) => {
+                return self
+                    .loader
+                    .std_module(std)
+                    .map(|t| t.to_string())
+                    .ok_or_else(|| "the standard library has no such module".into());
+            }
             None => self.loader.read(path)?,
         };
         if text.len() > MAX_FILE {
             return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
         }
-        String::from_utf8(text).map_err(|e| format!("it is not UTF-8: byte {} does not fit", e.utf8_error().valid_up_to()))
+        String::from_utf8(text)
+            .map_err(|e| format!("it is not UTF-8: byte {} does not fit", e.utf8_error().valid_up_to()))
     }
 
     fn add_module(&mut self, path: &str, text: &str, library: bool) -> usize {
-        let file = self.sources.add(path, text);
+        let inside = !(path.starts_with("std/") || path.starts_with('<'));
+        let shown = if inside { self.loader.shown(path) } else { path.to_string() };
+        let file = self.sources.add_shown(path, shown, text);
         let ast = Rc::new(crate::syntax::parse(file, text, &mut self.diags));
         let id = self.modules.len();
         self.by_path.insert(path.to_string(), id);
@@ -217,7 +233,9 @@ impl Checker<'_> {
             _ => {
                 let span = Span::new(file, 0, 0);
                 let d = Diagnostic::new(Code::W0101, "the edition line is missing").at(span, "before this");
-                let d = d.note("editors know a file of dtm by its first line: other `.dts` files are device trees");
+                let d = d.note(
+                    "editors know a file of dtm by its first line: other `.dts` files are device trees",
+                );
                 self.diags.push(d.help("begin the file with `dts 1`").fix("add `dts 1`", span, "dts 1\n\n"));
             }
         }
@@ -232,7 +250,8 @@ impl Checker<'_> {
         let span = import.path_span;
         if import.path.contains("://") {
             let d = Diagnostic::new(Code::E0206, "imports from the network are not part of the language");
-            self.diags.push(d.at(span, "an address").note("a program reads only what lies below its own folder"));
+            self.diags
+                .push(d.at(span, "an address").note("a program reads only what lies below its own folder"));
             return;
         }
         let path = match import.path.strip_prefix("std/") {
@@ -241,7 +260,9 @@ impl Checker<'_> {
         };
         let path = match path {
             Ok(path) => path,
-            Err(why) => return self.error(Code::E0206, span, format!("`{}` cannot be imported", import.path), why),
+            Err(why) => {
+                return self.error(Code::E0206, span, format!("`{}` cannot be imported", import.path), why);
+            }
         };
         if path.ends_with(".dts") || path.starts_with("std/") {
             let loaded = self.load(&path, Some(span), way);

@@ -39,7 +39,8 @@ impl Checker<'_> {
         let before = self.diags.clone();
         let (_, ty) = self.infer(m, path);
         self.diags = before;
-        let kept: Vec<Type> = ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
+        let kept: Vec<Type> =
+            ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
         if !kept.is_empty() && kept.len() < ty.members().len() {
             self.narrowed.push((key.clone(), Type::union(kept)));
         } else if equal && !matches!(lit, Type::Null) && fits(lit, &ty) {
@@ -93,7 +94,9 @@ fn may_be(ty: &Type, lit: &Type) -> bool {
     match (ty, lit) {
         (Type::Lit(a), Type::Lit(b)) => a == b,
         (Type::Null, Type::Null) => true,
-        (Type::String, Type::Lit(Lit::String(_))) | (Type::Int, Type::Lit(Lit::Int(_))) | (Type::Bool, Type::Lit(Lit::Bool(_))) => true,
+        (Type::String, Type::Lit(Lit::String(_)))
+        | (Type::Int, Type::Lit(Lit::Int(_)))
+        | (Type::Bool, Type::Lit(Lit::Bool(_))) => true,
         (Type::Float, Type::Lit(Lit::Int(_))) | (Type::Any | Type::Error, _) => true,
         (Type::Secret(t), _) => may_be(t, lit),
         _ => false,

@@ -9,7 +9,9 @@ use crate::types::{Type, fits};
 
 impl Checker<'_> {
     pub(super) fn unary(&mut self, m: usize, span: Span, op: UnaryOp, operand: &ast::Expr) -> (Expr, Type) {
-        if let (UnaryOp::Neg, Some(ty)) = (op, super::ty::literal(&ast::Expr { span, kind: Box::new(A::Unary(op, operand.clone())) })) {
+        if let (UnaryOp::Neg, Some(ty)) =
+            (op, super::ty::literal(&ast::Expr { span, kind: Box::new(A::Unary(op, operand.clone())) }))
+        {
             let (inner, _) = self.infer(m, operand);
             return (node(span, H::Neg(inner)), ty);
         }
@@ -17,7 +19,12 @@ impl Checker<'_> {
         let (plain, secret) = ty.reveal();
         let (expr, result) = match op {
             UnaryOp::Not if fits(&plain, &Type::Bool) => (H::Not(expr), Type::Bool),
-            UnaryOp::Neg if matches!(plain.widen(), Type::Int | Type::Float | Type::Duration | Type::Size | Type::Error) => {
+            UnaryOp::Neg
+                if matches!(
+                    plain.widen(),
+                    Type::Int | Type::Float | Type::Duration | Type::Size | Type::Error
+                ) =>
+            {
                 (H::Neg(expr), plain.widen())
             }
             _ => {
@@ -30,10 +37,18 @@ impl Checker<'_> {
         (node(span, expr), if secret { result.secret() } else { result })
     }
 
-    pub(super) fn binary(&mut self, m: usize, span: Span, op: BinaryOp, a: &ast::Expr, b: &ast::Expr) -> (Expr, Type) {
+    pub(super) fn binary(
+        &mut self,
+        m: usize,
+        span: Span,
+        op: BinaryOp,
+        a: &ast::Expr,
+        b: &ast::Expr,
+    ) -> (Expr, Type) {
         use BinaryOp::*;
         if op.compares() && matches!(&*a.kind, A::Binary(first, ..) if first.compares()) {
-            let d = Diagnostic::new(Code::E0311, "comparisons do not chain").at(span, "two comparisons in a row");
+            let d =
+                Diagnostic::new(Code::E0311, "comparisons do not chain").at(span, "two comparisons in a row");
             self.diags.push(d.help("join them with `&&`: `a < b && b < c`"));
             return (Expr::error(span), Type::Error);
         }
@@ -70,12 +85,18 @@ impl Checker<'_> {
             Eq | NotEq => comparable(&lp, &rp).then_some(Type::Bool),
             Lt | LtEq | Gt | GtEq => ordered(&lp.widen(), &rp.widen()).then_some(Type::Bool),
             In => contains(&lp, &rp).then_some(Type::Bool),
-            Range | RangeEq => (fits(&lp, &Type::Int) && fits(&rp, &Type::Int)).then(|| Type::list(Type::Int)),
+            Range | RangeEq => {
+                (fits(&lp, &Type::Int) && fits(&rp, &Type::Int)).then(|| Type::list(Type::Int))
+            }
             _ => arithmetic(op, &lp.widen(), &rp.widen()),
         };
         let Some(ty) = result else {
-            let d = Diagnostic::new(Code::E0306, format!("`{}` does not apply to `{lt}` and `{rt}`", op.text()));
-            let d = d.at(span, "these operands").also(a.span, format!("this is `{lt}`")).also(b.span, format!("this is `{rt}`"));
+            let d =
+                Diagnostic::new(Code::E0306, format!("`{}` does not apply to `{lt}` and `{rt}`", op.text()));
+            let d = d
+                .at(span, "these operands")
+                .also(a.span, format!("this is `{lt}`"))
+                .also(b.span, format!("this is `{rt}`"));
             let text = matches!(lp.widen(), Type::String) || matches!(rp.widen(), Type::String);
             self.diags.push(match (op, &lp) {
                 (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
@@ -96,15 +117,21 @@ fn comparable(a: &Type, b: &Type) -> bool {
         let (x, y) = (x.widen(), y.widen());
         fits(&x, &y)
             || fits(&y, &x)
-            || matches!((&x, &y), (Type::List(_), Type::List(_)) | (Type::Map(_) | Type::Record(_), Type::Map(_) | Type::Record(_)))
+            || matches!(
+                (&x, &y),
+                (Type::List(_), Type::List(_))
+                    | (Type::Map(_) | Type::Record(_), Type::Map(_) | Type::Record(_))
+            )
     };
     let null = |t: &Type| matches!(t, Type::Null);
     if null(a) || null(b) {
         return true;
     }
-    a.members().iter().any(|x| b.members().iter().any(|y| {
-        !matches!(x, Type::Tool(_)) && !matches!(y, Type::Tool(_)) && one(&x.reveal().0, &y.reveal().0)
-    }))
+    a.members().iter().any(|x| {
+        b.members().iter().any(|y| {
+            !matches!(x, Type::Tool(_)) && !matches!(y, Type::Tool(_)) && one(&x.reveal().0, &y.reveal().0)
+        })
+    })
 }
 
 fn ordered(a: &Type, b: &Type) -> bool {

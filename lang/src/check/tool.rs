@@ -20,7 +20,8 @@ impl Checker<'_> {
             return self.define_broken(m, &tool.name);
         };
         let span = tool.name.span;
-        let each = tool.each.as_ref().map(|e| Each { iter: Expr::error(e.iter.span), vars: vec![], by: None });
+        let each =
+            tool.each.as_ref().map(|e| Each { iter: Expr::error(e.iter.span), vars: vec![], by: None });
         let cond = tool.cond.as_ref().map(|c| Expr::error(c.span));
         self.hir.tools.push(Tool {
             name: tool.name.text.clone(),
@@ -45,14 +46,24 @@ impl Checker<'_> {
         let cond = tool.cond.as_ref().map(|c| {
             let (expr, secret) = self.condition(m, c);
             if secret {
-                self.error(Code::E0304, c.span, "a secret cannot decide whether a tool exists", "this is secret");
+                self.error(
+                    Code::E0304,
+                    c.span,
+                    "a secret cannot decide whether a tool exists",
+                    "this is secret",
+                );
             }
             self.assume(m, c, true);
             expr
         });
         let A::Record(entries) = &*tool.inputs.kind else {
             if !matches!(&*tool.inputs.kind, A::Error) {
-                self.error(Code::E0101, tool.inputs.span, "the inputs of a tool are written `{ name = value }`", "no inputs");
+                self.error(
+                    Code::E0101,
+                    tool.inputs.span,
+                    "the inputs of a tool are written `{ name = value }`",
+                    "no inputs",
+                );
             }
             return;
         };
@@ -75,15 +86,21 @@ impl Checker<'_> {
             if key.has_secret() {
                 self.error(Code::E0304, by.span, "a secret cannot be the key of a tool", "keys are shown");
             } else if !fits(&key, &Type::String) {
-                let d = Diagnostic::new(Code::E0301, format!("expected `string`, found `{key}`")).at(by.span, "the key of each tool");
+                let d = Diagnostic::new(Code::E0301, format!("expected `string`, found `{key}`"))
+                    .at(by.span, "the key of each tool");
                 self.diags.push(d.help("write it as a text: `\"${x}\"`"));
             }
             expr
         });
-        if by.is_none() && !strings && !(map && each.vars.len() == 2) && !matches!(ty, Type::Error) {
-            let d = Diagnostic::new(Code::E0214, "each of these tools needs a key").at(each.iter.span, format!("this is `{ty}`"));
+        let has_key = by.is_some() || strings || map && each.vars.len() == 2;
+        if !has_key && !matches!(ty, Type::Error) {
+            let d = Diagnostic::new(Code::E0214, "each of these tools needs a key")
+                .at(each.iter.span, format!("this is `{ty}`"));
             let name = &each.vars[each.vars.len() - 1].text;
-            self.diags.push(d.help(format!("say which: `[{name} in ... by {name}.name]`")).note("a position would change when the list does"));
+            self.diags.push(
+                d.help(format!("say which: `[{name} in ... by {name}.name]`"))
+                    .note("a position would change when the list does"),
+            );
         }
         Each { iter, vars, by }
     }
@@ -107,17 +124,30 @@ impl Checker<'_> {
                 "retries" => out.retries = Some(self.check_expr(m, &value, &Type::Int, None)),
                 "read" => out.read = Some(self.check_expr(m, &value, &Type::Bool, None)),
                 "replace" => match &*value.kind {
-                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("create-first") => out.create_first = true,
+                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("create-first") => {
+                        out.create_first = true
+                    }
                     A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("delete-first") => {}
-                    _ => self.error(Code::E0301, value.span, "`replace` is \"create-first\" or \"delete-first\"", "neither"),
+                    _ => self.error(
+                        Code::E0301,
+                        value.span,
+                        "`replace` is \"create-first\" or \"delete-first\"",
+                        "neither",
+                    ),
                 },
                 "ignore" => self.ignore(&value, kind, &mut out),
                 "using" => match &*value.kind {
                     A::Name(config) => out.using = Some(config.clone()),
-                    _ => self.error(Code::E0301, value.span, "`using` is the name of a configuration", "no name"),
+                    _ => self.error(
+                        Code::E0301,
+                        value.span,
+                        "`using` is the name of a configuration",
+                        "no name",
+                    ),
                 },
                 other => {
-                    let d = Diagnostic::new(Code::E0303, format!("no option `{other}` is known")).at(name.span, "unknown option");
+                    let d = Diagnostic::new(Code::E0303, format!("no option `{other}` is known"))
+                        .at(name.span, "unknown option");
                     self.diags.push(d.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", "))));
                 }
             }
@@ -139,7 +169,8 @@ impl Checker<'_> {
             match name {
                 Some(name) if kind.inputs.contains_key(&name) => out.ignore.push(name),
                 Some(name) => {
-                    let d = Diagnostic::new(Code::E0303, format!("no input `{name}` is known")).at(e.span, "unknown input");
+                    let d = Diagnostic::new(Code::E0303, format!("no input `{name}` is known"))
+                        .at(e.span, "unknown input");
                     self.diags.push(d.nearest(&name, kind.inputs.keys().map(|k| &**k)));
                 }
                 None => self.error(Code::E0301, e.span, "`ignore` lists inputs by name", "no name"),
@@ -167,7 +198,8 @@ impl Checker<'_> {
                 t => tool(t),
             });
             if !fine {
-                let d = Diagnostic::new(Code::E0301, format!("expected a tool, found `{ty}`")).at(item.span, format!("this is `{ty}`"));
+                let d = Diagnostic::new(Code::E0301, format!("expected a tool, found `{ty}`"))
+                    .at(item.span, format!("this is `{ty}`"));
                 self.diags.push(d.help("name the tool itself, without an output"));
                 continue;
             }

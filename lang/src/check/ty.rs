@@ -34,7 +34,12 @@ impl Checker<'_> {
             TypeKind::Lit(e) => match literal(e) {
                 Some(lit) => lit,
                 None => {
-                    self.error(Code::E0203, e.span, "this literal is no type", "only strings, ints, `true`, `false` and `null` are");
+                    self.error(
+                        Code::E0203,
+                        e.span,
+                        "this literal is no type",
+                        "only strings, ints, `true`, `false` and `null` are",
+                    );
                     Type::Error
                 }
             },
@@ -65,7 +70,9 @@ impl Checker<'_> {
     pub(super) fn reserved(&mut self, span: Span, form: &str, what: &str) {
         let d = Diagnostic::new(Code::E0110, format!("{form} cannot be used in this version"));
         let d = d.at(span, "read, but without a meaning so far");
-        self.diags.push(d.note(format!("the grammar of edition 1 has {what}; this version of dtm does not carry them out")));
+        self.diags.push(d.note(format!(
+            "the grammar of edition 1 has {what}; this version of dtm does not carry them out"
+        )));
     }
 
     fn record_type(&mut self, module: usize, fields: &[ast::Field], open: bool) -> Type {
@@ -76,8 +83,11 @@ impl Checker<'_> {
             let default = field.value.as_ref().map(|value| self.later_default(module, value, &ty));
             let new = FieldType { ty, default, span: Some(field.name.span), doc: field.doc.clone() };
             if let Some(old) = out.insert(field.name.text.clone(), new) {
-                let d = Diagnostic::new(Code::E0312, format!("the field `{}` is written twice", field.name.text));
-                self.diags.push(d.at(field.name.span, "again here").also(old.span.unwrap_or_default(), "first here"));
+                let d =
+                    Diagnostic::new(Code::E0312, format!("the field `{}` is written twice", field.name.text));
+                self.diags.push(
+                    d.at(field.name.span, "again here").also(old.span.unwrap_or_default(), "first here"),
+                );
             }
         }
         Type::Record(Arc::new(RecordType { fields: out, open }))
@@ -99,13 +109,23 @@ impl Checker<'_> {
                 Some((Def::Module(m), _)) => home = *m,
                 Some((Def::Error, _)) => return Type::Error,
                 _ => {
-                    self.error(Code::E0203, part.span, format!("`{}` is no imported module", part.text), "not a module");
+                    self.error(
+                        Code::E0203,
+                        part.span,
+                        format!("`{}` is no imported module", part.text),
+                        "not a module",
+                    );
                     return Type::Error;
                 }
             }
         }
         if home != module && last.text.starts_with('_') {
-            self.error(Code::E0210, last.span, format!("`{}` is private to its module", last.text), "begins with `_`");
+            self.error(
+                Code::E0210,
+                last.span,
+                format!("`{}` is private to its module", last.text),
+                "begins with `_`",
+            );
             return Type::Error;
         }
         let Some(id) = self.modules[home].types.get(&last.text).copied() else {
@@ -116,10 +136,15 @@ impl Checker<'_> {
             }
             let known = names(&self.modules[home].types);
             let all: Vec<&str> = known.into_iter().chain(BUILTIN.iter().map(|b| b.0)).collect();
-            let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", last.text)).at(last.span, "unknown type");
+            let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", last.text))
+                .at(last.span, "unknown type");
             let d = match &*last.text {
-                "str" | "String" | "text" => d.help("write `string`").fix("write `string`", last.span, "string"),
-                "number" | "integer" | "i64" => d.help("write `int` or `float`").fix("write `int`", last.span, "int"),
+                "str" | "String" | "text" => {
+                    d.help("write `string`").fix("write `string`", last.span, "string")
+                }
+                "number" | "integer" | "i64" => {
+                    d.help("write `int` or `float`").fix("write `int`", last.span, "int")
+                }
                 "boolean" => d.help("write `bool`").fix("write `bool`", last.span, "bool"),
                 "list" | "array" => d.help("write `[T]`"),
                 "object" | "dict" => d.help("write `map<T>` or `{ field: T }`"),
@@ -133,7 +158,11 @@ impl Checker<'_> {
             Lazy::Busy => {
                 let (name, span) = (self.types[id].name.clone(), self.types[id].span);
                 let d = Diagnostic::new(Code::E0310, format!("the type `{name}` contains itself"));
-                self.diags.push(d.at(last.span, "here").also(span, "defined here").help("use `any` for data of any depth"));
+                self.diags.push(
+                    d.at(last.span, "here")
+                        .also(span, "defined here")
+                        .help("use `any` for data of any depth"),
+                );
                 return Type::Error;
             }
             Lazy::Todo => self.types[id].state = Lazy::Busy,
@@ -159,7 +188,8 @@ impl Checker<'_> {
         };
         let same = records.iter().enumerate().any(|(i, a)| records[i + 1..].iter().any(|b| !tagged(a, b)));
         if same || lists > 1 || maps > 1 || maps == 1 && !records.is_empty() {
-            let d = Diagnostic::new(Code::E0307, "the members of this union cannot be told apart").at(span, "this union");
+            let d = Diagnostic::new(Code::E0307, "the members of this union cannot be told apart")
+                .at(span, "this union");
             self.diags.push(d.help("give each record a field with a literal of its own: `kind: \"a\"`"));
         }
     }

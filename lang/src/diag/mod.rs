@@ -4,7 +4,7 @@
 mod codes;
 pub mod render;
 
-pub use codes::{Code, CODES, lookup};
+pub use codes::{CODES, Code, lookup};
 
 use crate::source::{Span, Symbol};
 
@@ -178,9 +178,9 @@ impl Diagnostics {
     /// Orders by file and place, errors without a place last.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|d| {
-            d.primary.as_ref().map_or((u32::MAX, 0, d.code.id()), |p| {
-                (p.span.file.0, p.span.start, d.code.id())
-            })
+            d.primary
+                .as_ref()
+                .map_or((u32::MAX, 0, d.code.id()), |p| (p.span.file.0, p.span.start, d.code.id()))
         });
     }
 }

@@ -44,15 +44,8 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         return out;
     };
     let range = |l: &Label| (l.span.file, widen(sources, l));
-    let kind = match d.severity() {
-        Severity::Error => ariadne::ReportKind::Custom("error", ariadne::Color::Red),
-        Severity::Warning => ariadne::ReportKind::Custom("warning", ariadne::Color::Yellow),
-    };
     let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte).with_color(color);
-    let mut report = ariadne::Report::build(kind, range(primary))
-        .with_config(config)
-        .with_code(d.code)
-        .with_message(&d.headline);
+    let mut report = ariadne::Report::build(ariadne::ReportKind::Error, range(primary)).with_config(config);
     let tint = match d.severity() {
         Severity::Error => ariadne::Color::Red,
         Severity::Warning => ariadne::Color::Yellow,
@@ -70,7 +63,15 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         return short(d, sources);
     }
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().map(|l| l.trim_end().to_string() + "\n").collect()
+    // The first line is our own, in the form of compilers; ariadne would color it in any case.
+    let head = format!("{}[{}]", word(d), d.code);
+    let head = match (color, d.severity()) {
+        (false, _) => head,
+        (true, Severity::Error) => format!("\x1b[31m{head}\x1b[0m"),
+        (true, Severity::Warning) => format!("\x1b[33m{head}\x1b[0m"),
+    };
+    let rest: String = text.lines().skip(1).map(|l| l.trim_end().to_string() + "\n").collect();
+    format!("{head}: {}\n{rest}", d.headline)
 }
 
 /// An empty span shows nothing: take the character at it, or the one before it.
@@ -98,13 +99,13 @@ pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
         let (line, column) = file.line_column(l.span.start);
         let (end_line, end_column) = file.line_column(l.span.end);
         serde_json::json!({
-            "path": &*file.path, "line": line, "column": column, "end_line": end_line,
+            "path": &*file.shown, "line": line, "column": column, "end_line": end_line,
             "end_column": end_column, "start": l.span.start, "end": l.span.end, "text": l.text,
         })
     };
     let fixes: Vec<_> = d.fixes.iter().map(|f| {
         let edits: Vec<_> = f.edits.iter().map(|(span, with)| {
-            serde_json::json!({ "path": &*sources.file(span.file).path, "start": span.start, "end": span.end, "with": with })
+            serde_json::json!({ "path": &*sources.file(span.file).shown, "start": span.start, "end": span.end, "with": with })
         }).collect();
         serde_json::json!({ "title": f.title, "safe": f.safe, "edits": edits })
     }).collect();
@@ -131,9 +132,11 @@ impl ariadne::Cache<FileId> for Cache<'_> {
     type Storage = std::sync::Arc<str>;
     fn fetch(&mut self, id: &FileId) -> Result<&ariadne::Source<Self::Storage>, impl std::fmt::Debug> {
         let text = self.sources.file(*id).text.clone();
-        Ok::<_, std::convert::Infallible>(self.texts.entry(*id).or_insert_with(|| ariadne::Source::from(text)))
+        Ok::<_, std::convert::Infallible>(
+            self.texts.entry(*id).or_insert_with(|| ariadne::Source::from(text)),
+        )
     }
     fn display<'a>(&self, id: &'a FileId) -> Option<impl std::fmt::Display + 'a> {
-        Some(self.sources.file(*id).path.to_string())
+        Some(self.sources.file(*id).shown.to_string())
     }
 }

@@ -1,7 +1,7 @@
 //! Calls of builtins, those included that read files and the environment.
 
-use super::ops::first_unknown;
 use super::Evaluator;
+use super::ops::first_unknown;
 use crate::builtin::{Builtin, Taint};
 use crate::diag::Code;
 use crate::hir::Expr;
@@ -44,7 +44,12 @@ impl Evaluator<'_, '_> {
                 let value = value.marked(&marks);
                 if secret { value.into_secret() } else { value }
             }
-            Err(_) if secret => self.fail(Code::E0401, span, format!("`{}` cannot take this (secret)", builtin.name), "called here"),
+            Err(_) if secret => self.fail(
+                Code::E0401,
+                span,
+                format!("`{}` cannot take this (secret)", builtin.name),
+                "called here",
+            ),
             Err(why) => self.fail(Code::E0401, span, why, "called here"),
         }
     }
@@ -63,9 +68,12 @@ impl Evaluator<'_, '_> {
         match ((self.cx.env)(&name), values.get(1)) {
             (Some(text), _) => Value::string(text),
             (None, Some(default)) => default.clone(),
-            (None, None) if self.cx.strict => {
-                self.fail(Code::E0402, span, format!("the environment variable `{name}` is not set"), "needed here")
-            }
+            (None, None) if self.cx.strict => self.fail(
+                Code::E0402,
+                span,
+                format!("the environment variable `{name}` is not set"),
+                "needed here",
+            ),
             (None, None) => Value::plain(Data::Unknown(Unknown::Unset)),
         }
     }

@@ -51,7 +51,9 @@ impl Evaluator<'_, '_> {
                 for (name, field) in &r.fields {
                     let given = m.get(name);
                     let value = match (given, field.default) {
-                        (Some(v), Some(_)) if !matches!(v.data, Data::Null) || field.ty.is_nullable() => v.clone(),
+                        (Some(v), Some(_)) if !matches!(v.data, Data::Null) || field.ty.is_nullable() => {
+                            v.clone()
+                        }
                         (Some(v), None) => v.clone(),
                         (_, Some(default)) => {
                             let hir = self.cx.hir;

@@ -88,6 +88,8 @@ pub(crate) struct Context<'p> {
     pub(crate) outputs: &'p dyn Outputs,
     /// Whether a missing environment variable is an error.
     pub(crate) strict: bool,
+    /// Whether a param that is not given has its default.
+    pub(crate) use_defaults: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,7 +137,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
     }
 
-    fn fail(&mut self, code: Code, span: Span, headline: impl Into<String>, label: impl Into<String>) -> Value {
+    fn fail(
+        &mut self,
+        code: Code,
+        span: Span,
+        headline: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Value {
         let mut d = Diagnostic::new(code, headline).at(span, label);
         if let Some(id) = self.current {
             d = d.tool(self.world.instances[id.0 as usize].addr.clone());
@@ -145,10 +153,17 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     /// Runs `work` under a guard against cycles, with locals of its own.
-    fn guarded(&mut self, what: Busy, span: Span, name: &str, work: impl FnOnce(&mut Self) -> Value) -> Value {
+    fn guarded(
+        &mut self,
+        what: Busy,
+        span: Span,
+        name: &str,
+        work: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
         if let Some(at) = self.busy.iter().position(|(b, _)| *b == what) {
             let way: Vec<(Busy, Span)> = self.busy[at..].to_vec();
-            let mut d = Diagnostic::new(Code::E0404, format!("`{name}` depends on itself")).at(span, "read here, which closes the cycle");
+            let mut d = Diagnostic::new(Code::E0404, format!("`{name}` depends on itself"))
+                .at(span, "read here, which closes the cycle");
             for (_, step) in way.iter().skip(1).take(8) {
                 d = d.also(*step, "by way of this");
             }
@@ -272,7 +287,11 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     Data::Unknown(u) => {
                         let (a, b) = (self.eval(then), self.eval(other));
                         let marks = union(&c.marks, &union(&a.deep_marks(), &b.deep_marks()));
-                        Value { data: Data::Unknown(u), marks, secret: c.secret || a.has_secret() || b.has_secret() }
+                        Value {
+                            data: Data::Unknown(u),
+                            marks,
+                            secret: c.secret || a.has_secret() || b.has_secret(),
+                        }
                     }
                     _ => Value::error(),
                 }
@@ -324,10 +343,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 };
                 match data {
                     Some(data) => Value { data, ..a },
-                    None => self.fail(Code::E0401, span, "this number is too large", "its negative does not fit"),
+                    None => {
+                        self.fail(Code::E0401, span, "this number is too large", "its negative does not fit")
+                    }
                 }
             }
-            H::Binary(BinaryOp::In, a, b) if matches!(&*b.kind, H::Binary(BinaryOp::Range | BinaryOp::RangeEq, ..)) => {
+            H::Binary(BinaryOp::In, a, b)
+                if matches!(&*b.kind, H::Binary(BinaryOp::Range | BinaryOp::RangeEq, ..)) =>
+            {
                 let H::Binary(kind, from, to) = &*b.kind else { return Value::error() };
                 let values = [self.eval(a), self.eval(from), self.eval(to)];
                 ops::combine(&values, |v| match (&v[0].data, &v[1].data, &v[2].data) {
@@ -353,7 +376,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 let value = self.eval(inner);
                 match self.fit(value, ty, "") {
                     Ok(value) => value,
-                    Err(why) => self.fail(Code::E0411, span, format!("this value does not fit: {why}"), "here"),
+                    Err(why) => {
+                        self.fail(Code::E0411, span, format!("this value does not fit: {why}"), "here")
+                    }
                 }
             }
             H::Cast(inner, ty) => {
@@ -361,8 +386,12 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 let secret = value.has_secret();
                 match self.fit(value, ty, "the value") {
                     Ok(value) => value,
-                    Err(_) if secret => self.fail(Code::E0411, span, format!("(secret) is no `{ty}`"), "converted here"),
-                    Err(why) => self.fail(Code::E0411, span, format!("this is no `{ty}`: {why}"), "converted here"),
+                    Err(_) if secret => {
+                        self.fail(Code::E0411, span, format!("(secret) is no `{ty}`"), "converted here")
+                    }
+                    Err(why) => {
+                        self.fail(Code::E0411, span, format!("this is no `{ty}`: {why}"), "converted here")
+                    }
                 }
             }
         }
@@ -401,8 +430,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let hir = self.cx.hir;
         let def = &hir.params[id];
         let value = match &def.default {
-            Some(default) => self.guarded(Busy::Param(id), span, &def.name, |ev| ev.eval(default)),
-            None => Value { secret: def.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) },
+            Some(default) if self.cx.use_defaults => {
+                self.guarded(Busy::Param(id), span, &def.name, |ev| ev.eval(default))
+            }
+            _ => Value { secret: def.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) },
         };
         self.params.insert(id, value.clone());
         value
@@ -441,7 +472,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     /// Adds an entry; gives the value to stop with when the key is unknown, wrong or taken.
-    fn insert(&mut self, out: &mut IndexMap<Symbol, Value>, key: Value, value: Value, span: Span) -> Option<Value> {
+    fn insert(
+        &mut self,
+        out: &mut IndexMap<Symbol, Value>,
+        key: Value,
+        value: Value,
+        span: Span,
+    ) -> Option<Value> {
         match &key.data {
             Data::String(name) => {
                 if out.contains_key(name) {
@@ -469,7 +506,11 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     /// Goes through the elements of a clause; `body` may stop it with a value.
-    fn each(&mut self, clause: &Clause, body: &mut dyn FnMut(&mut Self, &Marks) -> Option<Value>) -> Option<Value> {
+    fn each(
+        &mut self,
+        clause: &Clause,
+        body: &mut dyn FnMut(&mut Self, &Marks) -> Option<Value>,
+    ) -> Option<Value> {
         let iter = self.eval(&clause.iter);
         let items = match elements(&iter) {
             Some(items) => items,
@@ -611,8 +652,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
         let hir = self.cx.hir;
         let tool = &hir.tools[self.world.instances[id.0 as usize].tool];
-        let names: Vec<Symbol> =
-            tool.kind.inputs.iter().filter(|(_, i)| matches!(i.field.ty, Type::Any)).map(|(n, _)| n.clone()).collect();
+        let names: Vec<Symbol> = tool
+            .kind
+            .inputs
+            .iter()
+            .filter(|(_, i)| matches!(i.field.ty, Type::Any))
+            .map(|(n, _)| n.clone())
+            .collect();
         let found = names.iter().any(|n| self.input(id, n, tool.span).has_secret());
         self.world.any_secret.insert(id, found);
         found
@@ -674,7 +720,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let iter = self.eval(&each.iter);
         if let Data::Unknown(u) = iter.data {
             match u {
-                Unknown::Deferred(origin) => _ = self.deferred_structure(each.iter.span, origin, "which tools there are"),
+                Unknown::Deferred(origin) => {
+                    _ = self.deferred_structure(each.iter.span, origin, "which tools there are")
+                }
                 Unknown::Unset => family.open = true,
             }
             return family;
@@ -710,8 +758,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             };
             let shown = show(&item);
             if let Some(other) = first.get(&name) {
-                let d = Diagnostic::new(Code::E0405, format!("two of these tools have the key {}", crate::value::quote(&name)));
-                let d = d.at(span, "gives it twice").note(format!("first: {other}")).note(format!("second: {shown}"));
+                let d = Diagnostic::new(
+                    Code::E0405,
+                    format!("two of these tools have the key {}", crate::value::quote(&name)),
+                );
+                let d = d
+                    .at(span, "gives it twice")
+                    .note(format!("first: {other}"))
+                    .note(format!("second: {shown}"));
                 self.diags.push(d);
                 continue;
             }
@@ -745,7 +799,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
     }
 
-    fn add(&mut self, tool: usize, key: Option<Symbol>, locals: Vec<(usize, Value)>, marks: Marks) -> InstanceId {
+    fn add(
+        &mut self,
+        tool: usize,
+        key: Option<Symbol>,
+        locals: Vec<(usize, Value)>,
+        marks: Marks,
+    ) -> InstanceId {
         let name = &self.cx.hir.tools[tool].name;
         let addr: Symbol = match &key {
             Some(key) => format!("{name}[{}]", crate::value::quote(key)).into(),
@@ -764,9 +824,9 @@ fn mark_all(value: Value, mark: &Marks) -> Value {
 /// The elements of a value: position or key, and the element.
 fn elements(v: &Value) -> Option<Vec<(Value, Value)>> {
     match &v.data {
-        Data::List(items) => {
-            Some(items.iter().enumerate().map(|(i, v)| (Value::plain(Data::Int(i as i64)), v.clone())).collect())
-        }
+        Data::List(items) => Some(
+            items.iter().enumerate().map(|(i, v)| (Value::plain(Data::Int(i as i64)), v.clone())).collect(),
+        ),
         Data::Map(items) => Some(items.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect()),
         _ => None,
     }

@@ -10,7 +10,9 @@ use std::cmp::Ordering;
 /// The order of two scalars.
 pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
     match (&a.data, &b.data) {
-        (Data::Int(x), Data::Int(y)) | (Data::Duration(x), Data::Duration(y)) | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
+        (Data::Int(x), Data::Int(y))
+        | (Data::Duration(x), Data::Duration(y))
+        | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
         (Data::Float(x), Data::Float(y)) => x.partial_cmp(y),
         (Data::Int(x), Data::Float(y)) => (*x as f64).partial_cmp(y),
         (Data::Float(x), Data::Int(y)) => x.partial_cmp(&(*y as f64)),
@@ -143,7 +145,9 @@ fn compute(op: BinaryOp, a: &Value, b: &Value) -> Result<Data, String> {
     Ok(match (&a.data, &b.data) {
         (Data::Int(x), Data::Int(y)) if op == Div => Data::Float(float(*x as f64, *y as f64)?),
         (Data::Int(x), Data::Int(y)) => Data::Int(whole(*x, *y)?),
-        (x @ (Data::Int(_) | Data::Float(_)), y @ (Data::Int(_) | Data::Float(_))) => Data::Float(float(number(x), number(y))?),
+        (x @ (Data::Int(_) | Data::Float(_)), y @ (Data::Int(_) | Data::Float(_))) => {
+            Data::Float(float(number(x), number(y))?)
+        }
         (Data::Duration(x), Data::Duration(y)) | (Data::Size(x), Data::Size(y)) if op == Div => {
             Data::Float(float(*x as f64, *y as f64)?)
         }

@@ -277,21 +277,51 @@ pub enum ExprKind {
     Str(Vec<StrPart>),
     Name(Symbol),
     /// `a.b`, `a?.b`
-    Member { base: Expr, name: Name, safe: bool },
+    Member {
+        base: Expr,
+        name: Name,
+        safe: bool,
+    },
     /// `a["b"]`
-    Index { base: Expr, index: Expr },
-    Call { callee: Expr, args: Vec<Arg> },
-    Lambda { params: Vec<Name>, body: Expr },
+    Index {
+        base: Expr,
+        index: Expr,
+    },
+    Call {
+        callee: Expr,
+        args: Vec<Arg>,
+    },
+    Lambda {
+        params: Vec<Name>,
+        body: Expr,
+    },
     Record(Vec<Entry>),
     /// `NAME { ... }`, in settings only.
-    Construct { name: Name, record: Expr },
+    Construct {
+        name: Name,
+        record: Expr,
+    },
     List(Vec<Element>),
     /// `[e for x in xs if c]`
-    ListComp { body: Expr, clause: Clause },
+    ListComp {
+        body: Expr,
+        clause: Clause,
+    },
     /// `{ [k] = v for x in xs if c }`
-    MapComp { key: Expr, value: Expr, clause: Clause },
-    If { cond: Expr, then: Expr, other: Expr },
-    Match { subject: Expr, arms: Vec<(TypeExpr, Expr)> },
+    MapComp {
+        key: Expr,
+        value: Expr,
+        clause: Clause,
+    },
+    If {
+        cond: Expr,
+        then: Expr,
+        other: Expr,
+    },
+    Match {
+        subject: Expr,
+        arms: Vec<(TypeExpr, Expr)>,
+    },
     Unary(UnaryOp, Expr),
     Binary(BinaryOp, Expr, Expr),
     Cast(Expr, TypeExpr),
@@ -440,9 +470,16 @@ pub enum TypeKind {
     Optional(TypeExpr),
     List(TypeExpr),
     Map(TypeExpr),
-    Record { fields: Vec<Field>, open: bool },
+    Record {
+        fields: Vec<Field>,
+        open: bool,
+    },
     Secret(TypeExpr),
-    Where { base: TypeExpr, cond: Expr, message: Option<Expr> },
+    Where {
+        base: TypeExpr,
+        cond: Expr,
+        message: Option<Expr>,
+    },
     Tool(Path),
     Paren(TypeExpr),
     /// `_`, in patterns.

@@ -111,7 +111,8 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             );
             // What follows is read again from the next declaration at the start of a line.
             while let Some(l) = out.tokens.last()
-                && !(l.kind == Kind::Newline && text[l.span.end as usize..].starts_with(|c: char| !c.is_whitespace()))
+                && !(l.kind == Kind::Newline
+                    && text[l.span.end as usize..].starts_with(|c: char| !c.is_whitespace()))
             {
                 out.tokens.pop();
             }
@@ -134,8 +135,32 @@ fn nests(kind: Kind) -> bool {
     use Kind::*;
     matches!(
         kind,
-        If | Match | For | As | Arrow | Minus | Bang | Plus | Star | Slash | Percent | AndAnd | OrOr | Coalesce
-            | EqEq | NotEq | Lt | LtEq | Gt | GtEq | Dot | SafeDot | DotDot | DotDotEq | Pipe | Question | Secret
+        If | Match
+            | For
+            | As
+            | Arrow
+            | Minus
+            | Bang
+            | Plus
+            | Star
+            | Slash
+            | Percent
+            | AndAnd
+            | OrOr
+            | Coalesce
+            | EqEq
+            | NotEq
+            | Lt
+            | LtEq
+            | Gt
+            | GtEq
+            | Dot
+            | SafeDot
+            | DotDot
+            | DotDotEq
+            | Pipe
+            | Question
+            | Secret
     )
 }
 

@@ -24,8 +24,13 @@ struct Quote {
 
 enum Mode {
     /// Normal text; the number of open braces inside an interpolation.
-    Normal { braces: usize },
-    Str { quote: Quote, start: usize },
+    Normal {
+        braces: usize,
+    },
+    Str {
+        quote: Quote,
+        start: usize,
+    },
 }
 
 /// Every token of the text, blanks and comments included.
@@ -103,7 +108,9 @@ impl Lexer<'_> {
         while let Some(found) = tokens.next() {
             let len = tokens.span().len();
             match found {
-                Ok(Kind::Ident) if tokens.slice() == "r" && tokens.remainder().starts_with('"') => return Step::Go,
+                Ok(Kind::Ident) if tokens.slice() == "r" && tokens.remainder().starts_with('"') => {
+                    return Step::Go;
+                }
                 Ok(Kind::LBrace) => {
                     *braces += 1;
                     self.push(Kind::LBrace, len);
@@ -132,7 +139,8 @@ impl Lexer<'_> {
     fn bad_char(&mut self, char: char) {
         let span = self.span(self.pos, self.pos + char.len_utf8());
         let named = if char.is_control() { format!("{:?}", char) } else { format!("`{char}`") };
-        let mut d = Diagnostic::new(Code::E0001, format!("unexpected character {named}")).at(span, "no token begins so");
+        let mut d = Diagnostic::new(Code::E0001, format!("unexpected character {named}"))
+            .at(span, "no token begins so");
         d = match char {
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
@@ -170,10 +178,13 @@ impl Lexer<'_> {
                 b'$' if !quote.raw && rest.starts_with("${{") => {
                     let span = self.span(at, at + 3);
                     self.diags.push(
-                        Diagnostic::new(Code::E0006, "`${{` begins an expression of GitHub Actions, not of dtm")
-                            .at(span, "read as text")
-                            .help("write `\\${{`, or a raw string `r\"...\"`")
-                            .fix("write `\\${{`", span, "\\${{"),
+                        Diagnostic::new(
+                            Code::E0006,
+                            "`${{` begins an expression of GitHub Actions, not of dtm",
+                        )
+                        .at(span, "read as text")
+                        .help("write `\\${{`, or a raw string `r\"...\"`")
+                        .fix("write `\\${{`", span, "\\${{"),
                     );
                     at += 3;
                 }
@@ -215,10 +226,13 @@ impl Lexer<'_> {
         };
         let span = self.span(at, at + len);
         self.diags.push(
-            Diagnostic::new(Code::E0003, format!("unknown escape `{}`", &self.text[at..at + len].escape_debug()))
-                .at(span, "not an escape")
-                .note("the escapes are `\\n \\t \\r \\\" \\\\ \\$ \\u{...}`")
-                .help("write `\\\\` for a backslash, or a raw string `r\"...\"`"),
+            Diagnostic::new(
+                Code::E0003,
+                format!("unknown escape `{}`", &self.text[at..at + len].escape_debug()),
+            )
+            .at(span, "not an escape")
+            .note("the escapes are `\\n \\t \\r \\\" \\\\ \\$ \\u{...}`")
+            .help("write `\\\\` for a backslash, or a raw string `r\"...\"`"),
         );
         if char == '\n' { 1 } else { len }
     }

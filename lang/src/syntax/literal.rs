@@ -1,9 +1,9 @@
 //! Literals: numbers with their units, strings with their escapes, and back to their shortest source text.
 
 use super::ast::StrPart;
+use super::ast::{Expr, ExprKind};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
-use super::ast::{Expr, ExprKind};
 
 const DURATIONS: [(&str, i64); 8] = [
     ("w", 604_800_000_000_000),
@@ -58,7 +58,10 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
     }
     let d = bad(format!("`{text}` has a unit that does not exist"))
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
-    Err(Box::new(d.nearest(digits, SIZES.iter().map(|s| s.0)).help("write a space before a word that follows a number")))
+    Err(Box::new(
+        d.nearest(digits, SIZES.iter().map(|s| s.0))
+            .help("write a space before a word that follows a number"),
+    ))
 }
 
 /// `1h30m` in nanoseconds.
@@ -138,7 +141,12 @@ pub(super) enum RawPart {
 }
 
 /// Joins the pieces of a string, resolving escapes and the indentation of blocks.
-pub(super) fn string(src: &str, open: &str, parts: Vec<RawPart>, close: Span) -> Result<Vec<StrPart>, Box<Diagnostic>> {
+pub(super) fn string(
+    src: &str,
+    open: &str,
+    parts: Vec<RawPart>,
+    close: Span,
+) -> Result<Vec<StrPart>, Box<Diagnostic>> {
     let raw = open.starts_with('r');
     let block = open.ends_with("\"\"\"");
     let text_of = |s: &Span| &src[s.range()];
@@ -175,9 +183,12 @@ pub(super) fn string(src: &str, open: &str, parts: Vec<RawPart>, close: Span) ->
         if block {
             text = strip(&text, indent, i == 0, i + 1 == count).map_err(|line| {
                 Box::new(
-                    Diagnostic::new(Code::E0007, "a line of this block is indented less than its closing quotes")
-                        .at(span, format!("the line `{}`", line.trim()))
-                        .help("indent every line at least as far as the closing quotes"),
+                    Diagnostic::new(
+                        Code::E0007,
+                        "a line of this block is indented less than its closing quotes",
+                    )
+                    .at(span, format!("the line `{}`", line.trim()))
+                    .help("indent every line at least as far as the closing quotes"),
                 )
             })?;
         }

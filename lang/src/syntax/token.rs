@@ -286,9 +286,25 @@ impl Kind {
 
     /// The kinds that a message lists when they were expected: marks and the words that join clauses.
     pub const ALL_PUNCTUATION: &'static [Kind] = &[
-        Kind::LBrace, Kind::LParen, Kind::LBracket, Kind::Colon, Kind::Eq, Kind::Comma, Kind::RParen,
-        Kind::RBracket, Kind::RBrace, Kind::InterpEnd, Kind::Then, Kind::Else, Kind::In, Kind::From, Kind::ThinArrow,
-        Kind::Arrow, Kind::Lt, Kind::Gt, Kind::Newline,
+        Kind::LBrace,
+        Kind::LParen,
+        Kind::LBracket,
+        Kind::Colon,
+        Kind::Eq,
+        Kind::Comma,
+        Kind::RParen,
+        Kind::RBracket,
+        Kind::RBrace,
+        Kind::InterpEnd,
+        Kind::Then,
+        Kind::Else,
+        Kind::In,
+        Kind::From,
+        Kind::ThinArrow,
+        Kind::Arrow,
+        Kind::Lt,
+        Kind::Gt,
+        Kind::Newline,
     ];
 
     /// Whether it is one of the reserved words, which are never plain names.
@@ -306,8 +322,26 @@ impl Kind {
         use Kind::*;
         matches!(
             self,
-            Dts | Settings | Plugins | Configure | Import | Param | Let | Type | Fn | Tool | Component | Existing
-                | Output | Assert | Test | Moved | Forget | Adopt | Plugin | KindWord | At
+            Dts | Settings
+                | Plugins
+                | Configure
+                | Import
+                | Param
+                | Let
+                | Type
+                | Fn
+                | Tool
+                | Component
+                | Existing
+                | Output
+                | Assert
+                | Test
+                | Moved
+                | Forget
+                | Adopt
+                | Plugin
+                | KindWord
+                | At
         )
     }
 
@@ -315,7 +349,10 @@ impl Kind {
     pub fn ends_operand(self) -> bool {
         use Kind::*;
         self.is_word() && !matches!(self, If | Then | Else | Match | For | In | As)
-            || matches!(self, Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | GtEq | Error | Star)
+            || matches!(
+                self,
+                Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | GtEq | Error | Star
+            )
     }
 
     /// Whether the line that begins with it goes on with what stands before.
@@ -323,8 +360,25 @@ impl Kind {
         use Kind::*;
         matches!(
             self,
-            Dot | SafeDot | Pipe | EqEq | NotEq | Lt | LtEq | Gt | GtEq | Plus | Star | Slash | Percent | AndAnd
-                | OrOr | Coalesce | DotDot | DotDotEq | Arrow | ThinArrow
+            Dot | SafeDot
+                | Pipe
+                | EqEq
+                | NotEq
+                | Lt
+                | LtEq
+                | Gt
+                | GtEq
+                | Plus
+                | Star
+                | Slash
+                | Percent
+                | AndAnd
+                | OrOr
+                | Coalesce
+                | DotDot
+                | DotDotEq
+                | Arrow
+                | ThinArrow
         )
     }
 

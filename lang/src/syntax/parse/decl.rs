@@ -22,13 +22,16 @@ pub(super) fn grammar<'t>(src: Source<'t>) -> Grammar<'t> {
     let k = |kind: Kind| just(kind);
     let typed = k(Kind::Colon).ignore_then(ty.clone()).or_not().boxed();
     let value = k(Kind::Eq).ignore_then(full.clone()).boxed();
-    let body = |item: P<'t, Decl>| separated(item).delimited_by(just(Kind::LBrace), just(Kind::RBrace)).boxed();
+    let body =
+        |item: P<'t, Decl>| separated(item).delimited_by(just(Kind::LBrace), just(Kind::RBrace)).boxed();
 
-    let edition = k(Kind::Dts).ignore_then(k(Kind::Number).map_with(|_, x| x.span())).map(move |span: Span| {
-        DeclKind::Edition(span, src.text(span).into())
-    });
-    let settings = k(Kind::Settings).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Settings);
-    let plugins = k(Kind::Plugins).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Plugins);
+    let edition = k(Kind::Dts)
+        .ignore_then(k(Kind::Number).map_with(|_, x| x.span()))
+        .map(move |span: Span| DeclKind::Edition(span, src.text(span).into()));
+    let settings =
+        k(Kind::Settings).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Settings);
+    let plugins =
+        k(Kind::Plugins).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Plugins);
     let configure = k(Kind::Configure)
         .ignore_then(src.name())
         .then(k(Kind::As).ignore_then(src.name()).or_not())
@@ -159,7 +162,10 @@ fn settings_body<'t>(
         let span: Span = x.span();
         Field { doc: src.doc(span.start), annotations: vec![], name, ty: None, value: Some(value), span }
     });
-    let notes = annotation(src, args.clone()).then_ignore(just(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
+    let notes = annotation(src, args.clone())
+        .then_ignore(just(Kind::Newline).repeated())
+        .repeated()
+        .collect::<Vec<_>>();
     let item = notes
         .then(choice((set, field(src, ty.clone(), full.clone()))))
         .map(|(annotations, field)| Some(Field { annotations, ..field }))
@@ -171,7 +177,12 @@ fn settings_body<'t>(
         .boxed()
 }
 
-fn tool<'t>(src: Source<'t>, full: &P<'t, Expr>, header: &P<'t, Expr>, record: &P<'t, Expr>) -> P<'t, DeclKind> {
+fn tool<'t>(
+    src: Source<'t>,
+    full: &P<'t, Expr>,
+    header: &P<'t, Expr>,
+    record: &P<'t, Expr>,
+) -> P<'t, DeclKind> {
     let each = src
         .name()
         .separated_by(just(Kind::Comma))
@@ -206,7 +217,8 @@ fn import<'t>(src: Source<'t>, ty: &P<'t, TypeExpr>) -> P<'t, DeclKind> {
         .map_with(|text: Option<Span>, x| (text, x.span()))
         .validate(move |(text, span): (Option<Span>, Span), _, emitter| {
             if text.is_none() {
-                let d = Diagnostic::new(Code::E0206, "an import needs a path").at(span, "nothing stands between the quotes");
+                let d = Diagnostic::new(Code::E0206, "an import needs a path")
+                    .at(span, "nothing stands between the quotes");
                 emitter.emit(ParseError::custom(span, d));
             }
             (text.map_or("".into(), |t| src.text(t).into()), span)

@@ -3,10 +3,10 @@
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::token::Kind;
+use chumsky::DefaultExpected;
 use chumsky::error::{Error, LabelError};
 use chumsky::input::Input;
 use chumsky::util::MaybeRef;
-use chumsky::DefaultExpected;
 
 /// What went wrong at one place.
 #[derive(Clone, Debug)]

@@ -63,7 +63,10 @@ pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
         .then(full.clone())
         .map_with(|(params, body), x| make(x.span(), ExprKind::Lambda { params, body }));
     let arg = choice((
-        src.any_name().then_ignore(just(Kind::Eq)).then(full.clone()).map(|(n, value)| Arg { name: Some(n), value }),
+        src.any_name()
+            .then_ignore(just(Kind::Eq))
+            .then(full.clone())
+            .map(|(n, value)| Arg { name: Some(n), value }),
         lambda.map(|value| Arg { name: None, value }),
         full.clone().map(|value| Arg { name: None, value }),
     ));
@@ -154,14 +157,18 @@ fn operators<'t>(
     let atom = atom
         .foldl_with(post.repeated(), |base, post, x| {
             let span = base.span.to(x.span());
-            make(span, match post {
-                Post::Member(name, safe) => ExprKind::Member { base, name, safe },
-                Post::Index(index) => ExprKind::Index { base, index },
-                Post::Call(args) => ExprKind::Call { callee: base, args },
-            })
+            make(
+                span,
+                match post {
+                    Post::Member(name, safe) => ExprKind::Member { base, name, safe },
+                    Post::Index(index) => ExprKind::Index { base, index },
+                    Post::Call(args) => ExprKind::Call { callee: base, args },
+                },
+            )
         })
         .boxed();
-    let binary = |a: Expr, op: BinaryOp, b: Expr, x: Span| make(a.span.to(x).to(b.span), ExprKind::Binary(op, a, b));
+    let binary =
+        |a: Expr, op: BinaryOp, b: Expr, x: Span| make(a.span.to(x).to(b.span), ExprKind::Binary(op, a, b));
     use BinaryOp::*;
     atom.pratt((
         prefix(9, select! { Kind::Minus => UnaryOp::Neg, Kind::Bang => UnaryOp::Not }, |op, e: Expr, x| {
@@ -171,10 +178,14 @@ fn operators<'t>(
         postfix(10, just(Kind::As).ignore_then(one), |e: Expr, t: TypeExpr, _| {
             make(e.span.to(t.span), ExprKind::Cast(e, t))
         }),
-        infix(left(8), select! { Kind::Star => Mul, Kind::Slash => Div, Kind::Percent => Rem }, move |a, op, b, x| {
+        infix(
+            left(8),
+            select! { Kind::Star => Mul, Kind::Slash => Div, Kind::Percent => Rem },
+            move |a, op, b, x| binary(a, op, b, x.span()),
+        ),
+        infix(left(7), select! { Kind::Plus => Add, Kind::Minus => Sub }, move |a, op, b, x| {
             binary(a, op, b, x.span())
         }),
-        infix(left(7), select! { Kind::Plus => Add, Kind::Minus => Sub }, move |a, op, b, x| binary(a, op, b, x.span())),
         infix(left(6), select! { Kind::DotDot => Range, Kind::DotDotEq => RangeEq }, move |a, op, b, x| {
             binary(a, op, b, x.span())
         }),
@@ -227,11 +238,11 @@ fn record<'t>(src: Source<'t>, full: P<'t, Expr>, string: P<'t, Expr>, clause: P
             }
         })
         .boxed();
-    let named = src
-        .any_name()
-        .then_ignore(is.clone())
-        .then(full.clone())
-        .map(|(name, value)| Entry::Field { name, value: Some(value), quoted: false });
+    let named = src.any_name().then_ignore(is.clone()).then(full.clone()).map(|(name, value)| Entry::Field {
+        name,
+        value: Some(value),
+        quoted: false,
+    });
     let short = src.name().map(|name| Entry::Field { name, value: None, quoted: false });
     let quoted = string.then_ignore(is).then(full.clone()).map(|(key, value)| match *key.kind {
         ExprKind::Str(parts) if parts.iter().all(|p| matches!(p, StrPart::Text(_))) => {
@@ -262,9 +273,14 @@ fn record<'t>(src: Source<'t>, full: P<'t, Expr>, string: P<'t, Expr>, clause: P
             let span: Span = x.span();
             let Some(clause) = clause else { return make(span, ExprKind::Record(entries)) };
             match (entries.pop(), entries.is_empty()) {
-                (Some(Entry::Computed(key, value)), true) => make(span, ExprKind::MapComp { key, value, clause }),
+                (Some(Entry::Computed(key, value)), true) => {
+                    make(span, ExprKind::MapComp { key, value, clause })
+                }
                 _ => {
-                    let d = Diagnostic::new(Code::E0101, "a map comprehension is written `{ [key] = value for x in xs }`");
+                    let d = Diagnostic::new(
+                        Code::E0101,
+                        "a map comprehension is written `{ [key] = value for x in xs }`",
+                    );
                     emitter.emit(ParseError::custom(span, d.at(span, "this map")));
                     make(span, ExprKind::Error)
                 }

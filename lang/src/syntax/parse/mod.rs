@@ -42,7 +42,11 @@ impl<'t> Source<'t> {
         while first > 0 {
             let c = self.comments[first - 1];
             let gap = self.src.get(c.span.end as usize..end as usize).unwrap_or("x");
-            if !self.text(c.span).starts_with("///") || !c.own_line || gap.trim() != "" || gap.matches('\n').count() != 1 {
+            if !self.text(c.span).starts_with("///")
+                || !c.own_line
+                || gap.trim() != ""
+                || gap.matches('\n').count() != 1
+            {
                 break;
             }
             end = c.span.start;
@@ -76,7 +80,10 @@ impl<'t> Source<'t> {
 
     /// Any word after a dot.
     fn member(self) -> P<'t, Name> {
-        select! { k if Kind::is_word(k) => () }.labelled("a name").map_with(move |(), x| self.named(x.span())).boxed()
+        select! { k if Kind::is_word(k) => () }
+            .labelled("a name")
+            .map_with(move |(), x| self.named(x.span()))
+            .boxed()
     }
 
     /// One certain word that is no keyword.
@@ -106,11 +113,7 @@ impl<'t> Source<'t> {
 /// Items with newlines or commas between them.
 fn separated<'t, O: 't>(item: P<'t, O>) -> P<'t, Vec<O>> {
     let sep = || select! { Kind::Newline => (), Kind::Comma => () };
-    item.separated_by(sep().repeated().at_least(1))
-        .allow_leading()
-        .allow_trailing()
-        .collect()
-        .boxed()
+    item.separated_by(sep().repeated().at_least(1)).allow_leading().allow_trailing().collect().boxed()
 }
 
 /// Skips what is left of a field that could not be read: up to the next newline, comma or closing brace.
@@ -124,7 +127,8 @@ fn skip_item<'t>() -> P<'t, ()> {
             inside.delimited_by(just(Kind::LBracket), just(Kind::RBracket)),
         ))
     });
-    let plain = any().filter(|k| !opens(*k) && !closes(*k) && !matches!(k, Kind::Newline | Kind::Comma)).ignored();
+    let plain =
+        any().filter(|k| !opens(*k) && !closes(*k) && !matches!(k, Kind::Newline | Kind::Comma)).ignored();
     choice((nested, plain)).repeated().at_least(1).boxed()
 }
 
@@ -245,14 +249,18 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t
         } else if token.kind == Kind::Newline && open.is_empty() {
             let run = &tokens[start..i];
             let only_annotations = run.first().is_some_and(|t| t.kind == Kind::At)
-                && !run.iter().any(|t| t.kind.begins_declaration() && t.kind != Kind::At || t.kind == Kind::Out);
+                && !run
+                    .iter()
+                    .any(|t| t.kind.begins_declaration() && t.kind != Kind::At || t.kind == Kind::Out);
             if !only_annotations {
                 out.push(run);
                 start = i + 1;
             }
         }
         i += 1;
-        if i == tokens.len() && let Some(bracket) = open.first().copied() {
+        if i == tokens.len()
+            && let Some(bracket) = open.first().copied()
+        {
             let d = Diagnostic::new(Code::E0105, format!("{} is never closed", bracket.kind.describe()))
                 .at(bracket.span, "opened here")
                 .help(format!("close it with {}", closer(bracket.kind).describe()));
@@ -283,7 +291,8 @@ fn next_declaration(tokens: &[Token], from: usize, text: &str) -> usize {
     (from..tokens.len())
         .find(|i| {
             let t = tokens[*i];
-            t.kind.begins_declaration() && (t.span.start == 0 || text.as_bytes()[t.span.start as usize - 1] == b'\n')
+            t.kind.begins_declaration()
+                && (t.span.start == 0 || text.as_bytes()[t.span.start as usize - 1] == b'\n')
         })
         .unwrap_or(tokens.len())
 }

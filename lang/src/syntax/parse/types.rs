@@ -16,7 +16,12 @@ pub(super) struct Types<'t> {
     pub(super) one: P<'t, TypeExpr>,
 }
 
-pub(super) fn types<'t>(src: Source<'t>, expr: P<'t, Expr>, string: P<'t, Expr>, number: P<'t, Expr>) -> Types<'t> {
+pub(super) fn types<'t>(
+    src: Source<'t>,
+    expr: P<'t, Expr>,
+    string: P<'t, Expr>,
+    number: P<'t, Expr>,
+) -> Types<'t> {
     let mut full = Recursive::declare();
     let mut one = Recursive::declare();
 
@@ -33,7 +38,10 @@ pub(super) fn types<'t>(src: Source<'t>, expr: P<'t, Expr>, string: P<'t, Expr>,
     .map(|e| make(e.span, TypeKind::Lit(e)));
 
     let angle = |t: P<'t, TypeExpr>| t.delimited_by(just(Kind::Lt), just(Kind::Gt)).boxed();
-    let map = src.word("map").ignore_then(angle(full.clone().boxed())).map_with(|t, x| make(x.span(), TypeKind::Map(t)));
+    let map = src
+        .word("map")
+        .ignore_then(angle(full.clone().boxed()))
+        .map_with(|t, x| make(x.span(), TypeKind::Map(t)));
     let tool = just(Kind::Tool)
         .ignore_then(src.path().delimited_by(just(Kind::Lt), just(Kind::Gt)))
         .map_with(|p, x| make(x.span(), TypeKind::Tool(p)));
@@ -70,29 +78,29 @@ pub(super) fn types<'t>(src: Source<'t>, expr: P<'t, Expr>, string: P<'t, Expr>,
     });
     let atom = choice((literal, list, record, paren, map, tool, path)).labelled("a type").boxed();
 
-    let optional = atom.then(just(Kind::Question).repeated().count()).map_with(|(t, n), x| {
-        if n == 0 { t } else { make(x.span(), TypeKind::Optional(t)) }
-    });
+    let optional = atom
+        .then(just(Kind::Question).repeated().count())
+        .map_with(|(t, n), x| if n == 0 { t } else { make(x.span(), TypeKind::Optional(t)) });
     one.define(choice((
-        just(Kind::Secret)
-            .ignore_then(one.clone())
-            .map_with(|t, x| make(x.span(), TypeKind::Secret(t))),
+        just(Kind::Secret).ignore_then(one.clone()).map_with(|t, x| make(x.span(), TypeKind::Secret(t))),
         optional,
     )));
     let union = just(Kind::Pipe)
         .or_not()
         .ignore_then(one.clone().separated_by(just(Kind::Pipe)).at_least(1).collect::<Vec<_>>())
-        .map_with(|mut types: Vec<TypeExpr>, x| {
-            if types.len() == 1 { types.remove(0) } else { make(x.span(), TypeKind::Union(types)) }
-        })
+        .map_with(
+            |mut types: Vec<TypeExpr>, x| {
+                if types.len() == 1 { types.remove(0) } else { make(x.span(), TypeKind::Union(types)) }
+            },
+        )
         .boxed();
     let message = just(Kind::Else).ignore_then(expr.clone()).or_not();
-    full.define(union.then(just(Kind::Where).ignore_then(expr).then(message).or_not()).map_with(|(base, cond), x| {
-        match cond {
+    full.define(union.then(just(Kind::Where).ignore_then(expr).then(message).or_not()).map_with(
+        |(base, cond), x| match cond {
             None => base,
             Some((cond, message)) => make(x.span(), TypeKind::Where { base, cond, message }),
-        }
-    }));
+        },
+    ));
     Types { full: full.boxed(), one: one.boxed() }
 }
 
