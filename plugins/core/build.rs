@@ -1,0 +1,7 @@
+#![allow(clippy::print_stdout)]
+//! The interface as Rust types.
+
+fn main() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=core.dts");
+    dtm_plugin_build::generate("core.dts")
+}

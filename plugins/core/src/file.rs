@@ -1,0 +1,165 @@
+//! `core.File` and `core.SecretFile`: one implementation, with the content open or secret.
+
+use crate::interface::{file, secret_file};
+use crate::path::{absent, absolute, make_parents, mode, mode_text, remove_parents, set_mode};
+use dtm_plugin::protocol::Fields;
+use dtm_plugin::serde_json::{Value, json};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Size};
+use sha2::Digest;
+use std::io::Write;
+use std::path::Path;
+
+/// `core.File`
+pub(crate) struct File;
+
+/// `core.SecretFile`
+pub(crate) struct SecretFile;
+
+/// Writes a file whole or not at all: a temporary file beside it, then a rename.
+fn write(path: &Path, content: &str, mode: u32, op: &str) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}", op.get(..8).unwrap_or("dtm")));
+    let done = (|| {
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
+        file.write_all(content.as_bytes())?;
+        set_mode(&temporary, mode)?;
+        std::fs::rename(&temporary, path)
+    })();
+    done.map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        Failure::clean(format!("cannot write `{}`: {e}", path.display()))
+    })
+}
+
+fn create(ctx: &Ctx, path: &str, content: &str, mode_text: &str) -> Result<(String, Value), Failure> {
+    let mode = mode(mode_text)?;
+    let at = absolute(path)?;
+    if at.is_dir() {
+        return Err(Failure::clean(format!("`{path}` is a directory")).input("path"));
+    }
+    let made = make_parents(&at)?;
+    write(&at, content, mode, &ctx.op)?;
+    Ok((at.display().to_string(), json!({ "made": made })))
+}
+
+fn update(ctx: &Ctx, id: &str, content: &str, mode_text: &str) -> Result<(), Failure> {
+    let at = Path::new(id);
+    make_parents(at)?;
+    write(at, content, mode(mode_text)?, &ctx.op)
+}
+
+fn delete(id: &str, private: &Value) -> Result<(), Failure> {
+    match std::fs::remove_file(id) {
+        Err(e) if !absent(&e) => Err(Failure::clean(format!("cannot remove `{id}`: {e}"))),
+        _ => {
+            remove_parents(private);
+            Ok(())
+        }
+    }
+}
+
+/// The content and mode that are there. Bytes that are no UTF-8 are shown as replaced, so they always differ.
+fn read(id: &str) -> Result<Option<(String, String)>, Failure> {
+    let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
+    match std::fs::read(id) {
+        Ok(bytes) => {
+            let metadata = std::fs::metadata(id).map_err(failed)?;
+            Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), mode_text(&metadata))))
+        }
+        Err(e) if absent(&e) => Ok(None),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+fn find(key: &Fields) -> Result<Vec<String>, Failure> {
+    let path = key.get("path").and_then(Value::as_str).unwrap_or("");
+    let at = absolute(path)?;
+    match std::fs::symlink_metadata(&at) {
+        Ok(_) => Ok(vec![at.display().to_string()]),
+        Err(e) if absent(&e) => Ok(vec![]),
+        Err(e) => Err(Failure::clean(format!("cannot look at `{path}`: {e}"))),
+    }
+}
+
+fn outputs(absolute: &str, content: &str) -> file::Outputs {
+    let hash = sha2::Sha256::digest(content.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    file::Outputs { absolute: absolute.into(), sha256: hash, size: Size(content.len() as i64) }
+}
+
+fn checked_mode(inputs: &Fields) -> Result<(), Failure> {
+    match inputs.get("mode").and_then(Value::as_str) {
+        Some(text) => mode(text).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+impl Kind for File {
+    const NAME: &'static str = "File";
+    type Inputs = file::Inputs;
+    type Outputs = file::Outputs;
+
+    fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_mode(inputs)
+    }
+    async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
+        Ok(read(&object.id)?.map(|(content, mode)| {
+            let outputs = outputs(&object.id, &content);
+            let inputs =
+                Fields::from_iter([("content".into(), json!(content)), ("mode".into(), json!(mode))]);
+            Observed { outputs, inputs, private: object.private }
+        }))
+    }
+    async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
+        find(&key)
+    }
+    async fn create(ctx: &Ctx, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
+        let (id, private) = create(ctx, &inputs.path, &inputs.content, &inputs.mode)?;
+        Ok(Change { outputs: outputs(&id, &inputs.content), id, private })
+    }
+    async fn update(ctx: &Ctx, object: Object<Self>, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
+        update(ctx, &object.id, &inputs.content, &inputs.mode)?;
+        Ok(Change { outputs: outputs(&object.id, &inputs.content), id: object.id, private: object.private })
+    }
+    async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
+        delete(&object.id, &object.private)
+    }
+}
+
+impl Kind for SecretFile {
+    const NAME: &'static str = "SecretFile";
+    type Inputs = secret_file::Inputs;
+    type Outputs = secret_file::Outputs;
+
+    fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_mode(inputs)
+    }
+    async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
+        Ok(read(&object.id)?.map(|(content, mode)| {
+            let content = json!({ "$dtm": "secret", "v": content });
+            let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(mode))]);
+            let outputs = secret_file::Outputs { absolute: object.id.clone() };
+            Observed { outputs, inputs, private: object.private }
+        }))
+    }
+    async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
+        find(&key)
+    }
+    async fn create(ctx: &Ctx, inputs: secret_file::Inputs) -> Result<Change<Self>, Failure> {
+        let (id, private) = create(ctx, &inputs.path, &inputs.content.0, &inputs.mode)?;
+        Ok(Change { outputs: secret_file::Outputs { absolute: id.clone() }, id, private })
+    }
+    async fn update(
+        ctx: &Ctx,
+        object: Object<Self>,
+        inputs: secret_file::Inputs,
+    ) -> Result<Change<Self>, Failure> {
+        update(ctx, &object.id, &inputs.content.0, &inputs.mode)?;
+        let outputs = secret_file::Outputs { absolute: object.id.clone() };
+        Ok(Change { outputs, id: object.id, private: object.private })
+    }
+    async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
+        delete(&object.id, &object.private)
+    }
+}

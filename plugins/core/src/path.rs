@@ -1,0 +1,67 @@
+//! Paths and permissions, for files and directories alike.
+
+use dtm_plugin::Failure;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// `0644` as a number.
+pub(crate) fn mode(text: &str) -> Result<u32, Failure> {
+    u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|m| *m <= 0o7777).ok_or_else(|| {
+        Failure::clean(format!("`{text}` is no file mode; write it in octal, as \"0644\"")).input("mode")
+    })
+}
+
+/// The permissions of what is there, as the interface writes them.
+pub(crate) fn mode_text(metadata: &std::fs::Metadata) -> String {
+    format!("{:04o}", metadata.permissions().mode() & 0o7777)
+}
+
+/// The path from the root of the file system; links are kept.
+pub(crate) fn absolute(path: &str) -> Result<PathBuf, Failure> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(Failure::clean("the path is empty or holds a zero byte").input("path"));
+    }
+    std::path::absolute(path).map_err(|e| Failure::clean(format!("`{path}` cannot be resolved: {e}")))
+}
+
+/// Whether an error says definitely that nothing is there.
+pub(crate) fn absent(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Makes missing parents; gives those made, the outermost first.
+pub(crate) fn make_parents(path: &Path) -> Result<Vec<String>, Failure> {
+    let mut missing = vec![];
+    let mut at = path.parent();
+    while let Some(folder) = at.filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
+        missing.push(folder.to_path_buf());
+        at = folder.parent();
+    }
+    let mut made = vec![];
+    for folder in missing.iter().rev() {
+        match std::fs::create_dir(folder) {
+            Ok(()) => made.push(folder.display().to_string()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => {
+                return Err(Failure::clean(format!("cannot make the folder `{}`: {e}", folder.display())));
+            }
+        }
+    }
+    Ok(made)
+}
+
+/// Removes parents that were made with an object and are empty now, the innermost first.
+pub(crate) fn remove_parents(private: &dtm_plugin::serde_json::Value) {
+    let made = private.get("made").and_then(|m| m.as_array());
+    for folder in made.into_iter().flatten().rev().filter_map(|f| f.as_str()) {
+        if std::fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sets permissions.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}

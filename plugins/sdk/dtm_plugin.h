@@ -1,0 +1,41 @@
+/* The C ABI of a dtm plugin: four symbols. Messages are JSON-RPC 2.0 as in the protocol of executables; no Rust
+ * type, allocator or unwinding crosses the border. */
+#ifndef DTM_PLUGIN_H
+#define DTM_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DTM_PLUGIN_ABI 1
+
+/* Given with each call, valid until it returns; `notify` may be called from any thread. It sends one
+ * notification (progress, log, checkpoint, secret) and returns 0; for a checkpoint it returns once the id is
+ * durable, and not 0 when it could not be made so. */
+typedef struct {
+  uint32_t size;
+  void *ctx;
+  int32_t (*notify)(void *ctx, const uint8_t *message, size_t len);
+} dtm_host;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Checked before anything else is called. */
+uint32_t dtm_plugin_abi(void);
+
+/* JSON: {"name", "version", "kinds": [...], "interface": SHA-256 of the interface file in hexadecimal}. The
+ * bytes live as long as the library. */
+const uint8_t *dtm_plugin_manifest(size_t *len);
+
+/* One request in, one response out. Blocks; called on many threads at once. Gives 0 when there is an answer. */
+int32_t dtm_plugin_call(const uint8_t *request, size_t len, const dtm_host *host, uint8_t **answer,
+                        size_t *answer_len);
+
+/* Frees an answer, once. */
+void dtm_plugin_free(uint8_t *answer, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

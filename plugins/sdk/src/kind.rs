@@ -1,0 +1,252 @@
+//! The trait of a kind, and what its methods get and give.
+
+use crate::protocol::{Call, Class, ErrorData, Fields, Object as WireObject, ReadResult, RpcError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How an operation reaches the engine while it runs.
+pub struct Ctx {
+    /// The operation's key: the same one never makes two objects.
+    pub op: String,
+    /// When it must have ended.
+    pub deadline: Option<std::time::Instant>,
+    pub(crate) settings: Arc<dyn Any + Send + Sync>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>,
+}
+
+impl Ctx {
+    /// Tells what is going on; may be dropped when the engine is busy.
+    pub fn progress(&self, text: impl Into<String>) {
+        (self.notify)("progress", json!({ "op": self.op, "text": text.into() }));
+    }
+    /// Gives an id as soon as it is known; returns once it is durable, `false` when that failed.
+    pub fn checkpoint(&self, id: &str, partial: Value) -> bool {
+        (self.notify)("checkpoint", json!({ "op": self.op, "id": id, "partial": partial }))
+    }
+    /// Names a secret that was not tagged as input, so that it is masked everywhere.
+    pub fn secret(&self, value: &str) {
+        (self.notify)("secret", json!({ "value": value }));
+    }
+    /// Whether the engine asked to stop. The operation still ends with its own answer.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+    /// The plugin's settings for this call.
+    pub fn settings<S: 'static>(&self) -> Option<&S> {
+        self.settings.downcast_ref()
+    }
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    message: String,
+    data: Box<ErrorData>,
+}
+
+impl Failure {
+    /// Nothing was changed.
+    pub fn clean(message: impl Into<String>) -> Self {
+        Failure {
+            message: message.into(),
+            data: Box::new(ErrorData { class: Class::FailedClean, ..Default::default() }),
+        }
+    }
+    /// Something exists, under this id, and is broken.
+    pub fn partial(id: impl Into<String>, message: impl Into<String>) -> Self {
+        let object = WireObject { id: id.into(), ..Default::default() };
+        let data =
+            Box::new(ErrorData { class: Class::FailedPartial, object: Some(object), ..Default::default() });
+        Failure { message: message.into(), data }
+    }
+    /// Nothing was changed; trying again may help.
+    pub fn retryable(message: impl Into<String>, after: Option<std::time::Duration>) -> Self {
+        let after_ms = after.map(|d| d.as_millis() as u64);
+        Failure {
+            message: message.into(),
+            data: Box::new(ErrorData { class: Class::Retryable, after_ms, ..Default::default() }),
+        }
+    }
+    /// Names the input at fault.
+    pub fn input(mut self, name: &str) -> Self {
+        self.data.input = Some(name.into());
+        self
+    }
+    pub(crate) fn into_rpc(self) -> RpcError {
+        RpcError { code: -32000, message: self.message, data: self.data }
+    }
+}
+
+/// What `create` and `update` give.
+pub struct Change<K: Kind> {
+    /// The plugin's name for the object.
+    pub id: String,
+    /// Its outputs.
+    pub outputs: K::Outputs,
+    /// The plugin's own data.
+    pub private: Value,
+}
+
+/// An object as it was recorded.
+pub struct Object<K: Kind> {
+    /// Its id.
+    pub id: String,
+    /// Its recorded inputs.
+    pub inputs: K::Inputs,
+    /// Its recorded outputs; empty where an operation was interrupted.
+    pub outputs: Fields,
+    /// The plugin's own data.
+    pub private: Value,
+}
+
+/// What `read` saw.
+pub struct Observed<K: Kind> {
+    /// Its outputs.
+    pub outputs: K::Outputs,
+    /// Its inputs as they are there, by name; an absent one was not observed.
+    pub inputs: Fields,
+    /// The plugin's own data.
+    pub private: Value,
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// A kind of tool. What `create` returns and what `read` returns must come from the same code.
+pub trait Kind: Send + Sync + Sized + 'static {
+    /// Its name in the interface.
+    const NAME: &'static str;
+    /// Its inputs, from the interface.
+    type Inputs: DeserializeOwned + Serialize + Send;
+    /// Its outputs, from the interface.
+    type Outputs: DeserializeOwned + Serialize + Send;
+
+    /// What is wrong with inputs that are known; without side effects.
+    fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
+        Ok(())
+    }
+    /// What is there; `None` only when the target says definitely that it is absent.
+    fn read(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<Option<Observed<Self>>>> + Send;
+    /// Objects with this natural key: their ids.
+    fn find(_ctx: &Ctx, _key: Fields) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(vec![]) }
+    }
+    /// Makes it. With an operation key already used, gives what that made.
+    fn create(ctx: &Ctx, inputs: Self::Inputs) -> impl Future<Output = Result<Change<Self>>> + Send;
+    /// Changes it.
+    fn update(
+        ctx: &Ctx,
+        object: Object<Self>,
+        inputs: Self::Inputs,
+    ) -> impl Future<Output = Result<Change<Self>>> + Send;
+    /// Removes it; what is absent already is removed.
+    fn delete(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<()>> + Send;
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = std::result::Result<Value, RpcError>> + Send + 'a>>;
+
+/// A kind without its types.
+pub trait ErasedKind: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// One call.
+    fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a>;
+}
+
+struct Erased<K>(std::marker::PhantomData<fn() -> K>);
+
+/// A kind as [`Plugin`] keeps it.
+pub fn erase<K: Kind>() -> Box<dyn ErasedKind> {
+    Box::new(Erased::<K>(std::marker::PhantomData))
+}
+
+fn typed<T: DeserializeOwned>(fields: Fields, what: &str) -> std::result::Result<T, RpcError> {
+    let fields: Fields = fields.into_iter().filter(|(_, v)| !v.is_null()).collect();
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|e| Failure::clean(format!("the {what} do not fit the interface: {e}")).into_rpc())
+}
+
+fn fields<T: Serialize>(value: &T) -> Fields {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Fields::new(),
+    }
+}
+
+impl<K: Kind> ErasedKind for Erased<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a> {
+        Box::pin(async move {
+            let object = |prior: Fields, call: &Call| -> std::result::Result<Object<K>, RpcError> {
+                let (id, outputs, private) = (call.id.clone(), call.outputs.clone(), call.private.clone());
+                Ok(Object { id, inputs: typed(prior, "recorded inputs")?, outputs, private })
+            };
+            let changed =
+                |c: Change<K>| json!({ "id": c.id, "outputs": fields(&c.outputs), "private": c.private });
+            match method {
+                "validate" => K::validate(&call.inputs).map(|()| json!({})).map_err(Failure::into_rpc),
+                "read" => {
+                    let id = call.id.clone();
+                    let seen =
+                        K::read(ctx, object(call.inputs.clone(), &call)?).await.map_err(Failure::into_rpc)?;
+                    let result = match seen {
+                        None => ReadResult::Absent,
+                        Some(o) => ReadResult::Object(WireObject {
+                            id,
+                            outputs: fields(&o.outputs),
+                            inputs: o.inputs,
+                            private: o.private,
+                        }),
+                    };
+                    Ok(serde_json::to_value(result).unwrap_or(Value::Null))
+                }
+                "find" => K::find(ctx, call.inputs)
+                    .await
+                    .map(|ids| json!({ "ids": ids }))
+                    .map_err(Failure::into_rpc),
+                "create" => K::create(ctx, typed(call.inputs, "inputs")?)
+                    .await
+                    .map(changed)
+                    .map_err(Failure::into_rpc),
+                "update" => {
+                    let prior = object(call.prior.clone(), &call)?;
+                    K::update(ctx, prior, typed(call.inputs, "inputs")?)
+                        .await
+                        .map(changed)
+                        .map_err(Failure::into_rpc)
+                }
+                "delete" => {
+                    let prior = object(call.prior.clone(), &call)?;
+                    K::delete(ctx, prior).await.map(|()| json!({})).map_err(Failure::into_rpc)
+                }
+                other => {
+                    let message = format!("the kind `{}` has no method `{other}`", K::NAME);
+                    Err(RpcError { code: -32601, message, data: Box::default() })
+                }
+            }
+        })
+    }
+}
+
+/// A plugin as [`crate::export_plugin!`] makes it.
+pub struct Plugin {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// SHA-256 of its interface, in hexadecimal.
+    pub interface: &'static str,
+    /// Its kinds.
+    pub kinds: Vec<Box<dyn ErasedKind>>,
+    /// Settings from JSON.
+    pub settings: fn(Value) -> std::result::Result<Arc<dyn Any + Send + Sync>, String>,
+}

@@ -1,0 +1,16 @@
+//! What a plugin links. A plugin implements [`Kind`] for each kind of its interface file and exports itself with
+//! [`export_plugin!`]; the interface's Rust types come from `dtm-plugin-build` in its `build.rs`.
+//!
+//! The protocol ([`protocol`]) is JSON-RPC 2.0, one message a line; the C ABI ([`abi`], `dtm_plugin.h`) carries the
+//! same messages over four symbols. No Rust type, allocator or unwinding crosses it.
+
+pub mod abi;
+mod kind;
+pub mod protocol;
+mod values;
+
+pub use kind::{Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Plugin, erase};
+pub use values::{Secret, Size, Span};
+
+pub use serde;
+pub use serde_json;

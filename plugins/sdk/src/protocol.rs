@@ -1,0 +1,224 @@
+//! The messages between engine and plugin. A line is at most [`MAX_LINE`] bytes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The versions of the protocol that this crate speaks.
+pub const VERSIONS: [u32; 1] = [1];
+
+/// The longest line, checked before sending.
+pub const MAX_LINE: usize = 16 << 20;
+
+/// Values by name.
+pub type Fields = Map<String, Value>;
+
+/// A request. `id` is chosen by the sender.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// Always `2.0`.
+    pub jsonrpc: String,
+    /// Names the answer; absent in a notification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// What is asked.
+    pub method: String,
+    /// With what.
+    #[serde(default)]
+    pub params: Value,
+}
+
+impl Request {
+    /// A request, or without `id` a notification.
+    pub fn new(id: Option<u64>, method: &str, params: Value) -> Self {
+        Request { jsonrpc: "2.0".into(), id, method: method.into(), params }
+    }
+}
+
+/// An answer: `result` or `error`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Response {
+    /// Always `2.0`.
+    pub jsonrpc: String,
+    /// The request that it answers.
+    pub id: u64,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RpcError>,
+}
+
+/// The error of an answer.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct RpcError {
+    /// JSON-RPC's number; -32000 for a failed operation.
+    pub code: i64,
+    /// For a person.
+    pub message: String,
+    /// The class and what is there in spite of the failure.
+    #[serde(default)]
+    pub data: Box<ErrorData>,
+}
+
+/// What an error says besides its message.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct ErrorData {
+    /// What the failure left behind.
+    #[serde(default)]
+    pub class: Class,
+    /// `retryable`: not before this many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// `failed_partial`: what exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+    /// The input that is at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+}
+
+/// What a failure left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nothing was changed.
+    FailedClean,
+    /// Something exists or was changed; it is broken.
+    #[default]
+    FailedPartial,
+    /// Nothing was changed, and trying again may help.
+    Retryable,
+}
+
+/// An object as a plugin gives it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Object {
+    /// The plugin's name for it.
+    pub id: String,
+    /// Its outputs.
+    #[serde(default)]
+    pub outputs: Fields,
+    /// Its inputs as they are really there; an absent one was not observed.
+    #[serde(default)]
+    pub inputs: Fields,
+    /// The plugin's own data.
+    #[serde(default)]
+    pub private: Value,
+}
+
+/// `hello`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// Versions of the protocol that the engine speaks.
+    pub versions: Vec<u32>,
+    /// The engine's version.
+    pub engine: String,
+}
+
+/// The answer to `hello`, and the manifest of a library.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the protocol.
+    #[serde(default)]
+    pub protocol: u32,
+    /// The plugin's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its kinds.
+    pub kinds: Vec<String>,
+    /// SHA-256 of its interface file, in hexadecimal.
+    pub interface: String,
+}
+
+/// `configure`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Configure {
+    /// The settings.
+    pub settings: Value,
+}
+
+/// The answer to `configure`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Configured {
+    /// Names the configuration in later calls.
+    pub config: u64,
+}
+
+/// `validate`, `read`, `find`, `create`, `update`, `delete`: every field that a call has no use for is empty.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Call {
+    /// The configuration.
+    #[serde(default)]
+    pub config: u64,
+    /// The kind.
+    pub kind: String,
+    /// The operation, for `create`, `update`, `delete`, `find`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub op: String,
+    /// The object.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// What is wanted; for `read`, what was recorded; for `find`, the natural key.
+    #[serde(default)]
+    pub inputs: Fields,
+    /// What was recorded, for `update` and `delete`.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub prior: Fields,
+    /// The recorded outputs.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub outputs: Fields,
+    /// The plugin's own data.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub private: Value,
+    /// Milliseconds that are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// `read_many`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadMany {
+    /// One `read` each.
+    pub calls: Vec<Call>,
+}
+
+/// One answer of `read_many`, in the order of the calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadResult {
+    /// The target says definitely that it is not there.
+    Absent,
+    /// It is there.
+    Object(Object),
+    /// It could not be found out.
+    Failed(RpcError),
+}
+
+/// `progress`, from the plugin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// The operation.
+    pub op: String,
+    /// Steps done.
+    #[serde(default)]
+    pub done: u64,
+    /// All steps, if known.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// What it does now.
+    pub text: String,
+}
+
+/// `checkpoint`, from the plugin: an id as soon as it is known. Acknowledged once it is durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The operation.
+    pub op: String,
+    /// The object's id.
+    pub id: String,
+    /// What is known of it.
+    #[serde(default)]
+    pub partial: Value,
+}
