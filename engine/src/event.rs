@@ -1,0 +1,88 @@
+//! What the engine tells while it works: one closed enum that the terminal, `--json`, tests and traces read.
+
+use serde::Serialize;
+use std::sync::Arc;
+
+/// One thing that happened.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Reading what is in state begins.
+    Reading {
+        /// How many tools.
+        tools: usize,
+    },
+    /// An operation begins; its begin record is durable.
+    Started {
+        /// The tool.
+        addr: String,
+        /// What is done.
+        verb: &'static str,
+    },
+    /// A plugin tells how far it is.
+    Progress {
+        /// The tool.
+        addr: String,
+        /// The plugin's words.
+        text: String,
+    },
+    /// A plugin logs.
+    Log {
+        /// The plugin.
+        plugin: String,
+        /// A line.
+        text: String,
+    },
+    /// An operation failed in a way that may pass; it is tried again.
+    Retrying {
+        /// The tool.
+        addr: String,
+        /// Milliseconds until then.
+        after_ms: u64,
+        /// Why.
+        message: String,
+    },
+    /// An operation is done; its end record is durable.
+    Finished {
+        /// The tool.
+        addr: String,
+        /// What was done.
+        verb: &'static str,
+        /// How long it took.
+        ms: u64,
+    },
+    /// A tool turned out to need nothing.
+    Unchanged {
+        /// The tool.
+        addr: String,
+    },
+    /// A tool failed.
+    Failed {
+        /// The tool.
+        addr: String,
+        /// The code of the error.
+        code: String,
+        /// Why.
+        message: String,
+    },
+    /// A tool was not begun because of another.
+    Skipped {
+        /// The tool.
+        addr: String,
+        /// The tool that failed.
+        because: String,
+    },
+    /// Something worth knowing happened.
+    Notice {
+        /// What.
+        text: String,
+    },
+    /// The run was asked to stop.
+    Stopping {
+        /// 1: nothing new starts; 2: operations are cancelled; 3: plugins are killed.
+        level: u8,
+    },
+}
+
+/// Where events go.
+pub type Events = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,0 +1,311 @@
+//! Carries out a plan: a ready queue, not waves. A node starts the moment everything that it waits for is done.
+//!
+//! ```text
+//! ready: [c, a]      running: {b}      waits: d→2
+//!   b done  →  waits: d→1     a done  →  waits: d→0, ready: [c, d]
+//! ```
+//!
+//! One owner: this loop. Operations are tasks that report back once; a failed node takes its dependents with it,
+//! everything else goes on.
+
+mod operation;
+
+use crate::event::{Event, Events};
+use crate::plan::{Action, Known, Plan, reason};
+use crate::plugin::Plugins;
+use crate::secret::Redactor;
+use crate::state::{Journal, Record};
+use dtm_lang::{Code, Diagnostic, Program};
+use operation::{Done, operate};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How a plan is carried out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Operations at the same time.
+    pub parallelism: usize,
+    /// After the first failure nothing new starts.
+    pub fail_fast: bool,
+    /// The default deadline of an operation.
+    pub timeout: Duration,
+    /// How often a retryable failure is tried again by default.
+    pub retries: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { parallelism: 10, fail_fast: false, timeout: Duration::from_secs(20 * 60), retries: 4 }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Tools that were changed, by verb.
+    pub done: Vec<(String, &'static str)>,
+    /// Tools that failed.
+    pub failed: Vec<(String, Diagnostic)>,
+    /// Tools that were not begun, with the one that is the cause.
+    pub skipped: Vec<(String, String)>,
+    /// Tools that were not begun because the run was stopped.
+    pub stopped: Vec<String>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// Asserts that do not hold now that their values are known.
+    pub asserts: dtm_lang::Diagnostics,
+}
+
+impl Outcome {
+    /// Whether everything was done.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+            && self.skipped.is_empty()
+            && self.stopped.is_empty()
+            && !self.asserts.has_errors()
+    }
+}
+
+/// What operations share.
+pub(crate) struct Context {
+    pub(crate) program: Option<Arc<Program>>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) journal: Journal,
+    pub(crate) known: Known,
+    pub(crate) options: Options,
+    pub(crate) events: Events,
+    pub(crate) redactor: Redactor,
+    pub(crate) stop: watch::Receiver<u8>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Ready {
+    remaining: usize,
+    addr: std::cmp::Reverse<String>,
+    node: usize,
+}
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.remaining, &self.addr).cmp(&(other.remaining, &other.addr))
+    }
+}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Carries out a plan that has no errors. `stop` is raised by interrupts: 1 starts nothing new, 2 cancels, 3 kills.
+pub async fn run(
+    program: Option<Arc<Program>>,
+    plan: Arc<Plan>,
+    plugins: Arc<Plugins>,
+    journal: Journal,
+    options: Options,
+    events: Events,
+    redactor: Redactor,
+    stop: watch::Receiver<u8>,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (from, to) in &plan.moves {
+        let record = Record::Move { from: from.clone(), to: to.clone() };
+        if let Err(why) = journal.write(record).await {
+            outcome.failed.push((
+                to.clone(),
+                Diagnostic::new(Code::E0807, format!("`{from}` could not be moved: {why}")),
+            ));
+            return outcome;
+        }
+    }
+    let parallelism = options.parallelism.max(1);
+    let cx = Arc::new(Context {
+        program,
+        plan,
+        plugins,
+        journal,
+        known: Known::default(),
+        options,
+        events,
+        redactor,
+        stop,
+    });
+    let mut walk = Walk::new(cx.clone());
+    let mut running: JoinSet<(usize, Done)> = JoinSet::new();
+    let mut stop = cx.stop.clone();
+    let mut level = *stop.borrow();
+    loop {
+        while level == 0 && !walk.halted && running.len() < parallelism {
+            let Some(node) = walk.next(&mut outcome) else { break };
+            let cx = cx.clone();
+            running.spawn(async move { (node, operate(&cx, node).await) });
+        }
+        if running.is_empty() && (level > 0 || walk.halted || walk.ready.is_empty()) {
+            break;
+        }
+        tokio::select! {
+            Some(done) = running.join_next() => match done {
+                Ok((node, done)) => walk.finished(node, done, &mut outcome),
+                Err(e) => {
+                    let d = Diagnostic::new(Code::E0704, format!("an operation panicked: {e}; this is a bug in dtm"));
+                    outcome.failed.push(("?".into(), d));
+                    walk.halted = true;
+                }
+            },
+            Ok(()) = stop.changed() => {
+                level = *stop.borrow();
+                outcome.interrupted = true;
+                (cx.events)(Event::Stopping { level });
+                match level {
+                    2 => cx.plugins.cancel_all().await,
+                    3.. => cx.plugins.kill_all().await,
+                    _ => {}
+                }
+            }
+        }
+    }
+    walk.rest(&mut outcome);
+    if let Some(program) = &cx.program {
+        finish_outputs(&cx, program, &mut outcome).await;
+    }
+    outcome
+}
+
+/// The program's outputs and late asserts, as far as they are known now.
+async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) {
+    let known = cx.known.of(program);
+    if outcome.failed.is_empty() && outcome.stopped.is_empty() {
+        outcome.asserts.append(program.asserts(&known));
+    }
+    let (values, _) = program.outputs(&known);
+    let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
+    let outputs: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
+    if cx.plan.outputs_changed {
+        cx.redactor.learn(&serde_json::Value::Object(outputs.clone()));
+        if let Err(why) = cx.journal.write(Record::Outputs { outputs }).await {
+            outcome.failed.push((
+                "outputs".into(),
+                Diagnostic::new(Code::E0807, format!("the outputs could not be recorded: {why}")),
+            ));
+        }
+    }
+}
+
+struct Walk {
+    cx: Arc<Context>,
+    waits: Vec<usize>,
+    remaining: Vec<usize>,
+    ready: BinaryHeap<Ready>,
+    /// Begun, done, failed or skipped.
+    settled: Vec<bool>,
+    halted: bool,
+}
+
+impl Walk {
+    fn new(cx: Arc<Context>) -> Walk {
+        let count = cx.plan.nodes.len();
+        let waits: Vec<usize> = (0..count).map(|n| cx.plan.graph.before(n).count()).collect();
+        let remaining = cx.plan.graph.remaining(&cx.plan.order);
+        let mut walk = Walk {
+            cx,
+            waits,
+            remaining,
+            ready: BinaryHeap::new(),
+            settled: vec![false; count],
+            halted: false,
+        };
+        (0..count).filter(|n| walk.waits[*n] == 0).collect::<Vec<_>>().into_iter().for_each(|n| walk.push(n));
+        walk
+    }
+
+    fn push(&mut self, node: usize) {
+        let addr = std::cmp::Reverse(self.cx.plan.nodes[node].addr.clone());
+        self.ready.push(Ready { remaining: self.remaining[node], addr, node });
+    }
+
+    /// The next node that needs an operation; those that need none are done on the way.
+    fn next(&mut self, outcome: &mut Outcome) -> Option<usize> {
+        while let Some(Ready { node, .. }) = self.ready.pop() {
+            if self.settled[node] {
+                continue;
+            }
+            self.settled[node] = true;
+            let planned = &self.cx.plan.nodes[node];
+            if planned.action != Action::NoOp {
+                return Some(node);
+            }
+            if let (Some(id), Some(prior)) = (planned.instance, &planned.prior) {
+                self.cx.known.set(id, prior.outputs.clone());
+            }
+            self.release(node, outcome);
+        }
+        None
+    }
+
+    fn release(&mut self, node: usize, _outcome: &mut Outcome) {
+        let after: Vec<usize> = self.cx.plan.graph.after(node).collect();
+        for next in after {
+            self.waits[next] -= 1;
+            if self.waits[next] == 0 && !self.settled[next] {
+                self.push(next);
+            }
+        }
+    }
+
+    fn finished(&mut self, node: usize, done: Done, outcome: &mut Outcome) {
+        let addr = self.cx.plan.nodes[node].addr.clone();
+        match done {
+            Done::Changed(verb) => {
+                outcome.done.push((addr, verb));
+                self.release(node, outcome);
+            }
+            Done::Unchanged => {
+                (self.cx.events)(Event::Unchanged { addr });
+                self.release(node, outcome);
+            }
+            Done::Failed(d) => {
+                (self.cx.events)(Event::Failed {
+                    addr: addr.clone(),
+                    code: d.code.to_string(),
+                    message: d.headline.clone(),
+                });
+                outcome.failed.push((addr.clone(), *d));
+                self.halted |= self.cx.options.fail_fast;
+                self.skip_after(node, &addr, outcome);
+            }
+        }
+    }
+
+    /// Everything that waits for a failed node is skipped because of it.
+    fn skip_after(&mut self, node: usize, cause: &str, outcome: &mut Outcome) {
+        let mut stack = vec![node];
+        while let Some(at) = stack.pop() {
+            let after: Vec<usize> = self.cx.plan.graph.after(at).filter(|n| !self.settled[*n]).collect();
+            for next in after {
+                self.settled[next] = true;
+                stack.push(next);
+                let planned = &self.cx.plan.nodes[next];
+                if planned.action == Action::NoOp && planned.reason != reason::RETIRED {
+                    continue;
+                }
+                let addr = planned.addr.clone();
+                (self.cx.events)(Event::Skipped { addr: addr.clone(), because: cause.to_string() });
+                outcome.skipped.push((addr, cause.to_string()));
+            }
+        }
+    }
+
+    /// What was not begun.
+    fn rest(&mut self, outcome: &mut Outcome) {
+        for (i, node) in self.cx.plan.nodes.iter().enumerate() {
+            if !self.settled[i] && node.action != Action::NoOp {
+                outcome.stopped.push(node.addr.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! One operation: inputs with what is known now, the difference made again, begin durable, the plugin called,
+//! end durable. Only here are calls tried again, and only here is a lost operation resolved.
+
+use super::Context;
+use crate::Fields;
+use crate::event::Event;
+use crate::plan::diff::{changes, merged};
+use crate::plan::reads::{Seen, find, read_one};
+use crate::plan::recover::natural_key;
+use crate::plan::{Action, Node, reason};
+use crate::plugin::CallError;
+use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
+use dtm_lang::interface::Recover;
+use dtm_lang::wire::{has_unknown, to_wire};
+use dtm_lang::{Code, Diagnostic, Severity};
+use dtm_plugin::protocol::{Call, Class, Object};
+use serde_json::Value as Json;
+use std::time::{Duration, Instant};
+
+/// What became of a node.
+pub(super) enum Done {
+    Changed(&'static str),
+    Unchanged,
+    Failed(Box<Diagnostic>),
+}
+
+type Failed = Box<Diagnostic>;
+
+struct Operation<'a> {
+    cx: &'a Context,
+    node: &'a Node,
+    /// The inputs with everything known.
+    inputs: Fields,
+    started: Instant,
+}
+
+pub(super) async fn operate(cx: &Context, index: usize) -> Done {
+    let node = &cx.plan.nodes[index];
+    let mut op = Operation { cx, node, inputs: node.desired.clone(), started: Instant::now() };
+    let result = op.run().await;
+    cx.plugins.unwatch(&node.op);
+    match result {
+        Ok(done) => done,
+        Err(d) => Done::Failed(d),
+    }
+}
+
+impl Operation<'_> {
+    fn fail(&self, code: Code, text: impl Into<String>) -> Failed {
+        let text = self.cx.redactor.mask(&text.into());
+        let d = Diagnostic::new(code, format!("`{}`: {text}", self.node.addr)).tool(self.node.addr.clone());
+        Box::new(match (self.node.instance, &self.cx.program) {
+            (Some(id), Some(program)) => d.at(program.instance(id).span, "this tool"),
+            _ => d,
+        })
+    }
+
+    async fn write(&self, record: Record) -> Result<(), Failed> {
+        self.cx
+            .journal
+            .write(record)
+            .await
+            .map_err(|why| self.fail(Code::E0807, format!("the state could not be written: {why}")))
+    }
+
+    async fn put(&self, entry: Entry) -> Result<(), Failed> {
+        self.write(Record::Put { addr: self.node.addr.clone(), entry: Box::new(entry) }).await
+    }
+
+    fn emit(&self, verb: &'static str) {
+        (self.cx.events)(Event::Started { addr: self.node.addr.clone(), verb });
+    }
+
+    fn finished(&self, verb: &'static str) -> Done {
+        let ms = self.started.elapsed().as_millis() as u64;
+        (self.cx.events)(Event::Finished { addr: self.node.addr.clone(), verb, ms });
+        Done::Changed(verb)
+    }
+
+    async fn run(&mut self) -> Result<Done, Failed> {
+        match &self.node.action {
+            Action::NoOp => Ok(Done::Unchanged),
+            Action::Delete => self.delete().await,
+            Action::Forget => {
+                self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
+                Ok(self.finished("forget"))
+            }
+            Action::Read => self.record().await,
+            Action::Create | Action::Update | Action::Replace { .. } | Action::Adopt => self.change().await,
+        }
+    }
+
+    /// Outputs that changed outside, and replaced objects that are still there.
+    async fn record(&self) -> Result<Done, Failed> {
+        let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
+        self.known(&prior.outputs);
+        let entry = self.delete_retired(prior).await?;
+        self.put(Entry { time: now(), ..entry }).await?;
+        Ok(self.finished("read"))
+    }
+
+    fn known(&self, outputs: &Fields) {
+        if let Some(id) = self.node.instance {
+            self.cx.known.set(id, outputs.clone());
+        }
+    }
+
+    async fn change(&mut self) -> Result<Done, Failed> {
+        let (Some(id), Some(program), Some(kind)) =
+            (self.node.instance, self.cx.program.clone(), self.node.kind.clone())
+        else {
+            return Err(self.fail(Code::E0704, "it has no instance; this is a bug in dtm"));
+        };
+        let (values, problems) = program.inputs(id, &self.cx.known.of(&program));
+        if let Some(d) = problems.into_iter().find(|d| d.severity() == Severity::Error) {
+            return Err(Box::new(d.tool(self.node.addr.clone())));
+        }
+        self.inputs =
+            values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).filter(|(_, v)| !v.is_null()).collect();
+        if self.inputs.values().any(has_unknown) {
+            return Err(self.fail(Code::E0704, "an input is still not known; this is a bug in dtm"));
+        }
+        self.cx.redactor.learn(&Json::Object(self.inputs.clone()));
+        let instance = program.instance(id);
+        if let Some(prior) = &self.node.prior {
+            for name in &instance.options.ignore {
+                match prior.inputs.get(&**name) {
+                    Some(stored) => _ = self.inputs.insert(name.to_string(), stored.clone()),
+                    None => _ = self.inputs.remove(&**name),
+                }
+            }
+        }
+        if let (Action::Update | Action::Replace { .. }, Some(prior)) = (&self.node.action, &self.node.prior)
+            && !self.node.forced
+            && !self.node.changes.iter().any(|c| c.drift)
+        {
+            let now = changes(&kind, &self.inputs, &prior.inputs, None, &instance.options.ignore);
+            if now.is_empty() && self.node.conditional {
+                self.known(&prior.outputs);
+                return Ok(Done::Unchanged);
+            }
+            if self.node.action == Action::Update && now.iter().any(|c| c.replaces) {
+                return Err(self.fail(
+                    Code::E0610,
+                    "it would have to be replaced, which the plan did not show; plan again",
+                ));
+            }
+        }
+        match &self.node.action {
+            Action::Create => self.create(None).await,
+            Action::Replace { create_first } => self.replace(*create_first).await,
+            Action::Adopt => {
+                let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
+                self.put(prior.clone()).await?;
+                if self.node.changes.is_empty() {
+                    self.known(&prior.outputs);
+                    return Ok(self.finished("adopt"));
+                }
+                self.update(prior).await
+            }
+            _ => match self.node.prior.clone() {
+                Some(prior) => self.update(prior).await,
+                None => Err(self.fail(Code::E0704, "it has no state to update; this is a bug in dtm")),
+            },
+        }
+    }
+
+    /// The entry of an operation that begins.
+    async fn entry(&self, status: Status, op: OpKey) -> Result<Entry, Failed> {
+        let manifest = self.cx.plugins.manifest(&self.node.plugin).await.map_err(|e| self.unusable(&e))?;
+        let program = self.cx.program.as_ref();
+        let used = program.and_then(|p| p.plugins().get(&*self.node.plugin));
+        let options = self
+            .node
+            .instance
+            .and_then(|id| program.map(|p| p.instance(id).options.clone()))
+            .unwrap_or_default();
+        let place = used.map(|u| {
+            let keys = u.plugin.setting_keys.iter();
+            keys.filter_map(|k| Some((k.to_string(), self.node.settings.get(&**k)?.clone()))).collect()
+        });
+        Ok(Entry {
+            plugin: PluginRef {
+                name: self.node.plugin.clone(),
+                path: used.and_then(|u| u.path.as_ref().map(|p| p.to_string())),
+                version: manifest.version,
+                interface: manifest.interface,
+            },
+            kind: self.node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default(),
+            place: place.unwrap_or_default(),
+            id: None,
+            inputs: self.inputs.clone(),
+            outputs: Fields::new(),
+            private: Json::Null,
+            deps: self.node.deps.clone(),
+            protect: options.protect,
+            status,
+            op,
+            absent_before: self.node.absent_before,
+            retired: vec![],
+            time: now(),
+        })
+    }
+
+    fn unusable(&self, e: &CallError) -> Failed {
+        let d = *self.fail(Code::E0703, e.to_string());
+        Box::new(d.help("check that the plugin's file is right: `dtm plan -v` shows what it wrote"))
+    }
+
+    async fn create(&mut self, mut retired: Option<Entry>) -> Result<Done, Failed> {
+        let verb = if retired.is_some() { "replace" } else { "create" };
+        let mut entry = self.entry(Status::Creating, self.node.op.clone()).await?;
+        let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
+        // A key that was not known when planning is asked for now.
+        if !key.is_empty()
+            && !entry.absent_before
+            && retired.is_none()
+            && self.node.reason != reason::GONE
+            && self.node.reason != reason::REPAIR
+        {
+            let found =
+                find(&self.cx.plugins, &self.node.plugin, &self.node.settings, &entry.kind, key, &entry.op.0)
+                    .await;
+            match found {
+                Ok(ids) if ids.is_empty() => entry.absent_before = true,
+                Ok(ids) => {
+                    let id = dtm_lang::value::quote(&ids[0]);
+                    let d = *self.fail(Code::E0601, format!("it exists already, as {id}"));
+                    return Err(Box::new(
+                        d.help(format!("to take it over, write `adopt {} = {id}`", self.node.addr)),
+                    ));
+                }
+                Err(e) => {
+                    return Err(
+                        self.fail(Code::E0607, format!("whether it exists could not be found out: {e}"))
+                    );
+                }
+            }
+        }
+        if self.node.reason == reason::GONE {
+            entry.absent_before = true;
+        }
+        if let Some(old) = &mut retired {
+            entry.retired = std::mem::take(&mut old.retired);
+            if let Some(id) = old.id.clone() {
+                entry.retired.push(Retired {
+                    id,
+                    inputs: old.inputs.clone(),
+                    outputs: old.outputs.clone(),
+                    private: old.private.clone(),
+                    op: OpKey::fresh(),
+                });
+            }
+        }
+        self.emit(verb);
+        self.begin(&entry).await?;
+        let call = Call { inputs: self.inputs.clone(), ..self.call_of(&entry) };
+        let object = match self.attempt("create", call, &entry).await {
+            Ok(object) => object,
+            Err((clean, object, d)) => {
+                match (clean, object) {
+                    // Nothing was changed: the record of it goes again.
+                    (true, _) => self.write(Record::Remove { addr: self.node.addr.clone() }).await?,
+                    (false, Some(object)) => self.put(self.made(&entry, object, Status::Broken)).await?,
+                    (false, None) => {}
+                }
+                return Err(d);
+            }
+        };
+        let entry = self.made(&entry, object, Status::Ok);
+        self.end(entry, verb).await
+    }
+
+    /// What exists now, by the plugin's word.
+    fn made(&self, entry: &Entry, object: Object, status: Status) -> Entry {
+        let outputs = match &self.node.kind {
+            Some(kind) => crate::plan::tag_outputs(kind, &self.inputs, &object.outputs),
+            None => object.outputs,
+        };
+        self.cx.redactor.learn(&Json::Object(outputs.clone()));
+        let id = if object.id.is_empty() { entry.id.clone() } else { Some(object.id) };
+        Entry {
+            id,
+            outputs: merged(&entry.outputs, &outputs),
+            private: object.private,
+            status,
+            time: now(),
+            ..entry.clone()
+        }
+    }
+
+    async fn end(&self, entry: Entry, verb: &'static str) -> Result<Done, Failed> {
+        self.put(entry.clone()).await?;
+        self.known(&entry.outputs);
+        self.delete_retired(entry).await?;
+        Ok(self.finished(verb))
+    }
+
+    /// Deletes replaced objects; what remains stays recorded.
+    async fn delete_retired(&self, mut entry: Entry) -> Result<Entry, Failed> {
+        while let Some(old) = entry.retired.first().cloned() {
+            let call = Call {
+                kind: entry.kind.clone(),
+                op: old.op.0.clone(),
+                id: old.id.clone(),
+                prior: old.inputs.clone(),
+                outputs: old.outputs.clone(),
+                private: old.private.clone(),
+                ..Call::default()
+            };
+            self.attempt("delete", call, &entry).await.map_err(|(_, _, d)| d)?;
+            entry.retired.remove(0);
+            self.put(entry.clone()).await?;
+        }
+        Ok(entry)
+    }
+
+    async fn update(&self, prior: Entry) -> Result<Done, Failed> {
+        let mut entry = self.entry(Status::Updating, self.node.op.clone()).await?;
+        entry.id = prior.id.clone();
+        entry.outputs = prior.outputs.clone();
+        entry.private = prior.private.clone();
+        entry.retired = prior.retired.clone();
+        self.emit("update");
+        self.begin(&entry).await?;
+        let call = Call { inputs: self.inputs.clone(), prior: prior.inputs.clone(), ..self.call_of(&entry) };
+        match self.attempt("update", call, &entry).await {
+            Ok(object) => {
+                let entry = self.made(&entry, object, Status::Ok);
+                self.end(entry, "update").await
+            }
+            Err((true, _, d)) => {
+                self.put(prior).await?;
+                Err(d)
+            }
+            Err((false, object, d)) => {
+                let broken = match object {
+                    Some(object) => self.made(&entry, object, Status::Broken),
+                    None => Entry { status: Status::Broken, ..entry },
+                };
+                self.put(broken).await?;
+                Err(d)
+            }
+        }
+    }
+
+    async fn replace(&mut self, create_first: bool) -> Result<Done, Failed> {
+        let Some(prior) = self.node.prior.clone() else { return self.create(None).await };
+        if create_first {
+            return self.create(Some(prior)).await;
+        }
+        self.remove(&prior, Status::Replacing).await?;
+        let empty = Entry { id: None, ..prior };
+        self.create(Some(empty)).await
+    }
+
+    async fn delete(&self) -> Result<Done, Failed> {
+        let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
+        let prior = self.delete_retired(prior).await?;
+        self.emit("delete");
+        self.remove(&prior, Status::Deleting).await?;
+        self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
+        Ok(self.finished("delete"))
+    }
+
+    /// Deletes the object of an entry; its record stays.
+    async fn remove(&self, prior: &Entry, status: Status) -> Result<(), Failed> {
+        let op = if status == Status::Deleting { self.node.op.clone() } else { OpKey::fresh() };
+        let entry = Entry { status, op, ..prior.clone() };
+        self.begin(&entry).await?;
+        let call = Call { prior: prior.inputs.clone(), ..self.call_of(&entry) };
+        match self.attempt("delete", call, &entry).await {
+            Ok(_) => Ok(()),
+            Err((clean, _, d)) => {
+                if clean {
+                    self.put(prior.clone()).await?;
+                }
+                Err(d)
+            }
+        }
+    }
+
+    async fn begin(&self, entry: &Entry) -> Result<(), Failed> {
+        self.cx.plugins.watch(&entry.op, &self.node.addr, &self.cx.journal);
+        self.write(Record::Begin { addr: self.node.addr.clone(), entry: Box::new(entry.clone()) }).await
+    }
+
+    fn call_of(&self, entry: &Entry) -> Call {
+        Call {
+            kind: entry.kind.clone(),
+            op: entry.op.0.clone(),
+            id: entry.id.clone().unwrap_or_default(),
+            outputs: entry.outputs.clone(),
+            private: entry.private.clone(),
+            ..Call::default()
+        }
+    }
+
+    fn deadline(&self, verb: &str) -> Duration {
+        let options = self
+            .node
+            .instance
+            .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
+        let ns = options
+            .and_then(|o| o.timeout)
+            .or_else(|| self.node.kind.as_ref().and_then(|k| k.timeouts.get(verb).copied()));
+        ns.map_or(self.cx.options.timeout, |ns| Duration::from_nanos(ns.max(0) as u64))
+    }
+
+    fn retries(&self) -> u32 {
+        let options = self
+            .node
+            .instance
+            .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
+        options.and_then(|o| o.retries).unwrap_or(self.cx.options.retries)
+    }
+
+    /// Calls the plugin, trying again what may pass. The error says whether nothing was changed, and what exists
+    /// otherwise.
+    async fn attempt(
+        &self,
+        verb: &'static str,
+        mut call: Call,
+        entry: &Entry,
+    ) -> Result<Object, (bool, Option<Object>, Failed)> {
+        let deadline = self.deadline(verb);
+        call.deadline_ms = Some(deadline.as_millis() as u64);
+        let mut tries = 0;
+        let mut alone = false;
+        loop {
+            let params = serde_json::to_value(&call).unwrap_or(Json::Null);
+            let result = self
+                .cx
+                .plugins
+                .call(&self.node.plugin, &self.node.settings, verb, params, deadline, alone)
+                .await;
+            match result {
+                Ok(value) if verb == "delete" => {
+                    drop(value);
+                    return Ok(Object::default());
+                }
+                Ok(value) => {
+                    return serde_json::from_value(value).map_err(|e| {
+                        (
+                            false,
+                            None,
+                            self.fail(Code::E0708, format!("the plugin's answer cannot be read: {e}")),
+                        )
+                    });
+                }
+                Err(CallError::Failed(error)) => {
+                    let stopped = *self.cx.stop.borrow() > 0;
+                    if error.data.class == Class::Retryable && tries < self.retries() && !stopped {
+                        let after = error.data.after_ms.unwrap_or_else(|| backoff(tries));
+                        tries += 1;
+                        let (addr, message) = (self.node.addr.clone(), self.cx.redactor.mask(&error.message));
+                        (self.cx.events)(Event::Retrying { addr, after_ms: after, message });
+                        tokio::time::sleep(Duration::from_millis(after)).await;
+                        continue;
+                    }
+                    let clean = error.data.class != Class::FailedPartial;
+                    let mut d = *self.fail(Code::E0704, error.message.clone());
+                    if let Some(input) = &error.data.input {
+                        d = d.note(format!("the input `{input}` is at fault"));
+                    }
+                    if tries > 0 {
+                        d = d.note(format!("tried {} times", tries + 1));
+                    }
+                    return Err((clean, error.data.object, Box::new(d)));
+                }
+                Err(CallError::TimedOut(after)) => {
+                    let text = format!(
+                        "{verb} did not end within {}",
+                        dtm_lang::value::duration_text(after.as_nanos() as i64)
+                    );
+                    let d = *self.fail(Code::E0707, text);
+                    let d = d.help("give it more time: `with { timeout = 1h }`; the next apply finds out what became of it");
+                    return Err((false, None, Box::new(d)));
+                }
+                Err(CallError::Unusable(why)) => {
+                    let d = *self.fail(Code::E0705, why);
+                    return Err((
+                        false,
+                        None,
+                        Box::new(d.help("the next apply finds out what became of it")),
+                    ));
+                }
+                Err(CallError::Lost(why)) => {
+                    if *self.cx.stop.borrow() >= 3 {
+                        return Err((
+                            false,
+                            None,
+                            self.fail(Code::E0705, "its plugin was killed because the run was stopped"),
+                        ));
+                    }
+                    if alone {
+                        let d = *self.fail(Code::E0705, format!("its plugin crashed: {why}"));
+                        let d = d.note("it was alone in the plugin at that moment, so it is the cause");
+                        return Err((
+                            false,
+                            None,
+                            Box::new(d.help("the next apply finds out what became of it")),
+                        ));
+                    }
+                    // What became of it is found out before it is done again, alone.
+                    alone = true;
+                    if let Some(object) = self.resolve(verb, entry).await? {
+                        return Ok(object);
+                    }
+                }
+            }
+        }
+    }
+
+    /// After a crash: whether the operation was done after all. `None` when it must be done again.
+    async fn resolve(
+        &self,
+        verb: &str,
+        entry: &Entry,
+    ) -> Result<Option<Object>, (bool, Option<Object>, Failed)> {
+        let Some(kind) = &self.node.kind else { return Ok(None) };
+        let unknown = |why: String| {
+            (false, None, self.fail(Code::E0607, format!("what became of it could not be found out: {why}")))
+        };
+        match (verb, &entry.id) {
+            ("create", None) => match kind.recover {
+                Recover::Rerun => Ok(None),
+                Recover::Op | Recover::Key if entry.absent_before || kind.recover == Recover::Op => {
+                    let key = natural_key(kind, &entry.inputs);
+                    let found = find(
+                        &self.cx.plugins,
+                        &self.node.plugin,
+                        &self.node.settings,
+                        &entry.kind,
+                        key,
+                        &entry.op.0,
+                    )
+                    .await;
+                    match found {
+                        Ok(ids) if ids.is_empty() => Ok(None),
+                        // It exists, perhaps half-made: creating again with the same key completes it.
+                        Ok(ids) if ids.len() == 1 => Ok(None),
+                        Ok(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),
+                        Err(e) => Err(unknown(e.to_string())),
+                    }
+                }
+                _ => Err(unknown("its kind gives no way to".into())),
+            },
+            ("delete", _) => {
+                match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, entry).await {
+                    Seen::Absent => Ok(Some(Object::default())),
+                    Seen::Object(_) => Ok(None),
+                    Seen::Failed(why) => Err(unknown(why)),
+                }
+            }
+            _ => match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, entry).await {
+                Seen::Absent | Seen::Object(_) => Ok(None),
+                Seen::Failed(why) => Err(unknown(why)),
+            },
+        }
+    }
+}
+
+/// Exponential, with jitter: about 0.5, 1, 2, 4 seconds.
+fn backoff(tries: u32) -> u64 {
+    let base = 500u64 << tries.min(6);
+    let jitter = getrandom::u32().unwrap_or(0) as u64 % (base / 2 + 1);
+    base * 3 / 4 + jitter
+}

@@ -1,0 +1,96 @@
+//! The plan that removes what is in state: all of it, or some tools and what depends on them.
+
+use super::{Action, Node, Plan};
+use crate::graph::Graph;
+use crate::plugin::Settings;
+use crate::state::{OpKey, State, Status};
+use dtm_lang::interface::Kind;
+use dtm_lang::{Code, Diagnostic};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Plans the deletion of `only` (all when `None`) and of everything that depends on them.
+pub fn destroy(
+    state: &State,
+    only: Option<&[String]>,
+    kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
+    settings: &dyn Fn(&str) -> Settings,
+) -> Plan {
+    let mut plan = Plan::default();
+    let mut chosen: BTreeSet<&String> = match only {
+        None => state.tools.keys().collect(),
+        Some(names) => names.iter().filter_map(|n| state.tools.get_key_value(n).map(|(k, _)| k)).collect(),
+    };
+    for missing in only.into_iter().flatten().filter(|n| !state.tools.contains_key(*n)) {
+        let d = Diagnostic::new(Code::E0606, format!("no tool `{missing}` is in state"));
+        plan.diagnostics.push(d.nearest(missing, state.tools.keys().map(|k| &**k)));
+    }
+    loop {
+        let more: Vec<&String> = state
+            .tools
+            .iter()
+            .filter(|(k, e)| !chosen.contains(k) && e.deps.iter().any(|d| chosen.contains(d)))
+            .map(|(k, _)| k)
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        chosen.extend(more);
+    }
+    let mut index: BTreeMap<&str, usize> = BTreeMap::new();
+    for addr in &chosen {
+        let entry = &state.tools[*addr];
+        if entry.protect {
+            let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
+                .tool(addr.as_str());
+            plan.diagnostics.push(d.help("take `protect = true` off it and apply that first"));
+        }
+        index.insert(addr, plan.nodes.len());
+        let (action, reason) = match (&entry.id, entry.status) {
+            (None, Status::Creating | Status::Broken) => (Action::Forget, "nothing of it was made"),
+            _ => (Action::Delete, "to be destroyed"),
+        };
+        plan.nodes.push(Node {
+            addr: addr.to_string(),
+            action,
+            reason: reason.into(),
+            conditional: false,
+            instance: None,
+            plugin: entry.plugin.name.clone(),
+            kind: kinds(&entry.plugin.name, &entry.kind),
+            settings: settings(&entry.plugin.name),
+            prior: Some(entry.clone()),
+            desired: Default::default(),
+            changes: vec![],
+            op: if entry.status == Status::Deleting { entry.op.clone() } else { OpKey::fresh() },
+            absent_before: false,
+            forced: false,
+            deps: entry.deps.clone(),
+        });
+    }
+    let mut graph = Graph::new(plan.nodes.len());
+    for (waits, node) in plan.nodes.iter().enumerate() {
+        for dep in &node.deps {
+            if let Some(dep) = index.get(&**dep) {
+                graph.add_new(waits, *dep);
+            }
+        }
+    }
+    match graph.order() {
+        Ok(order) => {
+            plan.waves = graph.waves(&order);
+            plan.order = order;
+        }
+        Err(cycle) => {
+            let names: Vec<&str> = cycle.iter().map(|n| &*plan.nodes[*n].addr).collect();
+            let d = Diagnostic::new(
+                Code::E0501,
+                format!("tools in state depend on each other: {}", names.join(" → ")),
+            );
+            plan.diagnostics.push(d);
+        }
+    }
+    plan.graph = graph;
+    plan.outputs_changed = only.is_none() && !state.outputs.is_empty();
+    plan
+}

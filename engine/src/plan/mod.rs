@@ -1,0 +1,199 @@
+//! A plan is a value: what is to be done with each tool, why, in which order.
+
+mod build;
+mod destroy;
+pub mod diff;
+mod order;
+pub(crate) mod reads;
+pub(crate) mod recover;
+
+pub(crate) use build::tag_outputs;
+pub use build::{BuildOptions, build};
+pub use destroy::destroy;
+pub use order::waves;
+
+use crate::Fields;
+use crate::graph::Graph;
+use crate::plugin::Settings;
+use crate::state::{Entry, OpKey};
+use dtm_lang::interface::Kind;
+use dtm_lang::wire::from_wire;
+use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
+use serde_json::Value as Json;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// What is done with a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    NoOp,
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is made anew, because something that cannot be changed did.
+    Replace {
+        /// The new one is made before the old one is deleted.
+        create_first: bool,
+    },
+    /// Its outputs changed outside; they are recorded.
+    Read,
+    /// It is taken over as it is.
+    Adopt,
+    /// It is removed.
+    Delete,
+    /// It is left alone from now on.
+    Forget,
+}
+
+impl Action {
+    /// The verb, as events and summaries use it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Action::NoOp => "no-op",
+            Action::Create => "create",
+            Action::Update => "update",
+            Action::Replace { .. } => "replace",
+            Action::Read => "read",
+            Action::Adopt => "adopt",
+            Action::Delete => "delete",
+            Action::Forget => "forget",
+        }
+    }
+}
+
+/// One input that changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The input.
+    pub name: String,
+    /// What is recorded, or really there if that drifted.
+    pub before: Json,
+    /// What is wanted.
+    pub after: Json,
+    /// It cannot be changed in place.
+    pub replaces: bool,
+    /// The configuration did not change; reality did.
+    pub drift: bool,
+}
+
+/// One tool in a plan.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its address.
+    pub addr: String,
+    /// What is done.
+    pub action: Action,
+    /// Why, in words.
+    pub reason: String,
+    /// Whether it happens only if an output turns out to have changed.
+    pub conditional: bool,
+    /// The instance in the program; none when it is gone from there.
+    pub instance: Option<InstanceId>,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its kind, when the plugin is known.
+    pub kind: Option<Arc<Kind>>,
+    /// The settings of its plugin.
+    pub settings: Settings,
+    /// What is in state.
+    pub prior: Option<Entry>,
+    /// What is wanted, unknowns tagged.
+    pub desired: Fields,
+    /// The inputs that change.
+    pub changes: Vec<Change>,
+    /// The operation's key, kept through retries and restarts.
+    pub op: OpKey,
+    /// Whether nothing had its natural key when asked.
+    pub absent_before: bool,
+    /// Whether it must be changed even if the inputs turn out equal.
+    pub forced: bool,
+    /// Direct dependencies, by address.
+    pub deps: Vec<String>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The tools.
+    pub nodes: Vec<Node>,
+    /// The order between them.
+    pub graph: Graph,
+    /// An order that fits.
+    pub order: Vec<usize>,
+    /// The wave of each node.
+    pub waves: Vec<usize>,
+    /// Addresses that change: from, to.
+    pub moves: Vec<(String, String)>,
+    /// What is wrong. With errors the plan is only to be looked at.
+    pub diagnostics: Diagnostics,
+    /// Whether the program's outputs differ from those in state.
+    pub outputs_changed: bool,
+}
+
+impl Plan {
+    /// How many are added, changed and destroyed.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.nodes.iter().fold((0, 0, 0), |(a, c, d), n| match n.action {
+            Action::Create => (a + 1, c, d),
+            Action::Update | Action::Adopt => (a, c + 1, d),
+            Action::Replace { .. } => (a + 1, c, d + 1),
+            Action::Delete => (a, c, d + 1),
+            Action::NoOp | Action::Read | Action::Forget => (a, c, d),
+        })
+    }
+    /// Whether applying it would do or record anything.
+    pub fn is_empty(&self) -> bool {
+        self.moves.is_empty() && self.nodes.iter().all(|n| n.action == Action::NoOp) && !self.outputs_changed
+    }
+    /// Nodes whose reality differs from what is recorded.
+    pub fn drifted(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|n| {
+            n.changes.iter().any(|c| c.drift) || n.reason == reason::GONE || n.action == Action::Read
+        })
+    }
+}
+
+/// The reasons that are more than words.
+pub mod reason {
+    /// It is not there any more.
+    pub const GONE: &str = "gone: it was removed outside of dtm";
+    /// The outputs changed outside.
+    pub const OUTPUTS: &str = "its outputs changed outside of dtm";
+    /// A replaced object is still there.
+    pub const RETIRED: &str = "the object that it replaced is still to be deleted";
+    /// An operation was interrupted.
+    pub const REPAIR: &str = "an earlier operation on it was interrupted or failed";
+}
+
+/// Outputs that are known so far, by instance.
+#[derive(Default)]
+pub struct Known {
+    outputs: Mutex<HashMap<InstanceId, Fields>>,
+}
+
+impl Known {
+    /// Makes the outputs of an instance known.
+    pub fn set(&self, id: InstanceId, outputs: Fields) {
+        self.outputs.lock().unwrap_or_else(|e| e.into_inner()).insert(id, outputs);
+    }
+    /// With the types of the program's kinds.
+    pub fn of<'a>(&'a self, program: &'a Program) -> impl Outputs + 'a {
+        Typed { known: self, program }
+    }
+}
+
+struct Typed<'a> {
+    known: &'a Known,
+    program: &'a Program,
+}
+
+impl Outputs for Typed<'_> {
+    fn output(&self, instance: InstanceId, name: &str) -> Option<Value> {
+        let outputs = self.known.outputs.lock().unwrap_or_else(|e| e.into_inner());
+        let json = outputs.get(&instance)?.get(name)?;
+        let ty = &self.program.instance(instance).kind.outputs.get(name)?.ty;
+        from_wire(json, ty).ok()
+    }
+}

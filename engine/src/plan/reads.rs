@@ -1,0 +1,137 @@
+//! Reading reality: every tool in state, in batches, at the same time.
+
+use crate::plugin::{CallError, Plugins, Settings};
+use crate::state::Entry;
+use dtm_plugin::protocol::{Call, ReadResult};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How many tools one message reads, and how many messages are under way.
+const BATCH: usize = 100;
+const AT_ONCE: usize = 16;
+
+/// How long a read may take.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What reading a tool gave.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    Absent,
+    Object(Box<dtm_plugin::protocol::Object>),
+    Failed(String),
+}
+
+/// One tool to be read.
+pub(super) struct ToRead {
+    pub(super) addr: String,
+    pub(super) plugin: String,
+    pub(super) settings: Settings,
+    pub(super) entry: Entry,
+}
+
+fn call(entry: &Entry) -> Call {
+    Call {
+        kind: entry.kind.clone(),
+        id: entry.id.clone().unwrap_or_default(),
+        inputs: entry.inputs.clone(),
+        outputs: entry.outputs.clone(),
+        private: entry.private.clone(),
+        ..Call::default()
+    }
+}
+
+/// Reads them all.
+pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> HashMap<String, Seen> {
+    let mut groups: HashMap<(String, String), Vec<ToRead>> = HashMap::new();
+    for tool in tools {
+        let key = (tool.plugin.clone(), serde_json::to_string(&tool.settings).unwrap_or_default());
+        groups.entry(key).or_default().push(tool);
+    }
+    let mut batches = vec![];
+    for ((plugin, _), mut group) in groups {
+        while !group.is_empty() {
+            let rest = group.split_off(group.len().min(BATCH));
+            batches.push((plugin.clone(), std::mem::replace(&mut group, rest)));
+        }
+    }
+    let mut seen = HashMap::new();
+    let mut running = JoinSet::new();
+    let mut waiting = batches.into_iter();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some((plugin, batch)) = waiting.next()
+        {
+            let plugins = plugins.clone();
+            running.spawn(async move { read_batch(&plugins, &plugin, batch).await });
+        }
+        match running.join_next().await {
+            Some(Ok(results)) => seen.extend(results),
+            Some(Err(_)) => {}
+            None => return seen,
+        }
+    }
+}
+
+async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<(String, Seen)> {
+    let calls: Vec<Call> = batch.iter().map(|t| call(&t.entry)).collect();
+    let Some(settings) = batch.first().map(|t| t.settings.clone()) else { return vec![] };
+    let answer =
+        plugins.call(plugin, &settings, "read_many", json!({ "calls": calls }), READ_TIMEOUT, false).await;
+    let results: Result<Vec<ReadResult>, CallError> = answer.and_then(|value| {
+        serde_json::from_value(value)
+            .map_err(|e| CallError::Lost(format!("its answer to `read_many` cannot be read: {e}")))
+    });
+    match results {
+        Ok(results) if results.len() == batch.len() => {
+            batch.into_iter().zip(results).map(|(t, r)| (t.addr, from_wire(r))).collect()
+        }
+        // A batch that fails as a whole is read one by one, so that the culprit is known.
+        _ => {
+            let mut out = vec![];
+            for tool in batch {
+                let seen = read_one(plugins, plugin, &tool.settings, &tool.entry).await;
+                out.push((tool.addr, seen));
+            }
+            out
+        }
+    }
+}
+
+fn from_wire(result: ReadResult) -> Seen {
+    match result {
+        ReadResult::Absent => Seen::Absent,
+        ReadResult::Object(object) => Seen::Object(Box::new(object)),
+        ReadResult::Failed(error) => Seen::Failed(error.message),
+    }
+}
+
+/// Reads one tool.
+pub(crate) async fn read_one(plugins: &Plugins, plugin: &str, settings: &Settings, entry: &Entry) -> Seen {
+    let params = serde_json::to_value(call(entry)).unwrap_or(Value::Null);
+    match plugins.call(plugin, settings, "read", params, READ_TIMEOUT, true).await {
+        Ok(value) => match serde_json::from_value(value) {
+            Ok(result) => from_wire(result),
+            Err(e) => Seen::Failed(format!("the plugin's answer cannot be read: {e}")),
+        },
+        Err(e) => Seen::Failed(e.to_string()),
+    }
+}
+
+/// The ids of objects that have a natural key.
+pub(crate) async fn find(
+    plugins: &Plugins,
+    plugin: &str,
+    settings: &Settings,
+    kind: &str,
+    key: crate::Fields,
+    op: &str,
+) -> Result<Vec<String>, CallError> {
+    let call = Call { kind: kind.into(), inputs: key, op: op.into(), ..Call::default() };
+    let params = serde_json::to_value(call).unwrap_or(Value::Null);
+    let value = plugins.call(plugin, settings, "find", params, READ_TIMEOUT, false).await?;
+    let ids = value.get("ids").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(ids.into_iter().filter_map(|id| id.as_str().map(String::from)).collect())
+}

@@ -1,0 +1,167 @@
+//! A project on disk: its root folder, the loader of its files, its state and its plugins.
+
+use crate::event::Events;
+use crate::plugin::{Locations, Plugins, Spec, installed_interface, shipped_names};
+use crate::secret::{Key, Redactor};
+use crate::state::State;
+use crate::state::local::LocalStore;
+use dtm_lang::interface::Kind;
+use dtm_lang::{Loader, Program, Shipped, Symbol};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Reads a project's files. Links that lead outside are refused.
+pub struct FileLoader {
+    root: PathBuf,
+    /// What a person writes before a path to come from where they are to the root.
+    prefix: String,
+}
+
+impl FileLoader {
+    /// A loader for the files below `root`, a canonical path; `prefix` is shown before their paths.
+    pub fn new(root: PathBuf, prefix: String) -> FileLoader {
+        FileLoader { root, prefix }
+    }
+}
+
+impl Loader for FileLoader {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let full = self.root.join(path);
+        let real = full.canonicalize().map_err(|e| reason(&e))?;
+        if !real.starts_with(&self.root) {
+            return Err("a link in its path leads outside the project".into());
+        }
+        let metadata = std::fs::metadata(&real).map_err(|e| reason(&e))?;
+        if metadata.is_dir() {
+            return Err("it is a directory".into());
+        }
+        if metadata.len() > 64 << 20 {
+            return Err("it is larger than 64 MiB".into());
+        }
+        std::fs::read(&real).map_err(|e| reason(&e))
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        installed_interface(plugin)
+            .map(|(text, version)| Shipped { text: text.into(), version: version.into() })
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        shipped_names().map(Symbol::from).collect()
+    }
+    fn std_module(&self, _: &str) -> Option<Symbol> {
+        None
+    }
+    fn shown(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+}
+
+fn reason(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".into(),
+        _ => e.to_string(),
+    }
+}
+
+/// The kind of a shipped plugin, for tools that are in state only.
+pub fn shipped_kind(plugin: &str, kind: &str) -> Option<Arc<Kind>> {
+    let (text, _) = installed_interface(plugin)?;
+    dtm_lang::read_interface(plugin, text).0?.kinds.get(kind).cloned()
+}
+
+/// What a run needs besides the program.
+pub struct Surroundings {
+    /// The project's root folder, canonical.
+    pub root: PathBuf,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// The dtm binary, which is started again as plugin host.
+    pub binary: PathBuf,
+    /// Where the run's secrets are known.
+    pub redactor: Redactor,
+}
+
+impl Surroundings {
+    /// The folder of dtm's own data of this user: `$XDG_DATA_HOME/dtm`.
+    pub fn data_home(&self) -> PathBuf {
+        let var = |n: &str| self.env.get(n).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let base = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|h| h.join(".local/share")));
+        base.unwrap_or_else(|| self.root.join(".dtm")).join("dtm")
+    }
+
+    /// The local state in a folder, a path from the project's root.
+    pub fn store(&self, folder: &str) -> LocalStore {
+        let key = self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k));
+        LocalStore::new(self.root.join(folder), key, self.data_home().join("keys"), self.redactor.clone())
+    }
+
+    /// The plugins of a program and of what is in state.
+    pub fn plugins(
+        &self,
+        program: Option<&Program>,
+        state: &State,
+        lock: Option<OwnedFd>,
+        events: Events,
+    ) -> Arc<Plugins> {
+        let locations = Locations::of_binary(&self.binary);
+        let mut specs: BTreeMap<String, Spec> = BTreeMap::new();
+        if let Some(program) = program {
+            for (name, used) in program.plugins() {
+                let file = match (&used.path, used.interface_only) {
+                    (Some(path), true) => Err(format!(
+                        "only the interface `{path}` of the plugin `{name}` was given, not the plugin itself"
+                    )),
+                    (Some(path), false) => self.by_path(path),
+                    (None, _) => self.shipped(&locations, &used.plugin.name),
+                };
+                specs.insert(name.to_string(), self.spec(file, &used.plugin.hash, &used.plugin.env));
+            }
+        }
+        for entry in state.tools.values() {
+            let name = &entry.plugin.name;
+            if specs.contains_key(name) {
+                continue;
+            }
+            let file = match &entry.plugin.path {
+                Some(path) => self.by_path(path),
+                None => self.shipped(&locations, name),
+            };
+            let hash = match installed_interface(name) {
+                Some((text, _)) if entry.plugin.path.is_none() => dtm_lang::interface_hash(text),
+                _ => entry.plugin.interface.clone(),
+            };
+            specs.insert(name.clone(), self.spec(file, &hash, &[]));
+        }
+        let host = self.binary.clone();
+        Arc::new(Plugins::new(host, self.root.clone(), specs, lock, events, self.redactor.clone()))
+    }
+
+    fn shipped(&self, locations: &Locations, name: &str) -> Result<PathBuf, String> {
+        locations.shipped(name).map(|l| l.file).map_err(|places| {
+            let list: Vec<String> = places.iter().map(|p| format!("`{}`", p.display())).collect();
+            format!("the plugin `{name}` is not installed: looked for {}", list.join(", "))
+        })
+    }
+
+    fn by_path(&self, path: &str) -> Result<PathBuf, String> {
+        let full = self.root.join(path);
+        if full.is_file() { Ok(full) } else { Err(format!("the plugin `{path}` is not there")) }
+    }
+
+    fn spec(&self, file: Result<PathBuf, String>, hash: &str, env: &[Symbol]) -> Spec {
+        let env = self.env.iter().filter(|(n, _)| plugin_sees(n) || env.iter().any(|e| **e == ***n));
+        Spec { file, interface: hash.to_string(), env: env.map(|(n, v)| (n.clone(), v.clone())).collect() }
+    }
+}
+
+/// The environment variables that every plugin gets.
+fn plugin_sees(name: &str) -> bool {
+    const ALWAYS: [&str; 9] =
+        ["PATH", "HOME", "USER", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "DTM_TEST_TIME"];
+    ALWAYS.contains(&name)
+        || name.starts_with("LC_")
+        || name.starts_with("XDG_")
+        || name.to_uppercase().ends_with("_PROXY")
+}

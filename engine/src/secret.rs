@@ -1,0 +1,197 @@
+//! Secrets at rest and in text: tagged values are sealed before they are written, and every text that leaves
+//! the engine passes [`Redactor::mask`].
+
+use crate::state::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chacha20poly1305::aead::{Aead, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use dtm_lang::wire::{TAG, tag};
+use serde_json::{Value, json};
+use sha2::Digest;
+use std::collections::BTreeSet;
+use std::sync::{Arc, RwLock};
+
+/// Secrets shorter than this are not searched for in texts: they would match by chance.
+const SHORTEST: usize = 6;
+
+/// What a secret looks like to a person.
+pub const MASK: &str = "(secret)";
+
+/// The key of a state.
+#[derive(Clone)]
+pub struct Key {
+    bytes: [u8; 32],
+}
+
+impl Key {
+    /// A key of any text: what `DTM_STATE_KEY` holds.
+    pub fn from_text(text: &str) -> Key {
+        Key { bytes: sha2::Sha256::digest(text.as_bytes()).into() }
+    }
+    /// 32 random bytes, as text for a file.
+    ///
+    /// # Errors
+    /// When the operating system gives no random numbers.
+    pub fn random_text() -> Result<String, String> {
+        let mut bytes = [0u8; 32];
+        getrandom::fill(&mut bytes).map_err(|e| e.to_string())?;
+        Ok(BASE64.encode(bytes))
+    }
+    /// Names the key without telling it.
+    pub fn id(&self) -> String {
+        let hash = sha2::Sha256::digest([b"dtm key id".as_slice(), &self.bytes].concat());
+        hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    }
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.bytes.into())
+    }
+    /// Seals a value. `plain` says that it was no tagged secret, and is to come back as it was.
+    fn seal_value(&self, value: &Value, plain: bool) -> Option<Value> {
+        let mut nonce = [0u8; 24];
+        getrandom::fill(&mut nonce).ok()?;
+        let text = serde_json::to_vec(value).ok()?;
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), text.as_slice()).ok()?;
+        let mut out = json!({ TAG: "sealed", "v": BASE64.encode([nonce.as_slice(), &sealed].concat()) });
+        if plain {
+            out["plain"] = true.into();
+        }
+        Some(out)
+    }
+    fn open_value(&self, text: &str) -> Option<Value> {
+        let bytes = BASE64.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(24)?;
+        let nonce: [u8; 24] = nonce.try_into().ok()?;
+        let plain = self.cipher().decrypt(&XNonce::from(nonce), sealed).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+}
+
+/// A value could not be sealed or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a secret could not be sealed or opened")]
+pub struct SealError;
+
+/// Opens every sealed value.
+///
+/// # Errors
+/// When one does not open with this key.
+pub fn open(value: &mut Value, key: &Key) -> Result<(), SealError> {
+    match value {
+        Value::Object(m) if tag(m) == Some("sealed") => {
+            let text = m.get("v").and_then(Value::as_str).unwrap_or("");
+            let opened = key.open_value(text).ok_or(SealError)?;
+            *value = if m.contains_key("plain") { opened } else { json!({ TAG: "secret", "v": opened }) };
+            Ok(())
+        }
+        Value::Object(m) => m.values_mut().try_for_each(|v| open(v, key)),
+        Value::Array(a) => a.iter_mut().try_for_each(|v| open(v, key)),
+        _ => Ok(()),
+    }
+}
+
+/// A state with its secrets opened, and known to the redactor. `None` when one does not open.
+pub fn open_state(sealed: &State, key: &Key, redactor: &Redactor) -> Option<State> {
+    let mut value = sealed.to_json();
+    open(&mut value, key).ok()?;
+    redactor.learn(&value);
+    serde_json::from_value(value).ok()
+}
+
+/// A state without what is sealed in it, and how much that was.
+pub fn drop_sealed(sealed: &State) -> (State, usize) {
+    fn drop(value: &mut Value, count: &mut usize) {
+        match value {
+            Value::Object(m) if tag(m) == Some("sealed") => {
+                *count += 1;
+                *value = Value::Null;
+            }
+            Value::Object(m) => m.values_mut().for_each(|v| drop(v, count)),
+            Value::Array(a) => a.iter_mut().for_each(|v| drop(v, count)),
+            _ => {}
+        }
+    }
+    let (mut value, mut count) = (sealed.to_json(), 0);
+    drop(&mut value, &mut count);
+    let state = serde_json::from_value(value).unwrap_or_else(|_| sealed.clone());
+    (State { key: None, ..state }, count)
+}
+
+/// The secrets of a run: masks texts, and seals what is written.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    secrets: Arc<RwLock<BTreeSet<String>>>,
+    key: Arc<RwLock<Option<Key>>>,
+}
+
+impl Redactor {
+    /// Tells the key of the state, with which write-only inputs are compared.
+    pub fn set_key(&self, key: &Key) {
+        *self.key.write().unwrap_or_else(|e| e.into_inner()) = Some(key.clone());
+    }
+    /// Learns one secret.
+    pub fn learn_text(&self, text: &str) {
+        if text.len() >= SHORTEST {
+            self.secrets.write().unwrap_or_else(|e| e.into_inner()).insert(text.to_string());
+        }
+    }
+    /// Learns every tagged string inside.
+    pub fn learn(&self, value: &Value) {
+        match value {
+            Value::Object(m) if tag(m) == Some("secret") => match m.get("v") {
+                Some(Value::String(s)) => self.learn_text(s),
+                Some(other) => self.learn(other),
+                None => {}
+            },
+            Value::Object(m) => m.values().for_each(|v| self.learn(v)),
+            Value::Array(a) => a.iter().for_each(|v| self.learn(v)),
+            _ => {}
+        }
+    }
+    /// A text with every known secret masked.
+    pub fn mask(&self, text: &str) -> String {
+        let secrets = self.secrets.read().unwrap_or_else(|e| e.into_inner());
+        secrets.iter().rev().fold(text.to_string(), |t, s| {
+            if t.contains(s.as_str()) { t.replace(s.as_str(), MASK) } else { t }
+        })
+    }
+    fn holds_secret(&self, text: &str) -> bool {
+        text.len() >= SHORTEST
+            && self
+                .secrets
+                .read()
+                .unwrap_or_else(|e| e.into_inner())
+                .iter()
+                .any(|s| text.contains(s.as_str()))
+    }
+    /// Whether anything inside must be sealed.
+    pub fn needs_key(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(m) if tag(m) == Some("secret") => true,
+            Value::Object(m) => m.values().any(|v| self.needs_key(v)),
+            Value::Array(a) => a.iter().any(|v| self.needs_key(v)),
+            Value::String(s) => self.holds_secret(s),
+            _ => false,
+        }
+    }
+    /// Seals tagged values, and untagged strings that hold a known secret.
+    ///
+    /// # Errors
+    /// When sealing fails: nothing may be written then.
+    pub fn seal(&self, value: &mut Value, key: &Key) -> Result<(), SealError> {
+        match value {
+            Value::Object(m) if tag(m) == Some("secret") => {
+                let inner = m.get("v").cloned().unwrap_or(Value::Null);
+                *value = key.seal_value(&inner, false).ok_or(SealError)?;
+                Ok(())
+            }
+            Value::Object(m) => m.values_mut().try_for_each(|v| self.seal(v, key)),
+            Value::Array(a) => a.iter_mut().try_for_each(|v| self.seal(v, key)),
+            Value::String(s) if self.holds_secret(s) => {
+                *value = key.seal_value(&Value::String(std::mem::take(s)), true).ok_or(SealError)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

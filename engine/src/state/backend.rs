@@ -1,0 +1,59 @@
+//! `.dtm/backend`: which states this project has used. A state that was used and is gone, or a new empty one in
+//! the place of another, is never taken for "nothing was made yet".
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A state that the project used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Its backend: `local`.
+    pub backend: String,
+    /// Where it is, from the project's root.
+    pub path: String,
+    /// Its lineage.
+    pub lineage: String,
+}
+
+/// The states that a project used, the last one at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backends {
+    used: Vec<Used>,
+}
+
+fn file(root: &Path) -> PathBuf {
+    root.join(".dtm/backend")
+}
+
+impl Backends {
+    /// What is remembered; nothing where the file is missing or not readable.
+    pub fn load(root: &Path) -> Backends {
+        std::fs::read(file(root)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
+    }
+    /// The state that was used last.
+    pub fn last(&self) -> Option<&Used> {
+        self.used.last()
+    }
+    /// The state that was used in this place.
+    pub fn at(&self, path: &str) -> Option<&Used> {
+        self.used.iter().find(|u| u.path == path)
+    }
+    /// Remembers a state as the last one used.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(mut self, root: &Path, now: Used) -> std::io::Result<()> {
+        if self.last() == Some(&now) {
+            return Ok(());
+        }
+        self.used.retain(|u| u.path != now.path);
+        self.used.push(now);
+        let path = file(root);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let temporary = path.with_extension("tmp");
+        std::fs::write(&temporary, serde_json::to_vec_pretty(&self).unwrap_or_default())?;
+        std::fs::rename(&temporary, &path)
+    }
+}

@@ -1,0 +1,136 @@
+//! The journal's owner: one thread that gathers records from all operations, makes each batch durable, and
+//! only then tells those who wait. Records of operations that run at the same time share one sync.
+//!
+//! ```text
+//! op a: write(begin a) ─┐                   ┌─ durable
+//! op b: write(begin b) ─┼─ one batch, sync ─┼─ durable
+//! op c: write(end c)   ─┘                   └─ durable
+//! ```
+//!
+//! Invariant: a record is applied to the state in memory exactly when it is durable. When a write fails, nothing
+//! more is written: what still ends goes into the spill file, and everybody is told.
+
+use super::{Record, Session, State, StateError};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// A journal of so many bytes is followed by a snapshot in the middle of a run.
+const LARGE: u64 = 32 << 20;
+
+enum Message {
+    Write(Record, oneshot::Sender<Result<(), String>>),
+    Finish(oneshot::Sender<(Result<(), StateError>, State, Box<dyn Session>)>),
+}
+
+/// The way to the journal.
+#[derive(Clone)]
+pub struct Journal {
+    sender: mpsc::Sender<Message>,
+}
+
+impl Journal {
+    /// Starts the owner on a session.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(session: Box<dyn Session>) -> std::io::Result<Journal> {
+        let (sender, receiver) = mpsc::channel();
+        let state = session.loaded().state.clone();
+        std::thread::Builder::new().name("journal".into()).spawn(move || own(session, state, receiver))?;
+        Ok(Journal { sender })
+    }
+
+    /// Makes a record durable.
+    ///
+    /// # Errors
+    /// When it could not be: nothing may be begun then.
+    pub async fn write(&self, record: Record) -> Result<(), String> {
+        let (done, wait) = oneshot::channel();
+        let gone = || "the journal is closed".to_string();
+        self.sender.send(Message::Write(record, done)).map_err(|_| gone())?;
+        wait.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// As [`Journal::write`], from a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Journal::write`].
+    pub fn write_blocking(&self, record: Record) -> Result<(), String> {
+        let (done, wait) = oneshot::channel();
+        let gone = || "the journal is closed".to_string();
+        self.sender.send(Message::Write(record, done)).map_err(|_| gone())?;
+        wait.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Writes the snapshot, and gives back the state and the session.
+    pub async fn finish(self) -> Option<(Result<(), StateError>, State, Box<dyn Session>)> {
+        let (done, wait) = oneshot::channel();
+        self.sender.send(Message::Finish(done)).ok()?;
+        wait.await.ok()
+    }
+}
+
+fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver<Message>) {
+    let mut closed: Option<String> = None;
+    let mut wrote = false;
+    let mut limit = LARGE;
+    while let Ok(first) = receiver.recv() {
+        let mut records = vec![];
+        let mut waiting = vec![];
+        let mut finish = None;
+        let mut large = false;
+        for message in std::iter::once(first).chain(receiver.try_iter()) {
+            match message {
+                Message::Write(record, done) => {
+                    records.push(record);
+                    waiting.push(done);
+                }
+                Message::Finish(done) => finish = Some(done),
+            }
+        }
+        if !records.is_empty() {
+            let result = match &closed {
+                Some(why) => Err(why.clone()),
+                None => session.append(&records).map_err(|e| e.to_string()),
+            };
+            match &result {
+                Ok(serial) => {
+                    wrote = true;
+                    state.serial = *serial;
+                    records.into_iter().for_each(|r| state.apply(r));
+                    large = session.journal_bytes() > limit;
+                }
+                Err(why) => {
+                    closed.get_or_insert_with(|| why.clone());
+                    let ends: Vec<Record> =
+                        records.into_iter().filter(|r| !matches!(r, Record::Begin { .. })).collect();
+                    if !ends.is_empty()
+                        && let Err(e) = session.spill(&ends)
+                    {
+                        closed = Some(format!("{why}; and the spill file could not be written either: {e}"));
+                    }
+                }
+            }
+            let told = result.map(|_| ());
+            for done in waiting {
+                let _ = done.send(told.clone());
+            }
+        }
+        if large && finish.is_none() {
+            // Each next one comes later, so that the cost stays in proportion to what is written.
+            limit *= 2;
+            if let Err(e) = session.snapshot(&state) {
+                closed = Some(e.to_string());
+            }
+        }
+        if let Some(done) = finish {
+            let result = match &closed {
+                Some(why) => Err(StateError::Closed(why.clone())),
+                None if wrote => session.snapshot(&state),
+                None => Ok(()),
+            };
+            let _ = done.send((result, state, session));
+            return;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The files of a local state: generations, replay, the switch to a new generation.
+
+use super::{LocalStore, hash, io, sync_folder};
+use crate::state::frame::{End, decode, encode, read_all};
+use crate::state::{FORMAT, Record, State, StateError};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// How many earlier snapshots `history/` keeps.
+const HISTORY: usize = 20;
+
+/// A state as its files tell it, secrets still sealed.
+pub(super) struct Replayed {
+    pub(super) state: State,
+    pub(super) generation: u64,
+    pub(super) sequence: u64,
+    pub(super) crc: u32,
+    pub(super) notices: Vec<String>,
+}
+
+impl LocalStore {
+    /// The generations of which there is a file `WHAT-N`, the newest first.
+    pub(super) fn generations(&self, what: &str) -> Result<Vec<u64>, StateError> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(e) => return Err(io("read", &self.folder)(e)),
+        };
+        let number = |e: std::io::Result<std::fs::DirEntry>| {
+            e.ok()?.file_name().to_str()?.strip_prefix(what)?.strip_prefix('-')?.parse::<u64>().ok()
+        };
+        let mut found: Vec<u64> = entries.filter_map(number).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
+    }
+
+    pub(super) fn corrupt(
+        &self,
+        file: PathBuf,
+        offset: usize,
+        why: impl Into<String>,
+        generation: u64,
+    ) -> StateError {
+        let backup =
+            generation.checked_sub(1).map(|g| self.path(&format!("snapshot-{g}"))).filter(|p| p.exists());
+        StateError::Corrupt { file, offset: offset as u64, why: why.into(), backup }
+    }
+
+    pub(super) fn read_snapshot(&self, generation: u64) -> Result<(State, String), StateError> {
+        let path = self.path(&format!("snapshot-{generation}"));
+        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+        let bad = |offset: usize, why: &str| self.corrupt(path.clone(), offset, why, generation);
+        if bytes.is_empty() {
+            return Err(bad(0, "it is empty"));
+        }
+        let (frame, _) = decode(&bytes).ok_or_else(|| bad(0, "its checksum does not fit"))?;
+        if frame.length != bytes.len() {
+            return Err(bad(frame.length, "bytes follow its end"));
+        }
+        let value: Value =
+            serde_json::from_slice(frame.payload).map_err(|_| bad(0, "it is not what dtm writes"))?;
+        let format = value.get("format").and_then(Value::as_u64).unwrap_or(0) as u32;
+        if format > FORMAT {
+            return Err(StateError::NewerFormat { found: format, known: FORMAT });
+        }
+        let state: State = serde_json::from_value(value).map_err(|e| bad(0, &e.to_string()))?;
+        Ok((state, hash(&bytes)))
+    }
+
+    /// Snapshot plus replay. `cut` removes a torn tail, which only the holder of the lock may do.
+    pub(super) fn replay(&self, cut: bool) -> Result<Option<Replayed>, StateError> {
+        let snapshots = self.generations("snapshot")?;
+        let journals = self.generations("journal")?;
+        let marker = self.path("lineage");
+        let Some(&generation) = snapshots.first() else {
+            let said = std::fs::read_to_string(&marker).ok();
+            return match said {
+                Some(lineage) => Err(StateError::Missing { marker, lineage: lineage.trim().to_string() }),
+                None => Ok(None),
+            };
+        };
+        let (mut state, snapshot_hash) = self.read_snapshot(generation)?;
+        let path = self.path(&format!("journal-{generation}"));
+        if !journals.contains(&generation) {
+            return Err(self.corrupt(path, 0, "the journal of the newest snapshot is missing", generation));
+        }
+        for later in journals.iter().filter(|g| **g > generation) {
+            let leftover = self.path(&format!("journal-{later}"));
+            let bytes = std::fs::read(&leftover).map_err(io("read", &leftover))?;
+            if read_all(&bytes).0.len() > 1 {
+                return Err(self.corrupt(
+                    leftover,
+                    0,
+                    "this journal has records, but its snapshot is missing",
+                    *later,
+                ));
+            }
+        }
+        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+        let (frames, end) = read_all(&bytes);
+        let header: Option<Value> = frames.first().and_then(|f| serde_json::from_slice(f.payload).ok());
+        let fits = header.is_some_and(|h| {
+            h["lineage"] == json!(state.lineage)
+                && h["generation"] == json!(generation)
+                && h["snapshot"] == json!(snapshot_hash)
+        });
+        if !fits {
+            return Err(self.corrupt(path, 0, "it does not belong to its snapshot", generation));
+        }
+        let mut length = 0;
+        let mut last = (0, 0);
+        for (i, frame) in frames.iter().enumerate() {
+            length += frame.length;
+            last = (frame.sequence, frame.crc);
+            if i == 0 {
+                continue;
+            }
+            let records: Vec<Record> = serde_json::from_slice(frame.payload)
+                .map_err(|e| self.corrupt(path.clone(), length - frame.length, e.to_string(), generation))?;
+            records.into_iter().for_each(|r| state.apply(r));
+            state.serial = frame.sequence;
+        }
+        let mut notices = vec![];
+        match end {
+            End::Clean => {}
+            // What a writer is still writing looks like this to a reader.
+            End::Corrupt(_) if !cut && self.is_locked() => {}
+            End::Corrupt(at) => {
+                return Err(self.corrupt(
+                    path,
+                    at,
+                    "a record is damaged, and whole ones follow it",
+                    generation,
+                ));
+            }
+            End::Torn(at) => {
+                if cut {
+                    self.cut(&path, &bytes, at, last.0)?;
+                    notices.push(format!(
+                        "the last {} bytes of `{}` were cut off in the middle of a write; they are kept beside it",
+                        bytes.len() - at,
+                        path.display()
+                    ));
+                }
+            }
+        }
+        Ok(Some(Replayed { state, generation, sequence: last.0, crc: last.1, notices }))
+    }
+
+    fn cut(&self, path: &Path, bytes: &[u8], at: usize, sequence: u64) -> Result<(), StateError> {
+        let kept = self.path(&format!("cut-{sequence}"));
+        std::fs::write(&kept, &bytes[at..]).map_err(io("write", &kept))?;
+        let file = OpenOptions::new().write(true).open(path).map_err(io("open", path))?;
+        file.set_len(at as u64).map_err(io("cut", path))?;
+        file.sync_all().map_err(io("sync", path))
+    }
+
+    /// Writes a generation: journal first, then the snapshot by rename, which is the commit.
+    pub(super) fn write_generation(
+        &self,
+        generation: u64,
+        sealed: &State,
+    ) -> Result<(File, u32, u64), StateError> {
+        let payload = serde_json::to_vec(sealed).unwrap_or_default();
+        let (snapshot, _) = encode(sealed.serial, 0, &payload);
+        let header =
+            json!({ "lineage": sealed.lineage, "generation": generation, "snapshot": hash(&snapshot) });
+        let (frame, crc) = encode(sealed.serial, 0, header.to_string().as_bytes());
+        let path = self.path(&format!("journal-{generation}"));
+        let mut journal = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("create", &path))?;
+        journal.write_all(&frame).map_err(io("write", &path))?;
+        journal.sync_all().map_err(io("sync", &path))?;
+        let target = self.path(&format!("snapshot-{generation}"));
+        let temporary = self.path("snapshot.tmp");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(io("create", &temporary))?;
+        file.write_all(&snapshot).map_err(io("write", &temporary))?;
+        file.sync_all().map_err(io("sync", &temporary))?;
+        std::fs::rename(&temporary, &target).map_err(io("rename", &temporary))?;
+        sync_folder(&self.folder)?;
+        Ok((journal, crc, frame.len() as u64))
+    }
+
+    /// Links the newest snapshot into the history, and removes what is no longer needed.
+    pub(super) fn tidy(&self, generation: u64, serial: u64) {
+        let history = self.path("history");
+        let _ = std::fs::create_dir_all(&history);
+        let _ = std::fs::hard_link(
+            self.path(&format!("snapshot-{generation}")),
+            history.join(format!("{serial:012}")),
+        );
+        if let Ok(entries) = std::fs::read_dir(&history) {
+            let mut names: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+            names.sort();
+            let extra = names.len().saturating_sub(HISTORY);
+            names.iter().take(extra).for_each(|p| _ = std::fs::remove_file(p));
+        }
+        for what in ["snapshot", "journal"] {
+            for old in self.generations(what).unwrap_or_default().iter().filter(|g| **g + 1 < generation) {
+                let _ = std::fs::remove_file(self.path(&format!("{what}-{old}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! State in files, beside the configuration.
+//!
+//! ```text
+//! snapshot-7  journal-7     the state: snapshot, and records after it
+//! snapshot-6  journal-6     the pair before: replaying it gives snapshot-7
+//! lineage                   says that there is a state; never removed
+//! lock                      locked with flock, by the engine and its plugin hosts
+//! spill                     room for records when the disk is full
+//! history/                  earlier snapshots, by serial
+//! ```
+//!
+//! The commit point of a new generation is the rename of its snapshot. Loading is always snapshot plus replay.
+
+mod files;
+mod repair;
+mod session;
+
+use super::{Holder, Loaded, Session, State, StateError, StateStore};
+use crate::secret::{Key, Redactor, open_state};
+use rustix::fs::{FlockOperation, flock};
+use sha2::Digest;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// State in a folder.
+#[derive(Clone)]
+pub struct LocalStore {
+    folder: PathBuf,
+    /// The key from `DTM_STATE_KEY`.
+    given_key: Option<Key>,
+    /// Where keys are kept that dtm made.
+    keys: PathBuf,
+    redactor: Redactor,
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
+    let path = path.to_path_buf();
+    move |source| StateError::Io { doing, path, source }
+}
+
+impl LocalStore {
+    /// A store in `folder`. `keys` is where keys are kept when none is given.
+    pub fn new(folder: PathBuf, given_key: Option<Key>, keys: PathBuf, redactor: Redactor) -> Self {
+        LocalStore { folder, given_key, keys, redactor }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn key_file(&self, lineage: &str) -> PathBuf {
+        self.keys.join(lineage)
+    }
+
+    /// Where a new key waits until the state is sealed with it.
+    fn next_key_file(&self, lineage: &str) -> PathBuf {
+        self.keys.join(format!("{lineage}.next"))
+    }
+
+    /// The key of this name, or without a name any that there is.
+    fn find_key(&self, lineage: &str, wanted: Option<&str>) -> Option<Key> {
+        if let Some(key) = &self.given_key {
+            return Some(key.clone());
+        }
+        let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| Key::from_text(text.trim()));
+        let found = [read(self.key_file(lineage)), read(self.next_key_file(lineage))];
+        let fits = found.iter().flatten().find(|k| wanted.is_none_or(|w| k.id() == w)).cloned();
+        fits.or_else(|| found.into_iter().flatten().next())
+    }
+
+    /// Opens the secrets of a state.
+    fn unseal(&self, state: State) -> Result<(State, Option<Key>), StateError> {
+        let key = self.find_key(&state.lineage, state.key.as_deref());
+        let Some(wanted) = state.key.clone() else { return Ok((state, key)) };
+        let fail = |given: String| StateError::Key { wanted: wanted.clone(), given };
+        let key = key.ok_or_else(|| {
+            fail(format!(
+                "no key was given, and there is none in `{}`",
+                self.key_file(&state.lineage).display()
+            ))
+        })?;
+        if key.id() != wanted {
+            return Err(fail(format!("the key that was given is {}", key.id())));
+        }
+        let state = open_state(&state, &key, &self.redactor)
+            .ok_or_else(|| fail("a secret does not open with it".into()))?;
+        self.redactor.set_key(&key);
+        Ok((state, Some(key)))
+    }
+
+    /// The lock, once it is free.
+    fn take_lock(&self, holder: &Holder, wait: Duration) -> Result<File, StateError> {
+        make_folder(&self.folder)?;
+        let path = self.path("lock");
+        let mut options = OpenOptions::new();
+        let mut lock = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("open", &path))?;
+        let until = Instant::now() + wait;
+        while let Err(e) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if e != rustix::io::Errno::WOULDBLOCK && e != rustix::io::Errno::INTR {
+                return Err(io("lock", &path)(e.into()));
+            }
+            if Instant::now() >= until {
+                let mut text = String::new();
+                let _ = lock.seek(SeekFrom::Start(0)).and_then(|_| lock.read_to_string(&mut text));
+                let unknown = Holder {
+                    who: "somebody".into(),
+                    pid: 0,
+                    since: "an unknown time".into(),
+                    doing: "something".into(),
+                };
+                return Err(StateError::Locked(Box::new(serde_json::from_str(&text).unwrap_or(unknown))));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        let _ = lock.set_len(0).and_then(|()| lock.write_all_at(text.as_bytes(), 0));
+        Ok(lock)
+    }
+
+    /// Whether somebody holds the lock now.
+    fn is_locked(&self) -> bool {
+        match File::open(self.path("lock")) {
+            Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
+            Err(_) => false,
+        }
+    }
+
+    /// Says, for ever, that there is a state.
+    fn write_marker(&self, lineage: &str) -> Result<(), StateError> {
+        let marker = self.path("lineage");
+        if marker.exists() {
+            return Ok(());
+        }
+        std::fs::write(&marker, format!("{lineage}\n")).map_err(io("write", &marker))?;
+        File::open(&marker).and_then(|f| f.sync_all()).map_err(io("sync", &marker))?;
+        sync_folder(&self.folder)
+    }
+
+    fn replay_or_begin(&self) -> Result<(files::Replayed, bool), StateError> {
+        if let Some(found) = self.replay(true)? {
+            self.write_marker(&found.state.lineage)?;
+            return Ok((found, false));
+        }
+        let state = State::fresh();
+        self.write_generation(0, &state)?;
+        self.write_marker(&state.lineage)?;
+        let found =
+            self.replay(true)?.ok_or_else(|| StateError::Closed("the new state is not there".into()))?;
+        Ok((found, true))
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StateError> {
+    let file = File::open(folder).map_err(io("open", folder))?;
+    file.sync_all().map_err(io("sync", folder))
+}
+
+fn make_folder(path: &Path) -> Result<(), StateError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("create", path))
+}
+
+impl StateStore for LocalStore {
+    fn load(&self) -> Result<Loaded, StateError> {
+        let mut tries = 0;
+        let found = loop {
+            let before = self.generations("snapshot")?;
+            match self.replay(false) {
+                // A writer switched to a new generation meanwhile.
+                Err(_) if tries < 10 && self.generations("snapshot")? != before => tries += 1,
+                other => break other?,
+            }
+        };
+        match found {
+            None => Ok(Loaded { state: State::fresh(), notices: vec![], is_new: true }),
+            Some(found) => {
+                let (state, _) = self.unseal(found.state)?;
+                Ok(Loaded { state, notices: found.notices, is_new: false })
+            }
+        }
+    }
+
+    fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
+        let lock = self.take_lock(&holder, wait)?;
+        let (found, is_new) = self.replay_or_begin()?;
+        Ok(Box::new(session::LocalSession::begin(self, lock, found, is_new)?))
+    }
+
+    fn describe(&self) -> String {
+        self.folder.display().to_string()
+    }
+}

@@ -1,0 +1,191 @@
+//! Repairs that work on the files of a state: set aside, recover, rekey. Each takes the lock first, except where
+//! there is nothing to lock any more.
+
+use super::session::sealed_state;
+use super::{LocalStore, io, make_folder, sync_folder};
+use crate::secret::{Key, drop_sealed, open_state};
+use crate::state::frame::{decode, encode, read_all};
+use crate::state::{Holder, Record, State, StateError};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+impl LocalStore {
+    /// Whether there are files of a state, whole or not.
+    pub fn has_remains(&self) -> bool {
+        self.path("lineage").exists() || self.generations("snapshot").is_ok_and(|g| !g.is_empty())
+    }
+
+    /// Sets aside what is there, so that the next lock makes a new state; gives the folder that keeps it.
+    ///
+    /// # Errors
+    /// When a file cannot be moved.
+    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+        let kept = (0u32..).map(|n| self.path(&format!("old-{n}"))).find(|p| !p.exists());
+        let kept = kept.unwrap_or_else(|| self.path("old"));
+        make_folder(&kept)?;
+        let entries = std::fs::read_dir(&self.folder).map_err(io("read", &self.folder))?;
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name();
+            let text = name.to_string_lossy();
+            if text != "lock" && !text.starts_with("old") {
+                let path = entry.path();
+                std::fs::rename(&path, kept.join(&name)).map_err(io("move", &path))?;
+            }
+        }
+        sync_folder(&self.folder)?;
+        Ok(kept)
+    }
+
+    /// Rebuilds the state from the newest snapshot that can be read and as many records after it as are whole; from
+    /// the history when there is none. What was there is set aside. Gives the state, secrets still sealed.
+    ///
+    /// # Errors
+    /// When there is nothing to rebuild it from, or the lock is held.
+    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<State, StateError> {
+        let _lock = self.take_lock(holder, wait)?;
+        let mut problem = None;
+        let mut found = None;
+        for generation in self.generations("snapshot")? {
+            match self.read_snapshot(generation) {
+                Ok((state, _)) => {
+                    found = Some(self.replay_onto(state, generation));
+                    break;
+                }
+                Err(e) => _ = problem.get_or_insert(e),
+            }
+        }
+        let found = found.or_else(|| {
+            let mut names: Vec<PathBuf> =
+                std::fs::read_dir(self.path("history")).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+            names.sort();
+            names.iter().rev().find_map(|p| read_history(p))
+        });
+        let Some(state) = found else {
+            let nothing =
+                || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);
+            return Err(problem.unwrap_or_else(nothing));
+        };
+        let kept = self.set_aside()?;
+        std::fs::rename(kept.join("history"), self.path("history"))
+            .or_else(ignore_missing)
+            .map_err(io("move", &kept))?;
+        std::fs::rename(kept.join("lineage"), self.path("lineage"))
+            .or_else(ignore_missing)
+            .map_err(io("move", &kept))?;
+        self.write_generation(0, &state)?;
+        self.write_marker(&state.lineage)?;
+        Ok(state)
+    }
+
+    /// The whole records of a journal on top of its snapshot, as far as they go.
+    fn replay_onto(&self, mut state: State, generation: u64) -> State {
+        let bytes = std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default();
+        for frame in read_all(&bytes).0.iter().skip(1) {
+            let records: Vec<Record> = serde_json::from_slice(frame.payload).unwrap_or_default();
+            records.into_iter().for_each(|r| state.apply(r));
+            state.serial = frame.sequence;
+        }
+        state
+    }
+
+    /// Seals everything with another key, history and backup included; without `new` a random one is made. With
+    /// `lost` what the old key sealed is dropped. Gives how many secrets were dropped.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or the lock is held. The old key stands then.
+    pub fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError> {
+        let _lock = self.take_lock(holder, wait)?;
+        let Some(found) = self.replay(true)? else { return Ok(0) };
+        let lineage = found.state.lineage.clone();
+        let mut dropped = 0;
+        let state = if lost {
+            let (state, count) = drop_sealed(&found.state);
+            dropped = count;
+            state
+        } else {
+            self.unseal(found.state)?.0
+        };
+        let old = if lost { None } else { self.find_key(&lineage, state.key.as_deref()) };
+        let made = new.is_none();
+        let key = match new {
+            Some(key) => key,
+            None => {
+                let text = Key::random_text()
+                    .map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;
+                make_folder(&self.keys)?;
+                write_whole(&self.next_key_file(&lineage), text.as_bytes())?;
+                Key::from_text(&text)
+            }
+        };
+        let sealed = |state: &State| {
+            let key = self.redactor.needs_key(&state.to_json()).then_some(&key);
+            sealed_state(state, key, &self.redactor)
+        };
+        // Twice, so that the backup pair is sealed anew too.
+        for generation in [found.generation + 1, found.generation + 2] {
+            self.write_generation(generation, &sealed(&State { key: None, ..state.clone() })?)?;
+        }
+        self.tidy(found.generation + 2, state.serial);
+        for path in
+            std::fs::read_dir(self.path("history")).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()))
+        {
+            let Some(past) = read_history(&path) else { continue };
+            let opened = match &old {
+                Some(old) if past.key.as_deref() == Some(&*old.id()) => {
+                    open_state(&past, old, &self.redactor)
+                }
+                _ if past.key.is_none() || past.key.as_deref() == Some(&*key.id()) => continue,
+                _ => Some(drop_sealed(&past).0),
+            };
+            if let Some(opened) = opened {
+                let payload =
+                    serde_json::to_vec(&sealed(&State { key: None, ..opened })?).unwrap_or_default();
+                write_whole(&path, &encode(past.serial, 0, &payload).0)?;
+            }
+        }
+        if made {
+            let (from, to) = (self.next_key_file(&lineage), self.key_file(&lineage));
+            std::fs::rename(&from, &to).map_err(io("move", &from))?;
+            sync_folder(&self.keys)?;
+        }
+        Ok(dropped)
+    }
+}
+
+fn ignore_missing(e: std::io::Error) -> std::io::Result<()> {
+    if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
+}
+
+fn read_history(path: &Path) -> Option<State> {
+    let bytes = std::fs::read(path).ok()?;
+    let (frame, _) = decode(&bytes)?;
+    serde_json::from_slice(frame.payload).ok()
+}
+
+/// Writes a file by temporary file, sync and rename.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let temporary = path.with_extension("tmp");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(io("create", &temporary))?;
+    file.write_all(bytes).map_err(io("write", &temporary))?;
+    file.sync_all().map_err(io("sync", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(io("rename", &temporary))?;
+    match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,262 @@
+//! A local state under lock: appends to the journal, snapshots, spills.
+
+use super::files::Replayed;
+use super::{LocalStore, io, make_folder, sync_folder};
+use crate::secret::{Key, Redactor, open};
+use crate::state::frame::{decode, encode};
+use crate::state::{Loaded, Record, Session, State, StateError};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The room that is kept for records when the disk is full.
+const SPILL: u64 = 1 << 20;
+
+/// A state as it is written: secrets sealed, and the key named if there are any.
+pub(super) fn sealed_state(
+    state: &State,
+    key: Option<&Key>,
+    redactor: &Redactor,
+) -> Result<State, StateError> {
+    let mut value = state.to_json();
+    value["key"] = json!(key.map(Key::id));
+    if let Some(key) = key {
+        let sealed = redactor.seal(&mut value, key);
+        sealed.map_err(|_| StateError::Closed("a secret could not be sealed".into()))?;
+    }
+    serde_json::from_value(value).map_err(|e| StateError::Closed(e.to_string()))
+}
+
+pub(super) struct LocalSession {
+    store: LocalStore,
+    loaded: Loaded,
+    key: Option<Key>,
+    lock: File,
+    journal: File,
+    journal_path: PathBuf,
+    end: u64,
+    generation: u64,
+    sequence: u64,
+    crc: u32,
+    /// Whether the state names its key.
+    key_known: bool,
+    spill: Option<File>,
+    spilled: u64,
+    closed: Option<String>,
+    notices: Vec<String>,
+}
+
+impl LocalSession {
+    /// A session on a state that was just replayed under the lock.
+    pub(super) fn begin(
+        store: &LocalStore,
+        lock: File,
+        found: Replayed,
+        is_new: bool,
+    ) -> Result<LocalSession, StateError> {
+        let (state, key) = store.unseal(found.state)?;
+        let journal_path = store.path(&format!("journal-{}", found.generation));
+        let journal = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&journal_path)
+            .map_err(io("open", &journal_path))?;
+        let end = journal.metadata().map_err(io("read", &journal_path))?.len();
+        let mut session = LocalSession {
+            key_known: state.key.is_some(),
+            store: store.clone(),
+            loaded: Loaded { state, notices: found.notices, is_new },
+            key,
+            lock,
+            journal,
+            journal_path,
+            end,
+            generation: found.generation,
+            sequence: found.sequence,
+            crc: found.crc,
+            spill: None,
+            spilled: 0,
+            closed: None,
+            notices: vec![],
+        };
+        let path = store.path("spill");
+        session.merge_spill(&path)?;
+        let mut options = OpenOptions::new();
+        let spill = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("create", &path))?;
+        // Room that is really taken; where the file system cannot, an ordinary file must do.
+        let _ = rustix::fs::fallocate(&spill, rustix::fs::FallocateFlags::empty(), 0, SPILL);
+        session.spill = Some(spill);
+        Ok(session)
+    }
+
+    /// The records as they are written: secrets sealed, and the key named once.
+    fn sealed(&mut self, records: &[Record]) -> Result<Vec<Value>, StateError> {
+        let mut out = vec![];
+        for record in records {
+            let mut value = serde_json::to_value(record).map_err(|e| StateError::Closed(e.to_string()))?;
+            if self.store.redactor.needs_key(&value) {
+                let key = self.key()?;
+                if !self.key_known {
+                    self.key_known = true;
+                    out.push(json!({ "record": "key", "id": key.id() }));
+                }
+                let sealed = self.store.redactor.seal(&mut value, &key);
+                sealed.map_err(|_| StateError::Closed("a secret could not be sealed".into()))?;
+            }
+            out.push(value);
+        }
+        Ok(out)
+    }
+
+    /// The state's key, made when there is none.
+    fn key(&mut self) -> Result<Key, StateError> {
+        if let Some(key) = &self.key {
+            return Ok(key.clone());
+        }
+        let path = self.store.key_file(&self.loaded.state.lineage);
+        make_folder(&self.store.keys)?;
+        let text =
+            Key::random_text().map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("create", &path))?;
+        file.write_all(text.as_bytes()).map_err(io("write", &path))?;
+        file.sync_all().map_err(io("sync", &path))?;
+        sync_folder(&self.store.keys)?;
+        self.notices.push(format!(
+            "the secrets of this state are sealed with a key that dtm made: `{}`; keep a copy of it",
+            path.display()
+        ));
+        let key = Key::from_text(&text);
+        self.store.redactor.set_key(&key);
+        self.key = Some(key.clone());
+        Ok(key)
+    }
+
+    fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        let values = self.sealed(records)?;
+        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let (frame, crc) = encode(self.sequence + 1, self.crc, &payload);
+        self.journal.write_all_at(&frame, self.end).map_err(io("write", &self.journal_path))?;
+        self.journal.sync_data().map_err(io("sync", &self.journal_path))?;
+        self.end += frame.len() as u64;
+        self.sequence += 1;
+        self.crc = crc;
+        Ok(self.sequence)
+    }
+
+    /// Takes over what an earlier run could only spill.
+    fn merge_spill(&mut self, path: &Path) -> Result<(), StateError> {
+        let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
+        let mut at = 0;
+        let mut taken = vec![];
+        while let Some((frame, _)) = bytes.get(at..).and_then(decode) {
+            at += frame.length;
+            let mut values: Value = serde_json::from_slice(frame.payload).unwrap_or(Value::Null);
+            if let Some(key) = &self.key {
+                let _ = open(&mut values, key);
+            }
+            let records: Vec<Record> = serde_json::from_value(values).unwrap_or_default();
+            for record in records {
+                let (addr, op, id) = match &record {
+                    Record::Put { addr, entry } => (addr.clone(), Some(entry.op.clone()), entry.id.clone()),
+                    Record::Checkpoint { addr, op, id, .. } => {
+                        (addr.clone(), Some(op.clone()), Some(id.clone()))
+                    }
+                    Record::Remove { addr } => (addr.clone(), None, None),
+                    _ => continue,
+                };
+                match self.loaded.state.tools.get(&addr) {
+                    Some(known) if known.status.is_open() && op.as_ref().is_none_or(|o| *o == known.op) => taken.push(record),
+                    Some(known) if known.id != id => self.loaded.notices.push(format!(
+                        "`{addr}` is `{}` in the state and `{}` in what an earlier run could not write; the state stands",
+                        known.id.as_deref().unwrap_or("-"),
+                        id.as_deref().unwrap_or("-")
+                    )),
+                    _ => {}
+                }
+            }
+        }
+        if !taken.is_empty() {
+            self.loaded
+                .notices
+                .push(format!("{} records of an earlier run that could not write were merged", taken.len()));
+            self.try_append(&taken)?;
+            taken.into_iter().for_each(|r| self.loaded.state.apply(r));
+            self.loaded.state.serial = self.sequence;
+        }
+        Ok(())
+    }
+}
+
+impl Session for LocalSession {
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        if let Some(why) = &self.closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        self.try_append(records).inspect_err(|e| self.closed = Some(e.to_string()))
+    }
+
+    fn snapshot(&mut self, state: &State) -> Result<(), StateError> {
+        if let Some(why) = &self.closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        let state = State { serial: self.sequence, ..state.clone() };
+        let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
+        let sealed = sealed_state(&state, key.as_ref(), &self.store.redactor)?;
+        let generation = self.generation + 1;
+        let (journal, crc, end) = self.store.write_generation(generation, &sealed)?;
+        self.journal_path = self.store.path(&format!("journal-{generation}"));
+        (self.journal, self.crc, self.end, self.generation) = (journal, crc, end, generation);
+        self.store.tidy(generation, self.sequence);
+        Ok(())
+    }
+
+    fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
+        let values = self.sealed(records)?;
+        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let (frame, _) = encode(self.sequence, 0, &payload);
+        let path = self.store.path("spill");
+        let Some(file) = &self.spill else { return Err(StateError::Closed("there is no spill file".into())) };
+        file.write_all_at(&frame, self.spilled).map_err(io("write", &path))?;
+        file.sync_data().map_err(io("sync", &path))?;
+        self.spilled += frame.len() as u64;
+        Ok(())
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.end
+    }
+
+    fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn lock_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.lock.as_fd())
+    }
+}
+
+impl Drop for LocalSession {
+    fn drop(&mut self) {
+        if self.spilled == 0 {
+            let _ = std::fs::remove_file(self.store.path("spill"));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The double used in tests: stricter than any real store. It fails on demand, refuses whatever a real store
+//! could refuse, and shows every batch that became durable.
+
+use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A store in memory.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Option<State>,
+    holder: Option<Holder>,
+    batches: Vec<Vec<Record>>,
+    spilled: Vec<Record>,
+    /// Appends that still succeed; `None` for all.
+    allowed: Option<usize>,
+}
+
+impl MemoryStore {
+    /// A store in which there is a state already.
+    pub fn with(state: State) -> Self {
+        let store = MemoryStore::default();
+        store.inner().state = Some(state);
+        store
+    }
+    /// Lets only so many more appends succeed.
+    pub fn fail_after(&self, appends: usize) {
+        self.inner().allowed = Some(appends);
+    }
+    /// Every batch that became durable.
+    pub fn batches(&self) -> Vec<Vec<Record>> {
+        self.inner().batches.clone()
+    }
+    /// What was spilled.
+    pub fn spilled(&self) -> Vec<Record> {
+        self.inner().spilled.clone()
+    }
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl StateStore for MemoryStore {
+    fn load(&self) -> Result<Loaded, StateError> {
+        let inner = self.inner();
+        let is_new = inner.state.is_none();
+        let state = inner.state.clone().unwrap_or_else(State::fresh);
+        if state.format > FORMAT {
+            return Err(StateError::NewerFormat { found: state.format, known: FORMAT });
+        }
+        Ok(Loaded { state, notices: vec![], is_new })
+    }
+
+    fn lock(&self, holder: Holder, _wait: Duration) -> Result<Box<dyn Session>, StateError> {
+        let loaded = self.load()?;
+        let mut inner = self.inner();
+        if let Some(other) = &inner.holder {
+            return Err(StateError::Locked(Box::new(other.clone())));
+        }
+        inner.holder = Some(holder);
+        inner.state.get_or_insert_with(|| loaded.state.clone());
+        Ok(Box::new(MemorySession { store: self.clone(), loaded, closed: None }))
+    }
+
+    fn describe(&self) -> String {
+        "memory".into()
+    }
+}
+
+struct MemorySession {
+    store: MemoryStore,
+    loaded: Loaded,
+    closed: Option<String>,
+}
+
+impl Session for MemorySession {
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        if let Some(why) = &self.closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        let mut inner = self.store.inner();
+        match &mut inner.allowed {
+            Some(0) => {
+                self.closed = Some("the test said so".into());
+                return Err(StateError::Closed("the test said so".into()));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        inner.batches.push(records.to_vec());
+        let state = inner.state.get_or_insert_with(State::fresh);
+        records.iter().cloned().for_each(|r| state.apply(r));
+        state.serial += 1;
+        Ok(state.serial)
+    }
+    fn snapshot(&mut self, state: &State) -> Result<(), StateError> {
+        if let Some(why) = &self.closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        let mut inner = self.store.inner();
+        if let Some(known) = &inner.state
+            && known.tools != state.tools
+        {
+            return Err(StateError::Closed("the snapshot is not what the records say".into()));
+        }
+        inner.state = Some(state.clone());
+        Ok(())
+    }
+    fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
+        self.store.inner().spilled.extend_from_slice(records);
+        Ok(())
+    }
+    fn lock_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl Drop for MemorySession {
+    fn drop(&mut self) {
+        self.store.inner().holder = None;
+    }
+}

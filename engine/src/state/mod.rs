@@ -1,0 +1,256 @@
+//! State: what dtm made. A [`State`] is a snapshot plus the records after it; the same [`State::apply`] is used
+//! when records are written and when they are replayed.
+
+pub mod backend;
+pub mod frame;
+pub mod journal;
+pub mod local;
+pub mod memory;
+pub mod store;
+
+pub use journal::Journal;
+pub use store::{Holder, Loaded, Session, StateError, StateStore};
+
+use crate::Fields;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The newest format that this dtm reads and the one that it writes.
+pub const FORMAT: u32 = 1;
+
+/// The key of an operation: new for each planned change, kept through its retries and restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpKey(pub String);
+
+impl OpKey {
+    /// A new one.
+    pub fn fresh() -> OpKey {
+        OpKey(uuid::Uuid::new_v4().to_string())
+    }
+}
+
+/// All that is known of what was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Names the state for ever.
+    pub lineage: String,
+    /// The sequence of the last durable batch.
+    pub serial: u64,
+    /// The key that its secrets are sealed with, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The root file that it belongs to.
+    #[serde(default)]
+    pub root: String,
+    /// The tools, by address.
+    pub tools: BTreeMap<String, Entry>,
+    /// The program's outputs after the last apply.
+    #[serde(default)]
+    pub outputs: Fields,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As planned.
+    Ok,
+    /// It exists, and something about it failed.
+    Broken,
+    /// A create began and did not end.
+    Creating,
+    /// An update began and did not end.
+    Updating,
+    /// The delete of a replacement began and did not end.
+    Replacing,
+    /// A delete began and did not end.
+    Deleting,
+}
+
+impl Status {
+    /// Whether an operation was interrupted or failed half-way.
+    pub fn is_open(self) -> bool {
+        self != Status::Ok
+    }
+}
+
+/// One tool in state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its plugin.
+    pub plugin: PluginRef,
+    /// Its kind.
+    pub kind: String,
+    /// The settings that say where it is: part of its identity.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub place: Fields,
+    /// The plugin's name for the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The inputs that it was made with.
+    pub inputs: Fields,
+    /// What the plugin gave.
+    #[serde(default)]
+    pub outputs: Fields,
+    /// The plugin's own data.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub private: Value,
+    /// Direct dependencies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deps: Vec<String>,
+    /// `with { protect = true }` when it was last applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+    /// Where it stands.
+    pub status: Status,
+    /// The operation that is open or was last.
+    pub op: OpKey,
+    /// Whether nothing had its natural key when its create began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent_before: bool,
+    /// Replaced objects that are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+    /// When it was last written, RFC 3339.
+    pub time: String,
+}
+
+/// A replaced object that is still there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retired {
+    /// Its id.
+    pub id: String,
+    /// Its inputs.
+    pub inputs: Fields,
+    /// Its outputs.
+    pub outputs: Fields,
+    /// The plugin's own data.
+    pub private: Value,
+    /// The key of its delete.
+    pub op: OpKey,
+}
+
+/// The plugin that made a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginRef {
+    /// Its name.
+    pub name: String,
+    /// Its path from the project's root; absent if shipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// The hash of its interface.
+    pub interface: String,
+}
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// An operation is about to begin; the entry has an open status.
+    Begin {
+        /// The tool.
+        addr: String,
+        /// As it will be, with the operation's key.
+        entry: Box<Entry>,
+    },
+    /// A plugin gave an id before the operation ended.
+    Checkpoint {
+        /// The tool.
+        addr: String,
+        /// The operation.
+        op: OpKey,
+        /// The id.
+        id: String,
+        /// What is known of the object.
+        partial: Value,
+    },
+    /// A tool is so now.
+    Put {
+        /// The tool.
+        addr: String,
+        /// As it is.
+        entry: Box<Entry>,
+    },
+    /// A tool is gone, or left alone.
+    Remove {
+        /// The tool.
+        addr: String,
+    },
+    /// `moved`
+    Move {
+        /// The old address.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+    /// The program's outputs.
+    Outputs {
+        /// By name.
+        outputs: Fields,
+    },
+    /// The root file that the state belongs to.
+    Root {
+        /// Its path.
+        root: String,
+    },
+    /// The key that secrets are sealed with from here on.
+    Key {
+        /// Its name.
+        id: String,
+    },
+}
+
+impl State {
+    /// An empty state of a new lineage.
+    pub fn fresh() -> State {
+        State { format: FORMAT, lineage: uuid::Uuid::new_v4().to_string(), ..State::default() }
+    }
+
+    /// The state as JSON.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// Carries out one record.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Begin { addr, entry } | Record::Put { addr, entry } => {
+                _ = self.tools.insert(addr, *entry)
+            }
+            Record::Checkpoint { addr, op, id, partial } => {
+                if let Some(entry) = self.tools.get_mut(&addr).filter(|e| e.op == op) {
+                    entry.id = Some(id);
+                    if !partial.is_null() {
+                        entry.private = partial;
+                    }
+                }
+            }
+            Record::Remove { addr } => _ = self.tools.remove(&addr),
+            Record::Move { from, to } => {
+                if let Some(entry) = self.tools.remove(&from) {
+                    self.tools.insert(to.clone(), entry);
+                }
+                for entry in self.tools.values_mut() {
+                    entry.deps.iter_mut().filter(|d| **d == from).for_each(|d| *d = to.clone());
+                }
+            }
+            Record::Outputs { outputs } => self.outputs = outputs,
+            Record::Root { root } => self.root = root,
+            Record::Key { id } => self.key = Some(id),
+        }
+    }
+}
+
+/// The time now, RFC 3339. `DTM_TEST_TIME` fixes it for transcripts.
+pub fn now() -> String {
+    match std::env::var("DTM_TEST_TIME") {
+        Ok(fixed) => fixed,
+        Err(_) => jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}

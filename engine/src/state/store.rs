@@ -1,0 +1,142 @@
+//! The seam between the engine and where state is kept.
+
+use super::{Record, State};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Who holds a lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// `user@host`
+    pub who: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Doing what: `apply`, `destroy`.
+    pub doing: String,
+}
+
+/// State as it was loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The state, secrets opened where the key was given.
+    pub state: State,
+    /// What a person should know: a torn tail that was cut.
+    pub notices: Vec<String>,
+    /// Whether there was none so far.
+    pub is_new: bool,
+}
+
+/// Where state is kept.
+pub trait StateStore: Send + Sync {
+    /// Reads the state without a lock. Nothing is repaired.
+    ///
+    /// # Errors
+    /// When it is corrupt, missing where there was one, of a newer format, or cannot be read.
+    fn load(&self) -> Result<Loaded, StateError>;
+
+    /// Takes the lock, waiting for it at most so long, and loads; a torn tail is cut.
+    ///
+    /// # Errors
+    /// As `load`; and when the lock is held.
+    fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError>;
+
+    /// Where it is, for a person.
+    fn describe(&self) -> String;
+}
+
+/// A state under lock. Dropping it frees the lock.
+pub trait Session: Send {
+    /// The state as it was when the lock was taken.
+    fn loaded(&self) -> &Loaded;
+
+    /// Makes a batch of records durable; gives the new serial.
+    ///
+    /// # Errors
+    /// When it could not be made durable: the session is closed then, every later call fails.
+    fn append(&mut self, records: &[Record]) -> Result<u64, StateError>;
+
+    /// Writes the whole state, so that the journal begins anew.
+    ///
+    /// # Errors
+    /// As `append`.
+    fn snapshot(&mut self, state: &State) -> Result<(), StateError>;
+
+    /// Keeps records that could not be appended for the next holder of the lock.
+    ///
+    /// # Errors
+    /// When that fails too.
+    fn spill(&mut self, records: &[Record]) -> Result<(), StateError>;
+
+    /// How many bytes the journal has, so that its owner knows when to write a snapshot.
+    fn journal_bytes(&self) -> u64 {
+        0
+    }
+
+    /// What a person should know that came up meanwhile: a key that was made.
+    fn take_notices(&mut self) -> Vec<String> {
+        vec![]
+    }
+
+    /// The descriptor of the lock, which plugin hosts inherit.
+    fn lock_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
+}
+
+/// Why state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another process works on it.
+    #[error("the state is locked by {} (process {}), since {}, doing `{}`", .0.who, .0.pid, .0.since, .0.doing)]
+    Locked(Box<Holder>),
+    /// A file is damaged.
+    #[error("the state is damaged: `{}`, at byte {offset}: {why}", file.display())]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        why: String,
+        /// The pair before, from which it can be rebuilt.
+        backup: Option<PathBuf>,
+    },
+    /// There was a state, and it is not there any more.
+    #[error("the state is missing: `{}` says that there was one ({lineage})", marker.display())]
+    Missing {
+        /// What says so.
+        marker: PathBuf,
+        /// The lineage that is missing.
+        lineage: String,
+    },
+    /// A later dtm wrote it.
+    #[error("the state has format {found}; this dtm knows formats up to {known}")]
+    NewerFormat {
+        /// Its format.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// Its secrets do not open.
+    #[error("the secrets of the state are sealed with the key {wanted}; {given}")]
+    Key {
+        /// The key's name.
+        wanted: String,
+        /// What was found instead.
+        given: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An earlier write of this run failed.
+    #[error("the journal is closed, because an earlier write failed: {0}")]
+    Closed(String),
+}
