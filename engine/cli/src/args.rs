@@ -1,0 +1,133 @@
+//! The command line: one enum line for each command. Help texts are the command reference.
+
+use crate::commands;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The DevOps toolchain manager: a toolchain from one file, planned, applied and kept true.
+#[derive(Parser)]
+#[command(
+    name = "dtm",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
+pub enum DiagnosticFormat {
+    /// With the source lines.
+    Human,
+    /// One line each: `path:line:column: error[E0301]: headline`.
+    Short,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When colors are used.
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Options of every command.
+#[derive(Args)]
+pub struct Global {
+    /// Changes to this directory first.
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Gives a param: a string as it is, anything else as a literal (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
+    pub sets: Vec<String>,
+    /// Reads params from a YAML, JSON or TOML file.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub params: Option<PathBuf>,
+    /// Writes the result for machines, and diagnostics as with `--format json`.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How diagnostics are written.
+    #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
+    pub format: DiagnosticFormat,
+    /// When colors are used.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: ColorChoice,
+    /// How long to wait for a state that somebody else works on, as `30s`.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
+    pub lock_timeout: Duration,
+    /// Tells only what is asked for, and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tells more: what plugins log.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// A duration as in a `.dts` file.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let plain = text.parse::<u64>().ok().map(Duration::from_secs);
+    let unit =
+        dtm_lang::syntax::duration(text).and_then(|ns| u64::try_from(ns).ok()).map(Duration::from_nanos);
+    unit.or(plain).ok_or_else(|| "write a duration such as `30s`, `1m30s` or `500ms`".to_string())
+}
+
+/// The configuration of a command.
+#[derive(Args, Clone)]
+pub struct FileArg {
+    /// The configuration [default: main.dts].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Parses, resolves and type-checks a configuration; touches nothing.
+    Check(commands::check::Check),
+    /// Shows what `apply` would do.
+    Plan(commands::plan::PlanArgs),
+    /// Plans, asks, and carries the plan out.
+    Apply(commands::apply::Apply),
+    /// Removes everything that the state knows, dependents first.
+    Destroy(commands::destroy::Destroy),
+    /// Removes some tools and what depends on them.
+    Delete(commands::delete::Delete),
+    /// Compares the state with reality.
+    Verify(commands::verify::Verify),
+    /// Shows the tools in state, or one of them.
+    Show(commands::show::Show),
+    /// Shows the outputs of the last apply.
+    Output(commands::output::OutputArgs),
+    /// Shows what depends on what.
+    Graph(commands::graph::GraphArgs),
+    /// Looks into the state and mends it.
+    #[command(subcommand)]
+    State(commands::state::StateCommand),
+    /// Brings `.dts` files into the one style.
+    Fmt(commands::fmt::Fmt),
+    /// Explains the code of a diagnostic.
+    Explain(commands::explain::Explain),
+    /// Writes a starter project, or lists them.
+    New(commands::new::New),
+    /// Writes a completion script for a shell.
+    Completion(commands::completion::Completion),
+    /// Shows the version.
+    Version(commands::version::Version),
+    /// Runs one plugin; started by dtm itself.
+    #[command(hide = true)]
+    PluginHost(commands::plugin_host::PluginHost),
+}

@@ -1,0 +1,54 @@
+//! `dtm delete TOOL...`: removes tools and what depends on them.
+
+use super::run::{RunArgs, can_ask};
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::state_of;
+use crate::terminal::Terminal;
+use clap::Args;
+use dtm_engine::state::StateStore;
+use dtm_lang::Code;
+use std::path::PathBuf;
+
+/// The arguments of `dtm delete`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm delete readme\n  dtm delete -y 'repo[\"cart\"]'\n  dtm delete              shows what is in state and asks"
+)]
+pub struct Delete {
+    /// Addresses of tools, as `dtm state list` shows them.
+    tools: Vec<String>,
+    /// The configuration [default: main.dts].
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
+    let file = FileArg { file: args.file.clone() };
+    let mut tools = args.tools.clone();
+    if tools.is_empty() {
+        let (_, store, _) = state_of(cli, &file)?;
+        let state = store.load()?.state;
+        let list: Vec<String> = state.tools.keys().map(|k| format!("  {k}\n")).collect();
+        terminal.out(&list.concat());
+        if args.run.yes {
+            return Err(Failure::new(Code::E0901, "`dtm delete -y` needs to be told which tools")
+                .help("name them, or use `dtm destroy`")
+                .usage());
+        }
+        can_ask(&args.run, "delete")?;
+        terminal.out("Which ones (separated by blanks)? ");
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        tools = answer.split_whitespace().map(String::from).collect();
+        if tools.is_empty() {
+            terminal.note("Nothing was changed.");
+            return Ok(Exit::Failed);
+        }
+    } else {
+        can_ask(&args.run, "delete")?;
+    }
+    super::destroy::remove(cli, terminal, &file, &args.run, Some(&tools), false)
+}

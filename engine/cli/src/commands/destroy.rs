@@ -1,0 +1,109 @@
+//! `dtm destroy`: removes everything that the state knows, in reverse order.
+
+use super::run::{
+    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, refuse, runtime,
+};
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::{holder, settings_of, state_of};
+use crate::terminal::Terminal;
+use crate::view;
+use clap::Args;
+use dtm_engine::plan::destroy;
+use dtm_engine::project::shipped_kind;
+use dtm_engine::state::StateStore;
+use std::sync::Arc;
+
+/// The arguments of `dtm destroy`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm destroy\n  dtm destroy -y main.dts\n  dtm destroy --state    without reading the configuration"
+)]
+pub struct Destroy {
+    #[command(flatten)]
+    file: FileArg,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Needs no readable configuration: only the state counts.
+    #[arg(long)]
+    state: bool,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
+    can_ask(&args.run, "destroy")?;
+    remove(cli, terminal, &args.file, &args.run, None, !args.state)
+}
+
+/// Removes `only`, or everything. With `checked` a configuration with errors is refused.
+pub(super) fn remove(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    run_args: &RunArgs,
+    only: Option<&[String]>,
+    checked: bool,
+) -> Result<Exit, Failure> {
+    let (around, store, project) = state_of(cli, file)?;
+    if checked && project.is_none() {
+        // Shows what is wrong with it.
+        let project = crate::project::Project::sound(cli, terminal, file);
+        return project
+            .map(|_| Exit::Failed)
+            .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));
+    }
+    let session = store.lock(holder("destroy"), cli.global.lock_timeout)?;
+    session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+    let state = session.loaded().state.clone();
+    let program = project.as_ref().map(|p| p.program.clone());
+    let kinds = |plugin: &str, kind: &str| match &project {
+        Some(p) => p.kind(plugin, kind),
+        None => shipped_kind(plugin, kind),
+    };
+    let settings = |plugin: &str| program.as_ref().map(|p| settings_of(p, plugin)).unwrap_or_default();
+    let plan = destroy(&state, only, &kinds, &settings);
+    let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
+    if terminal.json {
+        let mut value = view::plan::json(&plan, &sources);
+        value["event"] = "plan".into();
+        terminal.line(&value);
+    } else if !terminal.quiet && !plan.nodes.is_empty() {
+        terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
+    }
+    refuse(&plan, &sources)?;
+    if plan.nodes.is_empty() && !plan.outputs_changed {
+        if !terminal.json && !terminal.quiet {
+            terminal.out("Nothing to destroy: the state is empty.\n");
+        }
+        return Ok(Exit::Done);
+    }
+    if !ask(terminal, run_args, "Destroy this?") {
+        terminal.note("Nothing was changed.");
+        return Ok(Exit::Failed);
+    }
+    if !terminal.json && !terminal.quiet {
+        terminal.out("\n");
+    }
+    let rt = runtime()?;
+    let switch = Switch::new(planning_events(terminal));
+    let lock = lock_of(&*session)?;
+    let plugins = rt.block_on(async { around.plugins(program.as_deref(), &state, lock, switch.events()) });
+    let next = project.as_ref().map_or("dtm destroy --state".to_string(), |p| p.command("destroy"));
+    let options = options(run_args, program.as_deref());
+    let redactor = around.redactor.clone();
+    carry_out(
+        cli,
+        terminal,
+        &rt,
+        Run {
+            program: None,
+            plan: Arc::new(plan),
+            plugins,
+            session,
+            switch,
+            redactor,
+            options,
+            root: None,
+            next,
+        },
+    )
+}

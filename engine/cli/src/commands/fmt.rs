@@ -1,0 +1,128 @@
+//! `dtm fmt`: the one style.
+
+use crate::exit::{Exit, Failure, reason};
+use crate::terminal::Terminal;
+use clap::Args;
+use dtm_lang::syntax::format::format;
+use dtm_lang::{Code, Sources};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The arguments of `dtm fmt`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm fmt                 all .dts files of this directory and below\n  dtm fmt --check main.dts\n  dtm fmt - < main.dts    from standard input to standard output"
+)]
+pub struct Fmt {
+    /// Files and directories; `-` is standard input [default: .].
+    paths: Vec<PathBuf>,
+    /// Writes nothing; exits 1 when a file is not in the style.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
+    if args.paths == [PathBuf::from("-")] {
+        return standard_input(terminal, args.check);
+    }
+    let mut files = vec![];
+    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
+    for path in &paths {
+        collect(path, &mut files)?;
+    }
+    let mut exit = Exit::Done;
+    let mut changed = 0;
+    for file in &files {
+        let text = std::fs::read(file).map_err(|e| fail("read", file, &reason(&e)))?;
+        let text = String::from_utf8(text).map_err(|_| fail("read", file, "it is not UTF-8"))?;
+        match formatted(&file.display().to_string(), &text) {
+            Err(failure) => {
+                terminal.diagnostics(&failure.diagnostics, &failure.sources);
+                exit = Exit::Failed;
+            }
+            Ok(new) if new == text => {}
+            Ok(_) if args.check => {
+                terminal.out(&format!("{}\n", file.display()));
+                exit = Exit::Failed;
+            }
+            Ok(new) => {
+                replace(file, &new)?;
+                changed += 1;
+                terminal.note(&format!("formatted {}", file.display()));
+            }
+        }
+    }
+    if changed == 0 && exit == Exit::Done && !args.check {
+        terminal.note(&format!("{} in the style already", crate::view::count(files.len(), "file")));
+    }
+    Ok(exit)
+}
+
+fn standard_input(terminal: &Terminal, check: bool) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| fail("read", Path::new("<stdin>"), &reason(&e)))?;
+    let new = formatted("<stdin>", &text)?;
+    if check {
+        return Ok(if new == text { Exit::Done } else { Exit::Failed });
+    }
+    terminal.out(&new);
+    Ok(Exit::Done)
+}
+
+fn fail(doing: &str, path: &Path, why: &str) -> Failure {
+    Failure::new(Code::E0903, format!("cannot {doing} `{}`: {why}", path.display()))
+}
+
+/// A file with syntax errors is left as it is.
+fn formatted(path: &str, text: &str) -> Result<String, Failure> {
+    let mut sources = Sources::default();
+    let file = sources.add(path, text);
+    let (new, diagnostics) = format(file, text);
+    match new {
+        Some(new) => Ok(new),
+        None => Err(Failure::all(diagnostics, &Arc::new(sources))),
+    }
+}
+
+/// Replaces a file whole or not at all, and keeps its permissions.
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let temporary = path.with_extension("dts.tmp");
+    let permissions = std::fs::metadata(path).map(|m| m.permissions());
+    let done = std::fs::write(&temporary, text)
+        .and_then(|()| permissions.and_then(|p| std::fs::set_permissions(&temporary, p)))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    done.map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        fail("write", path, &reason(&e))
+    })
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).map_err(|e| fail("read", path, &reason(&e)))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.sort();
+    for entry in paths {
+        let name = entry.file_name().and_then(|n| n.to_str()).unwrap_or("");
+        let skipped = name.starts_with('.') || matches!(name, "out" | "target" | "node_modules");
+        if entry.is_symlink() || skipped {
+            continue;
+        }
+        if entry.is_dir() {
+            collect(&entry, files)?;
+        } else if name.ends_with(".dts") {
+            // Other `.dts` files are device trees: those of dtm say so in their first line.
+            let text = std::fs::read(&entry).unwrap_or_default();
+            if !text.starts_with(b"/dts-v1/") {
+                files.push(entry);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! The commands, one file each.
+
+pub mod apply;
+pub mod check;
+pub mod completion;
+pub mod delete;
+pub mod destroy;
+pub mod explain;
+pub mod fmt;
+pub mod graph;
+pub mod new;
+pub mod output;
+pub mod plan;
+pub mod plugin_host;
+mod run;
+pub mod show;
+pub mod state;
+pub mod verify;
+pub mod version;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+/// Runs the command of a command line.
+pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+    match &cli.command {
+        Command::Check(c) => check::run(cli, terminal, c),
+        Command::Plan(c) => plan::run(cli, terminal, c),
+        Command::Apply(c) => apply::run(cli, terminal, c),
+        Command::Destroy(c) => destroy::run(cli, terminal, c),
+        Command::Delete(c) => delete::run(cli, terminal, c),
+        Command::Verify(c) => verify::run(cli, terminal, c),
+        Command::Show(c) => show::run(cli, terminal, c),
+        Command::Output(c) => output::run(cli, terminal, c),
+        Command::Graph(c) => graph::run(cli, terminal, c),
+        Command::State(c) => state::run(cli, terminal, c),
+        Command::Fmt(c) => fmt::run(terminal, c),
+        Command::Explain(c) => explain::run(terminal, c),
+        Command::New(c) => new::run(terminal, c),
+        Command::Completion(c) => completion::run(terminal, c),
+        Command::Version(_) => version::run(terminal),
+        Command::PluginHost(c) => plugin_host::run(c),
+    }
+}

@@ -1,0 +1,53 @@
+//! `dtm output [NAME]`: the outputs of the last apply.
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::state_of;
+use crate::terminal::Terminal;
+use crate::view::{summary, value};
+use clap::Args;
+use dtm_engine::state::StateStore;
+use dtm_lang::wire::reveal;
+use dtm_lang::{Code, Diagnostic};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// The arguments of `dtm output`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm output\n  dtm output url            a string is written without quotes\n  dtm output --json\n  dtm output password --reveal"
+)]
+pub struct OutputArgs {
+    /// One output; without it all are shown.
+    name: Option<String>,
+    /// Shows a secret.
+    #[arg(long, requires = "name")]
+    reveal: bool,
+    /// The configuration [default: main.dts].
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
+    let outputs = store.load()?.state.outputs;
+    let Some(name) = &args.name else {
+        match terminal.json {
+            true => terminal.line(&Value::Object(value::masked_fields(&outputs))),
+            false if outputs.is_empty() => terminal.out("There are no outputs.\n"),
+            false => terminal.out(&summary::outputs(&outputs, terminal.style, terminal.width())),
+        }
+        return Ok(Exit::Done);
+    };
+    let Some(found) = outputs.get(name) else {
+        let d = Diagnostic::new(Code::E0606, format!("no output `{name}` is in state"));
+        return Err(Failure::of(d.nearest(name, outputs.keys().map(|k| &**k))));
+    };
+    let shown = if args.reveal { reveal(found) } else { value::masked(found) };
+    match (&shown, terminal.json) {
+        (_, true) => terminal.line(&shown),
+        (Value::String(s), false) => terminal.out(&format!("{s}\n")),
+        (other, false) => terminal.out(&format!("{}\n", value::text(other))),
+    }
+    Ok(Exit::Done)
+}

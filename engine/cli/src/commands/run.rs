@@ -1,0 +1,256 @@
+//! What the commands share that carry out a plan: consent, interrupts, the run itself, and its end.
+
+use crate::args::Cli;
+use crate::exit::{Exit, Failure, reason, state_diagnostic};
+use crate::terminal::Terminal;
+use crate::view::{progress, summary};
+use clap::Args;
+use dtm_engine::event::{Event, Events};
+use dtm_engine::execute::{self, Options, Outcome};
+use dtm_engine::plan::{Action, Plan};
+use dtm_engine::plugin::Plugins;
+use dtm_engine::secret::Redactor;
+use dtm_engine::state::{Journal, Record, Session, State};
+use dtm_lang::{Code, Diagnostic, Program, Sources};
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Options of every command that changes something.
+#[derive(Args, Clone)]
+pub struct RunArgs {
+    /// Does not ask.
+    #[arg(short = 'y', long = "yes")]
+    pub yes: bool,
+    /// Operations at the same time [default: the program's setting, or 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallelism: Option<u16>,
+    /// Starts nothing new after the first failure.
+    #[arg(long)]
+    pub fail_fast: bool,
+}
+
+/// The runtime of a command.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|e| Failure::new(Code::E0903, format!("cannot start: {}", reason(&e))))
+}
+
+/// Refuses to ask where nobody can answer.
+pub fn can_ask(args: &RunArgs, command: &str) -> Result<(), Failure> {
+    if args.yes || std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        Code::E0902,
+        format!("`dtm {command}` asks before it changes anything, and there is no terminal to ask on"),
+    );
+    Err(failure.help(format!("look at the plan first, then say yes beforehand: `dtm {command} -y`")).usage())
+}
+
+/// Asks a question; only `yes` or `y` is one.
+pub fn ask(terminal: &Terminal, args: &RunArgs, question: &str) -> bool {
+    if args.yes {
+        return true;
+    }
+    terminal.out(&format!("{question} [y/N] "));
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Events while planning: only what plugins log, and only when asked for.
+pub fn planning_events(terminal: &Terminal) -> Events {
+    let (verbose, json) = (terminal.verbose, terminal.json);
+    Arc::new(move |event| {
+        if let (Event::Log { plugin, text }, true, false) = (&event, verbose, json) {
+            let _ = writeln!(std::io::stderr(), "    {plugin}: {text}");
+        }
+    })
+}
+
+/// Events whose listener can be changed: planning is quiet, execution is shown.
+#[derive(Clone)]
+pub struct Switch {
+    inner: Arc<Mutex<Events>>,
+}
+
+impl Switch {
+    /// Begins with a listener.
+    pub fn new(first: Events) -> Switch {
+        Switch { inner: Arc::new(Mutex::new(first)) }
+    }
+    /// Changes the listener.
+    pub fn set(&self, next: Events) {
+        *self.inner.lock().unwrap_or_else(|e| e.into_inner()) = next;
+    }
+    /// As events.
+    pub fn events(&self) -> Events {
+        let inner = self.inner.clone();
+        Arc::new(move |event| {
+            let now = inner.lock().unwrap_or_else(|e| e.into_inner()).clone();
+            now(event);
+        })
+    }
+}
+
+/// A plan about to be carried out.
+pub struct Run {
+    pub program: Option<Arc<Program>>,
+    pub plan: Arc<Plan>,
+    pub plugins: Arc<Plugins>,
+    pub session: Box<dyn Session>,
+    pub switch: Switch,
+    pub redactor: Redactor,
+    pub options: Options,
+    /// The root file, when the state is to belong to it.
+    pub root: Option<String>,
+    /// What to type to go on after a failure.
+    pub next: String,
+}
+
+/// The options of a run: the command line, then the program's settings, then defaults.
+pub fn options(args: &RunArgs, program: Option<&Program>) -> Options {
+    let setting = |name: &str| program.and_then(|p| p.setting(name));
+    let default = Options::default();
+    let set = |v: dtm_lang::Value| match v.data {
+        dtm_lang::value::Data::Int(n) | dtm_lang::value::Data::Duration(n) => {
+            u64::try_from(n).ok().filter(|n| *n > 0)
+        }
+        _ => None,
+    };
+    Options {
+        parallelism: args
+            .parallelism
+            .map(usize::from)
+            .or_else(|| setting("parallelism").and_then(set).map(|n| n as usize))
+            .unwrap_or(default.parallelism),
+        timeout: setting("timeout").and_then(set).map(Duration::from_nanos).unwrap_or(default.timeout),
+        fail_fast: args.fail_fast,
+        ..default
+    }
+}
+
+/// Carries out a plan; shows progress, failures, the summary and the outputs.
+pub fn carry_out(
+    cli: &Cli,
+    terminal: &Terminal,
+    rt: &tokio::runtime::Runtime,
+    run: Run,
+) -> Result<Exit, Failure> {
+    let _ = cli;
+    let total = run.plan.nodes.iter().filter(|n| n.action != Action::NoOp).count();
+    let (view, events) = progress::view(terminal, total);
+    run.switch.set(events.clone());
+    let sources = run.program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
+    let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
+        let journal = Journal::start(run.session)
+            .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
+        if let Some(root) = run.root {
+            let written = journal.write(Record::Root { root }).await;
+            written
+                .map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
+        }
+        let (sender, stop) = watch::channel(0);
+        let listener = tokio::spawn(interrupts(sender));
+        let outcome = execute::run(
+            run.program.clone(),
+            run.plan.clone(),
+            run.plugins.clone(),
+            journal.clone(),
+            run.options.clone(),
+            events,
+            run.redactor.clone(),
+            stop,
+        )
+        .await;
+        listener.abort();
+        Ok((outcome, journal.finish().await))
+    });
+    view.close();
+    let (outcome, finished) = ended?;
+    drop(run.plugins);
+    let mut exit = if outcome.interrupted && !outcome.is_complete() {
+        Exit::Interrupted
+    } else if outcome.is_complete() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
+    report(terminal, &outcome, &sources);
+    let state = match finished {
+        Some((Ok(()), state, mut session)) => {
+            session.take_notices().iter().for_each(|n| terminal.note(&format!("note: {n}")));
+            Some(state)
+        }
+        Some((Err(e), state, _)) => {
+            terminal.diagnostics(&state_diagnostic(&e).into(), &sources);
+            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+            Some(state)
+        }
+        None => None,
+    };
+    end(terminal, &outcome, state.as_ref(), &run.next);
+    Ok(exit)
+}
+
+/// Every failure in full.
+fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
+    let mut all = dtm_lang::Diagnostics::default();
+    outcome.failed.iter().for_each(|(_, d)| all.push(d.clone()));
+    all.append(outcome.asserts.clone());
+    terminal.diagnostics(&all, sources);
+}
+
+fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str) {
+    if terminal.json {
+        let failed: Vec<serde_json::Value> =
+            outcome.failed.iter().map(|(a, d)| serde_json::json!({ "address": a, "code": d.code.to_string(), "message": d.headline })).collect();
+        let skipped: Vec<serde_json::Value> =
+            outcome.skipped.iter().map(|(a, c)| serde_json::json!({ "address": a, "because": c })).collect();
+        let outputs = state.map(|s| crate::view::value::masked_fields(&s.outputs)).unwrap_or_default();
+        terminal.line(&serde_json::json!({
+            "event": "summary", "done": outcome.done.len(), "failed": failed, "skipped": skipped,
+            "stopped": outcome.stopped, "complete": outcome.is_complete(), "outputs": outputs,
+        }));
+        return;
+    }
+    if terminal.quiet {
+        return;
+    }
+    terminal.out(&summary::text(outcome, terminal.style, &format!("`{next}`")));
+    if let Some(state) = state.filter(|_| outcome.is_complete()) {
+        terminal.out(&summary::outputs(&state.outputs, terminal.style, terminal.width()));
+    }
+}
+
+/// Raises the level of stopping with every interrupt.
+async fn interrupts(sender: watch::Sender<u8>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        sender.send_modify(|level| *level = level.saturating_add(1));
+    }
+}
+
+/// Problems of a plan that forbid carrying it out.
+pub fn refuse(plan: &Plan, sources: &Arc<Sources>) -> Result<(), Failure> {
+    if plan.diagnostics.has_errors() { Err(Failure::all(plan.diagnostics.clone(), sources)) } else { Ok(()) }
+}
+
+/// The descriptor of the lock, for plugin hosts to inherit.
+pub fn lock_of(session: &dyn Session) -> Result<Option<std::os::fd::OwnedFd>, Failure> {
+    let cloned = session.lock_descriptor().map(|fd| fd.try_clone_to_owned()).transpose();
+    cloned.map_err(|e| {
+        Failure::of(Diagnostic::new(Code::E0806, format!("cannot hand on the lock: {}", reason(&e))))
+    })
+}

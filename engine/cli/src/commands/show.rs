@@ -1,0 +1,95 @@
+//! `dtm show [TOOL]`: what is in state.
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::state_of;
+use crate::terminal::Terminal;
+use crate::view::value::{masked, one_line};
+use clap::Args;
+use dtm_engine::Fields;
+use dtm_engine::state::{Entry, State, StateStore, Status};
+use dtm_lang::{Code, Diagnostic};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// The arguments of `dtm show`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  dtm show\n  dtm show 'repo[\"cart\"]'\n  dtm show readme --json")]
+pub struct Show {
+    /// A tool; without it all are shown.
+    tool: Option<String>,
+    /// The configuration [default: main.dts].
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
+    let state = store.load()?.state;
+    tools(terminal, &state, args.tool.as_deref())
+}
+
+/// Shows one tool or all of them.
+pub(super) fn tools(terminal: &Terminal, state: &State, tool: Option<&str>) -> Result<Exit, Failure> {
+    if let Some(tool) = tool {
+        let entry = find(state, tool)?;
+        match terminal.json {
+            true => terminal.line(&json(tool, entry)),
+            false => terminal.out(&text(tool, entry, terminal)),
+        }
+        return Ok(Exit::Done);
+    }
+    if terminal.json {
+        terminal.line(&Value::Array(state.tools.iter().map(|(a, e)| json(a, e)).collect()));
+    } else if state.tools.is_empty() {
+        terminal.out("The state is empty.\n");
+    } else {
+        let all: Vec<String> = state.tools.iter().map(|(a, e)| text(a, e, terminal)).collect();
+        terminal.out(&all.join("\n"));
+    }
+    Ok(Exit::Done)
+}
+
+/// The entry of an address.
+pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<&'s Entry, Failure> {
+    state.tools.get(tool).ok_or_else(|| {
+        let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
+        Failure::of(d.nearest(tool, state.tools.keys().map(|k| &**k)))
+    })
+}
+
+fn json(addr: &str, entry: &Entry) -> Value {
+    let mut value = masked(&serde_json::to_value(entry).unwrap_or(Value::Null));
+    value["address"] = addr.into();
+    value
+}
+
+fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
+    let style = terminal.style;
+    let mut out = format!("{}: {}.{}", style.bold(addr), entry.plugin.name, entry.kind);
+    if entry.status != Status::Ok {
+        let _ =
+            write!(out, "  {}", style.red(&format!("({})", format!("{:?}", entry.status).to_lowercase())));
+    }
+    out.push('\n');
+    if let Some(id) = &entry.id {
+        let _ = writeln!(out, "  id = {}", dtm_lang::value::quote(id));
+    }
+    let mut part = |what: &str, fields: &Fields| {
+        let widest = fields.keys().map(|k| k.chars().count()).max().unwrap_or(0);
+        if !fields.is_empty() {
+            let _ = writeln!(out, "  {}", style.dim(what));
+        }
+        for (name, value) in fields {
+            let room = terminal.width().saturating_sub(widest + 7).max(40);
+            let _ = writeln!(out, "    {name:widest$} = {}", one_line(value, room));
+        }
+    };
+    part("inputs", &entry.inputs);
+    part("outputs", &entry.outputs);
+    if !entry.deps.is_empty() {
+        let _ = writeln!(out, "  {} {}", style.dim("after"), entry.deps.join(", "));
+    }
+    out
+}

@@ -1,0 +1,48 @@
+//! `dtm verify`: what changed outside of dtm. Changes nothing.
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::Project;
+use crate::terminal::Terminal;
+use crate::view;
+use clap::Args;
+use dtm_engine::plan::BuildOptions;
+use serde_json::json;
+
+/// The arguments of `dtm verify`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  dtm verify || echo 'somebody changed something'")]
+pub struct Verify {
+    #[command(flatten)]
+    file: FileArg,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
+    let project = Project::sound(cli, terminal, &args.file)?;
+    let store = project.store(false)?;
+    let loaded = project.load(terminal, &store)?;
+    let plan = super::plan::make(terminal, &project, &loaded.state, BuildOptions::default())?;
+    let unreadable: Vec<_> = plan
+        .diagnostics
+        .iter()
+        .filter(|d| d.code == dtm_lang::Code::E0607 || d.code == dtm_lang::Code::E0609)
+        .cloned()
+        .collect();
+    let drifted = plan.drifted().count();
+    if terminal.json {
+        let tools: Vec<_> = plan.drifted().map(|n| {
+            let changes: Vec<_> = n.changes.iter().filter(|c| c.drift).map(|c| json!({
+                "name": c.name, "recorded": view::value::masked(&c.after), "found": view::value::masked(&c.before) })).collect();
+            json!({ "address": n.addr, "reason": n.reason, "changes": changes })
+        }).collect();
+        terminal.line(&json!({ "format": 1, "drift": tools }));
+    } else {
+        terminal.out(&view::plan::drift(&plan, terminal.style, terminal.width()));
+    }
+    if !unreadable.is_empty() {
+        let mut all = dtm_lang::Diagnostics::default();
+        unreadable.into_iter().for_each(|d| all.push(d));
+        return Err(Failure::all(all, project.program.sources()));
+    }
+    Ok(if drifted > 0 { Exit::Partly } else { Exit::Done })
+}

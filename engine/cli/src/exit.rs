@@ -1,0 +1,119 @@
+//! Exit codes, and the one border where errors of every module become diagnostics.
+
+use dtm_engine::state::StateError;
+use dtm_lang::{Code, Diagnostic, Diagnostics, Sources};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// How dtm ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done, or there was nothing to do.
+    Done = 0,
+    /// An error, or the question was answered with no.
+    Failed = 1,
+    /// There are changes (`plan --detailed-exitcode`).
+    Changes = 2,
+    /// Some tools failed; or there is drift (`verify`).
+    Partly = 4,
+    /// The state is locked.
+    Locked = 5,
+    /// Wrong usage.
+    Usage = 64,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What stops a command.
+pub struct Failure {
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// The files that it points into.
+    pub sources: Arc<Sources>,
+    /// How dtm ends.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// One problem without a place.
+    pub fn new(code: Code, headline: impl Into<String>) -> Failure {
+        Failure::of(Diagnostic::new(code, headline))
+    }
+    /// One problem.
+    pub fn of(diagnostic: Diagnostic) -> Failure {
+        Failure { diagnostics: diagnostic.into(), sources: Arc::default(), exit: Exit::Failed }
+    }
+    /// Problems in files.
+    pub fn all(diagnostics: Diagnostics, sources: &Arc<Sources>) -> Failure {
+        Failure { diagnostics, sources: sources.clone(), exit: Exit::Failed }
+    }
+    /// Ends as wrong usage.
+    pub fn usage(self) -> Failure {
+        Failure { exit: Exit::Usage, ..self }
+    }
+    /// Adds an advice.
+    pub fn help(self, text: impl Into<String>) -> Failure {
+        let text = text.into();
+        let diagnostics = self.diagnostics.into_iter().map(|d| d.help(text.clone()));
+        let mut all = Diagnostics::default();
+        diagnostics.for_each(|d| all.push(d));
+        Failure { diagnostics: all, ..self }
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Failure {
+        let exit = if matches!(error, StateError::Locked(_)) { Exit::Locked } else { Exit::Failed };
+        Failure { exit, ..Failure::of(state_diagnostic(&error)) }
+    }
+}
+
+/// A [`StateError`] as a person sees it.
+pub fn state_diagnostic(error: &StateError) -> Diagnostic {
+    let of = |code| Diagnostic::new(code, error.to_string());
+    match error {
+        StateError::Locked(holder) => {
+            let d = of(Code::E0801).help("wait for it, or give `--lock-timeout 10m`");
+            d.note(format!("the lock is free as soon as process {} and its plugins have ended", holder.pid))
+        }
+        StateError::Corrupt { backup, .. } => {
+            let d = of(Code::E0802).note("nothing was changed");
+            match backup {
+                Some(file) => d
+                    .note(format!("the state before it is kept in `{}`", file.display()))
+                    .help("rebuild it: `dtm state recover`"),
+                None => d.help("see what can be read of it: `dtm state recover`"),
+            }
+        }
+        StateError::Missing { .. } => of(Code::E0803)
+            .note("without it, everything would be made a second time")
+            .help("bring the files back, or rebuild them from a backup: `dtm state recover`")
+            .help("if it was removed on purpose, begin a new one: `dtm apply --new-state`"),
+        StateError::NewerFormat { .. } => of(Code::E0804).help("use the dtm that wrote it, or a later one"),
+        StateError::Key { .. } => of(Code::E0805)
+            .help("give the right key in `DTM_STATE_KEY`, or bring the key file back")
+            .help("if it is lost for good: `dtm state rekey --lost`"),
+        StateError::Io { .. } => of(Code::E0806),
+        StateError::Closed(_) => of(Code::E0807),
+    }
+}
+
+/// The reason of an operating system error, in words.
+pub fn reason(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or directory".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::StorageFull => "the disk is full".into(),
+        std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
+        _ => {
+            let text = e.to_string();
+            text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A configuration on disk, opened for a command: its program, its state, its plugins.
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure, reason};
+use crate::terminal::Terminal;
+use dtm_engine::event::Events;
+use dtm_engine::plugin::{Plugins, Settings};
+use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
+use dtm_engine::secret::Redactor;
+use dtm_engine::state::backend::{Backends, Used};
+use dtm_engine::state::local::LocalStore;
+use dtm_engine::state::{Holder, Loaded, Session, State, StateStore, now};
+use dtm_lang::interface::Kind;
+use dtm_lang::wire::to_wire;
+use dtm_lang::{Code, Diagnostics, Inputs, Program, Purpose};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where state is when the program says nothing.
+const DEFAULT_STATE: &str = ".dtm/state";
+
+/// A configuration that was opened.
+pub struct Project {
+    /// The program, evaluated as far as values are known.
+    pub program: Arc<Program>,
+    /// The root file's name.
+    pub file: String,
+    /// The rest of the world.
+    pub around: Surroundings,
+    /// The root file as the user may name it again; empty for the default.
+    pub named: String,
+}
+
+impl Project {
+    /// Opens a configuration; the program may have errors, which are in the diagnostics.
+    ///
+    /// # Errors
+    /// When there is no such file, or params cannot be read.
+    pub fn open(cli: &Cli, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
+        let path = choose(file)?;
+        let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+        let full = std::path::absolute(&path).map_err(|e| unreadable(&path, &reason(&e)))?;
+        let name = full
+            .file_name()
+            .and_then(|n| n.to_str())
+            .ok_or_else(|| unreadable(&path, "its name is not UTF-8"))?
+            .to_string();
+        let folder = full.parent().unwrap_or(Path::new("/"));
+        let root = folder.canonicalize().map_err(|e| unreadable(&path, &reason(&e)))?;
+        let prefix = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
+            _ => String::new(),
+        };
+        let inputs = inputs(cli)?;
+        let around = surroundings(root.clone(), inputs.env.clone())?;
+        let loader = Arc::new(FileLoader::new(root, prefix));
+        let (program, diagnostics) = Program::load(&name, loader, &inputs, purpose);
+        Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
+    }
+
+    /// Opens a configuration that has no errors; its warnings are shown.
+    ///
+    /// # Errors
+    /// Every problem of the program.
+    pub fn sound(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
+        let (project, diagnostics) = Project::open(cli, file, Purpose::Plan)?;
+        if diagnostics.has_errors() {
+            return Err(Failure::all(diagnostics, project.program.sources()));
+        }
+        terminal.diagnostics(&diagnostics, project.program.sources());
+        Ok(project)
+    }
+
+    /// The folder of the state, from the project's root.
+    pub fn state_path(&self) -> String {
+        let state = self.program.setting("state");
+        let path = state.as_ref().and_then(|s| s.get("path")).and_then(|p| p.as_str()).map(|p| p.to_string());
+        path.unwrap_or_else(|| DEFAULT_STATE.into())
+    }
+
+    /// The state's store, once it is sure that it is the right one.
+    ///
+    /// # Errors
+    /// When another state was used before, or this one is gone.
+    pub fn store(&self, new_state: bool) -> Result<LocalStore, Failure> {
+        let path = self.state_path();
+        let store = self.around.store(&path);
+        if new_state {
+            if store.has_remains() && store.load().is_err() {
+                store.set_aside()?;
+            }
+            return Ok(store);
+        }
+        guard(&self.around.root, &path, &store, self.program.param_selects_state())?;
+        Ok(store)
+    }
+
+    /// Takes the lock, and makes sure that the state belongs to this root file.
+    ///
+    /// # Errors
+    /// When it is held, cannot be read, or belongs to another root file.
+    pub fn lock(
+        &self,
+        cli: &Cli,
+        terminal: &Terminal,
+        doing: &str,
+        store: &LocalStore,
+        take_over: bool,
+    ) -> Result<Box<dyn Session>, Failure> {
+        let session = store.lock(holder(doing), cli.global.lock_timeout)?;
+        let loaded = session.loaded();
+        loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+        self.same_root(&loaded.state, take_over)?;
+        let now =
+            Used { backend: "local".into(), path: self.state_path(), lineage: loaded.state.lineage.clone() };
+        if let Err(e) = Backends::load(&self.around.root).remember(&self.around.root, now) {
+            return Err(Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {}", reason(&e))));
+        }
+        Ok(session)
+    }
+
+    /// The state without a lock.
+    ///
+    /// # Errors
+    /// As [`Project::lock`].
+    pub fn load(&self, terminal: &Terminal, store: &LocalStore) -> Result<Loaded, Failure> {
+        let loaded = store.load()?;
+        loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+        self.same_root(&loaded.state, false)?;
+        Ok(loaded)
+    }
+
+    fn same_root(&self, state: &State, take_over: bool) -> Result<(), Failure> {
+        if take_over || state.root.is_empty() || state.root == self.file || state.tools.is_empty() {
+            return Ok(());
+        }
+        let headline = format!("the state belongs to `{}`, not to `{}`", state.root, self.file);
+        Err(Failure::new(Code::E0808, headline)
+            .help("keep another state for it: `settings { state = local { path = \"...\" } }`")
+            .help("or take the state over, which deletes what the other file made: `--take-over`"))
+    }
+
+    /// The plugins for this program and what is in state.
+    pub fn plugins(&self, state: &State, lock: Option<OwnedFd>, events: Events) -> Arc<Plugins> {
+        self.around.plugins(Some(&self.program), state, lock, events)
+    }
+
+    /// A kind of a plugin, from the program or from what is shipped.
+    pub fn kind(&self, plugin: &str, kind: &str) -> Option<Arc<Kind>> {
+        let own = self.program.plugins().get(plugin).and_then(|p| p.plugin.kinds.get(kind).cloned());
+        own.or_else(|| shipped_kind(plugin, kind))
+    }
+
+    /// What to type to run a command on this configuration again.
+    pub fn command(&self, command: &str) -> String {
+        if self.named.is_empty() { format!("dtm {command}") } else { format!("dtm {command} {}", self.named) }
+    }
+}
+
+/// The unnamed configuration of a plugin in a program.
+pub fn settings_of(program: &Program, plugin: &str) -> Settings {
+    let config = program.hir().configures.iter().position(|c| &*c.plugin == plugin && c.name.is_none());
+    match config.map(|c| to_wire(&program.configuration(c, &dtm_lang::NoOutputs).0)) {
+        Some(serde_json::Value::Object(settings)) => settings,
+        _ => Settings::new(),
+    }
+}
+
+/// The state of a configuration that may be broken: from its settings where they can be read, else from what the
+/// project used last.
+///
+/// # Errors
+/// When there is no such file, or another state was used.
+pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, LocalStore, Option<Project>), Failure> {
+    match Project::open(cli, file, Purpose::Check) {
+        Ok((project, diagnostics)) if !diagnostics.has_errors() => {
+            let path = project.state_path();
+            let path = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
+                true => Backends::load(&project.around.root).last().map_or(path, |u| u.path.clone()),
+                false => path,
+            };
+            let store = project.around.store(&path);
+            guard(&project.around.root, &path, &store, project.program.param_selects_state())?;
+            let around = surroundings(project.around.root.clone(), project.around.env.clone())?;
+            Ok((around, store, Some(project)))
+        }
+        opened => {
+            let root = match (&opened, &file.file) {
+                (Ok((project, _)), _) => project.around.root.clone(),
+                (Err(_), Some(file)) => std::path::absolute(file)
+                    .ok()
+                    .and_then(|f| f.parent().map(Path::to_path_buf))
+                    .unwrap_or_default(),
+                (Err(_), None) => std::env::current_dir().unwrap_or_default(),
+            };
+            if !root.join(".dtm").is_dir()
+                && let Err(failure) = opened
+            {
+                return Err(failure);
+            }
+            let around = surroundings(root.clone(), environment())?;
+            let path = Backends::load(&root).last().map_or(DEFAULT_STATE.to_string(), |u| u.path.clone());
+            let store = around.store(&path);
+            guard(&root, &path, &store, false)?;
+            Ok((around, store, None))
+        }
+    }
+}
+
+/// A state that was used and is gone, and a new one in the place of another, are errors.
+fn guard(root: &Path, path: &str, store: &LocalStore, selected: bool) -> Result<(), Failure> {
+    if store.has_remains() {
+        return Ok(());
+    }
+    let backends = Backends::load(root);
+    if let Some(used) = backends.at(path) {
+        let marker = root.join(".dtm/backend");
+        return Err(dtm_engine::state::StateError::Missing { marker, lineage: used.lineage.clone() }.into());
+    }
+    match backends.last() {
+        Some(used) if !selected => Err(Failure::new(
+            Code::E0808,
+            format!("this project kept its state in `{}`, and there is none in `{path}`", used.path),
+        )
+        .help(format!("move what is there: `mv {} {path}`, or put the setting back", used.path))
+        .help("to begin a new state, in which nothing was made yet: `--new-state`")),
+        _ => Ok(()),
+    }
+}
+
+/// Who works on a state.
+pub fn holder(doing: &str) -> Holder {
+    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Holder { who: format!("{user}@{host}"), pid: std::process::id(), since: now(), doing: doing.into() }
+}
+
+fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surroundings, Failure> {
+    let binary = std::env::current_exe()
+        .map_err(|e| Failure::new(Code::E0903, format!("cannot find the dtm binary: {}", reason(&e))))?;
+    Ok(Surroundings { root, env, binary, redactor: Redactor::default() })
+}
+
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
+fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
+    let yaml = |p: &Path| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    let path = match &file.file {
+        Some(path) if path.is_dir() => path.join("main.dts"),
+        Some(path) => path.clone(),
+        None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
+        None => "main.dts".into(),
+    };
+    if yaml(&path) {
+        let headline = format!("`{}`: DevStream's YAML cannot be read in this version", path.display());
+        return Err(Failure::new(Code::E0110, headline)
+            .help("write the configuration in `.dts`: `dtm new quickstart DIR` shows how"));
+    }
+    if !path.exists() {
+        let failure = unreadable(&path, "there is no such file");
+        return Err(
+            failure.help("name the configuration: `dtm plan FILE`, or make one: `dtm new quickstart DIR`")
+        );
+    }
+    Ok(path)
+}
+
+fn unreadable(path: &Path, why: &str) -> Failure {
+    Failure::new(Code::E0903, format!("cannot read `{}`: {why}", path.display()))
+}
+
+fn inputs(cli: &Cli) -> Result<Inputs, Failure> {
+    let mut sets = vec![];
+    for set in &cli.global.sets {
+        let Some((name, value)) = set.split_once('=') else {
+            let headline = format!("`--set {set}` gives no value");
+            return Err(Failure {
+                exit: Exit::Usage,
+                ..Failure::new(Code::E0901, headline).help("write `--set name=value`")
+            });
+        };
+        sets.push((name.trim().to_string(), value.to_string()));
+    }
+    let params_file = match &cli.global.params {
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|e| unreadable(path, &reason(&e)))?;
+            let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
+            Some((path.display().to_string(), text))
+        }
+        None => None,
+    };
+    Ok(Inputs { sets, params_file, env: environment() })
+}

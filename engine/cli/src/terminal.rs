@@ -1,0 +1,145 @@
+//! Standard output and error: what is written where, in which form, with or without color. A reader that went
+//! away is no reason to stop working; a full disk is told at the end.
+
+use crate::args::{ColorChoice, DiagnosticFormat, Global};
+use crate::exit::{Exit, reason};
+use dtm_lang::diag::render::{Format, render};
+use dtm_lang::{Diagnostics, Sources};
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+
+/// Colors, or none.
+#[derive(Clone, Copy)]
+pub struct Style {
+    on: bool,
+}
+
+impl Style {
+    /// Whether there are colors.
+    pub fn is_on(self) -> bool {
+        self.on
+    }
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.on && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+    /// What is added.
+    pub fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+    /// What is removed or wrong.
+    pub fn red(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+    /// What changes.
+    pub fn yellow(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+    /// What is less important.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+    /// Headings.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+}
+
+/// Where a command writes.
+pub struct Terminal {
+    /// How diagnostics are written.
+    pub format: Format,
+    /// Whether the result is for machines.
+    pub json: bool,
+    /// Only what is asked for.
+    pub quiet: bool,
+    /// What plugins log as well.
+    pub verbose: bool,
+    /// For standard output.
+    pub style: Style,
+    color_err: bool,
+    failed: Mutex<Option<String>>,
+}
+
+impl Terminal {
+    /// By the options and what the descriptors are.
+    pub fn new(global: &Global) -> Terminal {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let color = |terminal: bool| match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !plain,
+        };
+        let format = match (global.json, global.format) {
+            (true, _) | (_, DiagnosticFormat::Json) => Format::Json,
+            (_, DiagnosticFormat::Short) => Format::Short,
+            (_, DiagnosticFormat::Human) => Format::Human,
+        };
+        Terminal {
+            format,
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            style: Style { on: color(std::io::stdout().is_terminal()) },
+            color_err: color(std::io::stderr().is_terminal()),
+            failed: Mutex::default(),
+        }
+    }
+
+    /// Whether a person looks at standard output.
+    pub fn is_interactive(&self) -> bool {
+        std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    }
+
+    /// The width of the terminal; 100 where there is none.
+    pub fn width(&self) -> usize {
+        match rustix::termios::tcgetwinsize(std::io::stdout()) {
+            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(20, 400),
+            _ => 100,
+        }
+    }
+
+    /// Writes to standard output.
+    pub fn out(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        if let Err(e) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            && e.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.failed.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_with(|| reason(&e));
+        }
+    }
+    /// Writes a line for a person to standard error, unless quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+    /// Writes a JSON value on one line.
+    pub fn line(&self, value: &serde_json::Value) {
+        self.out(&format!("{value}\n"));
+    }
+
+    /// Writes diagnostics: to standard error, or in JSON to standard output.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics, sources: &Sources) {
+        for d in diagnostics.iter() {
+            if self.json {
+                self.out(&render(d, sources, Format::Json, false));
+            } else {
+                let _ =
+                    std::io::stderr().write_all(render(d, sources, self.format, self.color_err).as_bytes());
+            }
+        }
+    }
+
+    /// The exit code, which tells too when standard output could not be written.
+    pub fn finish(&self, exit: Exit) -> Exit {
+        match &*self.failed.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(why) => {
+                let _ =
+                    writeln!(std::io::stderr(), "error[E0903]: standard output could not be written: {why}");
+                if exit == Exit::Done { Exit::Failed } else { exit }
+            }
+            None => exit,
+        }
+    }
+}

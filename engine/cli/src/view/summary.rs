@@ -1,0 +1,73 @@
+//! The end of a run: what was done, what failed and what was skipped because of it, and the command to run next.
+
+use super::count;
+use super::value::one_line;
+use crate::terminal::Style;
+use dtm_engine::Fields;
+use dtm_engine::execute::Outcome;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The summary as text.
+pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
+    let mut out = String::new();
+    let of = |verbs: &[&str]| outcome.done.iter().filter(|(_, v)| verbs.contains(v)).count();
+    let parts: Vec<String> = [
+        (of(&["create"]), "created"),
+        (of(&["update", "adopt"]), "changed"),
+        (of(&["replace"]), "replaced"),
+        (of(&["delete"]), "deleted"),
+        (of(&["forget"]), "forgotten"),
+        (of(&["read"]), "recorded"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, what)| format!("{n} {what}"))
+    .collect();
+    let done = if parts.is_empty() { "nothing was changed".to_string() } else { parts.join(", ") };
+    if outcome.is_complete() {
+        let _ = writeln!(out, "{} {done}.", style.green("Done:"));
+        return out;
+    }
+    let mut because: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (addr, cause) in &outcome.skipped {
+        because.entry(cause).or_default().push(addr);
+    }
+    for (addr, _) in &outcome.failed {
+        let _ = write!(out, "{} {addr}", style.red("Failed:"));
+        if let Some(skipped) = because.remove(addr.as_str()) {
+            let _ = write!(out, "; skipped because of it: {}", list(&skipped));
+        }
+        out.push('\n');
+    }
+    for (cause, skipped) in because {
+        let _ = writeln!(out, "Skipped because of {cause}: {}", list(&skipped));
+    }
+    if !outcome.stopped.is_empty() {
+        let stopped: Vec<&str> = outcome.stopped.iter().map(String::as_str).collect();
+        let _ = writeln!(out, "Not begun: {}", list(&stopped));
+    }
+    let _ = writeln!(out, "{done}; {} failed. To go on: {next}", count(outcome.failed.len(), "tool"));
+    out
+}
+
+fn list(names: &[&str]) -> String {
+    match names.len() {
+        0..=6 => names.join(", "),
+        n => format!("{} and {} more", names[..5].join(", "), n - 5),
+    }
+}
+
+/// The program's outputs.
+pub fn outputs(outputs: &Fields, style: Style, width: usize) -> String {
+    let widest = outputs.keys().map(|k| k.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    if !outputs.is_empty() {
+        let _ = writeln!(out, "{}", style.bold("outputs"));
+    }
+    for (name, value) in outputs {
+        let _ =
+            writeln!(out, "  {name:widest$} = {}", one_line(value, width.saturating_sub(widest + 5).max(40)));
+    }
+    out
+}

@@ -1,0 +1,86 @@
+//! Values as a person reads them: the syntax of the language, secrets masked, long ones folded.
+
+use dtm_lang::value::quote;
+use dtm_lang::wire::{TAG, tag};
+use serde_json::{Map, Value, json};
+
+/// What stands for a value that is not known yet.
+pub const UNKNOWN: &str = "(known after apply)";
+/// What stands for a secret.
+pub const SECRET: &str = "(secret)";
+
+/// A value on one line, at most `width` characters.
+pub fn one_line(value: &Value, width: usize) -> String {
+    let text = text(value);
+    let count = text.chars().count();
+    if count <= width {
+        return text;
+    }
+    let lines = match value {
+        Value::String(s) if s.contains('\n') => format!(" ({} lines)", s.lines().count()),
+        _ => format!(" ({count} characters)"),
+    };
+    let keep = width.saturating_sub(lines.chars().count() + 3).max(8);
+    text.chars().take(keep).collect::<String>() + "..." + &lines
+}
+
+/// A value in full.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(s) => quote(s),
+        Value::Array(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
+        Value::Object(m) => match tag(m) {
+            Some("unknown") => UNKNOWN.into(),
+            Some("secret" | "sealed") => SECRET.into(),
+            _ if m.is_empty() => "{}".into(),
+            _ => {
+                let fields = m.iter().map(|(k, v)| format!("{} = {}", key(k), text(v)));
+                format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+            }
+        },
+        other => other.to_string(),
+    }
+}
+
+fn key(key: &str) -> String {
+    let key = key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key);
+    let plain = key.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !key.starts_with(|c: char| c.is_ascii_digit());
+    if plain && !key.is_empty() { key.into() } else { quote(key) }
+}
+
+/// A value for machines: what is secret is left out of its tag.
+pub fn masked(value: &Value) -> Value {
+    match value {
+        Value::Object(m) if matches!(tag(m), Some("secret" | "sealed")) => json!({ TAG: "secret" }),
+        Value::Object(m) => Value::Object(masked_fields(m)),
+        Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
+        leaf => leaf.clone(),
+    }
+}
+
+/// As [`masked`], for fields.
+pub fn masked_fields(fields: &Map<String, Value>) -> Map<String, Value> {
+    fields.iter().map(|(k, v)| (k.clone(), masked(v))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_unknowns_never_show_what_they_hold() {
+        let value =
+            json!({ "a": { "$dtm": "secret", "v": "hunter2" }, "b": [{ "$dtm": "unknown" }], "$$c": 1 });
+        assert_eq!(text(&value), "{ a = (secret), b = [(known after apply)], \"$c\" = 1 }");
+        assert!(!masked(&value).to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn long_values_are_folded() {
+        let value = json!("line\n".repeat(40));
+        let shown = one_line(&value, 40);
+        assert!(shown.chars().count() <= 40, "{shown}");
+        assert!(shown.ends_with("(40 lines)"), "{shown}");
+    }
+}

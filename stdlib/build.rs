@@ -1,0 +1,49 @@
+//! Embeds every file of `examples/`, so that a new example is one folder.
+
+use std::fmt::Write;
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let root = std::env::var("CARGO_MANIFEST_DIR").map_err(std::io::Error::other)?;
+    let examples = Path::new(&root).join("examples");
+    let mut code = String::from("/// The examples, by name.\npub const EXAMPLES: &[Example] = &[\n");
+    let mut folders: Vec<_> = std::fs::read_dir(&examples)?.filter_map(|e| Some(e.ok()?.path())).collect();
+    folders.sort();
+    for folder in folders.iter().filter(|f| f.is_dir()) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut files = vec![];
+        collect(folder, folder, &mut files)?;
+        let main = std::fs::read_to_string(folder.join("main.dts"))?;
+        let title = main.lines().find_map(|l| l.strip_prefix("/// ")).unwrap_or("");
+        let _ = writeln!(code, "Example {{ name: {name:?}, title: {title:?}, files: &[");
+        for (relative, full) in files {
+            let _ = writeln!(code, "({relative:?}, include_str!({full:?})),");
+        }
+        code += "] },\n";
+    }
+    code += "];\n";
+    let out = std::env::var("OUT_DIR").map_err(std::io::Error::other)?;
+    std::fs::write(Path::new(&out).join("examples.rs"), code)
+}
+
+/// The files below a folder that belong to the example: not what applying it made.
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    let mut entries: Vec<_> = std::fs::read_dir(folder)?.filter_map(|e| Some(e.ok()?.path())).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == "out" || name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            collect(root, &path, files)?;
+        } else {
+            let relative = path.strip_prefix(root).map_err(std::io::Error::other)?;
+            files.push((relative.display().to_string(), path.display().to_string()));
+            use std::io::Write as _;
+            let line = format!("cargo::rerun-if-changed={}\n", path.display());
+            std::io::stdout().write_all(line.as_bytes())?;
+        }
+    }
+    Ok(())
+}
