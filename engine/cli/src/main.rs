@@ -1,45 +1,5 @@
-//! The binary `dtm`. One file for each command under `commands/`; what a person sees is made under `view/`;
-//! exit codes are decided here and nowhere else.
+//! The binary `dtm`: everything is in the library, so that the tests start the same program.
 
-mod args;
-mod commands;
-mod exit;
-mod project;
-mod terminal;
-mod view;
-
-use clap::Parser;
-use exit::{Exit, Failure};
-use std::process::ExitCode;
-use terminal::Terminal;
-
-fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(e) => {
-            let usage = e.use_stderr();
-            let _ = e.print();
-            return if usage { Exit::Usage.into() } else { Exit::Done.into() };
-        }
-    };
-    if let args::Command::PluginHost(host) = &cli.command {
-        commands::plugin_host::run(host);
-    }
-    let terminal = Terminal::new(&cli.global);
-    let result = enter(&cli).and_then(|()| commands::run(&cli, &terminal));
-    let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {
-        terminal.diagnostics(&diagnostics, &sources);
-        exit
-    });
-    terminal.finish(exit).into()
-}
-
-/// `-C DIR`
-fn enter(cli: &args::Cli) -> Result<(), Failure> {
-    let Some(directory) = &cli.global.directory else { return Ok(()) };
-    std::env::set_current_dir(directory).map_err(|e| {
-        let shown = directory.display();
-        Failure::new(dtm_lang::Code::E0903, format!("cannot change to `{shown}`: {}", exit::reason(&e)))
-            .usage()
-    })
+fn main() -> std::process::ExitCode {
+    dtm_cli::main()
 }
