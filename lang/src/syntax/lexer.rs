@@ -194,7 +194,7 @@ impl Lexer<'_> {
                     modes.push(Mode::Normal { braces: 0 });
                     return;
                 }
-                _ => at += 1,
+                _ => at += rest.chars().next().map_or(1, char::len_utf8),
             }
         }
         self.piece(self.text.len());

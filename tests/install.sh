@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs dtm into a prefix as README says, uses it from there, and removes it again.
+set -euo pipefail
+prefix=${1:?usage: tests/install.sh PREFIX}
+cd "$(dirname "$0")/.."
+mkdir -p "$prefix"
+
+# The commands of README, with another prefix.
+PREFIX=$prefix
+block=$(sed -n '/<!-- install -->/,/<!-- \/install -->/p' README.md | sed -n '/^```/,/^```/p' | grep -v '^```' | sed "s#\$HOME/.local#$PREFIX#g")
+bash -euo pipefail -c "$block"
+test -x "$prefix/bin/dtm"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+(cd "$work" && XDG_DATA_HOME="$work/data" "$prefix/bin/dtm" new quickstart project && cd project && \
+  XDG_DATA_HOME="$work/data" "$prefix/bin/dtm" apply -y && XDG_DATA_HOME="$work/data" "$prefix/bin/dtm" destroy -y)
+block=$(sed -n '/<!-- remove -->/,/<!-- \/remove -->/p' README.md | sed -n '/^```/,/^```/p' | grep -v '^```' | sed "s#\$HOME/.local#$PREFIX#g")
+bash -euo pipefail -c "$block"
+if [ -n "$(find "$prefix" -type f)" ]; then
+  echo "removing dtm left files:" >&2
+  find "$prefix" -type f >&2
+  exit 1
+fi
+echo "installed, used and removed"
