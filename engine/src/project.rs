@@ -158,10 +158,10 @@ impl Surroundings {
 
 /// The environment variables that every plugin gets.
 fn plugin_sees(name: &str) -> bool {
-    const ALWAYS: [&str; 9] =
-        ["PATH", "HOME", "USER", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "DTM_TEST_TIME"];
+    const ALWAYS: [&str; 6] = ["PATH", "HOME", "USER", "TMPDIR", "LANG", "TZ"];
     ALWAYS.contains(&name)
         || name.starts_with("LC_")
         || name.starts_with("XDG_")
+        || name.starts_with("SSL_CERT_")
         || name.to_uppercase().ends_with("_PROXY")
 }

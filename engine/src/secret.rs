@@ -1,12 +1,14 @@
 //! Secrets at rest and in text: tagged values are sealed before they are written, and every text that leaves
 //! the engine passes [`Redactor::mask`].
 
+use crate::Fields;
 use crate::state::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use dtm_lang::wire::{TAG, tag};
+use dtm_lang::interface::Kind;
+use dtm_lang::wire::{TAG, reveal, tag};
 use serde_json::{Value, json};
 use sha2::Digest;
 use std::collections::BTreeSet;
@@ -90,6 +92,37 @@ pub fn open(value: &mut Value, key: &Key) -> Result<(), SealError> {
     }
 }
 
+/// Marks a write-only input: when it is written, only a salted hash of it is.
+pub fn write_only(kind: &str, name: &str, value: &Value) -> Value {
+    json!({ TAG: "write-only", "of": format!("{kind}.{name}"), "v": reveal(value) })
+}
+
+/// Fields without what is kept only as a hash: what a plugin may be sent of what was recorded.
+pub fn sendable(fields: &Fields) -> Fields {
+    let kept = |v: &Value| v.as_object().and_then(tag).is_none_or(|t| t != "write-only" && t != "hash");
+    fields.iter().filter(|(_, v)| kept(v)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// Puts in the place of each hash the wanted value, where the hash is of that value.
+pub fn settle_write_only(kind: &Kind, recorded: &mut Fields, wanted: &Fields, redactor: &Redactor) {
+    for (name, _) in kind.inputs.iter().filter(|(_, i)| i.write_only) {
+        let (Some(hash), Some(value)) = (recorded.get(&**name), wanted.get(&**name)) else { continue };
+        if redactor.is_hash_of(hash, value) {
+            recorded.insert(name.to_string(), value.clone());
+        }
+    }
+}
+
+fn mac(key: &Key, salt: &str, of: &str, value: &Value) -> Option<String> {
+    let derived = sha2::Sha256::digest([b"dtm write-only".as_slice(), &key.bytes].concat());
+    let mut mac = <hmac::Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&derived).ok()?;
+    for part in [salt, of, &value.to_string()] {
+        hmac::Mac::update(&mut mac, &(part.len() as u64).to_le_bytes());
+        hmac::Mac::update(&mut mac, part.as_bytes());
+    }
+    Some(BASE64.encode(hmac::Mac::finalize(mac).into_bytes()))
+}
+
 /// A state with its secrets opened, and known to the redactor. `None` when one does not open.
 pub fn open_state(sealed: &State, key: &Key, redactor: &Redactor) -> Option<State> {
     let mut value = sealed.to_json();
@@ -148,6 +181,15 @@ impl Redactor {
             _ => {}
         }
     }
+    /// Whether a recorded hash is of this value.
+    pub fn is_hash_of(&self, hash: &Value, value: &Value) -> bool {
+        let Some(m) = hash.as_object().filter(|m| tag(m) == Some("hash")) else { return false };
+        let text = |name: &str| m.get(name).and_then(Value::as_str).unwrap_or("");
+        let key = self.key.read().unwrap_or_else(|e| e.into_inner());
+        key.as_ref()
+            .and_then(|k| mac(k, text("salt"), text("of"), &reveal(value)))
+            .is_some_and(|found| found == text("mac"))
+    }
     /// A text with every known secret masked.
     pub fn mask(&self, text: &str) -> String {
         let secrets = self.secrets.read().unwrap_or_else(|e| e.into_inner());
@@ -167,7 +209,7 @@ impl Redactor {
     /// Whether anything inside must be sealed.
     pub fn needs_key(&self, value: &Value) -> bool {
         match value {
-            Value::Object(m) if tag(m) == Some("secret") => true,
+            Value::Object(m) if matches!(tag(m), Some("secret" | "write-only")) => true,
             Value::Object(m) => m.values().any(|v| self.needs_key(v)),
             Value::Array(a) => a.iter().any(|v| self.needs_key(v)),
             Value::String(s) => self.holds_secret(s),
@@ -183,6 +225,15 @@ impl Redactor {
             Value::Object(m) if tag(m) == Some("secret") => {
                 let inner = m.get("v").cloned().unwrap_or(Value::Null);
                 *value = key.seal_value(&inner, false).ok_or(SealError)?;
+                Ok(())
+            }
+            Value::Object(m) if tag(m) == Some("write-only") => {
+                let mut salt = [0u8; 16];
+                getrandom::fill(&mut salt).map_err(|_| SealError)?;
+                let salt = BASE64.encode(salt);
+                let of = m.get("of").and_then(Value::as_str).unwrap_or("").to_string();
+                let found = mac(key, &salt, &of, m.get("v").unwrap_or(&Value::Null)).ok_or(SealError)?;
+                *value = json!({ TAG: "hash", "salt": salt, "of": of, "mac": found });
                 Ok(())
             }
             Value::Object(m) => m.values_mut().try_for_each(|v| self.seal(v, key)),

@@ -229,6 +229,7 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
         }
         (Type::Record(r), NodeKind::Map(entries)) => {
             let mut out = IndexMap::new();
+            let mut misspelt: Vec<String> = vec![];
             for (name, at, value) in entries {
                 match r.fields.get(name) {
                     Some(field) => {
@@ -236,17 +237,22 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
                         out.insert(name.clone(), value);
                     }
                     None if r.open => _ = out.insert(name.clone(), untyped(value)),
-                    None => diags.push(
-                        Diagnostic::new(Code::E0303, format!("no field `{name}` is known here"))
-                            .at(*at, "unknown field")
-                            .nearest(name, r.fields.keys().map(|k| &**k)),
-                    ),
+                    None => {
+                        misspelt.extend(crate::diag::nearest(name, r.fields.keys().map(|k| &**k)));
+                        diags.push(
+                            Diagnostic::new(Code::E0303, format!("no field `{name}` is known here"))
+                                .at(*at, "unknown field")
+                                .nearest(name, r.fields.keys().map(|k| &**k)),
+                        );
+                    }
                 }
             }
             let missing: Vec<String> = r
                 .fields
                 .iter()
-                .filter(|(n, f)| !f.may_be_absent() && !out.contains_key(*n))
+                .filter(|(n, f)| {
+                    !f.may_be_absent() && !out.contains_key(*n) && !misspelt.iter().any(|m| **m == ***n)
+                })
                 .map(|(n, _)| format!("`{n}`"))
                 .collect();
             if !missing.is_empty() {

@@ -4,7 +4,7 @@
 use crate::check::{Checked, check};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World, show};
-use crate::hir::{Expr, Hir, PluginUse};
+use crate::hir::{Assert, Expr, Hir, PluginUse};
 use crate::interface::Kind;
 use crate::loader::Loader;
 use crate::source::{FileId, Sources, Span, Symbol};
@@ -12,7 +12,7 @@ use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::Type;
 use crate::value::{Data, InstanceId, Unknown, Value};
 use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// The values that come from outside.
@@ -183,6 +183,33 @@ impl Program {
         self.with_evaluator(outputs, false, |ev| judge(&self.hir, ev)).1
     }
 
+    /// The asserts whose values are not known yet: their position, and the instances that they wait for.
+    pub fn waiting_asserts(&self, outputs: &dyn Outputs) -> Vec<(usize, BTreeSet<InstanceId>)> {
+        let (found, _) = self.with_evaluator(outputs, false, |ev| {
+            let all = self.hir.asserts.iter().enumerate();
+            all.filter_map(|(i, a)| {
+                let value = ev.eval(&a.cond);
+                let mut marks = BTreeMap::new();
+                value.collect_marks(&mut marks);
+                (!value.is_known()).then(|| (i, marks.into_keys().collect()))
+            })
+            .collect()
+        });
+        found
+    }
+
+    /// Checks one assert, by its position.
+    pub fn assert(&self, position: usize, outputs: &dyn Outputs) -> Diagnostics {
+        let Some(assert) = self.hir.asserts.get(position) else { return Diagnostics::default() };
+        self.with_evaluator(outputs, false, |ev| judge_one(assert, ev)).1
+    }
+
+    /// Where an input of an instance is given in the program.
+    pub fn input_span(&self, id: InstanceId, name: &str) -> Option<Span> {
+        let tool = &self.hir.tools[self.instances[id.0 as usize].tool];
+        tool.inputs.get(name).map(|e| e.span).filter(|s| s.file == tool.span.file)
+    }
+
     /// The settings of a plugin's configuration.
     pub fn configuration(&self, config: usize, outputs: &dyn Outputs) -> (Value, Diagnostics) {
         self.with_evaluator(outputs, false, |ev| ev.eval(&self.hir.configures[config].settings))
@@ -274,7 +301,15 @@ fn instance(
         edges.extend(marks.iter().map(|(i, s)| (*i, *s)));
     }
     for name in tool.inputs.keys() {
-        ev.input(id, name, tool.span).collect_marks(&mut edges);
+        let value = ev.input(id, name, tool.span);
+        let mut marks = BTreeMap::new();
+        value.collect_marks(&mut marks);
+        if let (Some(own), false) = (marks.remove(&id), value.is_known()) {
+            let d = Diagnostic::new(Code::E0501, format!("`{}` waits for itself", known.addr));
+            let d = d.at(own, "an output of the tool whose input this is").tool(known.addr.clone());
+            ev.diags.push(d.help("take this reference out"));
+        }
+        marks.into_iter().for_each(|(i, s)| _ = edges.entry(i).or_insert(s));
     }
     let implied = edges.clone();
     ev.enter(id);
@@ -362,7 +397,11 @@ fn tools_in(v: &Value, found: &mut Vec<InstanceId>) {
 }
 
 fn judge(hir: &Hir, ev: &mut Evaluator<'_, '_>) {
-    for assert in &hir.asserts {
+    hir.asserts.iter().for_each(|assert| judge_one(assert, ev));
+}
+
+fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
+    {
         let value = ev.eval(&assert.cond);
         if let Data::Bool(false) = value.data {
             let message = match &*assert.message.kind {

@@ -111,11 +111,14 @@ fn load(sandbox: &Sandbox) -> (Program, dtm_lang::Diagnostics) {
 fn value(sandbox: &Sandbox) -> std::result::Result<String, String> {
     let (program, diagnostics) = load(sandbox);
     if diagnostics.has_errors() {
-        let all = diagnostics.iter().map(|d| dtm_lang::diag::render::render(d, program.sources(), Format::Human, false));
+        let all = diagnostics
+            .iter()
+            .map(|d| dtm_lang::diag::render::render(d, program.sources(), Format::Human, false));
         return Err(all.collect());
     }
     let (values, _) = program.outputs(&NoOutputs);
-    let lines: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {}\n", dtm_lang::wire::to_wire(v))).collect();
+    let lines: Vec<String> =
+        values.iter().map(|(n, v)| format!("{n} = {}\n", dtm_lang::wire::to_wire(v))).collect();
     Ok(lines.concat())
 }
 
@@ -196,15 +199,26 @@ fn comments(sandbox: &Sandbox, section: &Section, upto: usize) -> Vec<String> {
     for d in diagnostics.iter() {
         let (path, line) = place(d, program.sources());
         let found = wanted.iter_mut().find(|w| {
-            !w.used && w.file == path && w.line == line && w.code == d.code.id() && w.severity == d.severity() && d.headline.contains(w.part)
+            !w.used
+                && w.file == path
+                && w.line == line
+                && w.code == d.code.id()
+                && w.severity == d.severity()
+                && d.headline.contains(w.part)
         });
         match found {
             Some(w) => w.used = true,
-            None => problems.push(format!("{path}:{line}: not expected: [{}] \"{}\"\n{}", d.code, d.headline, json(d, program.sources()))),
+            None => problems.push(format!(
+                "{path}:{line}: not expected: [{}] \"{}\"\n{}",
+                d.code,
+                d.headline,
+                json(d, program.sources())
+            )),
         }
     }
     for w in wanted.iter().filter(|w| !w.used) {
-        problems.push(format!("{}:{}: expected [{}] \"{}\", which did not come", w.file, w.line, w.code, w.part));
+        problems
+            .push(format!("{}:{}: expected [{}] \"{}\", which did not come", w.file, w.line, w.code, w.part));
     }
     problems
 }

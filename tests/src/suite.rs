@@ -44,7 +44,8 @@ pub fn sections(text: &str) -> Vec<Section> {
                 body += line;
                 body.push('\n');
             }
-            let block = Block { kind: kind.into(), arg: arg.trim().into(), text: body, line: first.unwrap_or(0) };
+            let block =
+                Block { kind: kind.into(), arg: arg.trim().into(), text: body, line: first.unwrap_or(0) };
             if out.is_empty() || out.last().is_some_and(|s| s.name != way.join(" / ")) {
                 out.push(Section { name: way.join(" / "), blocks: vec![] });
             }

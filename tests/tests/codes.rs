@@ -62,7 +62,9 @@ fn every_code_is_explained_emitted_and_asserted() {
     for code in CODES {
         let id = code.id();
         let page = code.page();
-        if !page.starts_with(&format!("# {id}: ")) || page.lines().filter(|l| !l.trim().is_empty()).count() < 8 {
+        if !page.starts_with(&format!("# {id}: "))
+            || page.lines().filter(|l| !l.trim().is_empty()).count() < 8
+        {
             problems.push(format!("{id}: the page does not explain it"));
             continue;
         }
@@ -91,6 +93,7 @@ fn every_code_is_explained_emitted_and_asserted() {
 #[test]
 fn an_example_with_two_codes_is_seen() {
     let block = |text: &str| Block { kind: "dts".into(), arg: String::new(), text: text.into(), line: 0 };
-    let section = Section { name: "Wrong".into(), blocks: vec![block("dts 1\nlet a = b\nlet c: int = \"x\"\n")] };
+    let section =
+        Section { name: "Wrong".into(), blocks: vec![block("dts 1\nlet a = b\nlet c: int = \"x\"\n")] };
     assert_eq!(given(&section).into_iter().collect::<Vec<_>>(), ["E0201", "E0301"]);
 }

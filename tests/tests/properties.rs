@@ -18,7 +18,8 @@ fn programs() -> Vec<String> {
 }
 
 fn collect(folder: &Path, out: &mut Vec<String>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
     entries.sort();
     for path in entries {
         let ending = path.extension().map(|e| e.to_string_lossy().into_owned());
@@ -44,7 +45,8 @@ fn tree(text: &str) -> Option<String> {
     let mut diags = Diagnostics::default();
     let module = parse(file(), text, &mut diags);
     let spans = Regex::new(r"\b\d+:\d+\.\.\d+\b").expect("a pattern");
-    let edition = |d: &dtm_lang::syntax::ast::Decl| matches!(d.kind, dtm_lang::syntax::ast::DeclKind::Edition(..));
+    let edition =
+        |d: &dtm_lang::syntax::ast::Decl| matches!(d.kind, dtm_lang::syntax::ast::DeclKind::Edition(..));
     let decls: Vec<_> = module.decls.iter().filter(|d| !edition(d)).collect();
     (!diags.has_errors()).then(|| spans.replace_all(&format!("{decls:?}"), "").into_owned())
 }
@@ -83,9 +85,56 @@ fn no_prefix_of_a_program_makes_the_parser_panic() {
 
 /// Pieces that are likely to meet in a program.
 const PIECES: &[&str] = &[
-    "dts 1\n", "let x = ", "tool a: core.Value {", "}", "{", "(", ")", "[", "]", "\n", " ", ",", "a", "if ", "then ", "else ",
-    "\"", "\"\"\"", "${", "// c\n", "/// d\n", "1", "1h30m", "x.y", "?.", "??", "=", ":", "with { ", "for ", "in ", "as int",
-    "type T = ", "|", "map<int>", "secret ", "...", "..", "..=", "-", "!", "&&", "=>", "->", "@key ", "r\"", "é", "\\", "#", "param p: ",
+    "dts 1\n",
+    "let x = ",
+    "tool a: core.Value {",
+    "}",
+    "{",
+    "(",
+    ")",
+    "[",
+    "]",
+    "\n",
+    " ",
+    ",",
+    "a",
+    "if ",
+    "then ",
+    "else ",
+    "\"",
+    "\"\"\"",
+    "${",
+    "// c\n",
+    "/// d\n",
+    "1",
+    "1h30m",
+    "x.y",
+    "?.",
+    "??",
+    "=",
+    ":",
+    "with { ",
+    "for ",
+    "in ",
+    "as int",
+    "type T = ",
+    "|",
+    "map<int>",
+    "secret ",
+    "...",
+    "..",
+    "..=",
+    "-",
+    "!",
+    "&&",
+    "=>",
+    "->",
+    "@key ",
+    "r\"",
+    "é",
+    "\\",
+    "#",
+    "param p: ",
 ];
 
 proptest! {

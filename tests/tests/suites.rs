@@ -23,7 +23,12 @@ fn main() {
                 let result = stage::run(&section, Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
                 let blessed = result.problems.len() == result.changes.len();
                 if bless {
-                    changes.lock().expect("no test panics here").entry(file).or_default().extend(result.changes);
+                    changes
+                        .lock()
+                        .expect("no test panics here")
+                        .entry(file)
+                        .or_default()
+                        .extend(result.changes);
                 }
                 if result.problems.is_empty() || bless && blessed {
                     return Ok(());

@@ -11,14 +11,15 @@
 mod operation;
 
 use crate::event::{Event, Events};
+use crate::plan::identity::identity_of;
 use crate::plan::{Action, Known, Plan, reason};
 use crate::plugin::Plugins;
 use crate::secret::Redactor;
-use crate::state::{Journal, Record};
-use dtm_lang::{Code, Diagnostic, Program};
-use operation::{Done, operate};
-use std::collections::BinaryHeap;
-use std::sync::Arc;
+use crate::state::{Entry, Journal, Record};
+use dtm_lang::{Code, Diagnostic, InstanceId, Program};
+use operation::{Done, clean_up, operate};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -80,6 +81,23 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
     pub(crate) stop: watch::Receiver<u8>,
+    /// Entries with replaced objects that are still to be deleted, by node.
+    retired: Mutex<BTreeMap<usize, Entry>>,
+    /// The identities of all objects, each with its address.
+    identities: Mutex<HashMap<String, String>>,
+}
+
+impl Context {
+    pub(crate) fn retired(&self) -> MutexGuard<'_, BTreeMap<usize, Entry>> {
+        self.retired.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Claims an identity for an address; gives the other address that has it.
+    pub(crate) fn claim(&self, identity: String, addr: &str) -> Option<String> {
+        let mut all = self.identities.lock().unwrap_or_else(|e| e.into_inner());
+        let owner = all.entry(identity).or_insert_with(|| addr.to_string());
+        (owner != addr).then(|| owner.clone())
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -124,6 +142,7 @@ pub async fn run(
         }
     }
     let parallelism = options.parallelism.max(1);
+    let identities = plan.nodes.iter().filter_map(|n| Some((identity_of(n)?, n.addr.clone()))).collect();
     let cx = Arc::new(Context {
         program,
         plan,
@@ -134,6 +153,8 @@ pub async fn run(
         events,
         redactor,
         stop,
+        retired: Mutex::default(),
+        identities: Mutex::new(identities),
     });
     let mut walk = Walk::new(cx.clone());
     let mut running: JoinSet<(usize, Done)> = JoinSet::new();
@@ -169,6 +190,9 @@ pub async fn run(
             }
         }
     }
+    if level == 0 && !walk.halted {
+        clean_up_all(&cx, &mut outcome).await;
+    }
     walk.rest(&mut outcome);
     if let Some(program) = &cx.program {
         finish_outputs(&cx, program, &mut outcome).await;
@@ -176,12 +200,32 @@ pub async fn run(
     outcome
 }
 
-/// The program's outputs and late asserts, as far as they are known now.
+/// Deletes replaced objects whose dependents have all let go of them; the others stay recorded.
+async fn clean_up_all(cx: &Context, outcome: &mut Outcome) {
+    let retired = std::mem::take(&mut *cx.retired());
+    for (node, entry) in retired {
+        let undone = |n: usize| {
+            let addr = &cx.plan.nodes[n].addr;
+            outcome.failed.iter().any(|(a, _)| a == addr) || outcome.skipped.iter().any(|(a, _)| a == addr)
+        };
+        if cx.plan.graph.after(node).any(undone) {
+            continue;
+        }
+        if let Done::Failed(d) = clean_up(cx, node, entry).await {
+            let addr = cx.plan.nodes[node].addr.clone();
+            (cx.events)(Event::Failed {
+                addr: addr.clone(),
+                code: d.code.to_string(),
+                message: d.headline.clone(),
+            });
+            outcome.failed.push((addr, *d));
+        }
+    }
+}
+
+/// The program's outputs, as far as they are known now.
 async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) {
     let known = cx.known.of(program);
-    if outcome.failed.is_empty() && outcome.stopped.is_empty() {
-        outcome.asserts.append(program.asserts(&known));
-    }
     let (values, _) = program.outputs(&known);
     let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
     let outputs: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
@@ -201,6 +245,8 @@ struct Walk {
     waits: Vec<usize>,
     remaining: Vec<usize>,
     ready: BinaryHeap<Ready>,
+    /// Asserts that still wait for tools.
+    asserts: Vec<(usize, BTreeSet<InstanceId>)>,
     /// Begun, done, failed or skipped.
     settled: Vec<bool>,
     halted: bool,
@@ -211,11 +257,13 @@ impl Walk {
         let count = cx.plan.nodes.len();
         let waits: Vec<usize> = (0..count).map(|n| cx.plan.graph.before(n).count()).collect();
         let remaining = cx.plan.graph.remaining(&cx.plan.order);
+        let asserts = cx.plan.waiting_asserts.clone();
         let mut walk = Walk {
             cx,
             waits,
             remaining,
             ready: BinaryHeap::new(),
+            asserts,
             settled: vec![false; count],
             halted: false,
         };
@@ -247,7 +295,8 @@ impl Walk {
         None
     }
 
-    fn release(&mut self, node: usize, _outcome: &mut Outcome) {
+    fn release(&mut self, node: usize, outcome: &mut Outcome) {
+        self.judge(node, outcome);
         let after: Vec<usize> = self.cx.plan.graph.after(node).collect();
         for next in after {
             self.waits[next] -= 1;
@@ -255,6 +304,23 @@ impl Walk {
                 self.push(next);
             }
         }
+    }
+
+    /// Checks the asserts whose values are known now; one that does not hold starts nothing new.
+    fn judge(&mut self, node: usize, outcome: &mut Outcome) {
+        let (Some(id), Some(program)) = (self.cx.plan.nodes[node].instance, &self.cx.program) else { return };
+        let mut ripe = vec![];
+        self.asserts.retain_mut(|(assert, waits)| {
+            waits.remove(&id);
+            if waits.is_empty() {
+                ripe.push(*assert);
+            }
+            !waits.is_empty()
+        });
+        for assert in ripe {
+            outcome.asserts.append(program.assert(assert, &self.cx.known.of(program)));
+        }
+        self.halted |= outcome.asserts.has_errors();
     }
 
     fn finished(&mut self, node: usize, done: Done, outcome: &mut Outcome) {

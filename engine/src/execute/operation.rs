@@ -4,14 +4,16 @@
 use super::Context;
 use crate::Fields;
 use crate::event::Event;
-use crate::plan::diff::{changes, merged};
+use crate::plan::diff::{changes, merged, same};
+use crate::plan::identity::identity;
 use crate::plan::reads::{Seen, find, read_one};
 use crate::plan::recover::natural_key;
 use crate::plan::{Action, Node, reason};
 use crate::plugin::CallError;
+use crate::secret::{sendable, settle_write_only, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
-use dtm_lang::interface::Recover;
-use dtm_lang::wire::{has_unknown, to_wire};
+use dtm_lang::interface::{Kind, Recover};
+use dtm_lang::wire::{has_secret, has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Severity};
 use dtm_plugin::protocol::{Call, Class, Object};
 use serde_json::Value as Json;
@@ -28,6 +30,7 @@ type Failed = Box<Diagnostic>;
 
 struct Operation<'a> {
     cx: &'a Context,
+    index: usize,
     node: &'a Node,
     /// The inputs with everything known.
     inputs: Fields,
@@ -36,11 +39,21 @@ struct Operation<'a> {
 
 pub(super) async fn operate(cx: &Context, index: usize) -> Done {
     let node = &cx.plan.nodes[index];
-    let mut op = Operation { cx, node, inputs: node.desired.clone(), started: Instant::now() };
+    let mut op = Operation { cx, index, node, inputs: node.desired.clone(), started: Instant::now() };
     let result = op.run().await;
     cx.plugins.unwatch(&node.op);
     match result {
         Ok(done) => done,
+        Err(d) => Done::Failed(d),
+    }
+}
+
+/// Deletes what a tool's replacement left, now that nothing needs it any more.
+pub(super) async fn clean_up(cx: &Context, index: usize, entry: Entry) -> Done {
+    let node = &cx.plan.nodes[index];
+    let op = Operation { cx, index, node, inputs: node.desired.clone(), started: Instant::now() };
+    match op.delete_retired(entry).await {
+        Ok(_) => Done::Unchanged,
         Err(d) => Done::Failed(d),
     }
 }
@@ -94,8 +107,8 @@ impl Operation<'_> {
     async fn record(&self) -> Result<Done, Failed> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
         self.known(&prior.outputs);
-        let entry = self.delete_retired(prior).await?;
-        self.put(Entry { time: now(), ..entry }).await?;
+        self.put(Entry { time: now(), ..prior.clone() }).await?;
+        self.keep_retired(&prior);
         Ok(self.finished("read"))
     }
 
@@ -130,24 +143,37 @@ impl Operation<'_> {
                 }
             }
         }
-        if let (Action::Update | Action::Replace { .. }, Some(prior)) = (&self.node.action, &self.node.prior)
-            && !self.node.forced
-            && !self.node.changes.iter().any(|c| c.drift)
+        self.unique(&kind)?;
+        if let (Action::Update | Action::Replace { .. }, Some(prior), false) =
+            (&self.node.action, &self.node.prior, self.node.forced)
         {
-            let now = changes(&kind, &self.inputs, &prior.inputs, None, &instance.options.ignore);
-            if now.is_empty() && self.node.conditional {
-                self.known(&prior.outputs);
-                return Ok(Done::Unchanged);
-            }
-            if self.node.action == Action::Update && now.iter().any(|c| c.replaces) {
-                return Err(self.fail(
-                    Code::E0610,
-                    "it would have to be replaced, which the plan did not show; plan again",
-                ));
+            let mut recorded = prior.inputs.clone();
+            settle_write_only(&kind, &mut recorded, &self.inputs, &self.cx.redactor);
+            let mut now = changes(&kind, &self.inputs, &recorded, None, &instance.options.ignore);
+            let drifted = self.node.changes.iter().filter(|c| c.drift);
+            let drifted: Vec<_> =
+                drifted.filter(|c| !now.iter().any(|n| n.name == c.name)).cloned().collect();
+            now.extend(drifted);
+            let replaces = now.iter().any(|c| c.replaces);
+            match &self.node.action {
+                _ if now.is_empty() => {
+                    self.known(&prior.outputs);
+                    self.keep_retired(prior);
+                    return Ok(Done::Unchanged);
+                }
+                Action::Update if replaces => {
+                    return Err(self.fail(
+                        Code::E0610,
+                        "it would have to be replaced, which the plan did not show; plan again",
+                    ));
+                }
+                // Milder than shown: what would have forced a replacement turned out to be the same.
+                Action::Replace { .. } if !replaces => return self.update(prior.clone()).await,
+                _ => {}
             }
         }
         match &self.node.action {
-            Action::Create => self.create(None).await,
+            Action::Create => self.create(false).await,
             Action::Replace { create_first } => self.replace(*create_first).await,
             Action::Adopt => {
                 let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
@@ -175,10 +201,6 @@ impl Operation<'_> {
             .instance
             .and_then(|id| program.map(|p| p.instance(id).options.clone()))
             .unwrap_or_default();
-        let place = used.map(|u| {
-            let keys = u.plugin.setting_keys.iter();
-            keys.filter_map(|k| Some((k.to_string(), self.node.settings.get(&**k)?.clone()))).collect()
-        });
         Ok(Entry {
             plugin: PluginRef {
                 name: self.node.plugin.clone(),
@@ -187,9 +209,9 @@ impl Operation<'_> {
                 interface: manifest.interface,
             },
             kind: self.node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default(),
-            place: place.unwrap_or_default(),
+            place: self.node.place.clone(),
             id: None,
-            inputs: self.inputs.clone(),
+            inputs: self.recorded_inputs(),
             outputs: Fields::new(),
             private: Json::Null,
             deps: self.node.deps.clone(),
@@ -207,14 +229,40 @@ impl Operation<'_> {
         Box::new(d.help("check that the plugin's file is right: `dtm plan -v` shows what it wrote"))
     }
 
-    async fn create(&mut self, mut retired: Option<Entry>) -> Result<Done, Failed> {
-        let verb = if retired.is_some() { "replace" } else { "create" };
+    /// The inputs as they are recorded: write-only ones only as a hash.
+    fn recorded_inputs(&self) -> Fields {
+        let mut inputs = self.inputs.clone();
+        let Some(kind) = &self.node.kind else { return inputs };
+        for (name, _) in kind.inputs.iter().filter(|(_, i)| i.write_only) {
+            if let Some(value) = inputs.get_mut(&**name) {
+                *value = write_only(&kind.path(), name, value);
+            }
+        }
+        inputs
+    }
+
+    /// One identity, one address: a key that was not known when planning is compared now.
+    fn unique(&self, kind: &Kind) -> Result<(), Failed> {
+        let Some(identity) = identity(&self.node.plugin, &self.node.place, kind, &self.inputs) else {
+            return Ok(());
+        };
+        match self.cx.claim(identity, &self.node.addr) {
+            None => Ok(()),
+            Some(other) => Err(self
+                .fail(Code::E0603, format!("it is the same object as `{other}`, now that its key is known"))),
+        }
+    }
+
+    /// Makes the object. With `beside` the old one is still there, and is deleted at the end of the run.
+    async fn create(&mut self, beside: bool) -> Result<Done, Failed> {
+        let replaces = matches!(self.node.action, Action::Replace { .. });
+        let verb = if replaces { "replace" } else { "create" };
         let mut entry = self.entry(Status::Creating, self.node.op.clone()).await?;
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
         // A key that was not known when planning is asked for now.
         if !key.is_empty()
             && !entry.absent_before
-            && retired.is_none()
+            && !replaces
             && self.node.reason != reason::GONE
             && self.node.reason != reason::REPAIR
         {
@@ -240,9 +288,10 @@ impl Operation<'_> {
         if self.node.reason == reason::GONE {
             entry.absent_before = true;
         }
-        if let Some(old) = &mut retired {
-            entry.retired = std::mem::take(&mut old.retired);
-            if let Some(id) = old.id.clone() {
+        let prior = self.node.prior.clone();
+        if let Some(old) = &prior {
+            entry.retired = old.retired.clone();
+            if let (true, Some(id)) = (beside, old.id.clone()) {
                 entry.retired.push(Retired {
                     id,
                     inputs: old.inputs.clone(),
@@ -259,8 +308,14 @@ impl Operation<'_> {
             Ok(object) => object,
             Err((clean, object, d)) => {
                 match (clean, object) {
-                    // Nothing was changed: the record of it goes again.
-                    (true, _) => self.write(Record::Remove { addr: self.node.addr.clone() }).await?,
+                    // Nothing was changed: it is as it was before.
+                    (true, _) => match prior.filter(|_| beside) {
+                        Some(prior) => self.put(prior).await?,
+                        None if entry.retired.is_empty() => {
+                            self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
+                        }
+                        None => {}
+                    },
                     (false, Some(object)) => self.put(self.made(&entry, object, Status::Broken)).await?,
                     (false, None) => {}
                 }
@@ -292,8 +347,15 @@ impl Operation<'_> {
     async fn end(&self, entry: Entry, verb: &'static str) -> Result<Done, Failed> {
         self.put(entry.clone()).await?;
         self.known(&entry.outputs);
-        self.delete_retired(entry).await?;
+        self.keep_retired(&entry);
         Ok(self.finished(verb))
+    }
+
+    /// What was replaced is deleted when its dependents have let go of it.
+    fn keep_retired(&self, entry: &Entry) {
+        if !entry.retired.is_empty() {
+            self.cx.retired().insert(self.index, entry.clone());
+        }
     }
 
     /// Deletes replaced objects; what remains stays recorded.
@@ -303,12 +365,12 @@ impl Operation<'_> {
                 kind: entry.kind.clone(),
                 op: old.op.0.clone(),
                 id: old.id.clone(),
-                prior: old.inputs.clone(),
+                prior: sendable(&old.inputs),
                 outputs: old.outputs.clone(),
                 private: old.private.clone(),
                 ..Call::default()
             };
-            self.attempt("delete", call, &entry).await.map_err(|(_, _, d)| d)?;
+            self.attempt("delete", call, &entry).await.map_err(|f| f.2)?;
             entry.retired.remove(0);
             self.put(entry.clone()).await?;
         }
@@ -323,11 +385,18 @@ impl Operation<'_> {
         entry.retired = prior.retired.clone();
         self.emit("update");
         self.begin(&entry).await?;
-        let call = Call { inputs: self.inputs.clone(), prior: prior.inputs.clone(), ..self.call_of(&entry) };
+        let call =
+            Call { inputs: self.inputs.clone(), prior: self.prior_inputs(&prior), ..self.call_of(&entry) };
         match self.attempt("update", call, &entry).await {
             Ok(object) => {
                 let entry = self.made(&entry, object, Status::Ok);
-                self.end(entry, "update").await
+                match self.as_planned(&entry) {
+                    Ok(()) => self.end(entry, "update").await,
+                    Err(d) => {
+                        self.put(Entry { status: Status::Broken, ..entry }).await?;
+                        Err(d)
+                    }
+                }
             }
             Err((true, _, d)) => {
                 self.put(prior).await?;
@@ -344,14 +413,31 @@ impl Operation<'_> {
         }
     }
 
-    async fn replace(&mut self, create_first: bool) -> Result<Done, Failed> {
-        let Some(prior) = self.node.prior.clone() else { return self.create(None).await };
-        if create_first {
-            return self.create(Some(prior)).await;
+    /// Outputs that were said beforehand are what came.
+    fn as_planned(&self, entry: &Entry) -> Result<(), Failed> {
+        for (name, planned) in &self.node.planned {
+            let got = entry.outputs.get(name).unwrap_or(&Json::Null);
+            if !same(planned, got, None) {
+                let shown = |v: &Json| if has_secret(v) { "(secret)".to_string() } else { v.to_string() };
+                let text = format!("its output `{name}` came back different from what was planned");
+                let d = *self.fail(Code::E0611, text);
+                return Err(Box::new(
+                    d.note(format!("planned: {}", shown(planned))).note(format!("got:     {}", shown(got))),
+                ));
+            }
         }
-        self.remove(&prior, Status::Replacing).await?;
-        let empty = Entry { id: None, ..prior };
-        self.create(Some(empty)).await
+        Ok(())
+    }
+
+    async fn replace(&mut self, create_first: bool) -> Result<Done, Failed> {
+        let Some(prior) = self.node.prior.clone() else { return self.create(false).await };
+        if create_first {
+            return self.create(true).await;
+        }
+        if prior.id.is_some() {
+            self.remove(&prior, Status::Replacing).await?;
+        }
+        self.create(false).await
     }
 
     async fn delete(&self) -> Result<Done, Failed> {
@@ -368,7 +454,7 @@ impl Operation<'_> {
         let op = if status == Status::Deleting { self.node.op.clone() } else { OpKey::fresh() };
         let entry = Entry { status, op, ..prior.clone() };
         self.begin(&entry).await?;
-        let call = Call { prior: prior.inputs.clone(), ..self.call_of(&entry) };
+        let call = Call { prior: sendable(&prior.inputs), ..self.call_of(&entry) };
         match self.attempt("delete", call, &entry).await {
             Ok(_) => Ok(()),
             Err((clean, _, d)) => {
@@ -378,6 +464,18 @@ impl Operation<'_> {
                 Err(d)
             }
         }
+    }
+
+    /// The recorded inputs for an update; in the place of write-only ones, which are kept only as a hash, what is
+    /// wanted now.
+    fn prior_inputs(&self, prior: &Entry) -> Fields {
+        let mut fields = sendable(&prior.inputs);
+        for name in prior.inputs.keys().filter(|n| !fields.contains_key(*n)).cloned().collect::<Vec<_>>() {
+            if let Some(wanted) = self.inputs.get(&name) {
+                fields.insert(name, wanted.clone());
+            }
+        }
+        fields
     }
 
     async fn begin(&self, entry: &Entry) -> Result<(), Failed> {

@@ -1,8 +1,11 @@
 //! A plan is a value: what is to be done with each tool, why, in which order.
 
 mod build;
+mod decide;
 mod destroy;
 pub mod diff;
+mod edges;
+pub(crate) mod identity;
 mod order;
 pub(crate) mod reads;
 pub(crate) mod recover;
@@ -20,7 +23,7 @@ use dtm_lang::interface::Kind;
 use dtm_lang::wire::from_wire;
 use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// What is done with a tool.
@@ -97,10 +100,14 @@ pub struct Node {
     pub kind: Option<Arc<Kind>>,
     /// The settings of its plugin.
     pub settings: Settings,
+    /// The settings that say where it is.
+    pub place: Fields,
     /// What is in state.
     pub prior: Option<Entry>,
     /// What is wanted, unknowns tagged.
     pub desired: Fields,
+    /// Outputs of an update that are known beforehand.
+    pub planned: Fields,
     /// The inputs that change.
     pub changes: Vec<Change>,
     /// The operation's key, kept through retries and restarts.
@@ -128,6 +135,8 @@ pub struct Plan {
     pub moves: Vec<(String, String)>,
     /// What is wrong. With errors the plan is only to be looked at.
     pub diagnostics: Diagnostics,
+    /// Asserts whose values are not known yet, and the tools that they wait for.
+    pub waiting_asserts: Vec<(usize, BTreeSet<InstanceId>)>,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
 }

@@ -36,7 +36,7 @@ fn call(entry: &Entry) -> Call {
     Call {
         kind: entry.kind.clone(),
         id: entry.id.clone().unwrap_or_default(),
-        inputs: entry.inputs.clone(),
+        inputs: crate::secret::sendable(&entry.inputs),
         outputs: entry.outputs.clone(),
         private: entry.private.clone(),
         ..Call::default()
@@ -117,6 +117,26 @@ pub(crate) async fn read_one(plugins: &Plugins, plugin: &str, settings: &Setting
             Err(e) => Seen::Failed(format!("the plugin's answer cannot be read: {e}")),
         },
         Err(e) => Seen::Failed(e.to_string()),
+    }
+}
+
+/// An optional question: `None` when the plugin does not answer it for this kind, or the process was lost.
+pub(crate) async fn ask_plugin(
+    plugins: &Plugins,
+    plugin: &str,
+    settings: &Settings,
+    method: &str,
+    kind: &str,
+    params: Value,
+) -> Option<Result<Value, dtm_plugin::protocol::RpcError>> {
+    let manifest = plugins.manifest(plugin).await.ok()?;
+    if !manifest.can(method, kind) {
+        return None;
+    }
+    match plugins.call(plugin, settings, method, params, READ_TIMEOUT, false).await {
+        Ok(answer) => Some(Ok(answer)),
+        Err(CallError::Failed(error)) => Some(Err(error)),
+        Err(_) => None,
     }
 }
 

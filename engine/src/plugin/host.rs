@@ -23,6 +23,9 @@ pub const LIFE_FD: i32 = 4;
 
 /// Runs a host until the engine closes the pipe; gives the exit code.
 pub fn run(file: &Path) -> i32 {
+    // The lock and the pipe are this process's own: what a plugin starts must not hold them.
+    super::library::close_on_exec(LOCK_FD);
+    super::library::close_on_exec(LIFE_FD);
     watch_engine();
     let (input, output) = match private_pipes() {
         Ok(pipes) => pipes,

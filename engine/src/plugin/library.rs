@@ -17,6 +17,13 @@ pub(super) fn exit(code: i32) -> ! {
     unsafe { _exit(code) }
 }
 
+/// Keeps an inherited descriptor from the processes that this one starts. One that is not open is ignored.
+pub(super) fn close_on_exec(fd: i32) {
+    // SAFETY: the descriptor is only looked at during this call, and nothing here closes it.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    let _ = rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC);
+}
+
 type Notify<'a> = dyn Fn(&[u8]) -> bool + Send + Sync + 'a;
 
 /// A loaded library. It is never unloaded: its threads may still run.

@@ -149,6 +149,11 @@ impl Plugins {
         Plugins { host, folder, slots, state_lock, events, redactor, watched: Default::default() }
     }
 
+    /// The secrets of the run.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Says to which tool an operation belongs, for progress and checkpoints.
     pub fn watch(&self, op: &OpKey, addr: &str, journal: &Journal) {
         lock(&self.watched).insert(op.0.clone(), Watched { addr: addr.into(), journal: journal.clone() });

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
-        for m in 0..self.modules.len() {
+        // Interfaces that are read on the way are modules too, and declare their own names.
+        let modules = self.modules.len();
+        for m in 0..modules {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 self.declare_types(m, decl);
             }
         }
-        for m in 0..self.modules.len() {
+        for m in 0..modules {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 if let DeclKind::Plugins(fields) = &decl.kind
@@ -27,14 +29,14 @@ impl Checker<'_> {
                 }
             }
         }
-        for m in 0..self.modules.len() {
+        for m in 0..modules {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 self.declare_values(m, decl);
             }
         }
         // Names first, then what an import takes out of another module.
-        for m in 0..self.modules.len() {
+        for m in 0..modules {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 if let DeclKind::Import(import) = &decl.kind {
@@ -46,6 +48,12 @@ impl Checker<'_> {
     }
 
     fn declare_types(&mut self, m: usize, decl: &Decl) {
+        if let DeclKind::Broken { is_type: true, name: Some(name) } = &decl.kind {
+            let ty = ast::TypeExpr { span: name.span, kind: Box::new(ast::TypeKind::Error) };
+            let state = Lazy::Done(Type::Error);
+            self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
+            self.modules[m].types.entry(name.text.clone()).or_insert(self.types.len() - 1);
+        }
         let DeclKind::Type { name, ty } = &decl.kind else { return };
         if let Some(first) = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span) {
             let d = Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
@@ -65,6 +73,9 @@ impl Checker<'_> {
     fn declare_values(&mut self, m: usize, decl: &Decl) {
         let library = self.modules[m].library;
         let root = m == 0;
+        for a in decl.annotations.iter().filter(|a| !matches!(&*a.name.text, "deprecated" | "since")) {
+            self.unknown_annotation(a, &["deprecated", "since"]);
+        }
         match &decl.kind {
             DeclKind::Let { name, ty, value } => {
                 let id = self.lets.len();
@@ -122,6 +133,11 @@ impl Checker<'_> {
             }
             DeclKind::In(_) | DeclKind::Out(_) => {
                 self.misplaced(decl.span, "a port", "places outside of a kind or component")
+            }
+            DeclKind::Broken { is_type: false, name: Some(name) } => {
+                if !self.modules[m].values.contains_key(&name.text) {
+                    self.define(m, name, Def::Error);
+                }
             }
             DeclKind::Given(e) | DeclKind::Mock(e, _) => {
                 self.misplaced(e.span, "this", "places outside of a test")

@@ -328,6 +328,14 @@ impl Checker<'_> {
             match &port.kind {
                 DeclKind::In(field) => {
                     let input = self.input(m, port, field);
+                    let name = &field.name;
+                    let first = kind.inputs.get(&name.text).and_then(|i| i.field.span);
+                    let first = first.or_else(|| kind.outputs.get(&name.text).map(|o| o.span));
+                    if let Some(first) = first {
+                        let headline = format!("the kind `{}` has two ports `{}`", kind.name, name.text);
+                        let d = Diagnostic::new(Code::E0202, headline).at(name.span, "again here");
+                        self.diags.push(d.also(first, "first here"));
+                    }
                     kind.inputs.insert(field.name.text.clone(), input);
                 }
                 DeclKind::Out(field) => {
@@ -398,7 +406,7 @@ impl Checker<'_> {
         input
     }
 
-    fn unknown_annotation(&mut self, a: &Annotation, known: &[&str]) {
+    pub(super) fn unknown_annotation(&mut self, a: &Annotation, known: &[&str]) {
         let d = Diagnostic::new(Code::E0213, format!("no annotation `@{}` is known here", a.name.text));
         self.diags.push(d.at(a.name.span, "unknown annotation").nearest(&a.name.text, known.iter().copied()));
     }

@@ -282,6 +282,7 @@ impl Checker<'_> {
     ) -> IndexMap<Symbol, Expr> {
         let mut given: IndexMap<Symbol, (Expr, Option<Span>)> = IndexMap::new();
         let mut broken = false;
+        let mut misspelt: Vec<Symbol> = vec![];
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
@@ -297,6 +298,9 @@ impl Checker<'_> {
                         }
                         None if r.open => self.infer(m, &value).0,
                         None => {
+                            // A misspelt field is not missing as well.
+                            let near = crate::diag::nearest(&name.text, r.fields.keys().map(|k| &**k));
+                            misspelt.extend(near.map(Symbol::from));
                             self.unknown_field(name, r, why, what);
                             self.infer(m, &value);
                             continue;
@@ -354,7 +358,7 @@ impl Checker<'_> {
         let missing: Vec<&Symbol> = r
             .fields
             .iter()
-            .filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n))
+            .filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n) && !misspelt.contains(n))
             .map(|(n, _)| n)
             .collect();
         if !missing.is_empty() && !broken {

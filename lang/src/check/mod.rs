@@ -248,6 +248,10 @@ impl Checker<'_> {
 
     fn import(&mut self, module: usize, import: &ast::Import, way: &mut Vec<(String, Span)>) {
         let span = import.path_span;
+        if import.path.is_empty() {
+            // Reported by the parser.
+            return import.name.iter().for_each(|name| self.define(module, name, Def::Error));
+        }
         if import.path.contains("://") {
             let d = Diagnostic::new(Code::E0206, "imports from the network are not part of the language");
             self.diags
@@ -350,6 +354,10 @@ impl Checker<'_> {
         for id in 0..self.lets.len() {
             let at = self.lets[id].name.span;
             self.let_type(id, at);
+        }
+        for id in 0..self.types.len() {
+            let at = self.types[id].span;
+            self.type_of(id, at);
         }
         let mut next = 0;
         while next < self.defaults.len() {

@@ -107,6 +107,7 @@ impl Checker<'_> {
 
     fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind) -> With {
         let mut out = With::default();
+        let mut written: IndexMap<crate::source::Symbol, crate::source::Span> = IndexMap::new();
         let A::Record(entries) = &*with.kind else { return out };
         for entry in entries {
             let (name, value) = match entry {
@@ -117,6 +118,11 @@ impl Checker<'_> {
                     continue;
                 }
             };
+            if let Some(first) = written.insert(name.text.clone(), name.span) {
+                let d = Diagnostic::new(Code::E0312, format!("the option `{}` is written twice", name.text));
+                self.diags.push(d.at(name.span, "again here").also(first, "first here"));
+                continue;
+            }
             match &*name.text {
                 "after" => out.after = self.after(m, &value),
                 "protect" => out.protect = Some(self.check_expr(m, &value, &Type::Bool, None)),

@@ -153,15 +153,18 @@ impl Checker<'_> {
             self.diags.push(d);
             return Type::Error;
         };
+        self.type_of(id, last.span)
+    }
+
+    /// The type that a `type` declares, resolved when first needed.
+    pub(super) fn type_of(&mut self, id: usize, at: Span) -> Type {
         match &self.types[id].state {
             Lazy::Done(ty) => return ty.clone(),
             Lazy::Busy => {
                 let (name, span) = (self.types[id].name.clone(), self.types[id].span);
                 let d = Diagnostic::new(Code::E0310, format!("the type `{name}` contains itself"));
                 self.diags.push(
-                    d.at(last.span, "here")
-                        .also(span, "defined here")
-                        .help("use `any` for data of any depth"),
+                    d.at(at, "here").also(span, "defined here").help("use `any` for data of any depth"),
                 );
                 return Type::Error;
             }

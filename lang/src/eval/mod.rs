@@ -441,13 +441,16 @@ impl<'p, 'w> Evaluator<'p, 'w> {
 
     fn map(&mut self, entries: &[MapEntry]) -> Value {
         let mut out = IndexMap::new();
+        let mut written: std::collections::HashSet<Symbol> = Default::default();
         for entry in entries {
             match entry {
                 MapEntry::Entry(key, value) => {
                     let k = self.eval(key);
                     let v = self.eval(value);
-                    // Later fields win over spreads; a key written twice is found by the checker.
-                    if let Some(name) = k.as_str() {
+                    // Later fields win over spreads, but not over what is written out.
+                    if let Some(name) = k.as_str()
+                        && written.insert(name.clone())
+                    {
                         out.shift_remove(name);
                     }
                     if let Some(stop) = self.insert(&mut out, k, v, key.span) {
@@ -740,7 +743,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             let key = match &each.by {
                 Some(by) => self.eval(by),
-                None if matches!(item.data, Data::String(_)) && each.vars.len() == 1 => item.clone(),
+                None if matches!((&iter.data, &item.data), (Data::List(_), Data::String(_))) => item.clone(),
                 None => position,
             };
             let span = each.by.as_ref().map_or(each.iter.span, |b| b.span);

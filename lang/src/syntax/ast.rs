@@ -173,6 +173,13 @@ pub enum DeclKind {
     In(Field),
     /// `out name: T [= value]`
     Out(Field),
+    /// What could not be read; already reported. Its name is known all the same.
+    Broken {
+        /// Whether it would have been a type.
+        is_type: bool,
+        /// Its name, if that could be read.
+        name: Option<Name>,
+    },
 }
 
 /// `[name]: [T] [= value]`: a field of a record type, a setting, a port.

@@ -24,7 +24,8 @@ pub fn format(file: FileId, text: &str) -> (Option<String>, Diagnostics) {
     let mut lines = lines(text, &tokens);
     commas(&mut lines);
     let mut out = write(&lines);
-    let has_edition = matches!(module.decls.first().map(|d| &d.kind), Some(super::ast::DeclKind::Edition(..)));
+    let has_edition =
+        matches!(module.decls.first().map(|d| &d.kind), Some(super::ast::DeclKind::Edition(..)));
     if !has_edition {
         out = if out.is_empty() { "dts 1\n".into() } else { format!("dts 1\n\n{out}") };
     }
@@ -143,7 +144,9 @@ fn write(lines: &[Line<'_>]) -> String {
             None => base,
         };
         let text = line_text(line, indent, &mut open, &mut angles);
-        let join = first == Some(Kind::With) && last == Some(Kind::RBrace) && line.pieces.get(1).is_some_and(|p| p.kind == Kind::LBrace);
+        let join = first == Some(Kind::With)
+            && last == Some(Kind::RBrace)
+            && line.pieces.get(1).is_some_and(|p| p.kind == Kind::LBrace);
         if let Some(kind) = line.pieces.last().map(|p| p.kind) {
             last = Some(kind);
         }
@@ -161,7 +164,11 @@ fn write(lines: &[Line<'_>]) -> String {
             continue;
         }
         let single = !text.contains('\n');
-        let text = if text.is_empty() && line.comment.is_none() { text } else { format!("{}{text}", "  ".repeat(indent)) };
+        let text = if text.is_empty() && line.comment.is_none() {
+            text
+        } else {
+            format!("{}{text}", "  ".repeat(indent))
+        };
         written.push(Written { text, comment: line.comment, blank_before: line.blank_before, single });
     }
     finish(written)
@@ -174,7 +181,8 @@ fn continues(line: &Line<'_>, last: Option<Kind>, bracket: Option<Kind>) -> bool
         return false;
     }
     let named = line.pieces.get(1).is_some_and(|p| matches!(p.kind, Kind::Eq | Kind::Colon));
-    let goes_on = !last.ends_operand() || first.kind.continues_line() || first.kind.is_clause_word() && !named;
+    let goes_on =
+        !last.ends_operand() || first.kind.continues_line() || first.kind.is_clause_word() && !named;
     goes_on || matches!(bracket, Some(Kind::LParen | Kind::LBracket))
 }
 
@@ -237,15 +245,20 @@ fn line_text(line: &Line<'_>, indent: usize, open: &mut Vec<(usize, Kind)>, angl
             at = end;
             continue;
         }
-        let angle = piece.kind == Kind::Lt && !piece.spaced && before.is_some_and(|b| matches!(b.text, "map" | "tool"));
+        let angle = piece.kind == Kind::Lt
+            && !piece.spaced
+            && before.is_some_and(|b| matches!(b.text, "map" | "tool"));
         let split = piece.kind == Kind::GtEq && *angles > 0;
         if let Some(b) = before {
-            let tight = angle || before.is_some_and(|b| b.kind == Kind::Lt) && *angles > 0 || *angles > 0 && matches!(piece.kind, Kind::Gt | Kind::GtEq);
+            let tight = angle
+                || before.is_some_and(|b| b.kind == Kind::Lt) && *angles > 0
+                || *angles > 0 && matches!(piece.kind, Kind::Gt | Kind::GtEq);
             if !tight && space(b, piece, unary) {
                 out.push(' ');
             }
         }
-        unary = matches!(piece.kind, Kind::Minus | Kind::Bang) && before.is_none_or(|b| !b.kind.ends_operand() || b.kind == Kind::Star);
+        unary = matches!(piece.kind, Kind::Minus | Kind::Bang)
+            && before.is_none_or(|b| !b.kind.ends_operand() || b.kind == Kind::Star);
         out += if split { "> =" } else { piece.text };
         match piece.kind {
             Kind::Lt if angle => *angles += 1,
@@ -279,7 +292,12 @@ fn string_end(pieces: &[Piece<'_>], start: usize) -> usize {
 }
 
 /// A string; the lines of a block move with the indentation of the code, which does not change its value.
-fn string_text(pieces: &[Piece<'_>], indent: usize, open: &mut Vec<(usize, Kind)>, angles: &mut usize) -> String {
+fn string_text(
+    pieces: &[Piece<'_>],
+    indent: usize,
+    open: &mut Vec<(usize, Kind)>,
+    angles: &mut usize,
+) -> String {
     let block = pieces[0].text.ends_with("\"\"\"");
     let last = pieces.iter().rev().find(|p| p.kind == Kind::StrText).map_or("", |p| p.text);
     let old = last.rsplit_once('\n').map_or("", |(_, i)| i);
@@ -296,7 +314,8 @@ fn string_text(pieces: &[Piece<'_>], indent: usize, open: &mut Vec<(usize, Kind)
     let texts = || pieces.iter().zip(&outer).filter(|(p, outer)| p.kind == Kind::StrText && **outer);
     let moves = block
         && blank(old)
-        && !texts().any(|(p, _)| p.text.split('\n').skip(1).any(|l| !l.starts_with(old) && !l.trim().is_empty()));
+        && !texts()
+            .any(|(p, _)| p.text.split('\n').skip(1).any(|l| !l.starts_with(old) && !l.trim().is_empty()));
     let new = "  ".repeat(indent + 1);
     let mut out = String::new();
     let mut at = 0;
@@ -324,7 +343,8 @@ fn string_text(pieces: &[Piece<'_>], indent: usize, open: &mut Vec<(usize, Kind)
                 let mut depth = 0;
                 let mut end = at;
                 while end < pieces.len() {
-                    depth += i32::from(pieces[end].kind == Kind::InterpStart) - i32::from(pieces[end].kind == Kind::InterpEnd);
+                    depth += i32::from(pieces[end].kind == Kind::InterpStart)
+                        - i32::from(pieces[end].kind == Kind::InterpEnd);
                     end += 1;
                     if depth == 0 {
                         break;

@@ -65,7 +65,12 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
                 || token.kind.continues_line()
                 || token.kind.is_clause_word() && !named;
             let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace);
-            let keep = if braces { !goes_on } else { fresh && last.kind.ends_operand() };
+            // While a line is being written, the declaration after it is not its operand.
+            let declares = open.is_empty()
+                && token.kind.begins_declaration()
+                && text[..token.span.start as usize].ends_with('\n')
+                && after.is_some_and(|a| a.is_word() && !a.is_reserved());
+            let keep = if braces { !goes_on || declares } else { fresh && last.kind.ends_operand() };
             if keep {
                 out.tokens.push(line);
                 total -= links.last().copied().unwrap_or(0);
@@ -112,7 +117,9 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             // What follows is read again from the next declaration at the start of a line.
             while let Some(l) = out.tokens.last()
                 && !(l.kind == Kind::Newline
-                    && text[l.span.end as usize..].starts_with(|c: char| !c.is_whitespace()))
+                    && text[l.span.end as usize..]
+                        .trim_start_matches(['\r', '\n'])
+                        .starts_with(|c: char| !c.is_whitespace()))
             {
                 out.tokens.pop();
             }

@@ -172,6 +172,8 @@ impl Lexer<'_> {
                     self.piece(end);
                     self.unterminated(start);
                     modes.pop();
+                    // An interpolation around it cannot end any more: one mistake, one message.
+                    modes.truncate(1);
                     return;
                 }
                 b'\\' if !quote.raw => at += self.escape(at),
@@ -211,6 +213,9 @@ impl Lexer<'_> {
     fn escape(&mut self, at: usize) -> usize {
         let rest = &self.text[at + 1..];
         let Some(char) = rest.chars().next() else { return 1 };
+        if char == '\n' || char == '\r' {
+            return 1;
+        }
         if matches!(char, 'n' | 't' | 'r' | '"' | '\\' | '$') {
             return 2;
         }
@@ -226,15 +231,12 @@ impl Lexer<'_> {
         };
         let span = self.span(at, at + len);
         self.diags.push(
-            Diagnostic::new(
-                Code::E0003,
-                format!("unknown escape `{}`", &self.text[at..at + len].escape_debug()),
-            )
-            .at(span, "not an escape")
-            .note("the escapes are `\\n \\t \\r \\\" \\\\ \\$ \\u{...}`")
-            .help("write `\\\\` for a backslash, or a raw string `r\"...\"`"),
+            Diagnostic::new(Code::E0003, format!("unknown escape `{}`", self.text[at..at + len].trim_end()))
+                .at(span, "not an escape")
+                .note("the escapes are `\\n \\t \\r \\\" \\\\ \\$ \\u{...}`")
+                .help("write `\\\\` for a backslash, or a raw string `r\"...\"`"),
         );
-        if char == '\n' { 1 } else { len }
+        len
     }
 
     fn unterminated(&mut self, start: usize) {

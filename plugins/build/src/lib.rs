@@ -39,23 +39,25 @@ fn code(plugin: &Plugin, text: &str) -> String {
     let _ = writeln!(out, "/// The text of the interface file.\npub const TEXT: &str = {text:?};");
     let _ = writeln!(out, "/// Its SHA-256, in hexadecimal.\npub const HASH: &str = {:?};", &*plugin.hash);
     let _ = writeln!(out, "/// The settings of the plugin.");
-    out += &record("Settings", &plugin.settings);
+    out += &record("Settings", &plugin.settings, &|_| false);
     for (name, kind) in &plugin.kinds {
         let _ = writeln!(out, "/// `{}`\npub mod {} {{", kind.path(), snake(name));
         let inputs = kind.input_record();
         out += "/// What is wanted.\n";
-        out += &record("Inputs", &inputs);
+        let once = |name: &str| kind.inputs.get(name).is_some_and(|i| i.write_only);
+        out += &record("Inputs", &inputs, &once);
         let outputs = kind.outputs.iter();
         let outputs =
             outputs.map(|(n, o)| (n.clone(), dtm_lang::types::FieldType::plain(o.ty.clone()))).collect();
         out += "/// What is known after it is made.\n";
-        out += &record("Outputs", &RecordType { fields: outputs, open: false });
+        out += &record("Outputs", &RecordType { fields: outputs, open: false }, &|_| false);
         out += "}\n";
     }
     out
 }
 
-fn record(name: &str, record: &RecordType) -> String {
+/// A struct. What is write-only is absent from what was recorded, and so optional.
+fn record(name: &str, record: &RecordType, write_only: &dyn Fn(&str) -> bool) -> String {
     let mut out = String::from(
         "#[derive(Clone, Debug, ::dtm_plugin::serde::Serialize, ::dtm_plugin::serde::Deserialize)]\n",
     );
@@ -64,10 +66,12 @@ fn record(name: &str, record: &RecordType) -> String {
     for (field, ty) in &record.fields {
         let doc = ty.doc.as_deref().unwrap_or("See the interface.");
         doc.lines().for_each(|line| _ = writeln!(out, "/// {line}"));
-        if ty.ty.is_nullable() {
+        let optional = write_only(field) && !ty.ty.is_nullable();
+        if ty.ty.is_nullable() || optional {
             out += "#[serde(default)]\n";
         }
-        let _ = writeln!(out, "pub r#{field}: {},", rust(&ty.ty));
+        let rust = if optional { format!("Option<{}>", rust(&ty.ty)) } else { rust(&ty.ty) };
+        let _ = writeln!(out, "pub r#{field}: {rust},");
     }
     out + "}\n"
 }

@@ -1,7 +1,7 @@
 //! `core.Directory`
 
 use crate::interface::directory;
-use crate::path::{absent, absolute, make_parents, mode, mode_text, remove_parents, set_mode};
+use crate::path::{absent, absolute, checked_mode, make_parents, mode, mode_text, remove_parents, set_mode};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
@@ -14,6 +14,11 @@ impl Kind for Directory {
     type Inputs = directory::Inputs;
     type Outputs = directory::Outputs;
 
+    const ANSWERS: &'static [&'static str] = &["validate"];
+
+    fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_mode(inputs)
+    }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         match std::fs::metadata(&object.id) {
             Ok(m) if m.is_dir() => {

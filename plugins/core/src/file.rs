@@ -1,7 +1,7 @@
 //! `core.File` and `core.SecretFile`: one implementation, with the content open or secret.
 
 use crate::interface::{file, secret_file};
-use crate::path::{absent, absolute, make_parents, mode, mode_text, remove_parents, set_mode};
+use crate::path::{absent, absolute, checked_mode, make_parents, mode, mode_text, remove_parents, set_mode};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Size};
@@ -88,17 +88,12 @@ fn outputs(absolute: &str, content: &str) -> file::Outputs {
     file::Outputs { absolute: absolute.into(), sha256: hash, size: Size(content.len() as i64) }
 }
 
-fn checked_mode(inputs: &Fields) -> Result<(), Failure> {
-    match inputs.get("mode").and_then(Value::as_str) {
-        Some(text) => mode(text).map(|_| ()),
-        None => Ok(()),
-    }
-}
-
 impl Kind for File {
     const NAME: &'static str = "File";
     type Inputs = file::Inputs;
     type Outputs = file::Outputs;
+
+    const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_mode(inputs)
@@ -131,6 +126,8 @@ impl Kind for SecretFile {
     const NAME: &'static str = "SecretFile";
     type Inputs = secret_file::Inputs;
     type Outputs = secret_file::Outputs;
+
+    const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_mode(inputs)

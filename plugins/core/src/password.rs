@@ -36,6 +36,15 @@ impl Kind for Password {
     type Inputs = password::Inputs;
     type Outputs = password::Outputs;
 
+    const ANSWERS: &'static [&'static str] = &["validate"];
+
+    fn validate(inputs: &Fields) -> Result<(), Failure> {
+        let alphabet = inputs.get("alphabet").and_then(Json::as_str).unwrap_or(LETTERS_AND_DIGITS);
+        match inputs.get("length").and_then(Json::as_i64) {
+            Some(length) => generate(length, alphabet).map(|_| ()),
+            None => Ok(()),
+        }
+    }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         if !object.outputs.contains_key("value") {
             return Ok(None);

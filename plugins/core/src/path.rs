@@ -12,6 +12,14 @@ pub(crate) fn mode(text: &str) -> Result<u32, Failure> {
     })
 }
 
+/// Whether the input `mode`, where it is known, is one.
+pub(crate) fn checked_mode(inputs: &dtm_plugin::protocol::Fields) -> Result<(), Failure> {
+    match inputs.get("mode").and_then(|m| m.as_str()) {
+        Some(text) => mode(text).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// The permissions of what is there, as the interface writes them.
 pub(crate) fn mode_text(metadata: &std::fs::Metadata) -> String {
     format!("{:04o}", metadata.permissions().mode() & 0o7777)

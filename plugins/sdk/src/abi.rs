@@ -53,6 +53,7 @@ pub fn running(cell: &'static OnceLock<Running>, make: fn() -> Plugin) -> &'stat
             version: plugin.version.into(),
             kinds: plugin.kinds.iter().map(|k| k.name().to_string()).collect(),
             interface: plugin.interface.into(),
+            capabilities: capabilities(&plugin),
         };
         let manifest = serde_json::to_vec(&manifest).unwrap_or_default();
         Running {
@@ -63,6 +64,17 @@ pub fn running(cell: &'static OnceLock<Running>, make: fn() -> Plugin) -> &'stat
             operations: Mutex::default(),
         }
     })
+}
+
+/// What the kinds of a plugin answer beyond what every kind does.
+fn capabilities(plugin: &Plugin) -> std::collections::BTreeMap<String, Vec<String>> {
+    let mut all: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for kind in &plugin.kinds {
+        for method in kind.answers() {
+            all.entry(method.to_string()).or_default().push(kind.name().to_string());
+        }
+    }
+    all
 }
 
 impl Running {

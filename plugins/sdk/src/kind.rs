@@ -127,9 +127,20 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Its outputs, from the interface.
     type Outputs: DeserializeOwned + Serialize + Send;
 
+    /// The optional questions that it answers: `validate`, `plan`, `upgrade`.
+    const ANSWERS: &'static [&'static str] = &[];
+
     /// What is wrong with inputs that are known; without side effects.
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
+    }
+    /// What is known of an update beforehand; without side effects.
+    fn plan(_prior: Object<Self>, _inputs: &Fields) -> std::result::Result<Planned, Failure> {
+        Ok(Planned::default())
+    }
+    /// Brings what an older version of the plugin recorded into the form of this one; pure.
+    fn upgrade(_from: &str, recorded: Recorded) -> std::result::Result<Recorded, Failure> {
+        Ok(recorded)
     }
     /// What is there; `None` only when the target says definitely that it is absent.
     fn read(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<Option<Observed<Self>>>> + Send;
@@ -151,10 +162,35 @@ pub trait Kind: Send + Sync + Sized + 'static {
 
 type Answer<'a> = Pin<Box<dyn Future<Output = std::result::Result<Value, RpcError>> + Send + 'a>>;
 
+/// What `plan` says of an update.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Planned {
+    /// Outputs that are known already.
+    pub outputs: Fields,
+    /// Reasons to replace the object instead.
+    pub replace: Vec<String>,
+}
+
+/// What was recorded of an object.
+#[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
+pub struct Recorded {
+    /// Its inputs.
+    #[serde(default)]
+    pub inputs: Fields,
+    /// Its outputs.
+    #[serde(default)]
+    pub outputs: Fields,
+    /// The plugin's own data.
+    #[serde(default)]
+    pub private: Value,
+}
+
 /// A kind without its types.
 pub trait ErasedKind: Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;
+    /// The optional questions that it answers.
+    fn answers(&self) -> &'static [&'static str];
     /// One call.
     fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a>;
 }
@@ -184,6 +220,10 @@ impl<K: Kind> ErasedKind for Erased<K> {
         K::NAME
     }
 
+    fn answers(&self) -> &'static [&'static str] {
+        K::ANSWERS
+    }
+
     fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a> {
         Box::pin(async move {
             let object = |prior: Fields, call: &Call| -> std::result::Result<Object<K>, RpcError> {
@@ -194,6 +234,17 @@ impl<K: Kind> ErasedKind for Erased<K> {
                 |c: Change<K>| json!({ "id": c.id, "outputs": fields(&c.outputs), "private": c.private });
             match method {
                 "validate" => K::validate(&call.inputs).map(|()| json!({})).map_err(Failure::into_rpc),
+                "plan" => {
+                    let planned = K::plan(object(call.prior.clone(), &call)?, &call.inputs)
+                        .map_err(Failure::into_rpc)?;
+                    Ok(serde_json::to_value(planned).unwrap_or(Value::Null))
+                }
+                "upgrade" => {
+                    let recorded =
+                        Recorded { inputs: call.inputs, outputs: call.outputs, private: call.private };
+                    let upgraded = K::upgrade(&call.from, recorded).map_err(Failure::into_rpc)?;
+                    Ok(serde_json::to_value(upgraded).unwrap_or(Value::Null))
+                }
                 "read" => {
                     let id = call.id.clone();
                     let seen =

@@ -9,7 +9,7 @@ mod kind;
 pub mod protocol;
 mod values;
 
-pub use kind::{Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Plugin, erase};
+pub use kind::{Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Planned, Plugin, Recorded, erase};
 pub use values::{Secret, Size, Span};
 
 pub use serde;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// The versions of the protocol that this crate speaks.
 pub const VERSIONS: [u32; 1] = [1];
@@ -130,6 +131,16 @@ pub struct Manifest {
     pub kinds: Vec<String>,
     /// SHA-256 of its interface file, in hexadecimal.
     pub interface: String,
+    /// Optional questions (`validate`, `plan`, `upgrade`) that it answers, with the kinds for which it does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capabilities: BTreeMap<String, Vec<String>>,
+}
+
+impl Manifest {
+    /// Whether the plugin answers an optional question for a kind.
+    pub fn can(&self, method: &str, kind: &str) -> bool {
+        self.capabilities.get(method).is_some_and(|kinds| kinds.iter().any(|k| k == kind))
+    }
 }
 
 /// `configure`
@@ -157,6 +168,9 @@ pub struct Call {
     /// The operation, for `create`, `update`, `delete`, `find`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub op: String,
+    /// `upgrade`: the version that recorded it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
     /// The object.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,

@@ -20,7 +20,12 @@ pub struct Check {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
-    let (project, diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+    let (project, mut diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+    if !diagnostics.has_errors()
+        && let Err(cycle) = dtm_engine::plan::waves(&project.program)
+    {
+        diagnostics.push(*cycle);
+    }
     let color = terminal.format == Format::Human && terminal.style.is_on();
     let shown: String =
         diagnostics.iter().map(|d| render(d, project.program.sources(), terminal.format, color)).collect();

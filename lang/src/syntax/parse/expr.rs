@@ -243,7 +243,8 @@ fn record<'t>(src: Source<'t>, full: P<'t, Expr>, string: P<'t, Expr>, clause: P
         value: Some(value),
         quoted: false,
     });
-    let short = src.name().map(|name| Entry::Field { name, value: None, quoted: false });
+    let ends = any().filter(|k| matches!(k, Kind::Newline | Kind::Comma | Kind::RBrace | Kind::For)).rewind();
+    let short = src.name().then_ignore(ends).map(|name| Entry::Field { name, value: None, quoted: false });
     let quoted = string.then_ignore(is).then(full.clone()).map(|(key, value)| match *key.kind {
         ExprKind::Str(parts) if parts.iter().all(|p| matches!(p, StrPart::Text(_))) => {
             let text = parts.iter().map(|p| match p {

@@ -149,12 +149,41 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let grammar = decl::grammar(src);
     let mut decls = vec![];
     for run in runs(&tokens, text, diags) {
+        let Run::Whole(run) = run else {
+            decls.extend(broken(run.tokens(), src));
+            continue;
+        };
         let (decl, errors) = run_parser(&grammar.decl, run, file);
-        decls.extend(decl);
+        decls.extend(decl.or_else(|| broken(run, src)));
         report(errors, run, diags);
     }
     drop(grammar);
     Module { decls, comments: layout.comments }
+}
+
+/// The tokens of one declaration.
+enum Run<'t> {
+    Whole(&'t [Token]),
+    /// A bracket in it is never closed, which has been reported.
+    Cut(&'t [Token]),
+}
+
+impl<'t> Run<'t> {
+    fn tokens(&self) -> &'t [Token] {
+        match self {
+            Run::Whole(tokens) | Run::Cut(tokens) => tokens,
+        }
+    }
+}
+
+/// What is known of a declaration that could not be read: its name, so that its uses are no errors of their own.
+fn broken(run: &[Token], src: Source<'_>) -> Option<Decl> {
+    let (first, last) = (run.first()?, run.last()?);
+    let at = run.iter().position(|t| t.kind.begins_declaration() && t.kind != Kind::At)?;
+    let name =
+        run.get(at + 1).filter(|t| t.kind.is_word() && !t.kind.is_reserved()).map(|t| src.named(t.span));
+    let kind = DeclKind::Broken { is_type: run[at].kind == Kind::Type, name };
+    Some(Decl { span: first.span.to(last.span), doc: None, annotations: vec![], kind })
 }
 
 /// Parses one expression: a value given on the command line or in the environment.
@@ -220,7 +249,7 @@ fn split_type_closers(tokens: Vec<Token>, text: &str) -> Vec<Token> {
 }
 
 /// Cuts the stream into declarations.
-fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t [Token]> {
+fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run<'t>> {
     let mut out = vec![];
     let mut open: Vec<Token> = vec![];
     let (mut start, mut i) = (0, 0);
@@ -241,7 +270,7 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t
             } else {
                 // The parser says what is wrong with this one; go on at the next declaration.
                 let end = next_declaration(tokens, i, text);
-                out.push(&tokens[start..end]);
+                out.push(Run::Whole(&tokens[start..end]));
                 (start, i) = (end, end);
                 open.clear();
                 continue;
@@ -253,7 +282,7 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t
                     .iter()
                     .any(|t| t.kind.begins_declaration() && t.kind != Kind::At || t.kind == Kind::Out);
             if !only_annotations {
-                out.push(run);
+                out.push(Run::Whole(run));
                 start = i + 1;
             }
         }
@@ -267,14 +296,15 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<&'t
             diags.push(d);
             // What stands before the bracket is lost; the declarations after it are not.
             i = next_declaration(tokens, start + 1, text);
+            out.push(Run::Cut(&tokens[start..i]));
             start = i;
             open.clear();
         }
     }
     if start < tokens.len() {
-        out.push(&tokens[start..]);
+        out.push(Run::Whole(&tokens[start..]));
     }
-    out.retain(|r| !r.is_empty());
+    out.retain(|r| !r.tokens().is_empty());
     out
 }
 

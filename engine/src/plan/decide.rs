@@ -1,0 +1,255 @@
+//! What is done with one tool of the program: the rows of the decision table.
+
+use super::build::{Builder, created, tag_outputs};
+use super::diff::{changes, merged, outputs_differ};
+use super::edges::keeps_key;
+use super::reads::{Seen, ask_plugin, read_one};
+use super::recover::{Found, resolve};
+use super::{Action, Node, reason};
+use crate::Fields;
+use crate::secret::{sendable, settle_write_only};
+use crate::state::{Entry, OpKey, Status};
+use dtm_lang::wire::has_unknown;
+use dtm_lang::{Code, Diagnostic, InstanceId};
+use serde_json::{Value as Json, json};
+
+impl Builder<'_> {
+    pub(super) async fn decide(&mut self, node: &mut Node, instance: &dtm_lang::Instance) {
+        if let (None, Some((adopt, span))) = (&node.prior, self.adopts.get(&node.addr).cloned()) {
+            return self.adopt(node, instance, adopt, span).await;
+        }
+        let Some(prior) = node.prior.clone() else {
+            node.action = Action::Create;
+            node.changes = created(&instance.kind, &node.desired);
+            return;
+        };
+        let mut seen = self.seen.remove(&node.addr);
+        let mut prior = prior;
+        if prior.status.is_open() && !self.options.no_read {
+            let found = resolve(
+                self.plugins,
+                &node.plugin,
+                &node.settings,
+                &instance.kind,
+                &node.addr,
+                &prior,
+                seen.take(),
+            )
+            .await;
+            match found {
+                Found::Ask(d) => return self.problem(d.at(instance.span, "this tool")),
+                Found::Nothing => {
+                    node.action = Action::Create;
+                    node.reason = reason::REPAIR.into();
+                    // The same key: what it made before, if anything, is found by it.
+                    if prior.status == Status::Creating {
+                        node.op = prior.op.clone();
+                        node.absent_before = prior.absent_before;
+                    }
+                    node.changes = created(&instance.kind, &node.desired);
+                    return;
+                }
+                Found::Object(entry, object) => {
+                    prior = *entry;
+                    node.prior = Some(prior.clone());
+                    node.forced = true;
+                    node.reason = reason::REPAIR.into();
+                    node.op =
+                        if prior.status == Status::Updating { prior.op.clone() } else { OpKey::fresh() };
+                    seen = Some(Seen::Object(object));
+                }
+            }
+        }
+        let observed = match seen {
+            Some(Seen::Failed(why)) => {
+                let d = Diagnostic::new(Code::E0607, format!("`{}` could not be read: {why}", node.addr));
+                return self.problem(d.at(instance.span, "this tool").tool(node.addr.clone()));
+            }
+            Some(Seen::Absent) => {
+                node.action = Action::Create;
+                node.reason = reason::GONE.into();
+                node.changes = created(&instance.kind, &node.desired);
+                return;
+            }
+            Some(Seen::Object(object)) => Some(object),
+            None => None,
+        };
+        settle_write_only(&instance.kind, &mut prior.inputs, &node.desired, self.plugins.redactor());
+        let there = observed.as_ref().map(|o| &o.inputs);
+        node.changes = changes(&instance.kind, &node.desired, &prior.inputs, there, &instance.options.ignore);
+        for name in &instance.options.ignore {
+            match prior.inputs.get(&**name) {
+                Some(stored) => _ = node.desired.insert(name.to_string(), stored.clone()),
+                None => _ = node.desired.remove(&**name),
+            }
+        }
+        let outputs = observed
+            .as_ref()
+            .map(|o| merged(&prior.outputs, &tag_outputs(&instance.kind, &prior.inputs, &o.outputs)));
+        let outputs_changed = outputs.as_ref().is_some_and(|o| outputs_differ(&prior.outputs, o));
+        if let (Some(outputs), Some(p)) = (outputs, node.prior.as_mut()) {
+            p.outputs = outputs;
+            if let Some(object) = &observed
+                && !object.private.is_null()
+            {
+                p.private = object.private.clone();
+            }
+        }
+        let once_lost = instance.kind.outputs.iter().any(|(n, o)| {
+            let kept = o.once || o.ty.has_secret() && !o.ty.is_nullable() && prior.status == Status::Ok;
+            kept && prior.outputs.get(&**n).is_none_or(Json::is_null)
+        });
+        self.action(node, instance, &prior, once_lost, outputs_changed);
+        if node.action == Action::Update && node.changes.iter().all(|c| !has_unknown(&c.after)) {
+            self.ask_plan(node, &prior).await;
+        }
+    }
+
+    /// What the plugin says of an update beforehand: outputs that are known already, reasons to replace.
+    async fn ask_plan(&mut self, node: &mut Node, prior: &Entry) {
+        let params = json!({
+            "kind": prior.kind, "id": prior.id, "prior": sendable(&prior.inputs), "inputs": node.desired,
+            "outputs": prior.outputs, "private": prior.private,
+        });
+        let answer =
+            ask_plugin(self.plugins, &node.plugin, &node.settings, "plan", &prior.kind, params).await;
+        let Some(Ok(answer)) = answer else { return };
+        if let Some(Json::Object(outputs)) = answer.get("outputs") {
+            node.planned.extend(outputs.clone());
+        }
+        let reasons =
+            answer.get("replace").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        let reasons: Vec<&str> = reasons.collect();
+        if !reasons.is_empty() {
+            node.action = Action::Replace { create_first: false };
+            node.forced = true;
+            node.reason = reasons.join("; ");
+            self.guard_protected(node, prior);
+        }
+    }
+
+    /// A protected tool is never deleted, not even to be made again.
+    fn guard_protected(&mut self, node: &Node, prior: &Entry) {
+        let Some(instance) = node.instance.map(|id| self.program.instance(id)) else { return };
+        if instance.options.protect || prior.protect {
+            let headline = format!("`{}` is protected and would be replaced", node.addr);
+            let d =
+                Diagnostic::new(Code::E0602, headline).at(instance.span, "protected").tool(node.addr.clone());
+            self.problem(d.note(node.reason.clone()));
+        }
+    }
+
+    /// The action that follows from the changes.
+    fn action(
+        &mut self,
+        node: &mut Node,
+        instance: &dtm_lang::Instance,
+        prior: &Entry,
+        once_lost: bool,
+        outputs_changed: bool,
+    ) {
+        let create_first = instance.options.create_first;
+        let must = once_lost || matches!(prior.status, Status::Replacing | Status::Deleting);
+        node.forced |= must;
+        let replaces = must || node.changes.iter().any(|c| c.replaces);
+        node.conditional =
+            !node.changes.is_empty() && !node.forced && node.changes.iter().all(|c| has_unknown(&c.after));
+        if replaces {
+            node.action = Action::Replace { create_first };
+            let names: Vec<&str> = node.changes.iter().filter(|c| c.replaces).map(|c| &*c.name).collect();
+            if node.reason.is_empty() {
+                node.reason = match names.as_slice() {
+                    [] => "an output that is given only once was lost".into(),
+                    _ => format!("`{}` cannot be changed in place", names.join("`, `")),
+                };
+            }
+            self.guard_protected(node, prior);
+            if create_first && keeps_key(node) {
+                let headline = format!("`{}` cannot be created before the old one is deleted", node.addr);
+                let list: Vec<String> = instance.kind.key_inputs().map(|k| format!("`{k}`")).collect();
+                let d = Diagnostic::new(Code::E0608, headline).at(instance.span, "replaced create-first");
+                self.problem(
+                    d.tool(node.addr.clone()).note(format!("both would have the same {}", list.join(", "))),
+                );
+            }
+            return;
+        }
+        if node.changes.is_empty() && !node.forced {
+            let retired = !prior.retired.is_empty();
+            if outputs_changed || retired {
+                node.action = Action::Read;
+                node.reason = if outputs_changed { reason::OUTPUTS.into() } else { reason::RETIRED.into() };
+            }
+            return;
+        }
+        node.action = Action::Update;
+        node.planned = stable_outputs(&instance.kind, prior);
+        if node.reason.is_empty() && node.changes.iter().all(|c| c.drift) {
+            let names: Vec<String> = node.changes.iter().map(|c| format!("`{}`", c.name)).collect();
+            node.reason = format!("drift: {} changed outside of dtm", names.join(", "));
+        }
+    }
+
+    async fn adopt(
+        &mut self,
+        node: &mut Node,
+        instance: &dtm_lang::Instance,
+        id: String,
+        span: dtm_lang::Span,
+    ) {
+        let mut entry = Entry {
+            plugin: self.plugin_ref(&node.plugin).await,
+            kind: instance.kind.name.to_string(),
+            place: Fields::new(),
+            id: Some(id.clone()),
+            inputs: node.desired.clone(),
+            outputs: Fields::new(),
+            private: Json::Null,
+            deps: node.deps.clone(),
+            protect: instance.options.protect,
+            status: Status::Ok,
+            op: node.op.clone(),
+            absent_before: false,
+            retired: vec![],
+            time: crate::state::now(),
+        };
+        match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
+            Seen::Object(object) => {
+                node.changes =
+                    changes(&instance.kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
+                entry.inputs = merged(&entry.inputs, &object.inputs);
+                entry.outputs = tag_outputs(&instance.kind, &entry.inputs, &object.outputs);
+                entry.private = object.private;
+                node.prior = Some(entry);
+                node.action = Action::Adopt;
+                node.reason = format!("adopted as `{id}`");
+            }
+            Seen::Absent => {
+                let d =
+                    Diagnostic::new(Code::E0606, format!("there is no `{id}` to adopt as `{}`", node.addr));
+                self.problem(d.at(span, "adopted here").tool(node.addr.clone()));
+            }
+            Seen::Failed(why) => {
+                let d = Diagnostic::new(Code::E0607, format!("`{id}` could not be read: {why}"));
+                self.problem(d.at(span, "adopted here").tool(node.addr.clone()));
+            }
+        }
+    }
+
+    /// Makes known to dependents what this tool's outputs will be.
+    pub(super) fn reveal_outputs(&self, node: &Node, id: InstanceId) {
+        let Some(prior) = &node.prior else { return };
+        match node.action {
+            Action::NoOp | Action::Read => self.known.set(id, prior.outputs.clone()),
+            Action::Adopt if node.changes.is_empty() => self.known.set(id, prior.outputs.clone()),
+            Action::Update | Action::Adopt => self.known.set(id, node.planned.clone()),
+            Action::Create | Action::Replace { .. } | Action::Delete | Action::Forget => {}
+        }
+    }
+}
+
+/// The outputs that an update does not change.
+fn stable_outputs(kind: &dtm_lang::interface::Kind, prior: &Entry) -> Fields {
+    let stable = |name: &String| kind.outputs.get(&**name).is_some_and(|o| o.stable);
+    prior.outputs.iter().filter(|(n, _)| stable(n)).map(|(n, v)| (n.clone(), v.clone())).collect()
+}

@@ -1,0 +1,179 @@
+//! Who is who: one identity has one address, and nothing that exists is made a second time.
+
+use super::build::Builder;
+use super::reads::{ask_plugin, find};
+use super::recover::natural_key;
+use super::{Action, Node};
+use crate::Fields;
+use dtm_lang::interface::Kind;
+use dtm_lang::wire::{has_unknown, reveal};
+use dtm_lang::{Code, Diagnostic};
+use serde_json::{Value as Json, json};
+use std::collections::HashMap;
+
+/// How many questions are asked at the same time.
+const AT_ONCE: usize = 64;
+
+/// What an object is, whatever its address: plugin, place, kind, natural key. `None` without a key, or while part
+/// of it is not known.
+pub(crate) fn identity(plugin: &str, place: &Fields, kind: &Kind, inputs: &Fields) -> Option<String> {
+    let key = natural_key(kind, inputs);
+    if key.is_empty() || key.len() < kind.key_inputs().count() || key.values().any(has_unknown) {
+        return None;
+    }
+    let place = Json::Object(place.clone());
+    Some(format!("{plugin}.{} {} {}", kind.name, reveal(&place), reveal(&Json::Object(key))))
+}
+
+/// The identity of a node: what it will be, or of one that goes what it is.
+pub(crate) fn identity_of(node: &Node) -> Option<String> {
+    let kind = node.kind.as_ref()?;
+    let inputs = match &node.prior {
+        Some(prior) if node.instance.is_none() => &prior.inputs,
+        _ => &node.desired,
+    };
+    if node.action == Action::Forget { None } else { identity(&node.plugin, &node.place, kind, inputs) }
+}
+
+impl Builder<'_> {
+    /// One identity, one address.
+    pub(super) fn identities(&mut self) {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut problems = vec![];
+        for (i, node) in self.plan.nodes.iter().enumerate() {
+            let Some(identity) = identity_of(node) else { continue };
+            let Some(other) = seen.insert(identity, i).map(|o| &self.plan.nodes[o]) else { continue };
+            problems.push(self.same_object(node, other));
+        }
+        problems.into_iter().for_each(|d| self.problem(d));
+    }
+
+    fn same_object(&self, node: &Node, other: &Node) -> Diagnostic {
+        let (new, old) = if node.instance.is_some() { (node, other) } else { (other, node) };
+        let key = new.kind.as_ref().map(|k| natural_key(k, &new.desired)).unwrap_or_default();
+        let shown: Vec<String> = key.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        let headline = format!("`{}` and `{}` are the same object: {}", old.addr, new.addr, shown.join(", "));
+        let mut d = Diagnostic::new(Code::E0603, headline).tool(new.addr.clone());
+        if let Some(id) = new.instance {
+            d = d.at(self.program.instance(id).span, "this tool");
+        }
+        if let Some(id) = old.instance {
+            return d.also(self.program.instance(id).span, "and this one");
+        }
+        let text = format!("moved {} -> {}", old.addr, new.addr);
+        let d = d.note(format!("`{}` is in state, and not in the program any more", old.addr));
+        let d = d.help(format!("if it was renamed, write `{text}`"));
+        match new.instance.map(|id| self.program.instance(id).span) {
+            Some(span) => {
+                let end = self.program.sources().file(span.file).text.len() as u32;
+                let at = dtm_lang::Span::new(span.file, end, end);
+                d.fix(format!("add `{text}`"), at, format!("\n{text}\n"))
+            }
+            None => d,
+        }
+    }
+
+    /// Nothing that exists is adopted by accident: before creating, its natural key is asked for.
+    pub(super) async fn existing(&mut self) {
+        if self.options.no_read {
+            return;
+        }
+        let mut running = tokio::task::JoinSet::new();
+        let mut next = 0;
+        let count = self.plan.nodes.len();
+        let mut problems = vec![];
+        loop {
+            while running.len() < AT_ONCE && next < count {
+                let i = next;
+                next += 1;
+                let node = &self.plan.nodes[i];
+                let Some(kind) = &node.kind else { continue };
+                let key = natural_key(kind, &node.desired);
+                let creates = node.action == Action::Create && !node.absent_before;
+                if !creates
+                    || key.is_empty()
+                    || key.len() < kind.key_inputs().count()
+                    || key.values().any(has_unknown)
+                {
+                    continue;
+                }
+                let (plugins, plugin, settings) =
+                    (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
+                let (kind, op) = (kind.name.to_string(), node.op.0.clone());
+                running.spawn(async move { (i, find(&plugins, &plugin, &settings, &kind, key, &op).await) });
+            }
+            let Some(done) = running.join_next().await else { break };
+            let Ok((i, found)) = done else { continue };
+            let node = &mut self.plan.nodes[i];
+            let span = node.instance.map(|id| self.program.instance(id).span);
+            let place = |d: Diagnostic| match span {
+                Some(span) => d.at(span, "this tool"),
+                None => d,
+            };
+            match found {
+                Ok(ids) if ids.is_empty() => node.absent_before = true,
+                Ok(ids) => {
+                    let id = dtm_lang::value::quote(&ids[0]);
+                    let d = place(Diagnostic::new(
+                        Code::E0601,
+                        format!("`{}` exists already, as {id}", node.addr),
+                    ));
+                    problems.push((
+                        i,
+                        d.tool(node.addr.clone())
+                            .help(format!("to take it over, write `adopt {} = {id}`", node.addr)),
+                    ));
+                }
+                Err(e) => {
+                    let d = place(Diagnostic::new(
+                        Code::E0607,
+                        format!("whether `{}` exists could not be found out: {e}", node.addr),
+                    ));
+                    problems.push((i, d.tool(node.addr.clone())));
+                }
+            }
+        }
+        problems.sort_by_key(|(i, _)| *i);
+        problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// What plugins say of the inputs of tools that are to be made or changed, offline.
+    pub(super) async fn validate(&mut self) {
+        let mut running = tokio::task::JoinSet::new();
+        let wanted: Vec<usize> = (0..self.plan.nodes.len())
+            .filter(|i| {
+                let node = &self.plan.nodes[*i];
+                matches!(node.action, Action::Create | Action::Update | Action::Replace { .. })
+                    && self.plugins.usable(&node.plugin).is_ok()
+            })
+            .collect();
+        let mut problems = vec![];
+        let mut waiting = wanted.into_iter();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(i) = waiting.next()
+            {
+                let node = &self.plan.nodes[i];
+                let (plugins, plugin, settings) =
+                    (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
+                let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
+                let params = json!({ "kind": kind, "inputs": node.desired });
+                running.spawn(async move {
+                    (i, ask_plugin(&plugins, &plugin, &settings, "validate", &kind, params).await)
+                });
+            }
+            let Some(done) = running.join_next().await else { break };
+            let Ok((i, Some(Err(refused)))) = done else { continue };
+            let node = &self.plan.nodes[i];
+            let headline = format!("`{}`: {}", node.addr, self.plugins.redactor().mask(&refused.message));
+            let mut d = Diagnostic::new(Code::E0613, headline).tool(node.addr.clone());
+            if let Some(id) = node.instance {
+                let input = refused.data.input.as_deref().and_then(|name| self.program.input_span(id, name));
+                d = d.at(input.unwrap_or(self.program.instance(id).span), "refused by the plugin");
+            }
+            problems.push((i, d));
+        }
+        problems.sort_by_key(|(i, _)| *i);
+        problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+}
