@@ -1,0 +1,143 @@
+//! `kill -9` at random moments of an apply of 200 tools. The judge is outside of dtm: a folder in which the plugin
+//! keeps its things, each with the key of the operation that made it. No orphan, no double create, no lost id.
+
+use dtm_tests::plugins::{build_c, has};
+use dtm_tests::sandbox::Sandbox;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const TOOLS: usize = 200;
+const RUNS: usize = 50;
+/// So many runs must be hit between the first begin and the last end.
+const IN_THE_MIDDLE: usize = 30;
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")))
+}
+
+/// Things in layers of 20, each fed by one of the layer before.
+fn program(names: impl Iterator<Item = usize>) -> String {
+    let mut out = String::from("dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\n");
+    let all: Vec<usize> = names.collect();
+    for (i, n) in all.iter().enumerate() {
+        let fault = if i < 20 { "\"none\"".into() } else { format!("if t{}.at == \"x\" then \"x\" else \"none\"", all[i - 20]) };
+        let _ = writeln!(out, "tool t{n}: faulty.Thing {{ name = \"t{n}\", fault = {fault} }}");
+    }
+    out
+}
+
+fn cloud(sandbox: &Sandbox) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(sandbox.path().join("cloud")).into_iter().flatten();
+    let names = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
+    names.filter(|n| !n.starts_with(".tries")).collect()
+}
+
+fn state(sandbox: &Sandbox) -> BTreeSet<String> {
+    sandbox.run(&["state", "list"]).stdout.lines().map(String::from).collect()
+}
+
+/// Applies and kills after some time; whether it was still at work.
+fn killed(sandbox: &Sandbox, after: Duration) -> bool {
+    let mut child = sandbox.dtm().args(["apply", "-y", "-q"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dtm starts");
+    let until = Instant::now() + after;
+    // A random moment is the point of this test: there is no signal to wait for.
+    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    let alive = child.try_wait().expect("a child").is_none();
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    alive
+}
+
+/// Finishes without a question, and compares what dtm knows with what exists.
+fn judge(sandbox: &Sandbox, wanted: &BTreeSet<String>) {
+    let ran = sandbox.run(&["apply", "-y", "-q"]);
+    assert_eq!(ran.code, 0, "{}", ran.transcript());
+    let made = cloud(sandbox);
+    assert!(!made.contains(".double"), "a thing was made twice");
+    assert_eq!(&made, wanted, "exactly what the program says exists");
+    assert_eq!(&state(sandbox), wanted, "the state knows all of it");
+    let again = sandbox.run(&["apply", "-y"]);
+    assert!(again.stdout.starts_with("No changes"), "{}", again.transcript());
+}
+
+#[test]
+fn no_crash_loses_or_doubles_anything() {
+    if !has("cc") {
+        return;
+    }
+    let names = |range: std::ops::Range<usize>| range.map(|n| format!("t{n}")).collect::<BTreeSet<_>>();
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write("main.dts", program(0..TOOLS));
+    let started = Instant::now();
+    assert_eq!(sandbox.run(&["apply", "-y", "-q"]).code, 0);
+    let whole = started.elapsed();
+    judge(&sandbox, &names(0..TOOLS));
+    let (mut middle, mut runs, mut seed) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
+    // Each run shifts the program by a quarter: some are deleted, some made, some kept.
+    let mut shift = 0;
+    while runs < RUNS || middle < IN_THE_MIDDLE {
+        assert!(runs < RUNS * 6, "only {middle} of {runs} kills hit the middle of a run");
+        runs += 1;
+        shift += TOOLS / 4;
+        let wanted = names(shift..shift + TOOLS);
+        sandbox.write("main.dts", program(shift..shift + TOOLS));
+        let before = cloud(&sandbox);
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let alive = killed(&sandbox, whole.mul_f64(0.2 + 0.7 * (seed >> 11) as f64 / (1u64 << 53) as f64));
+        let after = cloud(&sandbox);
+        // Something was begun, and not everything was done.
+        middle += usize::from(alive && after != before && after != wanted);
+        judge(&sandbox, &wanted);
+    }
+    let destroyed = sandbox.run(&["destroy", "-y", "-q"]);
+    assert_eq!(destroyed.code, 0, "{}", destroyed.transcript());
+    assert_eq!(cloud(&sandbox), BTreeSet::new(), "nothing is left behind");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{runs} kills, {middle} between the first begin and the last end");
+}
+
+#[test]
+fn two_processes_never_work_on_one_state() {
+    if !has("cc") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write("main.dts", "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a: faulty.Thing { name = \"a\", fault = \"hang\" }\n");
+    let mut first = sandbox.dtm().args(["apply", "-y"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dtm starts");
+    // The plugin notes each try before it hangs: then the lock is held and the operation runs.
+    let tries = sandbox.path().join("cloud/.tries-a");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !tries.exists() {
+        assert!(Instant::now() < until, "the first process begins");
+        std::thread::yield_now();
+    }
+    let second = sandbox.run(&["apply", "-y", "--lock-timeout", "0s"]);
+    assert_eq!(second.code, 5, "{}", second.transcript());
+    assert!(second.stderr.contains("doing `apply`") && second.stderr.contains("tester@"), "{}", second.transcript());
+    assert_eq!(sandbox.run(&["plan"]).code, 0, "a plan takes no lock");
+    first.kill().expect("killed");
+    first.wait().expect("ended");
+    // The hosts of a killed engine end by themselves and free the lock; what was interrupted is found out.
+    sandbox.write("main.dts", "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a: faulty.Thing { name = \"a\" }\n");
+    let third = sandbox.run(&["apply", "-y"]);
+    assert_eq!(third.code, 0, "{}", third.transcript());
+    assert!(sandbox.run(&["apply", "-y"]).stdout.starts_with("No changes"));
+}
+
+#[test]
+fn many_processes_at_once_apply_one_after_the_other() {
+    let sandbox = sandbox();
+    sandbox.write("main.dts", "dts 1\n\ntool a: core.File { path = \"out/a\", content = \"a\" }\ntool b: core.Value { value = a.sha256 }\n");
+    let start = || sandbox.dtm().args(["apply", "-y", "--lock-timeout", "60s"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let all: Vec<_> = (0..8).map(|_| start().expect("dtm starts")).collect();
+    for child in all {
+        let output = child.wait_with_output().expect("ended");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(state(&sandbox).len(), 2);
+}
