@@ -131,13 +131,19 @@ pub fn open_state(sealed: &State, key: &Key, redactor: &Redactor) -> Option<Stat
     serde_json::from_value(value).ok()
 }
 
-/// A state without what is sealed in it, and how much that was.
+/// Whether a recorded value is a secret that was dropped, because the key that sealed it is gone.
+pub fn is_lost(value: &Value) -> bool {
+    value.get("lost").is_some() && value.as_object().and_then(tag) == Some("secret")
+}
+
+/// A state without what is sealed in it, and how much that was. An empty text stands in the place of each secret.
 pub fn drop_sealed(sealed: &State) -> (State, usize) {
     fn drop(value: &mut Value, count: &mut usize) {
         match value {
             Value::Object(m) if tag(m) == Some("sealed") => {
                 *count += 1;
-                *value = Value::Null;
+                let plain = m.contains_key("plain");
+                *value = if plain { json!("") } else { json!({ TAG: "secret", "v": "", "lost": true }) };
             }
             Value::Object(m) => m.values_mut().for_each(|v| drop(v, count)),
             Value::Array(a) => a.iter_mut().for_each(|v| drop(v, count)),
@@ -209,7 +215,7 @@ impl Redactor {
     /// Whether anything inside must be sealed.
     pub fn needs_key(&self, value: &Value) -> bool {
         match value {
-            Value::Object(m) if matches!(tag(m), Some("secret" | "write-only")) => true,
+            Value::Object(m) if matches!(tag(m), Some("secret" | "write-only")) => !m.contains_key("lost"),
             Value::Object(m) => m.values().any(|v| self.needs_key(v)),
             Value::Array(a) => a.iter().any(|v| self.needs_key(v)),
             Value::String(s) => self.holds_secret(s),
@@ -222,6 +228,7 @@ impl Redactor {
     /// When sealing fails: nothing may be written then.
     pub fn seal(&self, value: &mut Value, key: &Key) -> Result<(), SealError> {
         match value {
+            Value::Object(m) if tag(m) == Some("secret") && m.contains_key("lost") => Ok(()),
             Value::Object(m) if tag(m) == Some("secret") => {
                 let inner = m.get("v").cloned().unwrap_or(Value::Null);
                 *value = key.seal_value(&inner, false).ok_or(SealError)?;

@@ -260,7 +260,7 @@ fn merge_deep(a: &Value, b: &Value) -> Value {
                 let merged = out.get(k).map_or_else(|| v.clone(), |old| merge_deep(old, v));
                 out.insert(k.clone(), merged);
             }
-            Value::map(out)
+            Value::map(out).marked(&a.marks).marked(&b.marks)
         }
         _ => b.clone(),
     }

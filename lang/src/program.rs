@@ -300,8 +300,20 @@ fn instance(
     if let Some(marks) = &known.marks {
         edges.extend(marks.iter().map(|(i, s)| (*i, *s)));
     }
-    for name in tool.inputs.keys() {
+    for (name, expr) in &tool.inputs {
         let value = ev.input(id, name, tool.span);
+        let ty = tool.kind.inputs.get(name).map(|i| &i.field.ty);
+        if value.has_secret() && ty.is_some_and(|t| !t.has_secret() && !holds_any(t)) {
+            let d = Diagnostic::new(
+                Code::E0304,
+                format!("a secret reaches the input `{name}`, which is not secret"),
+            );
+            let d = d.at(expr.span, "holds a secret").tool(known.addr.clone());
+            ev.diags.push(
+                d.note("it came by way of untyped data")
+                    .help("write `expose(x, \"reason\")` where it may be seen"),
+            );
+        }
         let mut marks = BTreeMap::new();
         value.collect_marks(&mut marks);
         if let (Some(own), false) = (marks.remove(&id), value.is_known()) {
@@ -375,6 +387,17 @@ fn instance(
         },
         span: tool.span,
         tool: known.tool,
+    }
+}
+
+/// Whether untyped data may be inside, which takes secrets with their marks.
+fn holds_any(ty: &Type) -> bool {
+    match ty {
+        Type::Any | Type::Error => true,
+        Type::List(t) | Type::Map(t) => holds_any(t),
+        Type::Union(m) => m.iter().any(holds_any),
+        Type::Record(r) => r.open || r.fields.values().any(|f| holds_any(&f.ty)),
+        _ => false,
     }
 }
 

@@ -173,6 +173,26 @@ impl Type {
             _ => false,
         }
     }
+    /// Whether a tool is anywhere inside: a tool is no data.
+    pub fn has_tool(&self) -> bool {
+        match self {
+            Type::Tool(_) => true,
+            Type::List(t) | Type::Map(t) => t.has_tool(),
+            Type::Union(m) => m.iter().any(Type::has_tool),
+            Type::Record(r) => r.fields.values().any(|f| f.ty.has_tool()),
+            _ => false,
+        }
+    }
+    /// With `any` in the place of every tool inside.
+    pub fn without_tools(&self) -> Type {
+        match self {
+            Type::Tool(_) => Type::Any,
+            Type::List(t) => Type::list(t.without_tools()),
+            Type::Map(t) => Type::map(t.without_tools()),
+            Type::Union(m) => Type::union(m.iter().map(Type::without_tools)),
+            other => other.clone(),
+        }
+    }
     /// A literal's own type widened to what a `let` of it holds.
     pub fn widen(&self) -> Type {
         match self {
@@ -244,7 +264,7 @@ pub fn fits(from: &Type, to: &Type) -> bool {
         (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
         (Type::Tool(a), Type::Tool(b)) => Arc::ptr_eq(a, b) || a.path() == b.path(),
         (Type::Tool(_), _) | (_, Type::Tool(_)) if !matches!(to, Type::Union(_)) => false,
-        (_, Type::Any) => true,
+        (_, Type::Any) => !from.has_tool(),
         (_, Type::Union(m)) => m.iter().any(|t| fits(from, t)),
         (Type::Secret(a), Type::Secret(b)) => fits(a, b),
         (Type::Secret(_), _) => false,

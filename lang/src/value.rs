@@ -161,6 +161,15 @@ impl Value {
             _ => {}
         }
     }
+    /// Every tool inside.
+    pub fn collect_tools(&self, found: &mut dyn FnMut(InstanceId)) {
+        match &self.data {
+            Data::Tool(id) => found(*id),
+            Data::List(items) => items.iter().for_each(|v| v.collect_tools(found)),
+            Data::Map(items) => items.values().for_each(|v| v.collect_tools(found)),
+            _ => {}
+        }
+    }
     /// All marks, those inside too.
     pub fn deep_marks(&self) -> Marks {
         match &self.data {

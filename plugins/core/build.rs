@@ -1,5 +1,5 @@
-#![allow(clippy::print_stdout)]
 //! The interface as Rust types.
+#![allow(clippy::print_stdout)]
 
 fn main() -> Result<(), String> {
     println!("cargo::rerun-if-changed=core.dts");

@@ -18,6 +18,7 @@
 //! A section with files and no outputs is checked: every diagnostic must be matched, every comment used.
 //! `DTM_BLESS=1` writes what was found into the suite; read it before you commit it.
 
+pub mod bench;
 pub mod plugins;
 pub mod sandbox;
 pub mod stage;

@@ -17,7 +17,8 @@ pub fn has(program: &str) -> bool {
     if !found {
         assert!(std::env::var_os("CI").is_none(), "`{program}` is missing: with CI=true that is a failure");
         use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "!!! SKIPPED: `{program}` is missing, so this test proved nothing");
+        let _ =
+            writeln!(std::io::stderr(), "!!! SKIPPED: `{program}` is missing, so this test proved nothing");
     }
     found
 }
@@ -48,5 +49,6 @@ pub fn copy_python(sandbox: &Sandbox) {
         std::fs::copy(folder().join(file), sandbox.path().join(file)).expect("a copy");
     }
     let program = sandbox.path().join("notes.py");
-    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("executable");
 }

@@ -23,7 +23,11 @@ fn program(names: impl Iterator<Item = usize>) -> String {
     let mut out = String::from("dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\n");
     let all: Vec<usize> = names.collect();
     for (i, n) in all.iter().enumerate() {
-        let fault = if i < 20 { "\"none\"".into() } else { format!("if t{}.at == \"x\" then \"x\" else \"none\"", all[i - 20]) };
+        let fault = if i < 20 {
+            "\"none\"".into()
+        } else {
+            format!("if t{}.at == \"x\" then \"x\" else \"none\"", all[i - 20])
+        };
         let _ = writeln!(out, "tool t{n}: faulty.Thing {{ name = \"t{n}\", fault = {fault} }}");
     }
     out
@@ -41,7 +45,13 @@ fn state(sandbox: &Sandbox) -> BTreeSet<String> {
 
 /// Applies and kills after some time; whether it was still at work.
 fn killed(sandbox: &Sandbox, after: Duration) -> bool {
-    let mut child = sandbox.dtm().args(["apply", "-y", "-q"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dtm starts");
+    let mut child = sandbox
+        .dtm()
+        .args(["apply", "-y", "-q"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dtm starts");
     let until = Instant::now() + after;
     // A random moment is the point of this test: there is no signal to wait for.
     std::thread::sleep(until.saturating_duration_since(Instant::now()));
@@ -108,7 +118,13 @@ fn two_processes_never_work_on_one_state() {
     let sandbox = sandbox();
     build_c(&sandbox, "faulty", &[]);
     sandbox.write("main.dts", "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a: faulty.Thing { name = \"a\", fault = \"hang\" }\n");
-    let mut first = sandbox.dtm().args(["apply", "-y"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dtm starts");
+    let mut first = sandbox
+        .dtm()
+        .args(["apply", "-y"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dtm starts");
     // The plugin notes each try before it hangs: then the lock is held and the operation runs.
     let tries = sandbox.path().join("cloud/.tries-a");
     let until = Instant::now() + Duration::from_secs(30);
@@ -118,12 +134,19 @@ fn two_processes_never_work_on_one_state() {
     }
     let second = sandbox.run(&["apply", "-y", "--lock-timeout", "0s"]);
     assert_eq!(second.code, 5, "{}", second.transcript());
-    assert!(second.stderr.contains("doing `apply`") && second.stderr.contains("tester@"), "{}", second.transcript());
+    assert!(
+        second.stderr.contains("doing `apply`") && second.stderr.contains("tester@"),
+        "{}",
+        second.transcript()
+    );
     assert_eq!(sandbox.run(&["plan"]).code, 0, "a plan takes no lock");
     first.kill().expect("killed");
     first.wait().expect("ended");
     // The hosts of a killed engine end by themselves and free the lock; what was interrupted is found out.
-    sandbox.write("main.dts", "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a: faulty.Thing { name = \"a\" }\n");
+    sandbox.write(
+        "main.dts",
+        "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a: faulty.Thing { name = \"a\" }\n",
+    );
     let third = sandbox.run(&["apply", "-y"]);
     assert_eq!(third.code, 0, "{}", third.transcript());
     assert!(sandbox.run(&["apply", "-y"]).stdout.starts_with("No changes"));
@@ -133,7 +156,14 @@ fn two_processes_never_work_on_one_state() {
 fn many_processes_at_once_apply_one_after_the_other() {
     let sandbox = sandbox();
     sandbox.write("main.dts", "dts 1\n\ntool a: core.File { path = \"out/a\", content = \"a\" }\ntool b: core.Value { value = a.sha256 }\n");
-    let start = || sandbox.dtm().args(["apply", "-y", "--lock-timeout", "60s"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let start = || {
+        sandbox
+            .dtm()
+            .args(["apply", "-y", "--lock-timeout", "60s"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+    };
     let all: Vec<_> = (0..8).map(|_| start().expect("dtm starts")).collect();
     for child in all {
         let output = child.wait_with_output().expect("ended");

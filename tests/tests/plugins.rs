@@ -30,9 +30,16 @@ fn apply(sandbox: &Sandbox) -> Ran {
 /// The things that really exist, with the key of the operation that made each.
 fn cloud(sandbox: &Sandbox) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(sandbox.path().join("cloud")).into_iter().flatten();
-    let files = entries.map(|e| e.expect("an entry").path()).filter(|p| !p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')));
+    let files = entries
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| !p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')));
     let mut all: Vec<(String, String)> = files
-        .map(|p| (p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(), std::fs::read_to_string(&p).expect("a thing")))
+        .map(|p| {
+            (
+                p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+                std::fs::read_to_string(&p).expect("a thing"),
+            )
+        })
         .collect();
     all.sort();
     all
@@ -53,7 +60,11 @@ fn fault(fault: &str, words: &str) {
     let ran = apply(&sandbox);
     assert_eq!(ran.code, 4, "{}", ran.transcript());
     assert!(ran.stderr.contains("`bad`") && ran.stderr.contains(words), "{}", ran.transcript());
-    assert!(ran.stdout.contains("good created") && ran.stdout.contains("file created"), "the others go on: {}", ran.transcript());
+    assert!(
+        ran.stdout.contains("good created") && ran.stdout.contains("file created"),
+        "the others go on: {}",
+        ran.transcript()
+    );
     assert!(ran.stdout.contains("skipped because of it: after"), "{}", ran.transcript());
     sandbox.write("main.dts", program("none"));
     let ran = apply(&sandbox);
@@ -165,7 +176,11 @@ fn an_id_given_early_is_not_lost() {
     let ran = apply(&sandbox);
     assert_eq!(ran.code, 4, "{}", ran.transcript());
     let shown = sandbox.run(&["show", "bad"]);
-    assert!(shown.stdout.contains("id = \"bad\"") && shown.stdout.contains("(creating)"), "{}", shown.transcript());
+    assert!(
+        shown.stdout.contains("id = \"bad\"") && shown.stdout.contains("(creating)"),
+        "{}",
+        shown.transcript()
+    );
     sandbox.write("main.dts", program("none"));
     assert_eq!(apply(&sandbox).code, 0);
     assert_eq!(names(&sandbox), ["bad", "good"]);
@@ -233,7 +248,9 @@ fn an_executable_speaks_the_same_protocol() {
     let sandbox = sandbox();
     copy_python(&sandbox);
     let program = |text: &str, fault: &str| {
-        format!("dts 1\n\nplugins {{ notes = \"./notes.py\" }}\n\ntool a: notes.Note {{ name = \"a\", text = \"{text}\", fault = \"{fault}\" }}\ntool b: notes.Note {{ name = \"b\", text = \"${{a.letters}}\" }}\ntool c: core.Value {{ value = 1 }}\n")
+        format!(
+            "dts 1\n\nplugins {{ notes = \"./notes.py\" }}\n\ntool a: notes.Note {{ name = \"a\", text = \"{text}\", fault = \"{fault}\" }}\ntool b: notes.Note {{ name = \"b\", text = \"${{a.letters}}\" }}\ntool c: core.Value {{ value = 1 }}\n"
+        )
     };
     sandbox.write("main.dts", program("hello", "none"));
     let ran = apply(&sandbox);
@@ -243,7 +260,9 @@ fn an_executable_speaks_the_same_protocol() {
     std::fs::write(sandbox.path().join("notes/a"), "drift").expect("written");
     assert_eq!(sandbox.run(&["verify"]).code, 4);
     assert_eq!(apply(&sandbox).code, 0);
-    for (fault, words) in [("exit", "status: 3"), ("garbage", "no message of the protocol"), ("long", "longer than 16 MiB")] {
+    for (fault, words) in
+        [("exit", "status: 3"), ("garbage", "no message of the protocol"), ("long", "longer than 16 MiB")]
+    {
         sandbox.write("main.dts", program("other", fault));
         let ran = apply(&sandbox);
         assert_eq!(ran.code, 4, "{fault}: {}", ran.transcript());

@@ -31,11 +31,18 @@ impl Terminal {
         let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).expect("a size");
         let path = Path::new(name.to_str().expect("a path"));
-        let slave = || -> Stdio { OpenOptions::new().read(true).write(true).open(path).expect("its other end").into() };
+        let slave = || -> Stdio {
+            OpenOptions::new().read(true).write(true).open(path).expect("its other end").into()
+        };
         command.env_remove("NO_COLOR").env("TERM", "xterm-256color");
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("dtm starts");
         drop(command);
-        Terminal { master: File::from(master), child, screen: vt100::Parser::new(cells(ROWS), cells(columns), 1000), raw: vec![] }
+        Terminal {
+            master: File::from(master),
+            child,
+            screen: vt100::Parser::new(cells(ROWS), cells(columns), 1000),
+            raw: vec![],
+        }
     }
 
     /// Reads until the screen says something; the program's end counts as well.

@@ -7,7 +7,7 @@ use super::reads::{Seen, ask_plugin, read_one};
 use super::recover::{Found, resolve};
 use super::{Action, Node, reason};
 use crate::Fields;
-use crate::secret::{sendable, settle_write_only};
+use crate::secret::{is_lost, sendable, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
 use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic, InstanceId};
@@ -97,7 +97,7 @@ impl Builder<'_> {
         }
         let once_lost = instance.kind.outputs.iter().any(|(n, o)| {
             let kept = o.once || o.ty.has_secret() && !o.ty.is_nullable() && prior.status == Status::Ok;
-            kept && prior.outputs.get(&**n).is_none_or(Json::is_null)
+            kept && prior.outputs.get(&**n).is_none_or(|v| v.is_null() || is_lost(v))
         });
         self.action(node, instance, &prior, once_lost, outputs_changed);
         if node.action == Action::Update && node.changes.iter().all(|c| !has_unknown(&c.after)) {

@@ -51,10 +51,10 @@ pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> Hash
         groups.entry(key).or_default().push(tool);
     }
     let mut batches = vec![];
-    for ((plugin, _), mut group) in groups {
-        while !group.is_empty() {
-            let rest = group.split_off(group.len().min(BATCH));
-            batches.push((plugin.clone(), std::mem::replace(&mut group, rest)));
+    for ((plugin, _), group) in groups {
+        let mut group = group.into_iter().peekable();
+        while group.peek().is_some() {
+            batches.push((plugin.clone(), group.by_ref().take(BATCH).collect::<Vec<_>>()));
         }
     }
     let mut seen = HashMap::new();

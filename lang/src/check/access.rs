@@ -265,12 +265,15 @@ impl Checker<'_> {
         };
         let Some(args) = self.arrange(span, builtin, args) else { return (Expr::error(span), Type::Error) };
         let mut vars: Vec<Option<Type>> = vec![None; 3];
-        let mut secret = false;
+        let (mut secret, mut chosen) = (false, false);
         let mut out = vec![];
         for ((_, wanted), arg) in (builtin.params)().iter().zip(&args) {
             let (expr, given) = self.infer(m, arg);
             secret |= given.has_secret();
-            if !unify(wanted, &given, &mut vars) {
+            chosen |= builtin.name == "get" && out.len() == 1 && given.has_secret();
+            // What only tells of the shape takes families as well.
+            let seen = if builtin.taint == builtin::Taint::Shape { given.without_tools() } else { given.clone() };
+            if !unify(wanted, &seen, &mut vars) {
                 let shown = substitute(wanted, &vars);
                 let headline = format!("`{name}` expects `{shown}`, found `{given}`");
                 let d = Diagnostic::new(Code::E0301, headline).at(arg.span, format!("this is `{given}`"));
@@ -286,7 +289,7 @@ impl Checker<'_> {
         if builtin.name == "get" && out.len() == 3 {
             ty = ty.non_null();
         }
-        if secret && builtin.taint == builtin::Taint::Deep {
+        if chosen || secret && builtin.taint == builtin::Taint::Deep {
             ty = ty.secret();
         }
         (node(span, H::Call(builtin, out)), ty)
@@ -394,7 +397,7 @@ fn unify(wanted: &Type, given: &Type, vars: &mut [Option<Type>]) -> bool {
         (Type::Secret(w), g) => unify(w, &g.reveal().0, vars),
         (Type::List(w), Type::List(g)) | (Type::Map(w), Type::Map(g)) => unify(w, g, vars),
         (Type::Map(w), Type::Record(r)) => r.fields.values().all(|f| unify(w, &f.ty, vars)),
-        (Type::Any, Type::Tool(_)) => true,
+        (Type::Any, g) => !g.has_tool(),
         (Type::Union(members), g) => g.members().iter().all(|g| members.iter().any(|w| unify(w, g, vars))),
         (w, g) => fits(&g.reveal().0, w),
     }

@@ -134,10 +134,10 @@ impl Checker<'_> {
             DeclKind::In(_) | DeclKind::Out(_) => {
                 self.misplaced(decl.span, "a port", "places outside of a kind or component")
             }
-            DeclKind::Broken { is_type: false, name: Some(name) } => {
-                if !self.modules[m].values.contains_key(&name.text) {
-                    self.define(m, name, Def::Error);
-                }
+            DeclKind::Broken { is_type: false, name: Some(name) }
+                if !self.modules[m].values.contains_key(&name.text) =>
+            {
+                self.define(m, name, Def::Error);
             }
             DeclKind::Given(e) | DeclKind::Mock(e, _) => {
                 self.misplaced(e.span, "this", "places outside of a test")
@@ -215,6 +215,13 @@ impl Checker<'_> {
                         }
                         None => self.infer(m, value),
                     };
+                    if found.has_tool() {
+                        let d =
+                            Diagnostic::new(Code::E0301, format!("an output is data, and this is `{found}`"));
+                        self.diags.push(
+                            d.at(value.span, "a tool is no data").help("name one of its outputs: `.id`"),
+                        );
+                    }
                     self.hir.outputs.push(Output {
                         name: name.text.clone(),
                         span: name.span,

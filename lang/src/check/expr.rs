@@ -116,6 +116,9 @@ impl Checker<'_> {
     pub(super) fn join_types(&mut self, a: Type, b: Type) -> Type {
         match (&a, &b) {
             (Type::Error, _) | (_, Type::Error) => Type::Error,
+            // An empty list or map is one of any elements.
+            (Type::List(e), Type::List(_)) | (Type::Map(e), Type::Map(_)) if **e == Type::Error => b,
+            (Type::List(_), Type::List(e)) | (Type::Map(_), Type::Map(e)) if **e == Type::Error => a,
             _ if fits(&a, &b) && !matches!(b, Type::Any) && !converts(&a, &b) => b,
             _ if fits(&b, &a) && !matches!(a, Type::Any) && !converts(&b, &a) => a,
             _ => Type::union([a, b]),
@@ -271,6 +274,9 @@ impl Checker<'_> {
                         "a secret decides a value that is not secret",
                         "this is secret",
                     );
+                } else if secret && !ty.is_scalar() && !matches!(ty, Type::Error) {
+                    let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
+                    self.error(Code::E0304, cond.span, headline, "its shape would tell the secret");
                 }
                 return node(span, H::If { cond: c, then, other });
             }
@@ -390,6 +396,7 @@ impl Checker<'_> {
         let mut slots = vec![];
         for (name, ty) in vars.iter().zip(types) {
             let slot = self.new_slot();
+            self.narrowed.push((super::narrow::shadow(&name.text), Type::Error));
             self.scope.push(Local { name: name.text.clone(), slot, ty });
             slots.push(slot);
         }

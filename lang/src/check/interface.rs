@@ -47,6 +47,7 @@ pub fn read_interface(
         lets: vec![],
         types: vec![],
         defaults: vec![],
+        checked_defaults: 0,
         unique: Default::default(),
         plugins: Default::default(),
         requirements: Default::default(),
@@ -55,6 +56,7 @@ pub fn read_interface(
         narrowed: vec![],
         slots: 0,
         interface: false,
+        reading: vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()],
     };
     let plugin = checker.interface(path, text);
     checker.bodies();
@@ -96,7 +98,11 @@ impl Checker<'_> {
         if let Some(known) = self.plugins.get(&name.text) {
             return *known;
         }
+        // An interface that names its own plugin must not be read again.
+        self.plugins.insert(name.text.clone(), None);
+        self.reading.push(name.text.clone());
         let found = self.find_plugin(name);
+        self.reading.pop();
         self.plugins.insert(name.text.clone(), found);
         found
     }
@@ -419,6 +425,14 @@ impl Checker<'_> {
             self.diags.push(d);
             return None;
         };
+        if self.reading.contains(&plugin.text) {
+            self.reserved(
+                path.span,
+                "a reference of an interface to a kind of its own plugin",
+                "references between kinds",
+            );
+            return None;
+        }
         let id = self.plugin(plugin)?;
         let found = self.hir.plugins[id].plugin.clone();
         match found.kinds.get(&kind.text) {

@@ -49,6 +49,7 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
         lets: vec![],
         types: vec![],
         defaults: vec![],
+        checked_defaults: 0,
         unique: HashMap::new(),
         plugins: HashMap::new(),
         requirements: HashMap::new(),
@@ -57,6 +58,7 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
         narrowed: vec![],
         slots: 0,
         interface: false,
+        reading: vec![],
     };
     checker.load(root, None, &mut vec![]);
     checker.declare_all();
@@ -127,6 +129,8 @@ struct Checker<'a> {
     types: Vec<TypeState>,
     /// Defaults whose expression is to be checked: module, expression, type, position in `hir.defaults`.
     defaults: Vec<(usize, ast::Expr, Type, usize, bool)>,
+    /// How many of them are checked.
+    checked_defaults: usize,
     /// Names of tools, params and outputs, unique across the program.
     unique: HashMap<(&'static str, Symbol), Span>,
     plugins: HashMap<Symbol, Option<usize>>,
@@ -137,6 +141,8 @@ struct Checker<'a> {
     slots: usize,
     /// Whether an interface is being checked, where `tool_name()` is known.
     interface: bool,
+    /// The plugins whose interfaces are being read.
+    reading: Vec<Symbol>,
 }
 
 impl Checker<'_> {
@@ -359,18 +365,23 @@ impl Checker<'_> {
             let at = self.types[id].span;
             self.type_of(id, at);
         }
-        let mut next = 0;
-        while next < self.defaults.len() {
-            let (module, expr, ty, slot, interface) = self.defaults[next].clone();
-            self.interface = interface;
-            self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
-            self.interface = false;
-            next += 1;
-        }
+        self.late_defaults();
         for module in 0..self.modules.len() {
             if !self.modules[module].library {
                 self.check_decls(module);
             }
+        }
+        self.late_defaults();
+    }
+
+    /// Checks the defaults that were met since the last time.
+    fn late_defaults(&mut self) {
+        while self.checked_defaults < self.defaults.len() {
+            let (module, expr, ty, slot, interface) = self.defaults[self.checked_defaults].clone();
+            self.checked_defaults += 1;
+            self.interface = interface;
+            self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
+            self.interface = false;
         }
     }
 }

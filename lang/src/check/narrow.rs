@@ -6,7 +6,7 @@ use super::access::path_key;
 use super::ty::literal;
 use crate::source::Symbol;
 use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
-use crate::types::{Lit, Type, fits};
+use crate::types::{Lit, Type};
 
 impl Checker<'_> {
     /// Takes a condition as true (or false) from here on; the caller takes the facts out again.
@@ -43,7 +43,7 @@ impl Checker<'_> {
             ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
         if !kept.is_empty() && kept.len() < ty.members().len() {
             self.narrowed.push((key.clone(), Type::union(kept)));
-        } else if equal && !matches!(lit, Type::Null) && fits(lit, &ty) {
+        } else if equal && !matches!(lit, Type::Null) && ty == lit.widen() {
             self.narrowed.push((key.clone(), lit.clone()));
         }
         // `t.kind == "a"` tells which member of a union of records `t` is.
@@ -83,11 +83,17 @@ impl Checker<'_> {
     }
 
     fn lookup(&self, key: &str, ty: Type) -> Type {
-        match self.narrowed.iter().rev().find(|(k, _)| k == key) {
-            Some((_, narrow)) => narrow.clone(),
-            None => ty,
+        let hidden = shadow(key.split('.').next().unwrap_or(key));
+        match self.narrowed.iter().rev().find(|(k, _)| k == key || *k == hidden) {
+            Some((k, narrow)) if k == key => narrow.clone(),
+            _ => ty,
         }
     }
+}
+
+/// The mark of a new variable: what was known of an outer one of its name does not hold for it.
+pub(super) fn shadow(name: &str) -> String {
+    format!("{name}!")
 }
 
 fn may_be(ty: &Type, lit: &Type) -> bool {

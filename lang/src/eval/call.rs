@@ -24,7 +24,9 @@ impl Evaluator<'_, '_> {
             Taint::Structure => union(&m, &v.marks),
             Taint::Shape => None,
         });
-        let secret = builtin.taint == Taint::Deep && values.iter().any(Value::has_secret);
+        // A key that is secret makes what it chooses secret.
+        let chosen = builtin.name == "get" && values.get(1).is_some_and(|k| k.secret);
+        let secret = chosen || builtin.taint == Taint::Deep && values.iter().any(Value::has_secret);
         if let Some(u) = unknown {
             let marks = if builtin.taint == Taint::Shape { values[0].marks.clone() } else { marks };
             let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);

@@ -16,7 +16,11 @@ impl Evaluator<'_, '_> {
             return Ok(Value { secret, ..value });
         }
         if let Type::Secret(t) = ty {
-            return Ok(self.fit(value, t, path)?.into_secret());
+            return Ok(self.fit(Value { secret: false, ..value }, t, path)?.into_secret());
+        }
+        // Found out only now where untyped data was given a type.
+        if value.secret && !matches!(ty, Type::Any | Type::Error | Type::Var(_) | Type::Union(_)) {
+            return Err(format!("{path} is (secret), expected `{ty}`, which is not"));
         }
         let secret = value.secret;
         let marks = value.marks.clone();
@@ -24,7 +28,12 @@ impl Evaluator<'_, '_> {
         let data = match (ty, &value.data) {
             (Type::Any | Type::Error | Type::Var(_), _) => return Ok(value),
             (Type::Union(members), _) => {
-                for member in members.iter().filter(|m| may_hold(m, &value)) {
+                // What holds the value as it is comes before what it would have to become.
+                let exact =
+                    |m: &&Type| !(matches!(m.reveal().0, Type::Float) && matches!(value.data, Data::Int(_)));
+                let fitting = members.iter().filter(|m| may_hold(m, &value));
+                let (first, then): (Vec<&Type>, Vec<&Type>) = fitting.partition(exact);
+                for member in first.into_iter().chain(then) {
                     if let Ok(found) = self.fit(value.clone(), member, path) {
                         return Ok(found);
                     }
@@ -57,7 +66,10 @@ impl Evaluator<'_, '_> {
                         (Some(v), None) => v.clone(),
                         (_, Some(default)) => {
                             let hir = self.cx.hir;
-                            self.eval(&hir.defaults[default])
+                            let locals = std::mem::take(&mut self.locals);
+                            let value = self.eval(&hir.defaults[default]);
+                            self.locals = locals;
+                            value
                         }
                         (None, None) if field.ty.is_nullable() => Value::null(),
                         (None, None) => return Err(format!("{path} has no `{name}`")),

@@ -10,6 +10,7 @@
 //! the first time, so the graph stands.
 
 mod call;
+mod family;
 mod fit;
 mod ops;
 
@@ -257,24 +258,30 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::ListComp { body, clause } => {
                 let mut out = vec![];
-                match self.each(clause, &mut |ev, marks| {
-                    let value = ev.eval(body).marked(marks);
+                let done = self.each(clause, &mut |ev| {
+                    let value = ev.eval(body);
                     out.push(value);
                     None
-                }) {
-                    Some(stop) => stop,
-                    None => Value::list(out),
+                });
+                match done {
+                    Each::Stop(value) => value,
+                    Each::Whole(marks) => Value::list(out).marked(&marks),
+                    Each::Deferred(u, marks) => deferred_whole(u, marks, out, span),
                 }
             }
             H::MapComp { key, value, clause } => {
                 let mut out: IndexMap<Symbol, Value> = IndexMap::new();
-                match self.each(clause, &mut |ev, marks| {
+                let mut all = vec![];
+                let done = self.each(clause, &mut |ev| {
                     let k = ev.eval(key);
-                    let v = ev.eval(value).marked(marks);
+                    let v = ev.eval(value);
+                    all.push(v.clone());
                     ev.insert(&mut out, k, v, key.span)
-                }) {
-                    Some(stop) => stop,
-                    None => Value::map(out),
+                });
+                match done {
+                    Each::Stop(value) => value,
+                    Each::Whole(marks) => Value::map(out).marked(&marks),
+                    Each::Deferred(u, marks) => deferred_whole(u, marks, all, span),
                 }
             }
             H::If { cond, then, other } => {
@@ -286,7 +293,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     }
                     Data::Unknown(u) => {
                         let (a, b) = (self.eval(then), self.eval(other));
-                        let marks = union(&c.marks, &union(&a.deep_marks(), &b.deep_marks()));
+                        let marks = union(
+                            &c.marks,
+                            &union(&whole_marks(&a, then.span), &whole_marks(&b, other.span)),
+                        );
                         Value {
                             data: Data::Unknown(u),
                             marks,
@@ -508,22 +518,23 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         Value::error()
     }
 
-    /// Goes through the elements of a clause; `body` may stop it with a value.
-    fn each(
-        &mut self,
-        clause: &Clause,
-        body: &mut dyn FnMut(&mut Self, &Marks) -> Option<Value>,
-    ) -> Option<Value> {
+    /// Goes through the elements of a clause; `body` may stop it with a value. Where it is not known which elements
+    /// there are or are taken, the body is evaluated all the same, so that what it reads is an edge.
+    fn each(&mut self, clause: &Clause, body: &mut dyn FnMut(&mut Self) -> Option<Value>) -> Each {
         let iter = self.eval(&clause.iter);
-        let items = match elements(&iter) {
-            Some(items) => items,
-            None => {
-                // Not known: evaluate nothing, keep what it comes from.
-                return Some(match iter.data {
-                    Data::Unknown(_) => iter,
-                    _ => Value::error(),
-                });
+        let mut marks = None;
+        let mut unknown = None;
+        let items = match (elements(&iter), &iter.data) {
+            (Some(items), _) => items,
+            (None, Data::Unknown(u)) => {
+                unknown = Some(*u);
+                marks = iter.marks.clone();
+                vec![(
+                    Value::plain(Data::Unknown(*u)),
+                    Value { secret: iter.secret, ..Value::plain(Data::Unknown(*u)) },
+                )]
             }
+            _ => return Each::Stop(Value::error()),
         };
         for (first, item) in items {
             let item = item.marked(&iter.marks);
@@ -535,21 +546,25 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 }
                 _ => {}
             }
-            let mut marks = None;
             if let Some(filter) = &clause.filter {
                 let keep = self.eval(filter);
+                marks = union(&marks, &keep.marks);
                 match keep.data {
-                    Data::Bool(true) => marks = keep.marks,
+                    Data::Bool(true) => {}
                     Data::Bool(false) => continue,
-                    Data::Unknown(_) => return Some(keep),
-                    _ => return Some(Value::error()),
+                    Data::Unknown(u) => unknown = unknown.or(Some(u)),
+                    _ => return Each::Stop(Value::error()),
                 }
             }
-            if let Some(stop) = body(self, &marks) {
-                return Some(stop);
+            match body(self) {
+                Some(stop) if unknown.is_none() || stop.is_error() => return Each::Stop(stop),
+                _ => {}
             }
         }
-        None
+        match unknown {
+            Some(u) => Each::Deferred(u, marks),
+            None => Each::Whole(marks),
+        }
     }
 
     fn set(&mut self, slot: usize, value: Value) {
@@ -564,7 +579,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if let (H::Tool(id), Data::String(name)) = (&*base.kind, &key.data) {
             let family = self.family(*id, base.span);
             return match family.members.get(name) {
-                Some(member) => Value::plain(Data::Tool(*member)),
+                Some(member) => Value::plain(Data::Tool(*member)).marked(&key.marks),
                 None if family.open => Value::plain(Data::Unknown(Unknown::Unset)),
                 None => {
                     let known: Vec<String> = family.members.keys().map(|k| k.to_string()).collect();
@@ -581,7 +596,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             (Data::Null, _) => base,
             (Data::Unknown(u), _) => Value { data: Data::Unknown(*u), marks, secret: base.secret },
             (_, Data::Unknown(u)) => {
-                let marks = union(&marks, &base.deep_marks());
+                let marks = union(&marks, &whole_marks(&base, span));
                 Value { data: Data::Unknown(*u), marks, secret: base.has_secret() }
             }
             (Data::Map(m), Data::String(k)) => match m.get(k) {
@@ -692,131 +707,30 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             self.set(slot, value);
         }
     }
+}
 
-    /// The instances of a tool, made when first asked for.
-    pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
-        if let Some(family) = &self.world.families[id] {
-            return family.clone();
-        }
-        let hir = self.cx.hir;
-        let mut family = Family::default();
-        let name = hir.tools[id].name.clone();
-        self.guarded(Busy::Tool(id), span, &name, |ev| {
-            family = ev.expand(id);
-            Value::null()
-        });
-        let family = Arc::new(family);
-        self.world.families[id] = Some(family.clone());
-        family
-    }
+/// How going through a clause ended.
+enum Each {
+    /// With this value.
+    Stop(Value),
+    /// All elements were gone through; these marks decided which.
+    Whole(Marks),
+    /// Which elements there are, or which are taken, is not known.
+    Deferred(Unknown, Marks),
+}
 
-    fn expand(&mut self, id: usize) -> Family {
-        let hir = self.cx.hir;
-        let tool = &hir.tools[id];
-        let mut family = Family::default();
-        let Some(each) = &tool.each else {
-            if let Some(marks) = self.exists(id, &mut family) {
-                family.single = Some(self.add(id, None, vec![], marks));
-            }
-            return family;
-        };
-        let iter = self.eval(&each.iter);
-        if let Data::Unknown(u) = iter.data {
-            match u {
-                Unknown::Deferred(origin) => {
-                    _ = self.deferred_structure(each.iter.span, origin, "which tools there are")
-                }
-                Unknown::Unset => family.open = true,
-            }
-            return family;
-        }
-        let mut first: HashMap<Symbol, String> = HashMap::new();
-        for (position, item) in elements(&iter).unwrap_or_default() {
-            let item = item.marked(&iter.marks);
-            let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
-                [one] => vec![(*one, item.clone())],
-                [a, b] => vec![(*a, position.clone()), (*b, item.clone())],
-                _ => vec![],
-            };
-            for (slot, value) in &locals {
-                self.set(*slot, value.clone());
-            }
-            let key = match &each.by {
-                Some(by) => self.eval(by),
-                None if matches!((&iter.data, &item.data), (Data::List(_), Data::String(_))) => item.clone(),
-                None => position,
-            };
-            let span = each.by.as_ref().map_or(each.iter.span, |b| b.span);
-            let name = match &key.data {
-                Data::String(name) => name.clone(),
-                Data::Unknown(Unknown::Deferred(origin)) => {
-                    self.deferred_structure(span, *origin, "the key of a tool");
-                    continue;
-                }
-                Data::Unknown(Unknown::Unset) => {
-                    family.open = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            let shown = show(&item);
-            if let Some(other) = first.get(&name) {
-                let d = Diagnostic::new(
-                    Code::E0405,
-                    format!("two of these tools have the key {}", crate::value::quote(&name)),
-                );
-                let d = d
-                    .at(span, "gives it twice")
-                    .note(format!("first: {other}"))
-                    .note(format!("second: {shown}"));
-                self.diags.push(d);
-                continue;
-            }
-            first.insert(name.clone(), shown);
-            if let Some(marks) = self.exists(id, &mut family) {
-                let header = union(&union(&iter.marks, &key.marks), &marks);
-                let member = self.add(id, Some(name.clone()), locals, header);
-                family.members.insert(name, member);
-            }
-        }
-        family
-    }
+/// The value of a comprehension of which it is not known what it holds.
+fn deferred_whole(u: Unknown, marks: Marks, parts: Vec<Value>, span: Span) -> Value {
+    let marks = parts.iter().fold(marks, |m, v| union(&m, &whole_marks(v, span)));
+    Value { data: Data::Unknown(u), marks, secret: parts.iter().any(Value::has_secret) }
+}
 
-    /// Judges a tool's `if`; gives its marks when the tool is there.
-    fn exists(&mut self, id: usize, family: &mut Family) -> Option<Marks> {
-        let hir = self.cx.hir;
-        let Some(cond) = &hir.tools[id].cond else { return Some(None) };
-        let value = self.eval(cond);
-        match value.data {
-            Data::Bool(true) => Some(value.marks),
-            Data::Bool(false) => None,
-            Data::Unknown(Unknown::Deferred(origin)) => {
-                self.deferred_structure(cond.span, origin, "whether a tool exists");
-                None
-            }
-            Data::Unknown(Unknown::Unset) => {
-                family.open = true;
-                Some(None)
-            }
-            _ => None,
-        }
-    }
-
-    fn add(
-        &mut self,
-        tool: usize,
-        key: Option<Symbol>,
-        locals: Vec<(usize, Value)>,
-        marks: Marks,
-    ) -> InstanceId {
-        let name = &self.cx.hir.tools[tool].name;
-        let addr: Symbol = match &key {
-            Some(key) => format!("{name}[{}]", crate::value::quote(key)).into(),
-            None => name.clone(),
-        };
-        self.world.instances.push(Instance { tool, addr, key, locals, marks });
-        InstanceId(self.world.instances.len() as u32 - 1)
-    }
+/// All that a value may lead to: its marks, and the tools inside it.
+fn whole_marks(v: &Value, span: Span) -> Marks {
+    let mut all = BTreeMap::new();
+    v.collect_marks(&mut all);
+    v.collect_tools(&mut |id| _ = all.entry(id).or_insert(span));
+    (!all.is_empty()).then(|| Arc::new(all))
 }
 
 /// Marks a value and everything inside: an output is read as a whole.

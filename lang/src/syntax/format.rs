@@ -60,8 +60,19 @@ fn lines<'t>(text: &'t str, tokens: &[Token]) -> Vec<Line<'t>> {
     let mut out: Vec<Line<'t>> = vec![];
     let mut line = Line::default();
     let (mut spaced, mut newlines) = (false, 0);
-    for token in tokens {
+    let mut at = 0;
+    while at < tokens.len() {
+        let token = &tokens[at];
         let piece = &text[token.span.range()];
+        at += 1;
+        if let (Kind::StrStart, Some(end)) = (token.kind, long_string(&tokens[at - 1..])) {
+            // A string with lines inside an interpolation stays as it is.
+            let last = tokens[at - 1 + end].span;
+            let whole = &text[token.span.start as usize..last.end as usize];
+            line.pieces.push(Piece { kind: Kind::StrEnd, text: whole, spaced });
+            (spaced, at) = (false, at + end);
+            continue;
+        }
         match token.kind {
             Kind::Blank => spaced = true,
             Kind::Newline => {
@@ -85,6 +96,23 @@ fn lines<'t>(text: &'t str, tokens: &[Token]) -> Vec<Line<'t>> {
         out.push(line);
     }
     out
+}
+
+/// Where the string that begins here ends, if an interpolation in it has line ends or comments.
+fn long_string(tokens: &[Token]) -> Option<usize> {
+    let (mut depth, mut long) = (0, false);
+    for (i, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::StrStart => depth += 1,
+            Kind::StrEnd => depth -= 1,
+            Kind::Newline | Kind::Comment | Kind::HashComment => long = true,
+            _ => {}
+        }
+        if depth == 0 {
+            return long.then_some(i);
+        }
+    }
+    None
 }
 
 /// Takes commas at line ends away inside braces, where the line's end is enough, and adds them after the last
@@ -368,6 +396,8 @@ fn space(before: Piece<'_>, piece: Piece<'_>, unary: bool) -> bool {
     use Kind::*;
     match (before.kind, piece.kind) {
         (LBrace, RBrace) => false,
+        // `${{` would be GitHub's.
+        (InterpStart, LBrace) => true,
         (LBrace, _) | (_, RBrace) => true,
         (LParen | LBracket | InterpStart, _) | (_, RParen | RBracket | InterpEnd) => false,
         (_, Comma | Colon | Question) => false,

@@ -58,8 +58,11 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
     }
     let d = bad(format!("`{text}` has a unit that does not exist"))
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
+    // The unit alone is at fault: a fix must not touch the number.
+    let unit = Span { start: span.end - digits.len() as u32, ..span };
     Err(Box::new(
-        d.nearest(digits, SIZES.iter().map(|s| s.0))
+        d.at(unit, "not a unit")
+            .nearest(digits, SIZES.iter().chain(&DURATIONS).map(|s| s.0))
             .help("write a space before a word that follows a number"),
     ))
 }

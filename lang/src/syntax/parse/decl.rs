@@ -223,11 +223,7 @@ fn import<'t>(src: Source<'t>, ty: &P<'t, TypeExpr>) -> P<'t, DeclKind> {
             }
             (text.map_or("".into(), |t| src.text(t).into()), span)
         });
-    let names = src
-        .name()
-        .separated_by(just(Kind::Comma))
-        .allow_trailing()
-        .collect::<Vec<_>>()
+    let names = separated(src.name())
         .delimited_by(just(Kind::LBrace), just(Kind::RBrace))
         .then_ignore(just(Kind::From));
     just(Kind::Import)

@@ -1,0 +1,135 @@
+//! Tools to instances: families by key, conditional tools. Made once, when first asked for.
+
+use super::{Busy, Evaluator, Family, Instance, elements, show};
+use crate::diag::{Code, Diagnostic};
+use crate::source::{Span, Symbol};
+use crate::value::{Data, InstanceId, Marks, Unknown, Value, union};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+impl Evaluator<'_, '_> {
+    /// The instances of a tool, made when first asked for.
+    pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
+        if let Some(family) = &self.world.families[id] {
+            return family.clone();
+        }
+        let hir = self.cx.hir;
+        let mut family = Family::default();
+        let name = hir.tools[id].name.clone();
+        self.guarded(Busy::Tool(id), span, &name, |ev| {
+            family = ev.expand(id);
+            Value::null()
+        });
+        let family = Arc::new(family);
+        self.world.families[id] = Some(family.clone());
+        family
+    }
+
+    fn expand(&mut self, id: usize) -> Family {
+        let hir = self.cx.hir;
+        let tool = &hir.tools[id];
+        let mut family = Family::default();
+        let Some(each) = &tool.each else {
+            if let Some(marks) = self.exists(id, &mut family) {
+                family.single = Some(self.add(id, None, vec![], marks));
+            }
+            return family;
+        };
+        let iter = self.eval(&each.iter);
+        if let Data::Unknown(u) = iter.data {
+            match u {
+                Unknown::Deferred(origin) => {
+                    _ = self.deferred_structure(each.iter.span, origin, "which tools there are")
+                }
+                Unknown::Unset => family.open = true,
+            }
+            return family;
+        }
+        let mut first: HashMap<Symbol, String> = HashMap::new();
+        for (position, item) in elements(&iter).unwrap_or_default() {
+            let item = item.marked(&iter.marks);
+            let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
+                [one] => vec![(*one, item.clone())],
+                [a, b] => vec![(*a, position.clone()), (*b, item.clone())],
+                _ => vec![],
+            };
+            for (slot, value) in &locals {
+                self.set(*slot, value.clone());
+            }
+            let key = match &each.by {
+                Some(by) => self.eval(by),
+                None if matches!((&iter.data, &item.data), (Data::List(_), Data::String(_))) => item.clone(),
+                None => position,
+            };
+            let span = each.by.as_ref().map_or(each.iter.span, |b| b.span);
+            let name = match &key.data {
+                Data::String(name) => name.clone(),
+                Data::Unknown(Unknown::Deferred(origin)) => {
+                    self.deferred_structure(span, *origin, "the key of a tool");
+                    continue;
+                }
+                Data::Unknown(Unknown::Unset) => {
+                    family.open = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            let shown = show(&item);
+            if let Some(other) = first.get(&name) {
+                let d = Diagnostic::new(
+                    Code::E0405,
+                    format!("two of these tools have the key {}", crate::value::quote(&name)),
+                );
+                let d = d
+                    .at(span, "gives it twice")
+                    .note(format!("first: {other}"))
+                    .note(format!("second: {shown}"));
+                self.diags.push(d);
+                continue;
+            }
+            first.insert(name.clone(), shown);
+            if let Some(marks) = self.exists(id, &mut family) {
+                let header = union(&union(&iter.marks, &key.marks), &marks);
+                let member = self.add(id, Some(name.clone()), locals, header);
+                family.members.insert(name, member);
+            }
+        }
+        family
+    }
+
+    /// Judges a tool's `if`; gives its marks when the tool is there.
+    fn exists(&mut self, id: usize, family: &mut Family) -> Option<Marks> {
+        let hir = self.cx.hir;
+        let Some(cond) = &hir.tools[id].cond else { return Some(None) };
+        let value = self.eval(cond);
+        match value.data {
+            Data::Bool(true) => Some(value.marks),
+            Data::Bool(false) => None,
+            Data::Unknown(Unknown::Deferred(origin)) => {
+                self.deferred_structure(cond.span, origin, "whether a tool exists");
+                None
+            }
+            Data::Unknown(Unknown::Unset) => {
+                family.open = true;
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
+    fn add(
+        &mut self,
+        tool: usize,
+        key: Option<Symbol>,
+        locals: Vec<(usize, Value)>,
+        marks: Marks,
+    ) -> InstanceId {
+        let name = &self.cx.hir.tools[tool].name;
+        let addr: Symbol = match &key {
+            Some(key) => format!("{name}[{}]", crate::value::quote(key)).into(),
+            None => name.clone(),
+        };
+        self.world.instances.push(Instance { tool, addr, key, locals, marks });
+        InstanceId(self.world.instances.len() as u32 - 1)
+    }
+}

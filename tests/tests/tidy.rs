@@ -1,0 +1,188 @@
+//! Keeps ARCHITECTURE.md, the layout and the README true.
+
+use regex_lite::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// No file of code is longer. An exception would stand here with a date.
+const LIMIT: usize = 800;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Every file of the repository below a folder, what was built or made left out.
+fn files(folder: &Path, all: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if matches!(&*name, "target" | "out" | ".git" | ".dtm") {
+            continue;
+        }
+        if path.is_dir() { files(&path, all) } else { all.push(path) }
+    }
+}
+
+fn all_files() -> Vec<PathBuf> {
+    let mut all = vec![];
+    files(&root(), &mut all);
+    all
+}
+
+fn code() -> String {
+    let rust = all_files().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs"));
+    rust.map(|p| std::fs::read_to_string(p).expect("code")).collect()
+}
+
+#[test]
+fn what_the_architecture_names_is_there() {
+    let (text, code) = (read("ARCHITECTURE.md"), code());
+    assert!(text.lines().count() <= 300);
+    let names = Regex::new(r"`([^`\n]+)`").expect("a pattern");
+    let mut missing = vec![];
+    for found in names.captures_iter(&text) {
+        let name = &found[1];
+        let path = name.contains('/') && !name.contains(' ') && !name.contains("${");
+        let function = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+            && name.contains(['_', ':']);
+        let kind = name.chars().all(|c| c.is_ascii_alphanumeric())
+            && name.starts_with(|c: char| c.is_ascii_uppercase());
+        if path && name != ".dtm/spill" && name != ".dtm/backend" && !root().join(name).exists() {
+            missing.push(format!("path {name}"));
+        } else if function && !path {
+            let last = name.rsplit(':').next().unwrap_or(name);
+            if !code.contains(&format!("fn {last}"))
+                && !code.contains(&format!(" {last},"))
+                && !code.contains(&format!("{last}("))
+            {
+                missing.push(format!("function {name}"));
+            }
+        } else if kind && !code.contains(name) {
+            missing.push(format!("type {name}"));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn the_arrows_are_those_of_cargo() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let ran = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root())
+        .output();
+    let metadata: serde_json::Value = serde_json::from_slice(&ran.expect("cargo runs").stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
+    let mut real = BTreeMap::new();
+    for package in packages {
+        let dependencies = package["dependencies"].as_array().expect("dependencies");
+        let names: BTreeSet<String> = dependencies
+            .iter()
+            .filter(|d| d["kind"] != "dev")
+            .filter_map(|d| d["name"].as_str())
+            .filter(|n| ours.contains(n))
+            .map(String::from)
+            .collect();
+        real.insert(package["name"].as_str().expect("a name").to_string(), names);
+    }
+    let text = read("ARCHITECTURE.md");
+    let block = text.split("```arrows\n").nth(1).and_then(|t| t.split("```").next()).expect("the arrows");
+    let mut said = BTreeMap::new();
+    for line in block.lines() {
+        let (from, to) = line.split_once("->").expect("an arrow");
+        said.insert(
+            from.trim().to_string(),
+            to.split_whitespace().map(String::from).collect::<BTreeSet<_>>(),
+        );
+    }
+    assert_eq!(said, real);
+    ours.iter().for_each(|name| assert!(text.contains(&format!("- `{name}` (")), "{name} has no paragraph"));
+}
+
+#[test]
+fn no_file_of_code_is_too_long() {
+    let long: Vec<String> = all_files()
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+        .filter_map(|p| {
+            let lines = std::fs::read_to_string(&p).expect("code").lines().count();
+            (lines > LIMIT).then(|| format!("{}: {lines}", p.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn unsafe_code_is_in_two_files() {
+    let allowed = ["engine/src/plugin/library.rs", "plugins/sdk/src/abi.rs"];
+    let word = Regex::new(r"\bunsafe\s*(\{|fn|impl|extern)").expect("a pattern");
+    for path in all_files().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
+        let shown = path.strip_prefix(root()).expect("below the root").display().to_string();
+        if allowed.contains(&&*shown) || shown.starts_with("tests/") {
+            continue;
+        }
+        assert!(!word.is_match(&std::fs::read_to_string(&path).expect("code")), "{shown}");
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent: Vec<_> = all_files()
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+        .filter(|p| !std::fs::read_to_string(p).expect("code").starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn every_file_below_tests_is_reached() {
+    let tests = root().join("tests");
+    let mut all = vec![];
+    files(&tests, &mut all);
+    let sources =
+        code() + &read(".ci/run") + &read("README.md") + &read("tests/Cargo.toml") + &read("CONTRIBUTING.md");
+    for path in all {
+        let shown = path.strip_prefix(&tests).expect("below").display().to_string();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let target = shown.starts_with("tests/") && name.ends_with(".rs") || shown.starts_with("src/");
+        let suite = shown.starts_with("spec/") && name.ends_with(".md");
+        let named = sources.contains(&format!("\"{name}\""))
+            || sources.contains(&shown)
+            || name == "Cargo.toml"
+            || shown.starts_with("benches/");
+        assert!(target || suite || named, "tests/{shown} is reached by nothing");
+    }
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let pages = std::fs::read_dir(root().join("lang/src/diag/codes")).expect("pages");
+    let pages: BTreeSet<String> = pages
+        .map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    let codes: BTreeSet<String> = dtm_lang::diag::CODES.iter().map(|c| c.id().to_string()).collect();
+    assert_eq!(pages, codes);
+}
+
+#[test]
+fn the_readme_says_two_commands_and_shows_a_program_that_checks() {
+    let text = read("README.md");
+    let blocks: Vec<&str> = text.split("```sh\n").skip(1).filter_map(|b| b.split("```").next()).collect();
+    assert_eq!(blocks[0].trim(), "cargo run --release -- apply -y stdlib/examples/quickstart/main.dts");
+    assert_eq!(blocks[1].trim(), "cargo test --workspace");
+    assert!(read(".ci/run").contains("\ncargo test --workspace\n"));
+    let sandbox = dtm_tests::sandbox::Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    let program = text.split("```dts\n").nth(1).and_then(|b| b.split("```").next()).expect("a program");
+    sandbox.write("main.dts", program);
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+    assert_eq!(sandbox.run(&["apply", "-y", "-q"]).code, 0);
+}
