@@ -262,6 +262,10 @@ fn merge_deep(a: &Value, b: &Value) -> Value {
             }
             Value::map(out).marked(&a.marks).marked(&b.marks)
         }
+        // What is not known yet may be a map: then the result is not known either.
+        (Data::Unknown(_), Data::Map(_)) => a.clone().marked(&b.deep_marks()),
+        (Data::Map(_), Data::Unknown(_)) => b.clone().marked(&a.deep_marks()),
+        (Data::Unknown(_), Data::Unknown(_)) => b.clone().marked(&a.marks),
         _ => b.clone(),
     }
 }

@@ -196,7 +196,20 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
     match (ty, &node.kind) {
         (Type::Error, _) => Value::error(),
         (Type::Any | Type::Var(_), _) => untyped(node),
-        (Type::Secret(t), _) => typed(node, t, declared, diags).into_secret(),
+        (Type::Secret(t), _) => {
+            let mut tried = Diagnostics::default();
+            let value = typed(node, t, declared, &mut tried).into_secret();
+            if tried.has_errors() {
+                // What is there is secret, wrong as it is.
+                let d = Diagnostic::new(Code::E0411, format!("expected `{ty}`, found another (secret)"));
+                let d = d.at(node.span, "this does not fit");
+                diags.push(match declared {
+                    Some(span) => d.also(span, "the type is declared here"),
+                    None => d,
+                });
+            }
+            value
+        }
         (Type::Union(members), _) => {
             let mut best: Option<Diagnostics> = None;
             for member in members.iter() {

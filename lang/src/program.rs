@@ -346,6 +346,29 @@ fn instance(
     if let Some(config) = config {
         configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
     }
+    if let Some(config) = config.filter(|c| configs[*c].contains_key(&id)) {
+        let d = Diagnostic::new(
+            Code::E0501,
+            format!("`{}` waits for itself, by way of its plugin's settings", known.addr),
+        );
+        ev.diags.push(
+            d.at(configs[config][&id], "an output of a tool that uses these settings")
+                .tool(known.addr.clone()),
+        );
+    }
+    if let (None, None, Some(used)) = (&tool.with.using, config, hir.plugins.get(&tool.plugin)) {
+        let fields = used.plugin.settings.fields.iter();
+        let missing: Vec<String> =
+            fields.filter(|(_, f)| !f.may_be_absent()).map(|(n, _)| format!("`{n}`")).collect();
+        if !missing.is_empty() {
+            let d = Diagnostic::new(
+                Code::E0302,
+                format!("the plugin `{}` needs the settings {}", tool.plugin, missing.join(", ")),
+            );
+            let d = d.at(tool.span, "this tool uses it").also(used.plugin.span, "declared by this interface");
+            ev.diags.push(d.help(format!("write `configure {} {{ ... }}`", tool.plugin)));
+        }
+    }
     if let (Some(using), None) = (&tool.with.using, config) {
         let d =
             Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));

@@ -173,6 +173,21 @@ impl Type {
             _ => false,
         }
     }
+    /// Without `secret` anywhere inside.
+    pub fn exposed(&self) -> Type {
+        match self {
+            Type::Secret(t) => t.exposed(),
+            Type::List(t) => Type::list(t.exposed()),
+            Type::Map(t) => Type::map(t.exposed()),
+            Type::Union(m) => Type::union(m.iter().map(Type::exposed)),
+            Type::Record(r) => {
+                let mut r = (**r).clone();
+                r.fields.values_mut().for_each(|f| f.ty = f.ty.exposed());
+                Type::Record(Arc::new(r))
+            }
+            other => other.clone(),
+        }
+    }
     /// Whether a tool is anywhere inside: a tool is no data.
     pub fn has_tool(&self) -> bool {
         match self {
@@ -274,9 +289,7 @@ pub fn fits(from: &Type, to: &Type) -> bool {
         (Type::Record(a), Type::Map(b)) => a.fields.values().all(|f| fits(&f.ty, b)),
         (Type::Record(a), Type::Record(b)) => {
             b.fields.iter().all(|(name, f)| match a.fields.get(name) {
-                Some(given) => {
-                    fits(&given.ty, &f.ty) || f.default.is_some() && fits(&given.ty, &f.ty.clone().optional())
-                }
+                Some(given) => fits(&given.ty, &f.ty),
                 None => f.may_be_absent(),
             }) && (b.open || a.fields.keys().all(|k| b.fields.contains_key(k)))
         }

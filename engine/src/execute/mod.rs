@@ -226,7 +226,10 @@ async fn clean_up_all(cx: &Context, outcome: &mut Outcome) {
 /// The program's outputs, as far as they are known now.
 async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) {
     let known = cx.known.of(program);
-    let (values, _) = program.outputs(&known);
+    let (values, problems) = program.outputs(&known);
+    if outcome.failed.is_empty() && outcome.stopped.is_empty() {
+        outcome.asserts.append(problems);
+    }
     let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
     let outputs: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
     if cx.plan.outputs_changed {
@@ -340,8 +343,10 @@ impl Walk {
                     code: d.code.to_string(),
                     message: d.headline.clone(),
                 });
+                // A state that cannot be written takes nothing more.
+                self.halted |= self.cx.options.fail_fast || d.code == Code::E0807;
                 outcome.failed.push((addr.clone(), *d));
-                self.halted |= self.cx.options.fail_fast;
+
                 self.skip_after(node, &addr, outcome);
             }
         }

@@ -248,6 +248,9 @@ impl Checker<'_> {
             self.error(Code::E0306, callee.span, "this is no function", "only builtin functions are called");
             return (Expr::error(span), Type::Error);
         };
+        if let Some((Def::Error, _)) = self.modules[m].values.get(name) {
+            return (Expr::error(span), Type::Error);
+        }
         if self.scope.iter().any(|l| l.name == *name) || self.modules[m].values.contains_key(name) {
             self.error(
                 Code::E0306,
@@ -271,8 +274,10 @@ impl Checker<'_> {
             let (expr, given) = self.infer(m, arg);
             secret |= given.has_secret();
             chosen |= builtin.name == "get" && out.len() == 1 && given.has_secret();
+            chosen |= builtin.name == "length" && matches!(given, Type::Secret(_));
             // What only tells of the shape takes families as well.
-            let seen = if builtin.taint == builtin::Taint::Shape { given.without_tools() } else { given.clone() };
+            let seen =
+                if builtin.taint == builtin::Taint::Shape { given.without_tools() } else { given.clone() };
             if !unify(wanted, &seen, &mut vars) {
                 let shown = substitute(wanted, &vars);
                 let headline = format!("`{name}` expects `{shown}`, found `{given}`");
@@ -288,6 +293,9 @@ impl Checker<'_> {
         let mut ty = substitute(&(builtin.result)(), &vars);
         if builtin.name == "get" && out.len() == 3 {
             ty = ty.non_null();
+        }
+        if builtin.name == "expose" {
+            ty = ty.exposed();
         }
         if chosen || secret && builtin.taint == builtin::Taint::Deep {
             ty = ty.secret();
@@ -380,6 +388,7 @@ pub(crate) fn signature(b: &Builtin) -> String {
 fn unify(wanted: &Type, given: &Type, vars: &mut [Option<Type>]) -> bool {
     let given = match (wanted, given) {
         (_, Type::Error) => return true,
+        (Type::Var(_), _) => given.clone(),
         (Type::Secret(_), _) => given.clone(),
         (_, Type::Secret(t)) => (**t).clone(),
         _ => given.clone(),

@@ -49,10 +49,7 @@ impl Checker<'_> {
 
     fn declare_types(&mut self, m: usize, decl: &Decl) {
         if let DeclKind::Broken { is_type: true, name: Some(name) } = &decl.kind {
-            let ty = ast::TypeExpr { span: name.span, kind: Box::new(ast::TypeKind::Error) };
-            let state = Lazy::Done(Type::Error);
-            self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
-            self.modules[m].types.entry(name.text.clone()).or_insert(self.types.len() - 1);
+            self.broken_type(m, name);
         }
         let DeclKind::Type { name, ty } = &decl.kind else { return };
         if let Some(first) = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span) {
@@ -68,6 +65,14 @@ impl Checker<'_> {
             state: Lazy::Todo,
         });
         self.modules[m].types.insert(name.text.clone(), id);
+    }
+
+    /// Makes the name of a type known that could not be read.
+    fn broken_type(&mut self, m: usize, name: &ast::Name) {
+        let ty = ast::TypeExpr { span: name.span, kind: Box::new(ast::TypeKind::Error) };
+        let state = Lazy::Done(Type::Error);
+        self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
+        self.modules[m].types.entry(name.text.clone()).or_insert(self.types.len() - 1);
     }
 
     fn declare_values(&mut self, m: usize, decl: &Decl) {
@@ -118,8 +123,14 @@ impl Checker<'_> {
                 }
                 self.declare_tool(m, tool);
             }
-            DeclKind::Component { name, .. } => self.reserved(name.span, "`component`", "components"),
-            DeclKind::Fn { name, .. } => self.reserved(name.span, "`fn`", "functions"),
+            DeclKind::Component { name, .. } => {
+                self.reserved(name.span, "`component`", "components");
+                self.components.push(name.text.clone());
+            }
+            DeclKind::Fn { name, .. } => {
+                self.reserved(name.span, "`fn`", "functions");
+                self.define(m, name, Def::Error);
+            }
             DeclKind::Existing { name, .. } => {
                 self.reserved(name.span, "`existing`", "`existing`");
                 self.define(m, name, Def::Error);
@@ -160,7 +171,16 @@ impl Checker<'_> {
                 Err(_) => return,
             },
         };
-        let Some(from) = self.by_path.get(&path).copied() else { return };
+        let Some(from) = self.by_path.get(&path).copied() else {
+            // The import has failed already: its names are no errors of their own.
+            for name in list {
+                if !self.modules[m].values.contains_key(&name.text) {
+                    self.define(m, name, Def::Error);
+                }
+                self.broken_type(m, name);
+            }
+            return;
+        };
         for name in list {
             if name.text.starts_with('_') {
                 self.error(
@@ -184,6 +204,13 @@ impl Checker<'_> {
                 self.define(m, name, def);
             }
             if let Some(id) = ty {
+                if let Some(old) = self.modules[m].types.get(&name.text).filter(|old| **old != id) {
+                    let first = self.types[*old].span;
+                    let d =
+                        Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
+                    self.diags.push(d.at(name.span, "again here").also(first, "first here"));
+                    continue;
+                }
                 self.modules[m].types.insert(name.text.clone(), id);
             }
         }

@@ -56,6 +56,7 @@ pub fn read_interface(
         narrowed: vec![],
         slots: 0,
         interface: false,
+        components: vec![],
         reading: vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()],
     };
     let plugin = checker.interface(path, text);
@@ -420,6 +421,9 @@ impl Checker<'_> {
     /// The kind of a path `plugin.Kind`, with the name of the plugin in this program.
     pub(super) fn kind(&mut self, path: &ast::Path) -> Option<(Symbol, Arc<Kind>)> {
         let [plugin, kind] = path.parts.as_slice() else {
+            if path.parts.iter().all(|p| self.components.contains(&p.text)) {
+                return None;
+            }
             let headline = format!("`{}` is no kind", self.sources.text(path.span));
             let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
             self.diags.push(d);

@@ -12,6 +12,7 @@ mod interface;
 mod literal;
 mod narrow;
 mod operators;
+mod phase;
 mod tool;
 mod ty;
 
@@ -58,11 +59,15 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
         narrowed: vec![],
         slots: 0,
         interface: false,
+        components: vec![],
         reading: vec![],
     };
     checker.load(root, None, &mut vec![]);
     checker.declare_all();
     checker.bodies();
+    if !checker.diags.has_errors() {
+        checker.diags.append(phase::phases(&checker.hir, &checker.sources));
+    }
     checker.diags.sort();
     (Checked { hir: checker.hir, sources: checker.sources }, checker.diags)
 }
@@ -141,6 +146,8 @@ struct Checker<'a> {
     slots: usize,
     /// Whether an interface is being checked, where `tool_name()` is known.
     interface: bool,
+    /// The names of components, which are refused where they are declared.
+    components: Vec<Symbol>,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
 }

@@ -106,6 +106,11 @@ impl Checker<'_> {
             });
             return (Expr::error(span), Type::Error);
         };
+        // Whether a secret is there at all is no secret.
+        let null_test = matches!(op, Eq | NotEq) && (matches!(lp, Type::Null) || matches!(rp, Type::Null));
+        if null_test {
+            return (node(span, H::Binary(op, left, right)), ty);
+        }
         let ty = if s1 || s2 || lt.has_secret() || rt.has_secret() { ty.secret() } else { ty };
         (node(span, H::Binary(op, left, right)), ty)
     }
@@ -114,6 +119,13 @@ impl Checker<'_> {
 /// Types that overlap.
 fn comparable(a: &Type, b: &Type) -> bool {
     let one = |x: &Type, y: &Type| {
+        if x.has_tool() || y.has_tool() {
+            return false;
+        }
+        // Two literals overlap only where they are the same.
+        if let (Type::Lit(x), Type::Lit(y)) = (x, y) {
+            return x == y;
+        }
         let (x, y) = (x.widen(), y.widen());
         fits(&x, &y)
             || fits(&y, &x)

@@ -16,6 +16,13 @@ impl Evaluator<'_, '_> {
         }
         let unknown = values.iter().find_map(|v| match (builtin.taint, &v.data) {
             (Taint::Deep, _) => first_unknown(v),
+            // A list in the list that is not known yet makes the whole unknown.
+            (Taint::Structure, Data::List(l)) if builtin.name == "flatten" => {
+                l.iter().find_map(|v| match v.data {
+                    Data::Unknown(u) => Some(u),
+                    _ => None,
+                })
+            }
             (_, Data::Unknown(u)) => Some(*u),
             _ => None,
         });
@@ -26,9 +33,14 @@ impl Evaluator<'_, '_> {
         });
         // A key that is secret makes what it chooses secret.
         let chosen = builtin.name == "get" && values.get(1).is_some_and(|k| k.secret);
+        let chosen = chosen || builtin.name == "length" && values[0].secret;
         let secret = chosen || builtin.taint == Taint::Deep && values.iter().any(Value::has_secret);
         if let Some(u) = unknown {
-            let marks = if builtin.taint == Taint::Shape { values[0].marks.clone() } else { marks };
+            let marks = match builtin.taint {
+                Taint::Shape => values[0].marks.clone(),
+                // Which of the elements it is, is not known: all of them count.
+                _ => values.iter().fold(marks, |m, v| union(&m, &super::whole_marks(v, span))),
+            };
             let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);
             return Value { data: Data::Unknown(u), marks, secret: secret && builtin.name != "expose" };
         }

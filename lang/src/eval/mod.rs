@@ -114,6 +114,8 @@ pub(crate) struct Evaluator<'p, 'w> {
     locals: Vec<Value>,
     current: Option<InstanceId>,
     over_budget: bool,
+    /// Whether what is evaluated may turn out not to be needed: its errors are not reported now.
+    quiet: bool,
 }
 
 impl<'p, 'w> Evaluator<'p, 'w> {
@@ -135,6 +137,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             locals: vec![],
             current: None,
             over_budget: false,
+            quiet: false,
         }
     }
 
@@ -149,8 +152,22 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if let Some(id) = self.current {
             d = d.tool(self.world.instances[id.0 as usize].addr.clone());
         }
-        self.diags.push(d);
+        self.report(d);
         Value::error()
+    }
+
+    fn report(&mut self, d: Diagnostic) {
+        if !self.quiet {
+            self.diags.push(d);
+        }
+    }
+
+    /// Evaluates what a deferred choice may take or not: only for what it reads.
+    fn eval_maybe(&mut self, e: &Expr) -> Value {
+        let before = std::mem::replace(&mut self.quiet, true);
+        let value = self.eval(e);
+        self.quiet = before;
+        if value.is_error() { Value::plain(Data::Unknown(Unknown::Unset)) } else { value }
     }
 
     /// Runs `work` under a guard against cycles, with locals of its own.
@@ -174,7 +191,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         self.busy.push((what, span));
         let locals = std::mem::take(&mut self.locals);
         let current = self.current;
+        // What is kept is evaluated once, and its errors are its own.
+        let quiet = std::mem::replace(&mut self.quiet, false);
         let value = stacker::maybe_grow(128 << 10, 1 << 20, || work(self));
+        self.quiet = quiet;
         self.current = current;
         self.locals = locals;
         self.busy.pop();
@@ -238,14 +258,20 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 }
                 Value::map(out)
             }
-            H::Map(entries) => self.map(entries),
+            H::Map(entries) => self.map(entries, span),
             H::List(items) => {
                 let mut out = Vec::with_capacity(items.len());
+                let (mut marks, mut unknown) = (None, None);
                 for (item, spread) in items {
                     let value = self.eval(item);
                     match (&value.data, spread) {
                         (_, false) => out.push(value),
+                        (Data::Unknown(u), true) => {
+                            unknown = unknown.or(Some(*u));
+                            out.push(value);
+                        }
                         (Data::List(inner), true) => {
+                            marks = union(&marks, &value.marks);
                             out.extend(inner.iter().map(|v| v.clone().marked(&value.marks)));
                         }
                         (Data::Map(inner), true) => {
@@ -254,7 +280,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         _ => return value,
                     }
                 }
-                Value::list(out)
+                match unknown {
+                    Some(u) => deferred_whole(u, marks, out, span),
+                    None => Value::list(out).marked(&marks),
+                }
             }
             H::ListComp { body, clause } => {
                 let mut out = vec![];
@@ -292,7 +321,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         if c.secret { value.into_secret() } else { value }
                     }
                     Data::Unknown(u) => {
-                        let (a, b) = (self.eval(then), self.eval(other));
+                        let (a, b) = (self.eval_maybe(then), self.eval_maybe(other));
                         let marks = union(
                             &c.marks,
                             &union(&whole_marks(&a, then.span), &whole_marks(&b, other.span)),
@@ -316,7 +345,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         if a.secret { b.into_secret() } else { b }
                     }
                     Data::Unknown(_) => {
-                        let b = self.eval(b);
+                        let b = self.eval_maybe(b);
                         Value { secret: a.secret || b.secret, ..a }.marked(&b.marks)
                     }
                     _ => Value::error(),
@@ -327,8 +356,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 match a.data {
                     Data::Null => self.eval(b).marked(&a.marks),
                     Data::Unknown(_) => {
-                        let b = self.eval(b);
-                        Value { secret: a.secret || b.has_secret(), ..a }.marked(&b.deep_marks())
+                        let b = self.eval_maybe(b);
+                        Value { secret: a.secret || b.has_secret(), ..a }.marked(&whole_marks(&b, span))
                     }
                     _ => a,
                 }
@@ -449,8 +478,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         value
     }
 
-    fn map(&mut self, entries: &[MapEntry]) -> Value {
+    fn map(&mut self, entries: &[MapEntry], span: Span) -> Value {
         let mut out = IndexMap::new();
+        let (mut marks, mut unknown) = (None, None);
         let mut written: std::collections::HashSet<Symbol> = Default::default();
         for entry in entries {
             match entry {
@@ -476,12 +506,19 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                             }
                         }
                         Data::Null => {}
+                        Data::Unknown(u) => {
+                            unknown = unknown.or(Some(*u));
+                            marks = union(&marks, &base.marks);
+                        }
                         _ => return base,
                     }
                 }
             }
         }
-        Value::map(out)
+        match unknown {
+            Some(u) => deferred_whole(u, marks, out.into_values().collect(), span),
+            None => Value::map(out),
+        }
     }
 
     /// Adds an entry; gives the value to stop with when the key is unknown, wrong or taken.
@@ -556,8 +593,12 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     _ => return Each::Stop(Value::error()),
                 }
             }
-            match body(self) {
-                Some(stop) if unknown.is_none() || stop.is_error() => return Each::Stop(stop),
+            let before = self.quiet;
+            self.quiet |= unknown.is_some();
+            let stop = body(self);
+            self.quiet = before;
+            match stop {
+                Some(stop) if unknown.is_none() => return Each::Stop(stop),
                 _ => {}
             }
         }
@@ -623,7 +664,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             Some(near) => d.note(format!("the nearest key is {}", crate::value::quote(&near))),
             None => d,
         };
-        self.diags.push(d);
+        self.report(d);
         Value::error()
     }
 

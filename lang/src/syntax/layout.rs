@@ -30,6 +30,8 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
     let mut links: Vec<usize> = vec![0];
     let mut total = 0;
     let mut newline: Option<Token> = None;
+    // For the last token: whether a `>` closed a type, and whether an operand stands before it.
+    let (mut angles, mut closed_type, mut before_ends) = (0usize, false, false);
     let mut index = 0;
     while index < all.len() {
         let token = all[index];
@@ -61,9 +63,11 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             let after = next_significant(all, index);
             let braces = open.last().is_none_or(|(k, _)| *k == Kind::LBrace);
             let named = matches!(after, Some(Kind::Eq | Kind::Colon));
-            let goes_on = !last.kind.ends_operand()
-                || token.kind.continues_line()
-                || token.kind.is_clause_word() && !named;
+            // `>` ends a type or wants an operand; `with` and the like want what belongs to them.
+            let operand = last.kind.ends_operand() && (last.kind != Kind::Gt || closed_type);
+            let clause = matches!(last.kind, Kind::With | Kind::Where | Kind::By) && before_ends;
+            let goes_on =
+                !operand || clause || token.kind.continues_line() || token.kind.is_clause_word() && !named;
             let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace);
             // While a line is being written, the declaration after it is not its operand.
             let declares = open.is_empty()
@@ -132,6 +136,16 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             newline = None;
             continue;
         }
+        let word = out.tokens.last().map(|l: &Token| &text[l.span.range()]);
+        match token.kind {
+            Kind::Lt if matches!(word, Some("map" | "tool")) => angles += 1,
+            Kind::Gt | Kind::GtEq => {
+                closed_type = angles > 0;
+                angles = angles.saturating_sub(1);
+            }
+            _ => {}
+        }
+        before_ends = out.tokens.last().is_some_and(|l| l.kind.ends_operand());
         out.tokens.push(token);
     }
     out

@@ -349,10 +349,7 @@ impl Kind {
     pub fn ends_operand(self) -> bool {
         use Kind::*;
         self.is_word() && !matches!(self, If | Then | Else | Match | For | In | As)
-            || matches!(
-                self,
-                Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | GtEq | Error | Star
-            )
+            || matches!(self, Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | Error)
     }
 
     /// Whether the line that begins with it goes on with what stands before.

@@ -244,15 +244,28 @@ fn address<'t>(src: Source<'t>, string: &P<'t, Expr>) -> P<'t, Address> {
         .separated_by(just(Kind::Slash))
         .at_least(1)
         .collect::<Vec<_>>()
-        .map_with(move |parts, x| {
-            let parts: Vec<String> = parts
-                .into_iter()
-                .map(|(name, key): (Name, Option<Expr>)| match key {
-                    Some(key) => format!("{}[{}]", name.text, src.text(key.span)),
-                    None => name.text.to_string(),
-                })
-                .collect();
-            Address { text: parts.join("/").into(), span: x.span() }
+        .validate(move |parts, x, emitter| {
+            let mut texts: Vec<String> = vec![];
+            for (name, key) in parts {
+                let Some(key): Option<Expr> = key else {
+                    let name: Name = name;
+                    texts.push(name.text.to_string());
+                    continue;
+                };
+                let ExprKind::Str(pieces) = &*key.kind else { continue };
+                let mut text = String::new();
+                for piece in pieces {
+                    match piece {
+                        StrPart::Text(t) => text += t,
+                        StrPart::Expr(e) => {
+                            let d = Diagnostic::new(Code::E0101, "the key in an address is written out");
+                            emitter.emit(ParseError::custom(e.span, d.at(e.span, "not a literal")));
+                        }
+                    }
+                }
+                texts.push(format!("{}[{}]", name.text, crate::value::quote(&text)));
+            }
+            Address { text: texts.join("/").into(), span: x.span() }
         })
         .boxed()
 }

@@ -1,0 +1,362 @@
+//! Phases, checked statically: which tools there are, their keys and options, and the keys of maps must be known
+//! when planning, whichever branch is taken.
+//!
+//! An abstract value says of each expression whether it is deferred, element by element, so that a list of outputs
+//! still has a known length:
+//!
+//! ```text
+//! [a.id, b.id]         Each(Deferred)      may be gone through
+//! { x = a.id, y = 1 }  Fields(x: Deferred, y: Known)
+//! a.tags               Deferred            may not
+//! ```
+
+use crate::builtin::Taint;
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
+use crate::source::{Sources, Span, Symbol};
+use crate::value::Data;
+use indexmap::IndexMap;
+use std::collections::HashMap;
+
+/// What is known of a value before anything runs.
+#[derive(Clone, Debug)]
+enum Phase {
+    Known,
+    /// Known after apply; the output that makes it so.
+    Deferred(Span),
+    /// A record or map with these fields.
+    Fields(IndexMap<Symbol, Phase>),
+    /// A list or map of known length, with such elements.
+    Each(Box<Phase>),
+}
+
+impl Phase {
+    /// The output that makes it, or anything inside it, deferred.
+    fn inside(&self) -> Option<Span> {
+        match self {
+            Phase::Known => None,
+            Phase::Deferred(at) => Some(*at),
+            Phase::Fields(fields) => fields.values().find_map(Phase::inside),
+            Phase::Each(element) => element.inside(),
+        }
+    }
+    fn element(&self) -> Phase {
+        match self {
+            Phase::Fields(fields) => fields.values().cloned().reduce(Phase::join).unwrap_or(Phase::Known),
+            Phase::Each(element) => (**element).clone(),
+            other => other.clone(),
+        }
+    }
+    fn join(self, other: Phase) -> Phase {
+        match (self, other) {
+            (Phase::Deferred(at), _) | (_, Phase::Deferred(at)) => Phase::Deferred(at),
+            (Phase::Known, Phase::Known) => Phase::Known,
+            (Phase::Fields(mut a), Phase::Fields(b)) if a.keys().eq(b.keys()) => {
+                for (name, phase) in b {
+                    if let Some(mine) = a.get_mut(&name) {
+                        *mine = mine.clone().join(phase);
+                    }
+                }
+                Phase::Fields(a)
+            }
+            (a, b) => Phase::Each(Box::new(a.element().join(b.element()))),
+        }
+    }
+    fn of(at: Option<Span>) -> Phase {
+        at.map_or(Phase::Known, Phase::Deferred)
+    }
+}
+
+struct Phases<'h> {
+    hir: &'h Hir,
+    sources: &'h Sources,
+    diags: Diagnostics,
+    lets: Vec<Option<Phase>>,
+    inputs: HashMap<(usize, usize), Phase>,
+    locals: HashMap<usize, Phase>,
+}
+
+/// Everything deferred that decides structure.
+pub(super) fn phases(hir: &Hir, sources: &Sources) -> Diagnostics {
+    let mut p = Phases {
+        hir,
+        sources,
+        diags: Diagnostics::default(),
+        lets: vec![None; hir.lets.len()],
+        inputs: HashMap::new(),
+        locals: HashMap::new(),
+    };
+    for id in 0..hir.lets.len() {
+        p.let_phase(id);
+    }
+    for id in 0..hir.tools.len() {
+        p.tool(id);
+    }
+    for output in &hir.outputs {
+        p.phase(&output.expr);
+    }
+    for assert in &hir.asserts {
+        p.phase(&assert.cond);
+    }
+    for (name, expr) in &hir.settings {
+        p.known(expr, &format!("the setting `{name}`"));
+    }
+    p.diags
+}
+
+impl Phases<'_> {
+    /// Refuses a deferred value where structure is decided.
+    fn known(&mut self, e: &Expr, what: &str) {
+        let phase = self.phase(e);
+        self.refuse(e.span, phase.inside(), what);
+    }
+
+    fn refuse(&mut self, span: Span, origin: Option<Span>, what: &str) {
+        let Some(origin) = origin else { return };
+        let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"))
+            .at(span, "decided here");
+        let d = d.note("what is known after apply decides values, never which tools there are");
+        let text = self.sources.text(origin);
+        self.diags.push(if origin == span {
+            d
+        } else {
+            d.also(origin, format!("`{text}` is known after apply"))
+        });
+    }
+
+    fn tool(&mut self, id: usize) {
+        let hir = self.hir;
+        let tool = &hir.tools[id];
+        self.locals.clear();
+        if let Some(each) = &tool.each {
+            let iter = self.phase(&each.iter);
+            if let Phase::Deferred(at) = iter {
+                self.refuse(each.iter.span, Some(at), "which tools there are");
+            }
+            self.bind(&each.vars, &iter);
+            match &each.by {
+                _ if matches!(iter, Phase::Deferred(_)) => {}
+                Some(by) => self.known(by, "the key of a tool"),
+                // The strings are the keys.
+                None if each.vars.len() == 1 => {
+                    self.refuse(each.iter.span, iter.inside(), "the key of a tool")
+                }
+                None => {}
+            }
+        }
+        if let Some(cond) = &tool.cond {
+            self.known(cond, "whether a tool exists");
+        }
+        let with = &tool.with;
+        for (option, name) in [
+            (&with.protect, "protect"),
+            (&with.timeout, "timeout"),
+            (&with.retries, "retries"),
+            (&with.read, "read"),
+        ] {
+            if let Some(e) = option {
+                self.known(e, &format!("the option `{name}`"));
+            }
+        }
+        for input in tool.inputs.values() {
+            self.phase(input);
+        }
+    }
+
+    fn bind(&mut self, vars: &[usize], iter: &Phase) {
+        let element = iter.element();
+        match vars {
+            [one] => _ = self.locals.insert(*one, element),
+            [a, b] => {
+                let first = if let Phase::Deferred(at) = iter { Phase::Deferred(*at) } else { Phase::Known };
+                self.locals.insert(*a, first);
+                self.locals.insert(*b, element);
+            }
+            _ => {}
+        }
+    }
+
+    fn let_phase(&mut self, id: usize) -> Phase {
+        if let Some(phase) = &self.lets[id] {
+            return phase.clone();
+        }
+        // Meeting it again is a cycle, which evaluation reports.
+        self.lets[id] = Some(Phase::Known);
+        let locals = std::mem::take(&mut self.locals);
+        let hir = self.hir;
+        let phase = self.phase(&hir.lets[id].expr);
+        self.locals = locals;
+        self.lets[id] = Some(phase.clone());
+        phase
+    }
+
+    /// The phase of an input of a tool, read as `tool.input`.
+    fn input(&mut self, base: &Expr, name: &Symbol) -> Phase {
+        let tool = match &*base.kind {
+            H::Tool(id) => *id,
+            H::Index { base, .. } => match &*base.kind {
+                H::Tool(id) => *id,
+                _ => return Phase::Known,
+            },
+            _ => return Phase::Known,
+        };
+        let hir = self.hir;
+        let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else { return Phase::Known };
+        if let Some(phase) = self.inputs.get(&(tool, at)) {
+            return phase.clone();
+        }
+        self.inputs.insert((tool, at), Phase::Known);
+        let locals = std::mem::take(&mut self.locals);
+        if let Some(each) = &hir.tools[tool].each {
+            let iter = self.phase(&each.iter);
+            self.bind(&each.vars, &iter);
+        }
+        let phase = self.phase(expr);
+        self.locals = locals;
+        self.inputs.insert((tool, at), phase.clone());
+        phase
+    }
+
+    fn all(&mut self, parts: &[&Expr]) -> Phase {
+        let found: Vec<Option<Span>> = parts.iter().map(|e| self.phase(e).inside()).collect();
+        Phase::of(found.into_iter().flatten().next())
+    }
+
+    fn phase(&mut self, e: &Expr) -> Phase {
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(e))
+    }
+
+    fn phase_here(&mut self, e: &Expr) -> Phase {
+        match &*e.kind {
+            H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) | H::Lambda { .. } => Phase::Known,
+            H::Local(slot) => self.locals.get(slot).cloned().unwrap_or(Phase::Known),
+            H::Let(id) => self.let_phase(*id),
+            H::Default(id) => {
+                let hir = self.hir;
+                self.phase(&hir.defaults[*id])
+            }
+            H::Port { base, output: true, .. } => {
+                self.phase(base);
+                Phase::Deferred(e.span)
+            }
+            H::Port { base, name, output: false, .. } => {
+                let phase = self.phase(base);
+                let input = self.input(base, name);
+                if let Phase::Deferred(_) = phase { phase } else { input }
+            }
+            H::Field { base, name, .. } => match self.phase(base) {
+                Phase::Fields(fields) => fields.get(name).cloned().unwrap_or(Phase::Known),
+                other => other.element(),
+            },
+            H::Index { base, index, .. } => {
+                let (phase, key) = (self.phase(base), self.phase(index));
+                let element = match (&phase, &*index.kind) {
+                    (Phase::Fields(fields), H::Const(v)) => match &v.data {
+                        Data::String(name) => fields.get(name).cloned().unwrap_or(Phase::Known),
+                        _ => phase.element(),
+                    },
+                    _ => phase.element(),
+                };
+                Phase::of(key.inside()).join_choice(element)
+            }
+            H::Record(fields) => {
+                Phase::Fields(fields.iter().map(|(n, e)| (n.clone(), self.phase(e))).collect())
+            }
+            H::Map(entries) => self.map(entries),
+            H::List(items) => {
+                let mut element: Option<Phase> = None;
+                for (item, spread) in items {
+                    let phase = self.phase(item);
+                    if let (Phase::Deferred(at), true) = (&phase, spread) {
+                        return Phase::Deferred(*at);
+                    }
+                    let phase = if *spread { phase.element() } else { phase };
+                    element = Some(match element {
+                        Some(before) => before.join(phase),
+                        None => phase,
+                    });
+                }
+                Phase::Each(Box::new(element.unwrap_or(Phase::Known)))
+            }
+            H::ListComp { body, clause } => self.comprehension(clause, |p| p.phase(body)),
+            H::MapComp { key, value, clause } => self.comprehension(clause, |p| {
+                p.known(key, "a key");
+                p.phase(value)
+            }),
+            H::If { cond, then, other } => {
+                let c = Phase::of(self.phase(cond).inside());
+                let both = self.phase(then).join(self.phase(other));
+                c.join_choice(both)
+            }
+            H::Coalesce(a, b) => {
+                let (a, b) = (self.phase(a), self.phase(b));
+                a.join(b)
+            }
+            H::And(a, b) | H::Or(a, b) | H::Binary(_, a, b) => self.all(&[a, b]),
+            H::Not(a) | H::Neg(a) => self.all(&[a]),
+            H::Interp(parts) => self.all(&parts.iter().collect::<Vec<_>>()),
+            H::Call(builtin, args) => {
+                let phases: Vec<Phase> = args.iter().map(|a| self.phase(a)).collect();
+                let whole =
+                    phases.iter().find_map(|p| if let Phase::Deferred(at) = p { Some(*at) } else { None });
+                match (builtin.taint, whole) {
+                    (_, Some(at)) => Phase::Deferred(at),
+                    (Taint::Shape, None) => Phase::Known,
+                    (Taint::Structure, None) => {
+                        let element =
+                            phases.iter().map(Phase::element).reduce(Phase::join).unwrap_or(Phase::Known);
+                        if builtin.name == "get" { element } else { Phase::Each(Box::new(element)) }
+                    }
+                    (Taint::Deep, None) => Phase::of(phases.iter().find_map(Phase::inside)),
+                }
+            }
+            H::Convert(inner, _) | H::Cast(inner, _) => self.phase(inner),
+        }
+    }
+
+    fn map(&mut self, entries: &[MapEntry]) -> Phase {
+        let mut fields = IndexMap::new();
+        let mut open: Option<Phase> = None;
+        for entry in entries {
+            match entry {
+                MapEntry::Entry(key, value) => {
+                    self.known(key, "a key");
+                    let phase = self.phase(value);
+                    match &*key.kind {
+                        H::Const(v) if v.as_str().is_some() => {
+                            fields.extend(v.as_str().map(|name| (name.clone(), phase)));
+                        }
+                        _ => open = Some(open.map_or(phase.clone(), |o| o.join(phase))),
+                    }
+                }
+                MapEntry::Spread(base) => match self.phase(base) {
+                    Phase::Deferred(at) => return Phase::Deferred(at),
+                    Phase::Fields(more) => fields.extend(more),
+                    other => open = Some(open.map_or(other.element(), |o| o.join(other.element()))),
+                },
+            }
+        }
+        match open {
+            None => Phase::Fields(fields),
+            Some(open) => Phase::Each(Box::new(fields.into_values().fold(open, Phase::join))),
+        }
+    }
+
+    fn comprehension(&mut self, clause: &Clause, body: impl FnOnce(&mut Self) -> Phase) -> Phase {
+        let iter = self.phase(&clause.iter);
+        self.bind(&clause.vars, &iter);
+        let filter = clause.filter.as_ref().and_then(|f| self.phase(f).inside());
+        let element = body(self);
+        match (iter, filter) {
+            (Phase::Deferred(at), _) | (_, Some(at)) => Phase::Deferred(at),
+            _ => Phase::Each(Box::new(element)),
+        }
+    }
+}
+
+impl Phase {
+    /// A value that this one chooses: deferred as a whole where the choice is.
+    fn join_choice(self, chosen: Phase) -> Phase {
+        if let Phase::Deferred(_) = self { self } else { chosen }
+    }
+}
