@@ -3,7 +3,7 @@
 
 use crate::check::{Checked, check};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World, show};
+use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World};
 use crate::hir::{Assert, Expr, Hir, PluginUse};
 use crate::interface::Kind;
 use crate::loader::Loader;
@@ -451,11 +451,14 @@ fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
         let value = ev.eval(&assert.cond);
         if let Data::Bool(false) = value.data {
             let message = match &*assert.message.kind {
-                crate::hir::ExprKind::Error => String::new(),
-                _ => show(&ev.eval(&assert.message)),
+                crate::hir::ExprKind::Error => Value::null(),
+                _ => ev.eval(&assert.message),
             };
-            let shown = message.trim_matches('"').to_string();
-            let headline = if shown.is_empty() { "an assertion does not hold".to_string() } else { shown };
+            let headline = match message.as_str() {
+                Some(_) if message.secret => "(secret)".to_string(),
+                Some(text) if !text.is_empty() => text.to_string(),
+                _ => "an assertion does not hold".to_string(),
+            };
             ev.diags.push(Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false"));
         }
     }

@@ -329,7 +329,7 @@ impl Checker<'_> {
                 }
                 None => d,
             }
-        } else if from.has_secret() && fits(&from.reveal().0, to) {
+        } else if from.has_secret() && fits(&from.exposed(), to) {
             Diagnostic::new(Code::E0304, "a secret would become readable here")
                 .at(span, format!("this is `{from}`, expected `{to}`"))
                 .help("make the place secret, or say why it may be shown: `expose(x, \"reason\")`")

@@ -118,12 +118,13 @@ impl Checker<'_> {
 
 /// Types that overlap.
 fn comparable(a: &Type, b: &Type) -> bool {
+    let choice = matches!(a, Type::Union(_)) || matches!(b, Type::Union(_));
     let one = |x: &Type, y: &Type| {
         if x.has_tool() || y.has_tool() {
             return false;
         }
-        // Two literals overlap only where they are the same.
-        if let (Type::Lit(x), Type::Lit(y)) = (x, y) {
+        // A value that is not among the choices is never equal.
+        if let (Type::Lit(x), Type::Lit(y), true) = (x, y, choice) {
             return x == y;
         }
         let (x, y) = (x.widen(), y.widen());

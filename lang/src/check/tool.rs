@@ -93,7 +93,7 @@ impl Checker<'_> {
             expr
         });
         let has_key = by.is_some() || strings || map && each.vars.len() == 2;
-        if !has_key && !matches!(ty, Type::Error) {
+        if !has_key && matches!(ty, Type::List(_) | Type::Map(_) | Type::Record(_)) {
             let d = Diagnostic::new(Code::E0214, "each of these tools needs a key")
                 .at(each.iter.span, format!("this is `{ty}`"));
             let name = &each.vars[each.vars.len() - 1].text;
