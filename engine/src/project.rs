@@ -37,6 +37,9 @@ impl Loader for FileLoader {
         if metadata.is_dir() {
             return Err("it is a directory".into());
         }
+        if !metadata.is_file() {
+            return Err("it is no plain file".into());
+        }
         if metadata.len() > 64 << 20 {
             return Err("it is larger than 64 MiB".into());
         }

@@ -199,9 +199,14 @@ impl Redactor {
     /// A text with every known secret masked.
     pub fn mask(&self, text: &str) -> String {
         let secrets = self.secrets.read().unwrap_or_else(|e| e.into_inner());
-        secrets.iter().rev().fold(text.to_string(), |t, s| {
-            if t.contains(s.as_str()) { t.replace(s.as_str(), MASK) } else { t }
-        })
+        let plain = |c: char| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c };
+        let text: String = text.chars().map(plain).collect();
+        secrets.iter().rev().fold(
+            text,
+            |t, s| {
+                if t.contains(s.as_str()) { t.replace(s.as_str(), MASK) } else { t }
+            },
+        )
     }
     fn holds_secret(&self, text: &str) -> bool {
         text.len() >= SHORTEST

@@ -9,7 +9,7 @@ use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::local::LocalStore;
-use dtm_engine::state::{Holder, Loaded, Session, State, StateStore, now};
+use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::to_wire;
 use dtm_lang::{Code, Diagnostics, Inputs, Program, Purpose};
@@ -88,8 +88,13 @@ impl Project {
         let path = self.state_path();
         let store = self.around.store(&path);
         if new_state {
-            if store.has_remains() && store.load().is_err() {
-                store.set_aside()?;
+            // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
+            match store.load() {
+                Err(StateError::Missing { .. } | StateError::Corrupt { .. }) => {
+                    store.set_aside(&holder("apply"), std::time::Duration::from_secs(5))?;
+                }
+                Err(e) => return Err(e.into()),
+                Ok(_) => {}
             }
             return Ok(store);
         }
@@ -132,7 +137,11 @@ impl Project {
         Ok(loaded)
     }
 
-    fn same_root(&self, state: &State, take_over: bool) -> Result<(), Failure> {
+    /// Makes sure that a state belongs to this root file.
+    ///
+    /// # Errors
+    /// When it belongs to another one, which would lose what it made.
+    pub fn same_root(&self, state: &State, take_over: bool) -> Result<(), Failure> {
         if take_over || state.root.is_empty() || state.root == self.file || state.tools.is_empty() {
             return Ok(());
         }
@@ -195,7 +204,7 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, LocalStore, 
                     .unwrap_or_default(),
                 (Err(_), None) => std::env::current_dir().unwrap_or_default(),
             };
-            if !root.join(".dtm").is_dir()
+            if (file.file.is_some() || !root.join(".dtm").is_dir())
                 && let Err(failure) = opened
             {
                 return Err(failure);
@@ -217,7 +226,7 @@ fn guard(root: &Path, path: &str, store: &LocalStore, selected: bool) -> Result<
     let backends = Backends::load(root);
     if let Some(used) = backends.at(path) {
         let marker = root.join(".dtm/backend");
-        return Err(dtm_engine::state::StateError::Missing { marker, lineage: used.lineage.clone() }.into());
+        return Err(StateError::Missing { marker, lineage: used.lineage.clone() }.into());
     }
     match backends.last() {
         Some(used) if !selected => Err(Failure::new(

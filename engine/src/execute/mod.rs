@@ -194,8 +194,16 @@ pub async fn run(
         clean_up_all(&cx, &mut outcome).await;
     }
     walk.rest(&mut outcome);
-    if let Some(program) = &cx.program {
-        finish_outputs(&cx, program, &mut outcome).await;
+    match &cx.program {
+        Some(program) => finish_outputs(&cx, program, &mut outcome).await,
+        None if cx.plan.outputs_changed && outcome.is_complete() => {
+            let record = Record::Outputs { outputs: crate::Fields::new() };
+            if let Err(why) = cx.journal.write(record).await {
+                let d = Diagnostic::new(Code::E0807, format!("the outputs could not be recorded: {why}"));
+                outcome.failed.push(("outputs".into(), d));
+            }
+        }
+        None => {}
     }
     outcome
 }
@@ -231,7 +239,11 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
         outcome.asserts.append(problems);
     }
     let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
-    let outputs: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
+    let now: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
+    // What could not be computed this time stays as it was.
+    let mut outputs =
+        if outcome.is_complete() { crate::Fields::new() } else { cx.plan.prior_outputs.clone() };
+    outputs.extend(now);
     if cx.plan.outputs_changed {
         cx.redactor.learn(&serde_json::Value::Object(outputs.clone()));
         if let Err(why) = cx.journal.write(Record::Outputs { outputs }).await {

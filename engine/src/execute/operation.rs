@@ -107,8 +107,14 @@ impl Operation<'_> {
     async fn record(&self) -> Result<Done, Failed> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
         self.known(&prior.outputs);
-        self.put(Entry { time: now(), ..prior.clone() }).await?;
-        self.keep_retired(&prior);
+        let options = self
+            .node
+            .instance
+            .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
+        let protect = options.map_or(prior.protect, |o| o.protect);
+        let entry = Entry { time: now(), protect, deps: self.node.deps.clone(), ..prior };
+        self.put(entry.clone()).await?;
+        self.keep_retired(&entry);
         Ok(self.finished("read"))
     }
 
@@ -241,6 +247,31 @@ impl Operation<'_> {
         inputs
     }
 
+    /// Whether a replacement has the key of what it replaces, which is gone by then, or stays beside it.
+    fn keeps_key(&self) -> bool {
+        let (Some(kind), Some(prior)) = (&self.node.kind, &self.node.prior) else { return false };
+        natural_key(kind, &self.inputs) == natural_key(kind, &prior.inputs)
+    }
+
+    /// The object as the interface says it is.
+    fn conforms(&self, object: &Object) -> Result<(), String> {
+        let Some(kind) = &self.node.kind else { return Ok(()) };
+        if object.id.is_empty() && self.node.prior.as_ref().is_none_or(|p| p.id.is_none()) {
+            return Err("the id is empty".into());
+        }
+        for (name, output) in &kind.outputs {
+            let value = object.outputs.get(&**name).unwrap_or(&Json::Null);
+            if value.is_null() && matches!(output.ty, dtm_lang::types::Type::Any) {
+                continue;
+            }
+            if dtm_lang::wire::from_wire(value, &output.ty).is_err() {
+                let shown = if output.ty.has_secret() { "(secret)".to_string() } else { value.to_string() };
+                return Err(format!("`{name}` is {shown}, expected `{}`", output.ty));
+            }
+        }
+        Ok(())
+    }
+
     /// One identity, one address: a key that was not known when planning is compared now.
     fn unique(&self, kind: &Kind) -> Result<(), Failed> {
         let Some(identity) = identity(&self.node.plugin, &self.node.place, kind, &self.inputs) else {
@@ -260,12 +291,9 @@ impl Operation<'_> {
         let mut entry = self.entry(Status::Creating, self.node.op.clone()).await?;
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
         // A key that was not known when planning is asked for now.
-        if !key.is_empty()
-            && !entry.absent_before
-            && !replaces
-            && self.node.reason != reason::GONE
-            && self.node.reason != reason::REPAIR
-        {
+        let known_absent = entry.absent_before || replaces && self.keeps_key();
+        let repairs = self.node.reason == reason::GONE || self.node.reason == reason::REPAIR;
+        if !key.is_empty() && !known_absent && !repairs {
             let found =
                 find(&self.cx.plugins, &self.node.plugin, &self.node.settings, &entry.kind, key, &entry.op.0)
                     .await;
@@ -538,7 +566,19 @@ impl Operation<'_> {
                     return Ok(Object::default());
                 }
                 Ok(value) => {
-                    return serde_json::from_value(value).map_err(|e| {
+                    let object: Result<Object, _> = serde_json::from_value(value);
+                    if let Ok(object) = &object
+                        && let Err(why) = self.conforms(object)
+                    {
+                        let d = self.fail(
+                            Code::E0708,
+                            format!("the plugin's answer does not fit its interface: {why}"),
+                        );
+                        let kept = (!object.id.is_empty())
+                            .then(|| Object { id: object.id.clone(), ..Object::default() });
+                        return Err((false, kept, d));
+                    }
+                    return object.map_err(|e| {
                         (
                             false,
                             None,

@@ -41,6 +41,8 @@ pub(super) struct Builder<'a> {
     pub(super) seen: HashMap<String, Seen>,
     pub(super) known: Known,
     forgotten: BTreeSet<String>,
+    /// Addresses that share an identity with another one.
+    pub(super) conflicts: BTreeSet<String>,
     pub(super) adopts: HashMap<String, (String, dtm_lang::Span)>,
 }
 
@@ -61,6 +63,7 @@ pub async fn build(
         seen: HashMap::new(),
         known: Known::default(),
         forgotten: BTreeSet::new(),
+        conflicts: BTreeSet::new(),
         adopts: HashMap::new(),
     };
     b.refactorings();
@@ -85,8 +88,16 @@ pub async fn build(
     b.validate().await;
     b.finish();
     b.plan.waiting_asserts = program.waiting_asserts(&b.known.of(program));
+    b.plan.diagnostics.append(program.asserts(&b.known.of(program)));
+    b.plan.diagnostics.sort();
     let (outputs, _) = program.outputs(&b.known.of(program));
     let outputs: Fields = outputs.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
+    b.plan.prior_outputs = state
+        .outputs
+        .iter()
+        .filter(|(n, _)| outputs.contains_key(*n))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
     b.plan.outputs_changed = outputs.len() != state.outputs.len()
         || outputs.iter().any(|(k, v)| has_unknown(v) || state.outputs.get(k) != Some(v));
     b.plan
@@ -172,6 +183,11 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether only the interface of a plugin is there: enough to check and plan.
+    pub(super) fn is_interface_only(&self, plugin: &str) -> bool {
+        self.program.plugins().get(plugin).is_some_and(|p| p.interface_only)
+    }
+
     /// The settings that say where things are.
     fn place(&self, plugin: &str, settings: &Settings) -> Fields {
         let Some(used) = self.program.plugins().get(plugin) else { return Fields::new() };
@@ -196,7 +212,7 @@ impl Builder<'_> {
         if self.options.no_read {
             return;
         }
-        let mut wanted = vec![];
+        let (mut wanted, mut unread) = (vec![], vec![]);
         for (addr, entry) in &self.tools {
             let instance = addrs.get(&**addr).map(|id| self.program.instance(*id));
             if entry.id.is_none()
@@ -209,7 +225,10 @@ impl Builder<'_> {
                 Some(id) => (self.program.instance(*id).plugin.to_string(), self.settings(*id)),
                 None => (entry.plugin.name.clone(), self.settings_of_entry(&entry.plugin.name)),
             };
-            if self.plugins.usable(&plugin).is_err() {
+            if let Err(why) = self.plugins.usable(&plugin) {
+                if addrs.contains_key(&**addr) && !self.is_interface_only(&plugin) {
+                    unread.push((addr.clone(), why));
+                }
                 continue;
             }
             let entry = self.upgraded(&plugin, &settings, entry).await;
@@ -217,6 +236,7 @@ impl Builder<'_> {
         }
         events(Event::Reading { tools: wanted.len() });
         self.seen = read_all(self.plugins, wanted).await;
+        self.seen.extend(unread.into_iter().map(|(addr, why)| (addr, Seen::Failed(why))));
     }
 
     /// An entry that an older version of its plugin wrote, in the form of this one.
@@ -254,6 +274,7 @@ impl Builder<'_> {
         }
         let mut desired: Fields = values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
         desired.retain(|_, v| !v.is_null());
+        self.plugins.redactor().learn(&Json::Object(desired.clone()));
         let mut node = Node {
             addr: addr.clone(),
             action: Action::NoOp,
@@ -271,10 +292,15 @@ impl Builder<'_> {
             op: OpKey::fresh(),
             absent_before: false,
             forced: false,
-            deps: instance.edges.keys().map(|d| program.instance(*d).addr.to_string()).collect(),
+            deps: {
+                let mut deps: Vec<String> =
+                    instance.edges.keys().map(|d| program.instance(*d).addr.to_string()).collect();
+                deps.sort();
+                deps
+            },
         };
         if let Some(prior) = &node.prior
-            && prior.kind != *instance.kind.name
+            && (prior.kind != *instance.kind.name || prior.plugin.name != *instance.plugin)
         {
             let d = Diagnostic::new(
                 Code::E0603,
@@ -329,7 +355,12 @@ impl Builder<'_> {
         let plugin = entry.plugin.name.clone();
         let kind =
             self.program.plugins().get(&*plugin).and_then(|p| p.plugin.kinds.get(&*entry.kind).cloned());
-        let kind = kind.or_else(|| crate::project::shipped_kind(&plugin, &entry.kind));
+        let kind = kind.or_else(|| match &entry.plugin.path {
+            Some(path) => {
+                self.plugins.interface_beside(path).and_then(|p| p.kinds.get(&*entry.kind).cloned())
+            }
+            None => crate::project::shipped_kind(&plugin, &entry.kind),
+        });
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,

@@ -25,6 +25,10 @@ impl Builder<'_> {
         };
         let mut seen = self.seen.remove(&node.addr);
         let mut prior = prior;
+        if prior.status.is_open() && self.options.no_read {
+            node.forced = true;
+            node.reason = reason::REPAIR.into();
+        }
         if prior.status.is_open() && !self.options.no_read {
             let found = resolve(
                 self.plugins,
@@ -62,7 +66,10 @@ impl Builder<'_> {
         }
         let observed = match seen {
             Some(Seen::Failed(why)) => {
-                let d = Diagnostic::new(Code::E0607, format!("`{}` could not be read: {why}", node.addr));
+                let d = Diagnostic::new(
+                    Code::E0607,
+                    format!("`{}` could not be read: {}", node.addr, self.plugins.redactor().mask(&why)),
+                );
                 return self.problem(d.at(instance.span, "this tool").tool(node.addr.clone()));
             }
             Some(Seen::Absent) => {
@@ -78,6 +85,11 @@ impl Builder<'_> {
         let there = observed.as_ref().map(|o| &o.inputs);
         node.changes = changes(&instance.kind, &node.desired, &prior.inputs, there, &instance.options.ignore);
         for name in &instance.options.ignore {
+            // What is really there stands, so that an update of another input leaves it alone.
+            if let (Some(seen), Some(p)) = (there.and_then(|t| t.get(&**name)), node.prior.as_mut()) {
+                p.inputs.insert(name.to_string(), seen.clone());
+                prior.inputs.insert(name.to_string(), seen.clone());
+            }
             match prior.inputs.get(&**name) {
                 Some(stored) => _ = node.desired.insert(name.to_string(), stored.clone()),
                 None => _ = node.desired.remove(&**name),
@@ -175,11 +187,15 @@ impl Builder<'_> {
             return;
         }
         if node.changes.is_empty() && !node.forced {
-            let retired = !prior.retired.is_empty();
-            if outputs_changed || retired {
-                node.action = Action::Read;
-                node.reason = if outputs_changed { reason::OUTPUTS.into() } else { reason::RETIRED.into() };
-            }
+            let options = prior.protect != instance.options.protect || prior.deps != node.deps;
+            let reason = match (outputs_changed, prior.retired.is_empty(), options) {
+                (true, ..) => reason::OUTPUTS,
+                (_, false, _) => reason::RETIRED,
+                (_, _, true) => reason::OPTIONS,
+                _ => return,
+            };
+            node.action = Action::Read;
+            node.reason = reason.into();
             return;
         }
         node.action = Action::Update;
@@ -230,7 +246,10 @@ impl Builder<'_> {
                 self.problem(d.at(span, "adopted here").tool(node.addr.clone()));
             }
             Seen::Failed(why) => {
-                let d = Diagnostic::new(Code::E0607, format!("`{id}` could not be read: {why}"));
+                let d = Diagnostic::new(
+                    Code::E0607,
+                    format!("`{id}` could not be read: {}", self.plugins.redactor().mask(&why)),
+                );
                 self.problem(d.at(span, "adopted here").tool(node.addr.clone()));
             }
         }

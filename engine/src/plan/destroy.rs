@@ -1,8 +1,9 @@
 //! The plan that removes what is in state: all of it, or some tools and what depends on them.
 
+use super::recover::{Found, resolve};
 use super::{Action, Node, Plan};
 use crate::graph::Graph;
-use crate::plugin::Settings;
+use crate::plugin::{Plugins, Settings};
 use crate::state::{OpKey, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic};
@@ -10,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Plans the deletion of `only` (all when `None`) and of everything that depends on them.
-pub fn destroy(
+pub async fn destroy(
     state: &State,
     only: Option<&[String]>,
     kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
     settings: &dyn Fn(&str) -> Settings,
+    plugins: &Arc<Plugins>,
 ) -> Plan {
     let mut plan = Plan::default();
     let mut chosen: BTreeSet<&String> = match only {
@@ -46,10 +48,31 @@ pub fn destroy(
             plan.diagnostics.push(d.help("take `protect = true` off it and apply that first"));
         }
         index.insert(addr, plan.nodes.len());
-        let (action, reason) = match (&entry.id, entry.status) {
-            (None, Status::Creating | Status::Broken) => (Action::Forget, "nothing of it was made"),
-            _ => (Action::Delete, "to be destroyed"),
-        };
+        let kind = kinds(&entry.plugin.name, &entry.kind).or_else(|| {
+            let path = entry.plugin.path.as_ref()?;
+            plugins.interface_beside(path)?.kinds.get(&*entry.kind).cloned()
+        });
+        let plugin = &entry.plugin.name;
+        if let (Err(why), _) | (_, (None, why)) =
+            (plugins.usable(plugin), (kind.as_ref(), "its kind is not known".to_string()))
+        {
+            let headline =
+                format!("`{addr}` cannot be deleted, because its plugin `{plugin}` cannot be used: {why}");
+            let d = Diagnostic::new(Code::E0609, headline).tool(addr.as_str());
+            plan.diagnostics.push(d.help(format!(
+                "bring the plugin back, or leave the object alone: `forget {addr}` and apply"
+            )));
+        }
+        let mut prior = entry.clone();
+        let (mut action, mut reason) = (Action::Delete, "to be destroyed");
+        // What an interrupted create made is found before it is forgotten.
+        if let (None, true, Some(kind)) = (&entry.id, entry.status.is_open(), &kind) {
+            match resolve(plugins, plugin, &settings(plugin), kind, addr, entry, None).await {
+                Found::Nothing => (action, reason) = (Action::Forget, "nothing of it was made"),
+                Found::Object(found, _) => prior = *found,
+                Found::Ask(d) => plan.diagnostics.push(d),
+            }
+        }
         plan.nodes.push(Node {
             addr: addr.to_string(),
             action,
@@ -57,10 +80,10 @@ pub fn destroy(
             conditional: false,
             instance: None,
             plugin: entry.plugin.name.clone(),
-            kind: kinds(&entry.plugin.name, &entry.kind),
+            kind,
             settings: settings(&entry.plugin.name),
             place: entry.place.clone(),
-            prior: Some(entry.clone()),
+            prior: Some(prior),
             desired: Default::default(),
             planned: Default::default(),
             changes: vec![],

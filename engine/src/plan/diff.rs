@@ -2,6 +2,7 @@
 
 use super::Change;
 use crate::Fields;
+use crate::secret::is_lost;
 use dtm_lang::interface::{Kind, Same};
 use dtm_lang::wire::{has_unknown, reveal};
 use serde_json::Value as Json;
@@ -71,7 +72,13 @@ pub fn changes(
             drift,
         };
         if !ignored && (has_unknown(wanted) || !same(wanted, recorded, input.same)) {
-            out.push(change(recorded, wanted, false));
+            // What is really there is what is lost.
+            let there =
+                observed.and_then(|o| o.get(&**name)).filter(|_| !input.write_only && !is_lost(recorded));
+            match there.filter(|t| !same(t, recorded, input.same)) {
+                Some(there) => out.push(change(there, wanted, true)),
+                None => out.push(change(recorded, wanted, false)),
+            }
             continue;
         }
         if let Some(there) = observed.and_then(|o| o.get(&**name)).filter(|_| !ignored && !input.write_only)

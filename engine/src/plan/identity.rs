@@ -1,6 +1,7 @@
 //! Who is who: one identity has one address, and nothing that exists is made a second time.
 
 use super::build::Builder;
+use super::edges::keeps_key;
 use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
 use super::{Action, Node};
@@ -43,8 +44,10 @@ impl Builder<'_> {
         for (i, node) in self.plan.nodes.iter().enumerate() {
             let Some(identity) = identity_of(node) else { continue };
             let Some(other) = seen.insert(identity, i).map(|o| &self.plan.nodes[o]) else { continue };
-            problems.push(self.same_object(node, other));
+            problems.push((self.same_object(node, other), [node.addr.clone(), other.addr.clone()]));
         }
+        self.conflicts.extend(problems.iter().flat_map(|(_, addrs)| addrs.clone()));
+        let problems: Vec<Diagnostic> = problems.into_iter().map(|(d, _)| d).collect();
         problems.into_iter().for_each(|d| self.problem(d));
     }
 
@@ -89,8 +92,12 @@ impl Builder<'_> {
                 let node = &self.plan.nodes[i];
                 let Some(kind) = &node.kind else { continue };
                 let key = natural_key(kind, &node.desired);
-                let creates = node.action == Action::Create && !node.absent_before;
+                // A replacement that gets another key could meet what exists there.
+                let another = matches!(node.action, Action::Replace { .. }) && !keeps_key(node);
+                let creates = (node.action == Action::Create || another) && !node.absent_before;
                 if !creates
+                    || self.conflicts.contains(&node.addr)
+                    || self.is_interface_only(&node.plugin)
                     || key.is_empty()
                     || key.len() < kind.key_inputs().count()
                     || key.values().any(has_unknown)
@@ -127,7 +134,11 @@ impl Builder<'_> {
                 Err(e) => {
                     let d = place(Diagnostic::new(
                         Code::E0607,
-                        format!("whether `{}` exists could not be found out: {e}", node.addr),
+                        format!(
+                            "whether `{}` exists could not be found out: {}",
+                            node.addr,
+                            self.plugins.redactor().mask(&e.to_string())
+                        ),
                     ));
                     problems.push((i, d.tool(node.addr.clone())));
                 }

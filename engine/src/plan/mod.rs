@@ -137,6 +137,8 @@ pub struct Plan {
     pub diagnostics: Diagnostics,
     /// Asserts whose values are not known yet, and the tools that they wait for.
     pub waiting_asserts: Vec<(usize, BTreeSet<InstanceId>)>,
+    /// The outputs in state that the program still has.
+    pub prior_outputs: Fields,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
 }
@@ -159,7 +161,7 @@ impl Plan {
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {
-            n.changes.iter().any(|c| c.drift) || n.reason == reason::GONE || n.action == Action::Read
+            n.changes.iter().any(|c| c.drift) || n.reason == reason::GONE || n.reason == reason::OUTPUTS
         })
     }
 }
@@ -170,6 +172,8 @@ pub mod reason {
     pub const GONE: &str = "gone: it was removed outside of dtm";
     /// The outputs changed outside.
     pub const OUTPUTS: &str = "its outputs changed outside of dtm";
+    /// Only what dtm itself keeps differs: options, dependencies.
+    pub const OPTIONS: &str = "its options or dependencies changed";
     /// A replaced object is still there.
     pub const RETIRED: &str = "the object that it replaced is still to be deleted";
     /// An operation was interrupted.

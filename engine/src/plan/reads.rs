@@ -152,6 +152,7 @@ pub(crate) async fn find(
     let call = Call { kind: kind.into(), inputs: key, op: op.into(), ..Call::default() };
     let params = serde_json::to_value(call).unwrap_or(Value::Null);
     let value = plugins.call(plugin, settings, "find", params, READ_TIMEOUT, false).await?;
-    let ids = value.get("ids").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(ids.into_iter().filter_map(|id| id.as_str().map(String::from)).collect())
+    let ids = value.get("ids").cloned().unwrap_or(Value::Null);
+    serde_json::from_value(ids)
+        .map_err(|_| CallError::Unusable("the plugin's answer to `find` cannot be read".into()))
 }

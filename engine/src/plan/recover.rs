@@ -40,7 +40,7 @@ pub(super) async fn resolve(
         return match seen {
             Seen::Absent => Found::Nothing,
             Seen::Object(object) => Found::Object(Box::new(entry.clone()), object),
-            Seen::Failed(why) => Found::Ask(unread(addr, &why)),
+            Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
         };
     }
     match kind.recover {
@@ -54,7 +54,7 @@ pub(super) async fn resolve(
                     match read_one(plugins, plugin, settings, &found).await {
                         Seen::Absent => Found::Nothing,
                         Seen::Object(object) => Found::Object(Box::new(found), object),
-                        Seen::Failed(why) => Found::Ask(unread(addr, &why)),
+                        Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
                     }
                 }
                 Ok(ids) => {
@@ -65,7 +65,7 @@ pub(super) async fn resolve(
                         format!("there are several objects with its key: `{list}`"),
                     ))
                 }
-                Err(e) => Found::Ask(unread(addr, &e.to_string())),
+                Err(e) => Found::Ask(unread(addr, &plugins.redactor().mask(&e.to_string()))),
             }
         }
         _ => Found::Ask(ask(addr, entry.status, "its kind gives no way to find out what was made".into())),

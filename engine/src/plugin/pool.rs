@@ -4,7 +4,7 @@ use super::process::{Listener, Process};
 use crate::event::{Event, Events};
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
-use dtm_plugin::protocol::{Checkpoint, Hello, Manifest, RpcError, VERSIONS};
+use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, RpcError, VERSIONS};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -147,6 +147,13 @@ impl Plugins {
         };
         let slots = specs.into_iter().map(|(n, s)| (n, slot(s))).collect();
         Plugins { host, folder, slots, state_lock, events, redactor, watched: Default::default() }
+    }
+
+    /// The interface of a plugin by path, for tools that are in state only.
+    pub fn interface_beside(&self, path: &str) -> Option<Arc<dtm_lang::interface::Plugin>> {
+        let file = self.folder.join(path).with_extension("dts");
+        let text = std::fs::read_to_string(&file).ok()?;
+        dtm_lang::read_interface(&file.display().to_string(), &text).0
     }
 
     /// The secrets of the run.
@@ -293,7 +300,11 @@ impl Plugins {
         for target in targets {
             target["config"] = json!(config);
         }
-        let mut receiver = process.request(method, params).map_err(CallError::Unusable)?;
+        // A request that cannot be sent changed nothing.
+        let mut receiver = process.request(method, params).map_err(|message| {
+            let data = ErrorData { class: Class::FailedClean, ..ErrorData::default() };
+            CallError::Failed(RpcError { code: -32000, message, data: Box::new(data) })
+        })?;
         let answer = match tokio::time::timeout(deadline, &mut receiver).await {
             Ok(answer) => answer,
             Err(_) => {

@@ -10,14 +10,16 @@
 //! the first time, so the graph stands.
 
 mod call;
+mod collections;
 mod family;
 mod fit;
 mod ops;
 
+use collections::{Each, deferred_whole};
 pub use ops::order;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
+use crate::hir::{Expr, ExprKind as H, Hir};
 use crate::loader::Loader;
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
@@ -478,72 +480,6 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         value
     }
 
-    fn map(&mut self, entries: &[MapEntry], span: Span) -> Value {
-        let mut out = IndexMap::new();
-        let (mut marks, mut unknown) = (None, None);
-        let mut written: std::collections::HashSet<Symbol> = Default::default();
-        for entry in entries {
-            match entry {
-                MapEntry::Entry(key, value) => {
-                    let k = self.eval(key);
-                    let v = self.eval(value);
-                    // Later fields win over spreads, but not over what is written out.
-                    if let Some(name) = k.as_str()
-                        && written.insert(name.clone())
-                    {
-                        out.shift_remove(name);
-                    }
-                    if let Some(stop) = self.insert(&mut out, k, v, key.span) {
-                        return stop;
-                    }
-                }
-                MapEntry::Spread(base) => {
-                    let base = self.eval(base);
-                    match &base.data {
-                        Data::Map(m) => {
-                            for (k, v) in m.iter() {
-                                out.insert(k.clone(), v.clone().marked(&base.marks));
-                            }
-                        }
-                        Data::Null => {}
-                        Data::Unknown(u) => {
-                            unknown = unknown.or(Some(*u));
-                            marks = union(&marks, &base.marks);
-                        }
-                        _ => return base,
-                    }
-                }
-            }
-        }
-        match unknown {
-            Some(u) => deferred_whole(u, marks, out.into_values().collect(), span),
-            None => Value::map(out),
-        }
-    }
-
-    /// Adds an entry; gives the value to stop with when the key is unknown, wrong or taken.
-    fn insert(
-        &mut self,
-        out: &mut IndexMap<Symbol, Value>,
-        key: Value,
-        value: Value,
-        span: Span,
-    ) -> Option<Value> {
-        match &key.data {
-            Data::String(name) => {
-                if out.contains_key(name) {
-                    let headline = format!("the key {} stands twice", crate::value::quote(name));
-                    return Some(self.fail(Code::E0405, span, headline, "gives it again"));
-                }
-                out.insert(name.clone(), value);
-                None
-            }
-            Data::Unknown(Unknown::Deferred(origin)) => Some(self.deferred_structure(span, *origin, "a key")),
-            Data::Unknown(Unknown::Unset) => Some(key),
-            _ => Some(Value::error()),
-        }
-    }
-
     /// A deferred value where structure is decided.
     pub(crate) fn deferred_structure(&mut self, span: Span, origin: Span, what: &str) -> Value {
         let output = self.cx.sources.text(origin).to_string();
@@ -553,59 +489,6 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let d = if origin == span { d } else { d.also(origin, format!("`{output}` is known after apply")) };
         self.diags.push(d);
         Value::error()
-    }
-
-    /// Goes through the elements of a clause; `body` may stop it with a value. Where it is not known which elements
-    /// there are or are taken, the body is evaluated all the same, so that what it reads is an edge.
-    fn each(&mut self, clause: &Clause, body: &mut dyn FnMut(&mut Self) -> Option<Value>) -> Each {
-        let iter = self.eval(&clause.iter);
-        let mut marks = None;
-        let mut unknown = None;
-        let items = match (elements(&iter), &iter.data) {
-            (Some(items), _) => items,
-            (None, Data::Unknown(u)) => {
-                unknown = Some(*u);
-                marks = iter.marks.clone();
-                vec![(
-                    Value::plain(Data::Unknown(*u)),
-                    Value { secret: iter.secret, ..Value::plain(Data::Unknown(*u)) },
-                )]
-            }
-            _ => return Each::Stop(Value::error()),
-        };
-        for (first, item) in items {
-            let item = item.marked(&iter.marks);
-            match clause.vars.as_slice() {
-                [one] => self.set(*one, item),
-                [a, b] => {
-                    self.set(*a, first);
-                    self.set(*b, item);
-                }
-                _ => {}
-            }
-            if let Some(filter) = &clause.filter {
-                let keep = self.eval(filter);
-                marks = union(&marks, &keep.marks);
-                match keep.data {
-                    Data::Bool(true) => {}
-                    Data::Bool(false) => continue,
-                    Data::Unknown(u) => unknown = unknown.or(Some(u)),
-                    _ => return Each::Stop(Value::error()),
-                }
-            }
-            let before = self.quiet;
-            self.quiet |= unknown.is_some();
-            let stop = body(self);
-            self.quiet = before;
-            match stop {
-                Some(stop) if unknown.is_none() => return Each::Stop(stop),
-                _ => {}
-            }
-        }
-        match unknown {
-            Some(u) => Each::Deferred(u, marks),
-            None => Each::Whole(marks),
-        }
     }
 
     fn set(&mut self, slot: usize, value: Value) {
@@ -718,6 +601,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             .filter(|(_, i)| matches!(i.field.ty, Type::Any))
             .map(|(n, _)| n.clone())
             .collect();
+        // An input that is being computed reads itself by way of this output: the cycle is found by the graph.
+        let under_way = |ev: &Self, n: &Symbol| {
+            let at = tool.inputs.get_index_of(n);
+            at.is_some_and(|at| ev.busy.iter().any(|(b, _)| *b == Busy::Input(id, at)))
+        };
+        if names.iter().any(|n| under_way(self, n)) {
+            return false;
+        }
         let found = names.iter().any(|n| self.input(id, n, tool.span).has_secret());
         self.world.any_secret.insert(id, found);
         found
@@ -748,22 +639,6 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             self.set(slot, value);
         }
     }
-}
-
-/// How going through a clause ended.
-enum Each {
-    /// With this value.
-    Stop(Value),
-    /// All elements were gone through; these marks decided which.
-    Whole(Marks),
-    /// Which elements there are, or which are taken, is not known.
-    Deferred(Unknown, Marks),
-}
-
-/// The value of a comprehension of which it is not known what it holds.
-fn deferred_whole(u: Unknown, marks: Marks, parts: Vec<Value>, span: Span) -> Value {
-    let marks = parts.iter().fold(marks, |m, v| union(&m, &whole_marks(v, span)));
-    Value { data: Data::Unknown(u), marks, secret: parts.iter().any(Value::has_secret) }
 }
 
 /// All that a value may lead to: its marks, and the tools inside it.

@@ -1,7 +1,9 @@
 //! `core.Directory`
 
 use crate::interface::directory;
-use crate::path::{absent, absolute, checked_mode, make_parents, mode, mode_text, remove_parents, set_mode};
+use crate::path::{
+    absent, absolute, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode, set_mode,
+};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
@@ -17,12 +19,13 @@ impl Kind for Directory {
     const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         match std::fs::metadata(&object.id) {
             Ok(m) if m.is_dir() => {
-                let inputs = Fields::from_iter([("mode".into(), json!(mode_text(&m)))]);
+                let inputs = Fields::from_iter([("mode".into(), json!(seen_mode(&object.inputs.mode, &m)))]);
                 let outputs = directory::Outputs { absolute: object.id.clone() };
                 Ok(Some(Observed { outputs, inputs, private: object.private }))
             }

@@ -1,7 +1,9 @@
 //! `core.File` and `core.SecretFile`: one implementation, with the content open or secret.
 
 use crate::interface::{file, secret_file};
-use crate::path::{absent, absolute, checked_mode, make_parents, mode, mode_text, remove_parents, set_mode};
+use crate::path::{
+    absent, absolute, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode, set_mode,
+};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Size};
@@ -61,12 +63,12 @@ fn delete(id: &str, private: &Value) -> Result<(), Failure> {
 }
 
 /// The content and mode that are there. Bytes that are no UTF-8 are shown as replaced, so they always differ.
-fn read(id: &str) -> Result<Option<(String, String)>, Failure> {
+fn read(id: &str, recorded: &str) -> Result<Option<(String, String)>, Failure> {
     let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
     match std::fs::read(id) {
         Ok(bytes) => {
             let metadata = std::fs::metadata(id).map_err(failed)?;
-            Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), mode_text(&metadata))))
+            Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), seen_mode(recorded, &metadata))))
         }
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(failed(e)),
@@ -96,10 +98,11 @@ impl Kind for File {
     const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id)?.map(|(content, mode)| {
+        Ok(read(&object.id, &object.inputs.mode)?.map(|(content, mode)| {
             let outputs = outputs(&object.id, &content);
             let inputs =
                 Fields::from_iter([("content".into(), json!(content)), ("mode".into(), json!(mode))]);
@@ -130,10 +133,11 @@ impl Kind for SecretFile {
     const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
+        checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id)?.map(|(content, mode)| {
+        Ok(read(&object.id, &object.inputs.mode)?.map(|(content, mode)| {
             let content = json!({ "$dtm": "secret", "v": content });
             let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(mode))]);
             let outputs = secret_file::Outputs { absolute: object.id.clone() };

@@ -25,6 +25,30 @@ pub(crate) fn mode_text(metadata: &std::fs::Metadata) -> String {
     format!("{:04o}", metadata.permissions().mode() & 0o7777)
 }
 
+/// The mode that is there, in the spelling that was asked for where it is the same.
+pub(crate) fn seen_mode(recorded: &str, metadata: &std::fs::Metadata) -> String {
+    let there = mode_text(metadata);
+    if mode(recorded).ok() == mode(&there).ok() { recorded.into() } else { there }
+}
+
+/// Refuses a path that could be written in another way: two spellings would be two tools for one file.
+pub(crate) fn checked_path(inputs: &dtm_plugin::protocol::Fields) -> Result<(), Failure> {
+    let Some(text) = inputs.get("path").and_then(|p| p.as_str()) else { return Ok(()) };
+    absolute(text)?;
+    let mut plain: Vec<&str> = vec![];
+    for part in text.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        match (part, plain.last()) {
+            ("..", Some(last)) if *last != ".." => _ = plain.pop(),
+            _ => plain.push(part),
+        }
+    }
+    let plain = format!("{}{}", if text.starts_with('/') { "/" } else { "" }, plain.join("/"));
+    if plain == text {
+        return Ok(());
+    }
+    Err(Failure::clean(format!("write the path as `{plain}`")).input("path"))
+}
+
 /// The path from the root of the file system; links are kept.
 pub(crate) fn absolute(path: &str) -> Result<PathBuf, Failure> {
     if path.is_empty() || path.contains('\0') {

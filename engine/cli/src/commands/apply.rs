@@ -1,7 +1,7 @@
 //! `dtm apply`: locks, plans, asks, carries out.
 
 use super::run::{
-    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, refuse, runtime,
+    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, record, refuse, runtime,
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
@@ -47,12 +47,15 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         let mut value = view::plan::json(&plan, sources);
         value["event"] = "plan".into();
         terminal.line(&value);
-    } else if !terminal.quiet && !plan.nodes.is_empty() {
+    } else if !terminal.quiet && !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
         terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
     }
     refuse(&plan, sources)?;
     let root = (state.root != project.file).then(|| project.file.clone());
     if plan.is_empty() {
+        if let Some(root) = root {
+            record(&rt, session, dtm_engine::state::Record::Root { root })?;
+        }
         if !terminal.json && !terminal.quiet {
             terminal.out(&view::summary::outputs(&state.outputs, terminal.style, terminal.width()));
         }

@@ -51,16 +51,29 @@ pub(super) fn remove(
             .map(|_| Exit::Failed)
             .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));
     }
+    if !store.has_remains() {
+        if !terminal.json && !terminal.quiet {
+            terminal.out("Nothing to destroy: there is no state.\n");
+        }
+        return Ok(Exit::Done);
+    }
     let session = store.lock(holder("destroy"), cli.global.lock_timeout)?;
     session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let state = session.loaded().state.clone();
+    if let Some(project) = &project {
+        project.same_root(&state, false)?;
+    }
     let program = project.as_ref().map(|p| p.program.clone());
     let kinds = |plugin: &str, kind: &str| match &project {
         Some(p) => p.kind(plugin, kind),
         None => shipped_kind(plugin, kind),
     };
     let settings = |plugin: &str| program.as_ref().map(|p| settings_of(p, plugin)).unwrap_or_default();
-    let plan = destroy(&state, only, &kinds, &settings);
+    let rt = runtime()?;
+    let switch = Switch::new(planning_events(terminal));
+    let lock = lock_of(&*session)?;
+    let plugins = rt.block_on(async { around.plugins(program.as_deref(), &state, lock, switch.events()) });
+    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins));
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
         let mut value = view::plan::json(&plan, &sources);
@@ -83,10 +96,6 @@ pub(super) fn remove(
     if !terminal.json && !terminal.quiet {
         terminal.out("\n");
     }
-    let rt = runtime()?;
-    let switch = Switch::new(planning_events(terminal));
-    let lock = lock_of(&*session)?;
-    let plugins = rt.block_on(async { around.plugins(program.as_deref(), &state, lock, switch.events()) });
     let next = project.as_ref().map_or("dtm destroy --state".to_string(), |p| p.command("destroy"));
     let options = options(run_args, program.as_deref());
     let redactor = around.redactor.clone();

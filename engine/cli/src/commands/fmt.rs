@@ -34,29 +34,37 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let mut changed = 0;
     for file in &files {
-        let text = std::fs::read(file).map_err(|e| fail("read", file, &reason(&e)))?;
-        let text = String::from_utf8(text).map_err(|_| fail("read", file, "it is not UTF-8"))?;
-        match formatted(&file.display().to_string(), &text) {
+        // One bad file is no reason to leave the others.
+        let read = read(file).and_then(|text| Ok((formatted(&file.display().to_string(), &text)?, text)));
+        let (new, text) = match read {
+            Ok(found) => found,
             Err(failure) => {
                 terminal.diagnostics(&failure.diagnostics, &failure.sources);
                 exit = Exit::Failed;
+                continue;
             }
-            Ok(new) if new == text => {}
-            Ok(_) if args.check => {
-                terminal.out(&format!("{}\n", file.display()));
-                exit = Exit::Failed;
-            }
-            Ok(new) => {
-                replace(file, &new)?;
-                changed += 1;
-                terminal.note(&format!("formatted {}", file.display()));
-            }
+        };
+        if new == text {
+            continue;
         }
+        if args.check {
+            terminal.out(&format!("{}\n", file.display()));
+            exit = Exit::Failed;
+            continue;
+        }
+        replace(file, &new)?;
+        changed += 1;
+        terminal.note(&format!("formatted {}", file.display()));
     }
     if changed == 0 && exit == Exit::Done && !args.check {
         terminal.note(&format!("{} in the style already", crate::view::count(files.len(), "file")));
     }
     Ok(exit)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read(file).map_err(|e| fail("read", file, &reason(&e)))?;
+    String::from_utf8(text).map_err(|_| fail("read", file, "it is not UTF-8"))
 }
 
 fn standard_input(terminal: &Terminal, check: bool) -> Result<Exit, Failure> {

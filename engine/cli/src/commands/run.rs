@@ -242,6 +242,23 @@ async fn interrupts(sender: watch::Sender<u8>) {
     }
 }
 
+/// Makes one record durable, and writes the snapshot.
+pub fn record(
+    rt: &tokio::runtime::Runtime,
+    session: Box<dyn Session>,
+    record: Record,
+) -> Result<(), Failure> {
+    rt.block_on(async {
+        let journal = Journal::start(session).map_err(|e| Failure::new(Code::E0807, reason(&e)))?;
+        let written = journal.write(record).await;
+        written.map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
+        match journal.finish().await {
+            Some((result, ..)) => result.map_err(Failure::from),
+            None => Ok(()),
+        }
+    })
+}
+
 /// Problems of a plan that forbid carrying it out.
 pub fn refuse(plan: &Plan, sources: &Arc<Sources>) -> Result<(), Failure> {
     if plan.diagnostics.has_errors() { Err(Failure::all(plan.diagnostics.clone(), sources)) } else { Ok(()) }

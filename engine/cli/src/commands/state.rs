@@ -7,7 +7,7 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use clap::{Args, Subcommand};
 use dtm_engine::secret::Key;
-use dtm_engine::state::{Journal, Record, StateError, StateStore, Status};
+use dtm_engine::state::{Record, StateError, StateStore, Status};
 use dtm_lang::Code;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,6 +137,9 @@ fn resolve(
     id: Option<&str>,
 ) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(cli, file)?;
+    if !store.has_remains() {
+        return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
+    }
     let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
     let state = session.loaded().state.clone();
     let mut entry = super::show::find(&state, tool)?.clone();
@@ -163,16 +166,7 @@ fn resolve(
         }
         (None, None) => Record::Remove { addr },
     };
-    let rt = super::run::runtime()?;
-    let written: Result<(), Failure> = rt.block_on(async {
-        let journal = Journal::start(session).map_err(|e| Failure::new(Code::E0807, e.to_string()))?;
-        journal.write(record).await.map_err(|why| Failure::new(Code::E0807, why))?;
-        match journal.finish().await {
-            Some((result, ..)) => result.map_err(Failure::from),
-            None => Ok(()),
-        }
-    });
-    written?;
+    super::run::record(&super::run::runtime()?, session, record)?;
     terminal.note(&match id {
         Some(id) => format!("`{tool}` is `{id}` now; the next apply reads it and brings it up to date."),
         None => format!("`{tool}` does not exist; the next apply makes it if it is in the program."),
@@ -182,6 +176,9 @@ fn resolve(
 
 fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<Exit, Failure> {
     let (around, store, _) = state_of(cli, file)?;
+    if !store.has_remains() {
+        return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
+    }
     let new = around.env.get("DTM_STATE_NEW_KEY").filter(|k| !k.is_empty());
     let key = match new {
         Some(text) => Some(Key::from_text(text)),
@@ -208,6 +205,10 @@ fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<E
 
 fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(cli, file)?;
+    if !store.has_remains() {
+        terminal.note("There is no state.");
+        return Ok(Exit::Done);
+    }
     match store.lock(holder("state unlock"), Duration::ZERO) {
         Ok(_) => {
             terminal.note("The state is not locked.");

@@ -7,6 +7,7 @@ use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::BuildOptions;
+use dtm_lang::Code;
 use serde_json::json;
 
 /// The arguments of `dtm verify`.
@@ -25,7 +26,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit,
     let unreadable: Vec<_> = plan
         .diagnostics
         .iter()
-        .filter(|d| d.code == dtm_lang::Code::E0607 || d.code == dtm_lang::Code::E0609)
+        .filter(|d| matches!(d.code, Code::E0607 | Code::E0609 | Code::E0612 | Code::E0614))
         .cloned()
         .collect();
     let drifted = plan.drifted().count();

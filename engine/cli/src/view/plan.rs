@@ -115,6 +115,9 @@ fn around_difference(before: &Value, after: &Value, room: usize) -> (String, Str
 
 /// The one line at the end of a plan.
 pub fn summary(plan: &Plan) -> String {
+    if plan.is_empty() && plan.diagnostics.has_errors() {
+        return "The plan is not complete: see the errors.".into();
+    }
     if plan.is_empty() {
         return "No changes: everything is as the configuration says.".into();
     }

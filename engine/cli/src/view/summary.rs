@@ -24,7 +24,11 @@ pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
     .filter(|(n, _)| *n > 0)
     .map(|(n, what)| format!("{n} {what}"))
     .collect();
-    let done = if parts.is_empty() { "nothing was changed".to_string() } else { parts.join(", ") };
+    let done = match (parts.is_empty(), outcome.is_complete()) {
+        (true, true) => "recorded".to_string(),
+        (true, false) => "no tool was finished".to_string(),
+        _ => parts.join(", "),
+    };
     if outcome.is_complete() {
         let _ = writeln!(out, "{} {done}.", style.green("Done:"));
         return out;
@@ -47,7 +51,12 @@ pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
         let stopped: Vec<&str> = outcome.stopped.iter().map(String::as_str).collect();
         let _ = writeln!(out, "Not begun: {}", list(&stopped));
     }
-    let _ = writeln!(out, "{done}; {} failed. To go on: {next}", count(outcome.failed.len(), "tool"));
+    let failed = match (outcome.failed.len(), outcome.asserts.has_errors()) {
+        (0, true) => "; an assertion does not hold".to_string(),
+        (0, false) => String::new(),
+        (n, _) => format!("; {} failed", count(n, "tool")),
+    };
+    let _ = writeln!(out, "{done}{failed}. To go on: {next}");
     out
 }
 

@@ -31,7 +31,7 @@ pub fn text(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
         Value::Object(m) => match tag(m) {
             Some("unknown") => UNKNOWN.into(),
-            Some("secret" | "sealed") => SECRET.into(),
+            Some(_) => SECRET.into(),
             _ if m.is_empty() => "{}".into(),
             _ => {
                 let fields = m.iter().map(|(k, v)| format!("{} = {}", key(k), text(v)));
@@ -52,7 +52,7 @@ fn key(key: &str) -> String {
 /// A value for machines: what is secret is left out of its tag.
 pub fn masked(value: &Value) -> Value {
     match value {
-        Value::Object(m) if matches!(tag(m), Some("secret" | "sealed")) => json!({ TAG: "secret" }),
+        Value::Object(m) if tag(m).is_some_and(|t| t != "unknown") => json!({ TAG: "secret" }),
         Value::Object(m) => Value::Object(masked_fields(m)),
         Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
         leaf => leaf.clone(),

@@ -20,8 +20,13 @@ impl LocalStore {
     /// Sets aside what is there, so that the next lock makes a new state; gives the folder that keeps it.
     ///
     /// # Errors
-    /// When a file cannot be moved.
-    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+    /// When a file cannot be moved, or the lock is held.
+    pub fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<PathBuf, StateError> {
+        let _lock = self.take_lock(holder, wait)?;
+        self.move_aside()
+    }
+
+    fn move_aside(&self) -> Result<PathBuf, StateError> {
         let kept = (0u32..).map(|n| self.path(&format!("old-{n}"))).find(|p| !p.exists());
         let kept = kept.unwrap_or_else(|| self.path("old"));
         make_folder(&kept)?;
@@ -67,7 +72,7 @@ impl LocalStore {
                 || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);
             return Err(problem.unwrap_or_else(nothing));
         };
-        let kept = self.set_aside()?;
+        let kept = self.move_aside()?;
         std::fs::rename(kept.join("history"), self.path("history"))
             .or_else(ignore_missing)
             .map_err(io("move", &kept))?;
