@@ -70,8 +70,24 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         (true, Severity::Error) => format!("\x1b[31m{head}\x1b[0m"),
         (true, Severity::Warning) => format!("\x1b[33m{head}\x1b[0m"),
     };
-    let rest: String = text.lines().skip(1).map(|l| l.trim_end().to_string() + "\n").collect();
+    let lines: Vec<&str> = text.lines().skip(1).map(str::trim_end).collect();
+    let rest: String =
+        lines.iter().enumerate().map(|(i, l)| heading(d, sources, l, &lines[i..]) + "\n").collect();
     format!("{head}: {}\n{rest}", d.headline)
+}
+
+/// The heading of a further frame: ariadne writes the place of the primary label there if the file is the same, and a
+/// person wants that of the label below.
+fn heading(d: &Diagnostic, sources: &Sources, line: &str, rest: &[&str]) -> String {
+    let place = d.primary.as_ref().map(|p| sources.place(p.span)).unwrap_or_default();
+    if !line.trim_start().starts_with('├') || !line.contains(&place) {
+        return line.to_string();
+    }
+    let number = |l: &&str| l.split_once('│').and_then(|(n, _)| n.trim().parse::<usize>().ok());
+    let shown = rest.iter().skip(1).find_map(number);
+    let label =
+        d.secondary.iter().find(|l| Some(sources.file(l.span.file).line_column(l.span.start).0) == shown);
+    label.map_or_else(|| line.to_string(), |l| line.replace(&place, &sources.place(l.span)))
 }
 
 /// An empty span shows nothing: take the character at it, or the one before it.

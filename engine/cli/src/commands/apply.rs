@@ -47,7 +47,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         let mut value = view::plan::json(&plan, sources);
         value["event"] = "plan".into();
         terminal.line(&value);
-    } else if !terminal.quiet && !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
+    } else if let (false, false) = (terminal.quiet, plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
         terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
     }
     refuse(&plan, sources)?;

@@ -108,7 +108,15 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
 }
 
 fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+    let (_, store, _) = match state_of(cli, file) {
+        Err(failure) if failure.diagnostics.iter().any(|d| d.code == Code::E0803) => {
+            let gone = Failure::new(Code::E0803, "the state is gone as a whole, and with it its backups");
+            let help =
+                "bring the files back from a backup of your own, or begin anew: `dtm apply --new-state`";
+            return Err(gone.help(help));
+        }
+        other => other?,
+    };
     match store.load() {
         Ok(_) => {
             terminal.note("The state is whole: there is nothing to recover.");
