@@ -273,3 +273,65 @@ fn an_executable_speaks_the_same_protocol() {
     assert_eq!(sandbox.run(&["destroy", "-y"]).code, 0);
     assert_eq!(std::fs::read_dir(sandbox.path().join("notes")).expect("the folder").count(), 0);
 }
+
+#[test]
+fn destroy_finds_what_an_interrupted_create_made() {
+    if !has("cc") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write("main.dts", program("after"));
+    assert_eq!(apply(&sandbox).code, 4);
+    assert_eq!(names(&sandbox), ["bad", "good"], "it was made, and nobody heard of it");
+    assert!(sandbox.run(&["state", "list"]).stdout.contains("bad  (creating)"));
+    let destroyed = sandbox.run(&["destroy", "-y"]);
+    assert_eq!(destroyed.code, 0, "{}", destroyed.transcript());
+    assert_eq!(names(&sandbox), Vec::<String>::new(), "nothing is orphaned: {}", destroyed.transcript());
+}
+
+#[test]
+fn an_interface_alone_is_enough_to_check_and_plan() {
+    if !has("cc") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write(
+        "main.dts",
+        "dts 1\n\nplugins { faulty = \"./libfaulty.dts\" }\n\ntool a: faulty.Thing { name = \"a\" }\n",
+    );
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+    let planned = sandbox.run(&["plan"]);
+    assert_eq!(planned.code, 0, "{}", planned.transcript());
+    assert!(planned.stdout.contains("1 to add"), "{}", planned.transcript());
+    let ran = apply(&sandbox);
+    assert_eq!(ran.code, 4, "{}", ran.transcript());
+    assert!(
+        ran.stderr.contains("only the interface `libfaulty.dts` of the plugin `faulty` was given"),
+        "{}",
+        ran.transcript()
+    );
+}
+
+#[test]
+fn a_plugin_that_is_gone_is_no_empty_plan() {
+    if !has("cc") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write("main.dts", program("none"));
+    assert_eq!(apply(&sandbox).code, 0);
+    std::fs::remove_file(sandbox.path().join("libfaulty.so")).expect("removed");
+    let planned = sandbox.run(&["plan"]);
+    assert_eq!(planned.code, 1, "{}", planned.transcript());
+    assert!(planned.stderr.contains("error[E0607]"), "{}", planned.transcript());
+    assert_eq!(sandbox.run(&["verify"]).code, 1);
+    let destroyed = sandbox.run(&["destroy", "-y"]);
+    assert_eq!(destroyed.code, 1, "{}", destroyed.transcript());
+    assert!(!sandbox.run(&["state", "list"]).stdout.contains("deleting"), "nothing was begun");
+    build_c(&sandbox, "faulty", &[]);
+    assert_eq!(sandbox.run(&["destroy", "-y"]).code, 0);
+    assert_eq!(names(&sandbox), Vec::<String>::new());
+}
