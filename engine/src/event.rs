@@ -15,6 +15,7 @@ pub enum Event {
     /// An operation begins; its begin record is durable.
     Started {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// What is done.
         verb: &'static str,
@@ -22,6 +23,7 @@ pub enum Event {
     /// A plugin tells how far it is.
     Progress {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// The plugin's words.
         text: String,
@@ -36,6 +38,7 @@ pub enum Event {
     /// An operation failed in a way that may pass; it is tried again.
     Retrying {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// Milliseconds until then.
         after_ms: u64,
@@ -45,6 +48,7 @@ pub enum Event {
     /// An operation is done; its end record is durable.
     Finished {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// What was done.
         verb: &'static str,
@@ -54,11 +58,13 @@ pub enum Event {
     /// A tool turned out to need nothing.
     Unchanged {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
     },
     /// A tool failed.
     Failed {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// The code of the error.
         code: String,
@@ -68,6 +74,7 @@ pub enum Event {
     /// A tool was not begun because of another.
     Skipped {
         /// The tool.
+        #[serde(rename = "address")]
         addr: String,
         /// The tool that failed.
         because: String,

@@ -202,7 +202,7 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             if tried.has_errors() {
                 // What is there is secret, wrong as it is.
                 let d = Diagnostic::new(Code::E0411, format!("expected `{ty}`, found (secret)"));
-                let d = d.at(node.span, "this does not fit");
+                let d = d.at(node.span, "this does not fit").hide_source();
                 diags.push(match declared {
                     Some(span) => d.also(span, "the type is declared here"),
                     None => d,

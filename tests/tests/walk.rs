@@ -67,7 +67,7 @@ proptest! {
         let (mut started, mut finished, mut running) = (BTreeMap::new(), BTreeMap::new(), 0usize);
         let (mut failed, mut skipped) = (BTreeSet::new(), BTreeMap::new());
         for (at, event) in events.iter().enumerate() {
-            let addr = event["addr"].as_str().unwrap_or("").to_string();
+            let addr = event["address"].as_str().unwrap_or("").to_string();
             match event["event"].as_str() {
                 Some("started") => {
                     running += 1;

@@ -224,7 +224,7 @@ async fn clean_up_all(cx: &Context, outcome: &mut Outcome) {
             (cx.events)(Event::Failed {
                 addr: addr.clone(),
                 code: d.code.to_string(),
-                message: d.headline.clone(),
+                message: told(&addr, &d.headline),
             });
             outcome.failed.push((addr, *d));
         }
@@ -253,6 +253,11 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
             ));
         }
     }
+}
+
+/// What went wrong without the name of the tool, which an event has anyway.
+fn told(addr: &str, headline: &str) -> String {
+    headline.strip_prefix(&format!("`{addr}`: ")).unwrap_or(headline).to_string()
 }
 
 struct Walk {
@@ -353,7 +358,7 @@ impl Walk {
                 (self.cx.events)(Event::Failed {
                     addr: addr.clone(),
                     code: d.code.to_string(),
-                    message: d.headline.clone(),
+                    message: told(&addr, &d.headline),
                 });
                 // A state that cannot be written takes nothing more.
                 self.halted |= self.cx.options.fail_fast || d.code == Code::E0807;

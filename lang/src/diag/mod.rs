@@ -56,6 +56,8 @@ pub struct Diagnostic {
     pub fixes: Vec<Fix>,
     /// The tool that it is about.
     pub tool: Option<Symbol>,
+    /// Whether the source under its primary label holds a secret, and must not be shown.
+    pub hides_source: bool,
 }
 
 impl Diagnostic {
@@ -70,6 +72,7 @@ impl Diagnostic {
             help: vec![],
             fixes: vec![],
             tool: None,
+            hides_source: false,
         }
     }
     /// Sets the main place and what is said there.
@@ -95,6 +98,11 @@ impl Diagnostic {
     /// Adds an edit of one place.
     pub fn fix(mut self, title: impl Into<String>, span: Span, with: impl Into<String>) -> Self {
         self.fixes.push(Fix { title: title.into(), edits: vec![(span, with.into())], safe: true });
+        self
+    }
+    /// Keeps the source under its primary label from being shown.
+    pub fn hide_source(mut self) -> Self {
+        self.hides_source = true;
         self
     }
     /// Names the tool that it is about.

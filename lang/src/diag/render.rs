@@ -43,6 +43,14 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
         return out;
     };
+    if d.hides_source {
+        let mut out =
+            format!("{}[{}]: {}\n  at {}\n", word(d), d.code, d.headline, sources.place(primary.span));
+        d.secondary.iter().for_each(|l| _ = writeln!(out, "  {} at {}", l.text, sources.place(l.span)));
+        d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
+        d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
+        return out;
+    }
     let range = |l: &Label| (l.span.file, widen(sources, l));
     let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte).with_color(color);
     let mut report = ariadne::Report::build(ariadne::ReportKind::Error, range(primary)).with_config(config);

@@ -219,7 +219,11 @@ impl Lexer<'_> {
         if matches!(char, 'n' | 't' | 'r' | '"' | '\\' | '$') {
             return 2;
         }
-        let len = match rest.strip_prefix("u{").and_then(|r| r.find('}')) {
+        let hex = |r: &str| {
+            r.find('}')
+                .filter(|end| (1..=6).contains(end) && r[..*end].bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        let len = match rest.strip_prefix("u{").and_then(hex) {
             Some(end) => {
                 let valid = u32::from_str_radix(&rest[2..2 + end], 16).ok().and_then(char::from_u32);
                 if valid.is_some() {

@@ -108,6 +108,10 @@ pub fn duration_text(ns: i64) -> String {
     if ns == 0 {
         return "0s".into();
     }
+    let week = DURATIONS[0].1;
+    if ns % week == 0 {
+        return format!("{}w", ns / week);
+    }
     let mut left = ns.unsigned_abs();
     let mut out = if ns < 0 { "-".to_string() } else { String::new() };
     for (unit, factor) in DURATIONS.iter().skip(1) {
