@@ -1,5 +1,5 @@
 //! The checked program: names resolved, conversions made explicit, nothing left to look up by text. The checker
-//! ([`crate::check`]) makes it from the trees of all modules; the evaluator ([`crate::eval`]) runs it.
+//! ([`crate::check`]) makes it from the trees of all modules; the evaluator (`eval`) runs it.
 
 use crate::builtin::Builtin;
 use crate::interface::{Kind, Plugin};

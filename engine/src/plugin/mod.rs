@@ -1,4 +1,4 @@
-//! Plugins: found ([`locate`]), run in processes of their own ([`process`], [`host`]), called ([`Plugins`]).
+//! Plugins: found (`locate`), run in processes of their own (`process`, [`host`]), called ([`Plugins`]).
 
 pub mod host;
 mod library;

@@ -1,4 +1,4 @@
-//! Text to tree: [`lexer`] → [`layout`] → [`parse`], and back: [`format`].
+//! Text to tree: [`lexer`] → `layout` → [`parse`], and back: [`mod@format`].
 
 pub mod ast;
 pub mod format;
