@@ -21,6 +21,20 @@ enum NodeKind {
     Map(Vec<(Symbol, Span, Node)>),
 }
 
+/// How many values the aliases of one file may stand for: a few short lines can stand for billions.
+const MAX_ALIASED: usize = 1_000_000;
+
+impl Node {
+    /// How many values there are in it, itself included.
+    fn count(&self) -> usize {
+        1 + match &self.kind {
+            NodeKind::Scalar(_) => 0,
+            NodeKind::Seq(items) => items.iter().map(Node::count).sum(),
+            NodeKind::Map(entries) => entries.iter().map(|(.., n)| n.count()).sum(),
+        }
+    }
+}
+
 /// How deep data may nest.
 const MAX_DEPTH: usize = 200;
 
@@ -39,6 +53,7 @@ fn yaml(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let mut anchors: std::collections::HashMap<usize, Node> = Default::default();
     let mut ids: Vec<usize> = vec![];
     let mut root = None;
+    let mut expanded = 0;
     let whole = Span::new(file, 0, text.len() as u32);
     for event in Parser::new_from_str(text) {
         let (event, at) = event.map_err(|e| {
@@ -61,7 +76,14 @@ fn yaml(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
                 Some((Node { span, kind: NodeKind::Scalar(value) }, anchor))
             }
             Event::Alias(id) => match anchors.get(&id) {
-                Some(node) => Some((Node { span, ..node.clone() }, None)),
+                Some(node) => {
+                    expanded += node.count();
+                    if expanded > MAX_ALIASED {
+                        let why = format!("its aliases stand for more than {MAX_ALIASED} values");
+                        return Err(syntax(span, why));
+                    }
+                    Some((Node { span, ..node.clone() }, None))
+                }
                 None => return Err(syntax(span, "this alias names no anchor".into())),
             },
             Event::SequenceStart(..) | Event::MappingStart(..) => {

@@ -188,6 +188,12 @@ impl Type {
             other => other.clone(),
         }
     }
+    /// Whether ints and floats meet in it: together they are floats.
+    pub fn is_mixed_number(&self) -> bool {
+        let number = |t: &Type| matches!(t, Type::Int | Type::Float | Type::Lit(Lit::Int(_)));
+        let members = self.members();
+        members.len() > 1 && members.iter().all(number) && members.contains(&Type::Float)
+    }
     /// Whether a tool is anywhere inside: a tool is no data.
     pub fn has_tool(&self) -> bool {
         match self {

@@ -82,8 +82,13 @@ impl Checker<'_> {
                 let (o, ot) = self.infer(m, other);
                 self.narrowed.truncate(facts);
                 let ty = self.join_types(tt, ot);
+                let choice = node(span, H::If { cond: c, then: t, other: o });
+                let (choice, ty) = match ty.is_mixed_number() {
+                    true => (node(span, H::Convert(choice, Arc::new(Type::Float))), Type::Float),
+                    false => (choice, ty),
+                };
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
-                (node(span, H::If { cond: c, then: t, other: o }), ty)
+                (choice, ty)
             }
             A::Match { .. } => {
                 let at = Span { end: span.start + 5, ..span };

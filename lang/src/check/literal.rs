@@ -144,6 +144,11 @@ impl Checker<'_> {
             });
             parts.push((expr, spread));
         }
+        if of.as_ref().is_some_and(Type::is_mixed_number) {
+            let ty = Type::list(Type::Float);
+            let expr = node(span, H::Convert(node(span, H::List(parts)), Arc::new(ty.clone())));
+            return (expr, ty);
+        }
         // An empty list fits every list.
         (node(span, H::List(parts)), Type::list(of.unwrap_or(Type::Error)))
     }

@@ -153,7 +153,7 @@ fn ordered(a: &Type, b: &Type) -> bool {
 }
 
 fn contains(a: &Type, b: &Type) -> bool {
-    match b {
+    match &b.widen() {
         Type::List(t) => matches!(**t, Type::Error) || comparable(a, &t.reveal().0),
         Type::Map(_) | Type::Record(_) => fits(a, &Type::String),
         Type::String => fits(a, &Type::String),
