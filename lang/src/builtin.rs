@@ -186,8 +186,9 @@ builtins! {
     };
     /// The whole quotient: `div(7, 2)` is `3`.
     div(a: Type::Int, b: Type::Int) -> Type::Int, Deep, |a| {
-        let quotient = int(&a[0]).checked_div(int(&a[1]));
-        quotient.map(|q| Value::plain(Data::Int(q))).ok_or_else(|| "division by zero".into())
+        let (a, b) = (int(&a[0]), int(&a[1]));
+        let why = if b == 0 { "division by zero" } else { "this number is too large" };
+        a.checked_div(b).map(|q| Value::plain(Data::Int(q))).ok_or_else(|| why.into())
     };
     /// The ints from `a` up to but not including `b`: `range(0, 3)` is `[0, 1, 2]`.
     range(a: Type::Int, b: Type::Int) -> Type::list(Type::Int), Deep, |a| {
@@ -229,8 +230,7 @@ builtins! {
     seconds(duration: Type::Duration) -> Type::Int, Deep, |a| Ok(Value::plain(Data::Int(int(&a[0]) / 1_000_000_000)));
     /// A duration as Go writes it: `go_duration(1d)` is `"24h0m0s"`.
     go_duration(duration: Type::Duration) -> Type::String, Deep, |a| {
-        let s = int(&a[0]) / 1_000_000_000;
-        string(format!("{}h{}m{}s", s / 3600, s / 60 % 60, s % 60))
+        string(crate::syntax::go_duration_text(int(&a[0])))
     };
     /// A size in bytes: `bytes(1KiB)` is `1024`.
     bytes(size: Type::Size) -> Type::Int, Deep, |a| Ok(Value::plain(Data::Int(int(&a[0]))));

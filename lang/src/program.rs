@@ -2,8 +2,8 @@
 //! outputs are known. This is what the engine gets; it never sees text.
 
 use crate::check::{Checked, check};
-use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World, leaks};
 use crate::hir::{Assert, Expr, Hir, PluginUse};
 use crate::interface::Kind;
 use crate::loader::Loader;
@@ -95,7 +95,7 @@ impl Program {
     ) -> (Program, Diagnostics) {
         let (Checked { hir, mut sources }, mut diags) = check(root, &*loader);
         let sound = !diags.has_errors();
-        let params = params(&hir, &mut sources, inputs, purpose, &mut diags);
+        let params = params(&hir, &mut sources, &*loader, inputs, purpose, &mut diags);
         let mut program = Program {
             hir: Arc::new(hir),
             sources: Arc::new(sources),
@@ -106,7 +106,8 @@ impl Program {
             world: Mutex::default(),
             instances: vec![],
         };
-        if sound && !diags.has_errors() {
+        // What is missing is told at once: variables of the environment together with params.
+        if sound && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
             diags.append(program.build());
         }
         diags.sort();
@@ -272,7 +273,8 @@ impl Program {
             let built: Vec<Instance> =
                 (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
             for output in &hir.outputs {
-                ev.eval(&output.expr);
+                let value = ev.eval(&output.expr);
+                ev.no_leak(&value, &output.ty, output.expr.span);
             }
             for (name, expr) in &hir.settings {
                 let value = ev.eval(expr);
@@ -303,7 +305,7 @@ fn instance(
     for (name, expr) in &tool.inputs {
         let value = ev.input(id, name, tool.span);
         let ty = tool.kind.inputs.get(name).map(|i| &i.field.ty);
-        if value.has_secret() && ty.is_some_and(|t| !t.has_secret() && !holds_any(t)) {
+        if ty.is_some_and(|t| leaks(&value, t)) {
             let d = Diagnostic::new(
                 Code::E0304,
                 format!("a secret reaches the input `{name}`, which is not secret"),
@@ -413,17 +415,6 @@ fn instance(
     }
 }
 
-/// Whether untyped data may be inside, which takes secrets with their marks.
-fn holds_any(ty: &Type) -> bool {
-    match ty {
-        Type::Any | Type::Error => true,
-        Type::List(t) | Type::Map(t) => holds_any(t),
-        Type::Union(m) => m.iter().any(holds_any),
-        Type::Record(r) => r.open || r.fields.values().any(|f| holds_any(&f.ty)),
-        _ => false,
-    }
-}
-
 fn deferred(v: &Value) -> Option<Span> {
     match &v.data {
         Data::Unknown(Unknown::Deferred(origin)) => Some(*origin),
@@ -447,20 +438,17 @@ fn judge(hir: &Hir, ev: &mut Evaluator<'_, '_>) {
 }
 
 fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
-    {
-        let value = ev.eval(&assert.cond);
-        if let Data::Bool(false) = value.data {
-            let message = match &*assert.message.kind {
-                crate::hir::ExprKind::Error => Value::null(),
-                _ => ev.eval(&assert.message),
-            };
-            let headline = match message.as_str() {
-                Some(_) if message.secret => "(secret)".to_string(),
-                Some(text) if !text.is_empty() => text.to_string(),
-                _ => "an assertion does not hold".to_string(),
-            };
-            ev.diags.push(Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false"));
-        }
+    if let Data::Bool(false) = ev.eval(&assert.cond).data {
+        let message = match &*assert.message.kind {
+            crate::hir::ExprKind::Error => Value::null(),
+            _ => ev.eval(&assert.message),
+        };
+        let headline = match message.as_str() {
+            Some(_) if message.secret => "(secret)".to_string(),
+            Some(text) if !text.is_empty() => text.to_string(),
+            _ => "an assertion does not hold".to_string(),
+        };
+        ev.diags.push(Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false"));
     }
 }
 
@@ -468,6 +456,7 @@ fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
 fn params(
     hir: &Hir,
     sources: &mut Sources,
+    loader: &dyn Loader,
     inputs: &Inputs,
     purpose: Purpose,
     diags: &mut Diagnostics,
@@ -475,19 +464,21 @@ fn params(
     let mut given: IndexMap<String, Value> = IndexMap::new();
     let world = &mut World::default();
     let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
-    let unknown = |name: &str, how: String, diags: &mut Diagnostics| {
+    let unknown = |name: &str, how: String, at: Option<Span>, diags: &mut Diagnostics| {
         let d = Diagnostic::new(Code::E0410, format!("{how} gives `{name}`, but no param has that name"));
+        let d = match at {
+            Some(at) => d.at(at, "no param"),
+            None => d,
+        };
         diags.push(d.nearest(name, names.iter().copied()));
     };
     if let Some((path, text)) = &inputs.params_file {
         let file = sources.add(path.as_str(), text.as_str());
         if let Some(tree) = crate::data::read(file, path, text, diags) {
-            let Value { data: Data::Map(all), .. } =
-                crate::data::typed(&tree, &Type::map(Type::Any), None, diags)
-            else {
+            if crate::data::typed(&tree, &Type::map(Type::Any), None, diags).is_error() {
                 return vec![];
-            };
-            for name in all.keys() {
+            }
+            for (name, at) in &tree.keys() {
                 match hir.params.iter().find(|p| p.name == *name) {
                     Some(param) => {
                         let value =
@@ -496,7 +487,7 @@ fn params(
                             given.insert(name.to_string(), v.clone());
                         }
                     }
-                    None => unknown(name, format!("`{path}`"), diags),
+                    None => unknown(name, format!("`{path}`"), Some(*at), diags),
                 }
             }
         }
@@ -511,7 +502,7 @@ fn params(
     texts.extend(inputs.sets.iter().map(|(n, t)| (n.clone(), t.clone(), format!("`--set {n}`"))));
     for (name, text, how) in texts {
         let Some(param) = hir.params.iter().find(|p| *p.name == *name) else {
-            unknown(&name, how, diags);
+            unknown(&name, how, None, diags);
             continue;
         };
         match from_text(sources, &text, &param.ty, &how) {
@@ -520,31 +511,16 @@ fn params(
         }
     }
     let mut missing = vec![];
-    let no_env = |_: &str| None;
-    struct Nowhere;
-    impl Loader for Nowhere {
-        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-            Err("not here".into())
-        }
-        fn shipped(&self, _: &str) -> Option<crate::loader::Shipped> {
-            None
-        }
-        fn shipped_names(&self) -> Vec<Symbol> {
-            vec![]
-        }
-        fn std_module(&self, _: &str) -> Option<Symbol> {
-            None
-        }
-    }
+    let env = |name: &str| inputs.env.get(name).cloned();
     let sources_now = sources.clone();
     let cx = Context {
         hir,
         sources: &sources_now,
         params: &[],
-        env: &no_env,
-        loader: &Nowhere,
+        env: &env,
+        loader,
         outputs: &NoOutputs,
-        strict: false,
+        strict: purpose == Purpose::Plan,
         use_defaults: true,
     };
     let mut ev = Evaluator::new(cx, world, true);
@@ -567,6 +543,7 @@ fn params(
         }
     });
     let values: Vec<Value> = values.collect();
+    diags.append(std::mem::take(&mut ev.diags));
     if purpose == Purpose::Plan && !missing.is_empty() {
         let list: Vec<String> = missing.iter().map(|p| format!("`{}`", p.name)).collect();
         let plural = if list.len() == 1 { "the param" } else { "the params" };

@@ -292,12 +292,14 @@ pub fn fits(from: &Type, to: &Type) -> bool {
         (_, Type::Secret(b)) => fits(from, b) && !matches!(from, Type::Null),
         (Type::Int | Type::Lit(Lit::Int(_)), Type::Float) => true,
         (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => fits(a, b),
-        (Type::Record(a), Type::Map(b)) => a.fields.values().all(|f| fits(&f.ty, b)),
+        (Type::Record(a), Type::Map(b)) => {
+            a.fields.values().all(|f| fits(&f.ty, b)) && (!a.open || fits(&Type::Any, b))
+        }
         (Type::Record(a), Type::Record(b)) => {
             b.fields.iter().all(|(name, f)| match a.fields.get(name) {
                 Some(given) => fits(&given.ty, &f.ty),
                 None => f.may_be_absent(),
-            }) && (b.open || a.fields.keys().all(|k| b.fields.contains_key(k)))
+            }) && (b.open || !a.open && a.fields.keys().all(|k| b.fields.contains_key(k)))
         }
         (a, b) => a == b || holds(b, a),
     }

@@ -260,6 +260,13 @@ impl Checker<'_> {
             );
             return (Expr::error(span), Type::Error);
         }
+        if &**name == "template" {
+            let d = Diagnostic::new(Code::E0114, "there is no `template`: strings have interpolation");
+            self.diags.push(d.at(callee.span, "called here").help(
+                "write the text where it is used, as a `\"\"\"` block with `${...}` in it; whole folders are rendered by tools",
+            ));
+            return (Expr::error(span), Type::Error);
+        }
         let Some(builtin) = builtin::find(name) else {
             let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
                 .at(callee.span, "unknown function");
@@ -290,6 +297,15 @@ impl Checker<'_> {
             out.push(if matches!(to, Type::Float) { self.convert(expr, &given, &to) } else { expr });
         }
         self.special(builtin, &args, span);
+        if let ("sort", Some(of)) = (builtin.name, &vars[0])
+            && !super::operators::sortable(of)
+        {
+            let d =
+                Diagnostic::new(Code::E0301, format!("`sort` expects values with an order, found `{of}`"));
+            let d = d.at(args[0].span, format!("this is `[{of}]`"));
+            self.diags.push(d.note("numbers, strings, durations and sizes have one, each among themselves"));
+            return (Expr::error(span), Type::Error);
+        }
         let mut ty = substitute(&(builtin.result)(), &vars);
         if builtin.name == "get" && out.len() == 3 {
             ty = ty.non_null();
@@ -323,7 +339,6 @@ impl Checker<'_> {
                     "not here",
                 );
             }
-            "merge" => {}
             _ => {}
         }
     }

@@ -35,16 +35,36 @@ impl Checker<'_> {
                 self.declare_values(m, decl);
             }
         }
-        // Names first, then what an import takes out of another module.
+        // Names first, then what an import takes out of another module, which has taken its own before.
+        let mut done = vec![false; modules];
         for m in 0..modules {
-            let ast = self.modules[m].ast.clone();
-            for decl in &ast.decls {
-                if let DeclKind::Import(import) = &decl.kind {
-                    self.import_names(m, import);
-                    self.import_data(m, import);
-                }
-            }
+            self.import_all(m, &mut done);
         }
+    }
+
+    /// What a module's imports bring, those of the modules that it imports first.
+    fn import_all(&mut self, m: usize, done: &mut [bool]) {
+        if std::mem::replace(&mut done[m], true) {
+            return;
+        }
+        let ast = self.modules[m].ast.clone();
+        for decl in &ast.decls {
+            let DeclKind::Import(import) = &decl.kind else { continue };
+            if let Some(from) = self.imported(m, import) {
+                stacker::maybe_grow(64 << 10, 1 << 20, || self.import_all(from, done));
+            }
+            self.import_names(m, import);
+            self.import_data(m, import);
+        }
+    }
+
+    /// The module that an import names, if it could be loaded.
+    fn imported(&self, m: usize, import: &ast::Import) -> Option<usize> {
+        let path = match import.path.strip_prefix("std/") {
+            Some(_) => import.path.to_string(),
+            None => crate::loader::join(&self.modules[m].path, &import.path).ok()?,
+        };
+        self.by_path.get(&path).copied()
     }
 
     fn declare_types(&mut self, m: usize, decl: &Decl) {
@@ -164,14 +184,7 @@ impl Checker<'_> {
 
     fn import_names(&mut self, m: usize, import: &ast::Import) {
         let Some(list) = &import.names else { return };
-        let path = match import.path.strip_prefix("std/") {
-            Some(_) => import.path.to_string(),
-            None => match crate::loader::join(&self.modules[m].path, &import.path) {
-                Ok(path) => path,
-                Err(_) => return,
-            },
-        };
-        let Some(from) = self.by_path.get(&path).copied() else {
+        let Some(from) = self.imported(m, import) else {
             // The import has failed already: its names are no errors of their own.
             for name in list {
                 if !self.modules[m].values.contains_key(&name.text) {
@@ -196,8 +209,11 @@ impl Checker<'_> {
             if value.is_none() && ty.is_none() {
                 let known: Vec<String> =
                     super::names(&self.modules[from].values).into_iter().map(String::from).collect();
-                let d = Diagnostic::new(Code::E0201, format!("`{path}` defines no `{}`", name.text))
-                    .at(name.span, "unknown name");
+                let d = Diagnostic::new(
+                    Code::E0201,
+                    format!("`{}` defines no `{}`", self.modules[from].path, name.text),
+                )
+                .at(name.span, "unknown name");
                 self.diags.push(d.nearest(&name.text, known.iter().map(|k| &**k)));
             }
             if let Some(def) = value {

@@ -45,6 +45,7 @@ pub fn read_interface(
         modules: vec![],
         by_path: Default::default(),
         lets: vec![],
+        under_way: vec![],
         types: vec![],
         defaults: vec![],
         checked_defaults: 0,

@@ -5,9 +5,10 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, MapEntry};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Element, Entry, ExprKind as A};
-use crate::types::{FieldType, Lit, RecordType, Type, fits};
+use crate::types::{FieldType, RecordType, Type, fits};
 use crate::value::Value;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Checker<'_> {
@@ -29,14 +30,12 @@ impl Checker<'_> {
             return self.infer_map(m, span, entries);
         }
         let mut fields: IndexMap<Symbol, (Expr, Type, Option<Span>)> = IndexMap::new();
+        let mut written: HashMap<Symbol, Span> = HashMap::new();
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
                     let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
-                    if let Some((_, _, Some(first))) = fields.get(&name.text) {
-                        let first = *first;
-                        self.twice(name, first);
-                    }
+                    self.once(name, &mut written);
                     fields.insert(name.text.clone(), (expr, ty, Some(name.span)));
                 }
                 Entry::Spread(base) => {
@@ -63,7 +62,9 @@ impl Checker<'_> {
         (node(span, H::Record(parts)), ty)
     }
 
-    fn twice(&mut self, name: &ast::Name, first: Span) {
+    /// A field is written once; spreads may give it besides.
+    fn once(&mut self, name: &ast::Name, written: &mut HashMap<Symbol, Span>) {
+        let Some(first) = written.insert(name.text.clone(), name.span) else { return };
         let d = Diagnostic::new(Code::E0312, format!("the field `{}` is written twice", name.text));
         self.diags.push(d.at(name.span, "again here").also(first, "first here"));
     }
@@ -71,6 +72,7 @@ impl Checker<'_> {
     /// A literal with computed keys, or a spread of a map: its type is a map.
     fn infer_map(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
+        let mut written: HashMap<Symbol, Span> = HashMap::new();
         let mut join = |c: &mut Self, ty: Type| {
             let ty = ty.widen();
             of = Some(match of.take() {
@@ -82,6 +84,7 @@ impl Checker<'_> {
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
+                    self.once(name, &mut written);
                     let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
                     join(self, ty);
                     parts.push(MapEntry::Entry(
@@ -170,13 +173,11 @@ impl Checker<'_> {
             }
             (A::Record(entries), Type::Map(of)) => {
                 let mut parts = vec![];
-                let mut seen: IndexMap<Symbol, Span> = IndexMap::new();
+                let mut written: HashMap<Symbol, Span> = HashMap::new();
                 for entry in entries {
                     match entry {
                         Entry::Field { name, value, .. } => {
-                            if let Some(first) = seen.insert(name.text.clone(), name.span) {
-                                self.twice(name, first);
-                            }
+                            self.once(name, &mut written);
                             let key = node(name.span, H::Const(Value::string(name.text.clone())));
                             let value = self.check_expr(m, &Self::entry_value(name, value), of, why);
                             parts.push(MapEntry::Entry(key, value));
@@ -237,18 +238,11 @@ impl Checker<'_> {
 
     /// The one record or map of a union that a literal is meant for: by its literal fields, then by its names.
     fn choose_member(&self, entries: &[Entry], members: &[Type]) -> Option<Type> {
-        let fields: Vec<(&Symbol, Option<&Symbol>)> = entries
+        let fields: Vec<(&Symbol, Option<Type>)> = entries
             .iter()
             .filter_map(|e| match e {
                 Entry::Field { name, value, .. } => {
-                    let text = value.as_ref().and_then(|v| match &*v.kind {
-                        A::Str(parts) => match parts.as_slice() {
-                            [ast::StrPart::Text(t)] => Some(t),
-                            _ => None,
-                        },
-                        _ => None,
-                    });
-                    Some((&name.text, text))
+                    Some((&name.text, value.as_ref().and_then(super::ty::literal)))
                 }
                 _ => None,
             })
@@ -258,19 +252,24 @@ impl Checker<'_> {
         if candidates.len() <= 1 {
             return candidates.first().map(|t| (*t).clone());
         }
-        let tag_fits = |r: &RecordType| {
-            fields.iter().all(|(name, text)| match (r.fields.get(*name).map(|f| &f.ty), text) {
-                (Some(Type::Lit(Lit::String(l))), Some(t)) => l == *t,
+        let tags_fit = |r: &RecordType| {
+            fields.iter().all(|(name, given)| match (r.fields.get(*name), given) {
+                (Some(f), Some(given)) if is_tag(&f.ty) => fits(given, &f.ty),
                 _ => true,
             })
         };
+        let knows = |r: &RecordType| fields.iter().all(|(n, _)| r.open || r.fields.contains_key(*n));
+        let whole = |r: &RecordType| {
+            r.fields.iter().all(|(n, f)| f.may_be_absent() || fields.iter().any(|(given, _)| *given == n))
+        };
         let by_tag: Vec<&&Type> = candidates
             .iter()
-            .filter(|t| matches!(t, Type::Record(r) if tag_fits(r)) || matches!(t, Type::Map(_)))
+            .filter(|t| matches!(t, Type::Record(r) if tags_fit(r)) || matches!(t, Type::Map(_)))
             .collect();
-        let by_name = by_tag
-            .iter()
-            .find(|t| matches!(t, Type::Record(r) if fields.iter().all(|(n, _)| r.fields.contains_key(*n))));
+        let find = |test: &dyn Fn(&RecordType) -> bool| {
+            by_tag.iter().find(|t| matches!(t, Type::Record(r) if test(r)))
+        };
+        let by_name = find(&|r| knows(r) && whole(r)).or_else(|| find(&knows));
         by_name.or(by_tag.first()).map(|t| (**t).clone())
     }
 
@@ -285,16 +284,14 @@ impl Checker<'_> {
         why: Option<Span>,
         what: &str,
     ) -> IndexMap<Symbol, Expr> {
-        let mut given: IndexMap<Symbol, (Expr, Option<Span>)> = IndexMap::new();
+        let mut given: IndexMap<Symbol, Expr> = IndexMap::new();
+        let mut written: HashMap<Symbol, Span> = HashMap::new();
         let mut broken = false;
         let mut misspelt: Vec<Symbol> = vec![];
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
-                    if let Some((_, Some(first))) = given.get(&name.text) {
-                        let first = *first;
-                        self.twice(name, first);
-                    }
+                    self.once(name, &mut written);
                     let value = Self::entry_value(name, value);
                     let expr = match r.fields.get(&name.text) {
                         Some(field) => {
@@ -311,7 +308,7 @@ impl Checker<'_> {
                             continue;
                         }
                     };
-                    given.insert(name.text.clone(), (expr, Some(name.span)));
+                    given.insert(name.text.clone(), expr);
                 }
                 Entry::Spread(base) => {
                     let (expr, ty) = self.infer(m, base);
@@ -334,7 +331,7 @@ impl Checker<'_> {
                                     field.ty, to.ty
                                 );
                                 self.error(Code::E0301, base.span, headline, "spread here");
-                                continue;
+                                Expr::error(base.span)
                             }
                             None if r.open => part,
                             None => {
@@ -345,14 +342,17 @@ impl Checker<'_> {
                                 continue;
                             }
                         };
-                        given.insert(name.clone(), (part, None));
+                        given.insert(name.clone(), part);
                     }
                 }
                 Entry::Computed(key, _) => {
                     self.error(
                         Code::E0303,
                         key.span,
-                        format!("a computed name cannot be a {what} here"),
+                        format!(
+                            "the name of {} cannot be computed here",
+                            if what == "input" { "an input" } else { "a field" }
+                        ),
                         "names are written out here",
                     );
                     broken = true;
@@ -372,14 +372,14 @@ impl Checker<'_> {
         let mut out: IndexMap<Symbol, Expr> = IndexMap::new();
         for (name, field) in &r.fields {
             let expr = match (given.shift_remove(name), field.default) {
-                (Some((expr, _)), _) => expr,
+                (Some(expr), _) => expr,
                 (None, Some(default)) => node(span, H::Default(default)),
                 (None, None) if field.ty.is_nullable() => node(span, H::Const(Value::null())),
                 (None, None) => Expr::error(span),
             };
             out.insert(name.clone(), expr);
         }
-        out.extend(given.into_iter().map(|(n, (e, _))| (n, e)));
+        out.extend(given);
         out
     }
     fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
@@ -430,6 +430,11 @@ impl Checker<'_> {
             missing.iter().map(|n| format!(" {n} = {},", sample(&r.fields[*n].ty))).collect();
         self.diags.push(d.fix("add what is missing", open.after(), text.concat()));
     }
+}
+
+/// Whether a field of this type tells records apart: all its values are literals.
+pub(super) fn is_tag(ty: &Type) -> bool {
+    ty.members().iter().all(|t| matches!(t, Type::Lit(_)))
 }
 
 /// A value to begin with.

@@ -48,6 +48,7 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
         modules: vec![],
         by_path: HashMap::new(),
         lets: vec![],
+        under_way: vec![],
         types: vec![],
         defaults: vec![],
         checked_defaults: 0,
@@ -131,6 +132,8 @@ struct Checker<'a> {
     modules: Vec<Module>,
     by_path: HashMap<String, usize>,
     lets: Vec<LetState>,
+    /// The `let`s that are being checked, each with the place that reads it.
+    under_way: Vec<(usize, Span)>,
     types: Vec<TypeState>,
     /// Defaults whose expression is to be checked: module, expression, type, position in `hir.defaults`.
     defaults: Vec<(usize, ast::Expr, Type, usize, bool)>,
@@ -282,6 +285,10 @@ impl Checker<'_> {
             }
         };
         if path.ends_with(".dts") || path.starts_with("std/") {
+            if let Some(ty) = &import.ty {
+                let d = Diagnostic::new(Code::E0206, "a module has no type").at(ty.span, "a type");
+                self.diags.push(d.note("imported data has one: what a module defines has types of its own"));
+            }
             let loaded = self.load(&path, Some(span), way);
             if let Some(name) = &import.name {
                 let def = loaded.map_or(Def::Error, Def::Module);
@@ -331,12 +338,19 @@ impl Checker<'_> {
             Lazy::Done(ty) => return ty.clone(),
             Lazy::Busy => {
                 let name = self.lets[id].name.clone();
-                let d = Diagnostic::new(Code::E0404, format!("`{}` is defined by itself", name.text));
-                self.diags.push(d.at(at, "read here while it is computed").also(name.span, "defined here"));
+                let mut d = Diagnostic::new(Code::E0404, format!("`{}` is defined by itself", name.text))
+                    .at(at, "read here while it is computed")
+                    .also(name.span, "defined here");
+                let from = self.under_way.iter().position(|(l, _)| *l == id).map_or(usize::MAX, |at| at + 1);
+                for (_, step) in self.under_way.iter().skip(from).take(8) {
+                    d = d.also(*step, "by way of this");
+                }
+                self.diags.push(d);
                 return Type::Error;
             }
             Lazy::Todo => self.lets[id].state = Lazy::Busy,
         }
+        self.under_way.push((id, at));
         let (module, annotation, value) = {
             let l = &self.lets[id];
             (l.module, l.ty.clone(), l.value.clone())
@@ -354,6 +368,7 @@ impl Checker<'_> {
                 (expr, ty)
             }
         });
+        self.under_way.pop();
         self.scope = scope;
         self.narrowed = narrowed;
         self.hir.lets[id].ty = ty.clone();

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
-use crate::types::{Type, fits};
+use crate::types::{Lit, RecordType, Type, fits};
 
 impl Checker<'_> {
     pub(super) fn unary(&mut self, m: usize, span: Span, op: UnaryOp, operand: &ast::Expr) -> (Expr, Type) {
@@ -77,6 +77,7 @@ impl Checker<'_> {
         }
         let (left, lt) = self.infer(m, a);
         let (right, rt) = self.infer(m, b);
+        let rt = if op == In { choices(b).unwrap_or(rt) } else { rt };
         if matches!(lt, Type::Error) || matches!(rt, Type::Error) {
             return (Expr::error(span), Type::Error);
         }
@@ -111,9 +112,23 @@ impl Checker<'_> {
         if null_test {
             return (node(span, H::Binary(op, left, right)), ty);
         }
-        let ty = if s1 || s2 || lt.has_secret() || rt.has_secret() { ty.secret() } else { ty };
+        // Which keys a map has is no secret either.
+        let public = op == In && matches!(rp, Type::Map(_) | Type::Record(_));
+        let right_secret = s2 || !public && rt.has_secret();
+        let ty = if s1 || lt.has_secret() || right_secret { ty.secret() } else { ty };
         (node(span, H::Binary(op, left, right)), ty)
     }
+}
+
+/// The type of a list of literals that keeps which ones they are.
+fn choices(e: &ast::Expr) -> Option<Type> {
+    let A::List(items) = &*e.kind else { return None };
+    let literal = |item: &ast::Element| match item {
+        ast::Element::One(e) => super::ty::literal(e),
+        ast::Element::Spread(_) => None,
+    };
+    let all: Vec<Type> = items.iter().map(literal).collect::<Option<_>>()?;
+    (!all.is_empty()).then(|| Type::list(Type::union(all)))
 }
 
 /// Types that overlap.
@@ -127,14 +142,17 @@ fn comparable(a: &Type, b: &Type) -> bool {
         if let (Type::Lit(x), Type::Lit(y), true) = (x, y, choice) {
             return x == y;
         }
-        let (x, y) = (x.widen(), y.widen());
-        fits(&x, &y)
-            || fits(&y, &x)
-            || matches!(
-                (&x, &y),
-                (Type::List(_), Type::List(_))
-                    | (Type::Map(_) | Type::Record(_), Type::Map(_) | Type::Record(_))
-            )
+        match (x, y) {
+            (Type::List(x), Type::List(y)) | (Type::Map(x), Type::Map(y)) => inside(x, y),
+            (Type::Map(of), Type::Record(r)) | (Type::Record(r), Type::Map(of)) => {
+                r.fields.values().all(|f| f.may_be_absent() || inside(of, &f.ty))
+            }
+            (Type::Record(x), Type::Record(y)) => records_overlap(x, y),
+            _ => {
+                let (x, y) = (x.widen(), y.widen());
+                fits(&x, &y) || fits(&y, &x)
+            }
+        }
     };
     let null = |t: &Type| matches!(t, Type::Null);
     if null(a) || null(b) {
@@ -147,16 +165,37 @@ fn comparable(a: &Type, b: &Type) -> bool {
     })
 }
 
+/// Whether two lists or maps of these elements may be equal and hold some.
+fn inside(a: &Type, b: &Type) -> bool {
+    matches!(a, Type::Error) || matches!(b, Type::Error) || comparable(&a.reveal().0, &b.reveal().0)
+}
+
+fn records_overlap(a: &RecordType, b: &RecordType) -> bool {
+    let covers = |a: &RecordType, b: &RecordType| {
+        a.fields.iter().all(|(name, f)| match b.fields.get(name) {
+            Some(g) => inside(&f.ty, &g.ty),
+            None => b.open || f.may_be_absent(),
+        })
+    };
+    covers(a, b) && covers(b, a)
+}
+
+/// Whether values of the type have an order among each other.
+pub(super) fn sortable(of: &Type) -> bool {
+    let plain: Vec<Type> = of.members().iter().map(|t| t.reveal().0.widen()).collect();
+    plain.iter().all(|a| matches!(a, Type::Error) || plain.iter().all(|b| ordered(a, b)))
+}
+
 fn ordered(a: &Type, b: &Type) -> bool {
     use Type::*;
     matches!((a, b), (Int | Float, Int | Float) | (Duration, Duration) | (Size, Size) | (String, String))
 }
 
 fn contains(a: &Type, b: &Type) -> bool {
-    match &b.widen() {
-        Type::List(t) => matches!(**t, Type::Error) || comparable(a, &t.reveal().0),
+    match b {
+        Type::List(t) => inside(a, t),
         Type::Map(_) | Type::Record(_) => fits(a, &Type::String),
-        Type::String => fits(a, &Type::String),
+        Type::String | Type::Lit(Lit::String(_)) => fits(a, &Type::String),
         _ => false,
     }
 }

@@ -14,6 +14,7 @@ use crate::builtin::Taint;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
 use crate::source::{Sources, Span, Symbol};
+use crate::syntax::ast::BinaryOp;
 use crate::value::Data;
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -292,6 +293,8 @@ impl Phases<'_> {
                 let (a, b) = (self.phase(a), self.phase(b));
                 a.join(b)
             }
+            // Which keys a map has is known before what they stand for.
+            H::Binary(BinaryOp::In, a, b) if matches!(self.phase(b), Phase::Fields(_)) => self.all(&[a]),
             H::And(a, b) | H::Or(a, b) | H::Binary(_, a, b) => self.all(&[a, b]),
             H::Not(a) | H::Neg(a) => self.all(&[a]),
             H::Interp(parts) => self.all(&parts.iter().collect::<Vec<_>>()),

@@ -1,5 +1,6 @@
 //! Written types to [`Type`]s.
 
+use super::literal::is_tag;
 use super::{Checker, Def, Lazy, names};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
@@ -44,7 +45,7 @@ impl Checker<'_> {
                 }
             },
             TypeKind::Union(members) => {
-                let types: Vec<Type> = members.iter().map(|t| self.resolve_type(module, t)).collect();
+                let types: Vec<Type> = members.iter().map(|t| self.union_member(module, t)).collect();
                 self.union_members_differ(&types, span);
                 Type::union(types)
             }
@@ -58,11 +59,35 @@ impl Checker<'_> {
                 Some((_, kind)) => Type::Tool(kind),
                 None => Type::Error,
             },
+            TypeKind::Function => {
+                let d = Diagnostic::new(Code::E0111, "a function is no value, and has no type");
+                self.diags.push(d.at(span, "the type of a function").help(
+                    "give what the function would compute; builtins take `x => ...` where they need one",
+                ));
+                Type::Error
+            }
             TypeKind::Wildcard => {
                 self.error(Code::E0203, span, "`_` is a pattern, not a type", "write a type");
                 Type::Error
             }
             TypeKind::Path(path) => self.named_type(module, path),
+        }
+    }
+
+    /// A member of a written union; a refinement takes the whole union at its left, never one member.
+    fn union_member(&mut self, module: usize, written: &TypeExpr) -> Type {
+        match &*written.kind {
+            TypeKind::Paren(inner) => self.union_member(module, inner),
+            TypeKind::Where { base, .. } => {
+                let d = Diagnostic::new(Code::E0113, "a member of a union cannot be refined");
+                self.diags.push(
+                    d.at(written.span, "refines one member")
+                        .note("members are told apart by what they are, never by a condition")
+                        .help("refine the whole union: `(A | B) where ...`"),
+                );
+                self.resolve_type(module, base)
+            }
+            _ => self.resolve_type(module, written),
         }
     }
 
@@ -134,6 +159,16 @@ impl Checker<'_> {
             {
                 return ty.clone();
             }
+            if path.parts.len() == 1 && &*last.text == "tool" {
+                let d =
+                    Diagnostic::new(Code::E0112, "`tool` alone is no type").at(last.span, "of which kind?");
+                self.diags.push(
+                    d.help("name the kind: `tool<core.File>`").note(
+                        "what can be read of a tool, its kind says: there is nothing that all tools have",
+                    ),
+                );
+                return Type::Error;
+            }
             let known = names(&self.modules[home].types);
             let all: Vec<&str> = known.into_iter().chain(BUILTIN.iter().map(|b| b.0)).collect();
             let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", last.text))
@@ -176,26 +211,47 @@ impl Checker<'_> {
         ty
     }
 
-    /// Members of a union must be told apart by what the value is.
+    /// Members of a union must be told apart by what the value is, those that a name stands for as well.
     fn union_members_differ(&mut self, types: &[Type], span: Span) {
-        let records: Vec<&Arc<RecordType>> =
-            types.iter().filter_map(|t| if let Type::Record(r) = t { Some(r) } else { None }).collect();
-        let lists = types.iter().filter(|t| matches!(t, Type::List(_))).count();
-        let maps = types.iter().filter(|t| matches!(t, Type::Map(_))).count();
-        let tagged = |a: &RecordType, b: &RecordType| {
-            a.fields.iter().any(|(n, f)| match (&f.ty, b.fields.get(n).map(|g| &g.ty)) {
-                (Type::Lit(x), Some(Type::Lit(y))) => x != y,
-                _ => false,
-            }) || a.fields.iter().any(|(n, f)| !f.may_be_absent() && !b.fields.contains_key(n))
-                && b.fields.iter().any(|(n, f)| !f.may_be_absent() && !a.fields.contains_key(n))
-        };
-        let same = records.iter().enumerate().any(|(i, a)| records[i + 1..].iter().any(|b| !tagged(a, b)));
-        if same || lists > 1 || maps > 1 || maps == 1 && !records.is_empty() {
+        let flat: Vec<Type> = types.iter().flat_map(|t| t.members()).map(|t| t.reveal().0).collect();
+        let pair = flat.iter().enumerate().find_map(|(i, a)| {
+            flat[i + 1..].iter().find(|b| !told_apart(a, b)).map(|b| (a.to_string(), b.to_string()))
+        });
+        if let Some((a, b)) = pair {
             let d = Diagnostic::new(Code::E0307, "the members of this union cannot be told apart")
                 .at(span, "this union");
-            self.diags.push(d.help("give each record a field with a literal of its own: `kind: \"a\"`"));
+            self.diags.push(match a.starts_with('{') && b.starts_with('{') {
+                true => d.help("give each record a field with a literal of its own: `kind: \"a\"`"),
+                false => d.note(format!("a value may be both `{a}` and `{b}`")),
+            });
         }
     }
+}
+
+/// Whether no value is of both types.
+fn told_apart(a: &Type, b: &Type) -> bool {
+    match (a, b) {
+        (Type::Error, _) | (_, Type::Error) | (Type::Null, _) | (_, Type::Null) => true,
+        (Type::Any, _) | (_, Type::Any) => false,
+        (Type::List(_), Type::List(_)) | (Type::Map(_), Type::Map(_) | Type::Record(_)) => false,
+        (Type::Record(_), Type::Map(_)) => false,
+        (Type::Tool(a), Type::Tool(b)) => a.path() != b.path(),
+        (Type::Record(a), Type::Record(b)) => records_apart(a, b),
+        (Type::Lit(a), Type::Lit(b)) => a != b,
+        _ => a.widen() != b.widen(),
+    }
+}
+
+/// Records differ in a field with literals of its own, or each has a field that it needs and the other cannot have.
+fn records_apart(a: &RecordType, b: &RecordType) -> bool {
+    let tagged = a.fields.iter().any(|(name, f)| {
+        let Some(g) = b.fields.get(name).filter(|g| is_tag(&f.ty) && is_tag(&g.ty)) else { return false };
+        !f.ty.members().iter().any(|l| g.ty.members().contains(l))
+    });
+    let needs = |a: &RecordType, b: &RecordType| {
+        a.fields.iter().any(|(n, f)| !f.may_be_absent() && !b.open && !b.fields.contains_key(n))
+    };
+    tagged || needs(a, b) && needs(b, a)
 }
 
 /// The type of a literal.

@@ -17,11 +17,12 @@ impl Evaluator<'_, '_> {
                 MapEntry::Entry(key, value) => {
                     let k = self.eval(key);
                     let v = self.eval(value);
-                    // Later fields win over spreads, but not over what is written out.
+                    // Later fields win over spreads, in their place, but not over what is written out.
                     if let Some(name) = k.as_str()
                         && written.insert(name.clone())
                     {
-                        out.shift_remove(name);
+                        out.insert(name.clone(), v);
+                        continue;
                     }
                     if let Some(stop) = self.insert(&mut out, k, v, key.span) {
                         return stop;

@@ -1,11 +1,26 @@
 //! Brings a value to a type: fills defaults, widens ints, marks secrets; says what does not fit.
 
 use super::{Evaluator, show};
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
 use indexmap::IndexMap;
 
 impl Evaluator<'_, '_> {
+    /// Refuses a value with a secret in a place that is not secret; types cannot tell where it came by way of
+    /// untyped data.
+    pub(crate) fn no_leak(&mut self, value: &Value, ty: &Type, span: Span) -> bool {
+        if leaks(value, ty) {
+            let d = Diagnostic::new(Code::E0304, "a secret would become readable here");
+            let d = d.at(span, format!("holds a secret, and is of type `{ty}`"));
+            let d = d.note("it came by way of untyped data");
+            self.report(d.help("make the place secret, or say why it may be shown: `expose(x, \"reason\")`"));
+            return true;
+        }
+        false
+    }
+
     /// The value as one of `ty`.
     ///
     /// # Errors
@@ -91,10 +106,41 @@ impl Evaluator<'_, '_> {
     }
 }
 
+/// Whether a secret inside a value stands in a place of the type that is not secret. Untyped data takes it with its
+/// mark.
+pub(crate) fn leaks(value: &Value, ty: &Type) -> bool {
+    match (ty, &value.data) {
+        (Type::Any | Type::Error | Type::Var(_) | Type::Secret(_) | Type::Tool(_), _) => false,
+        (Type::Union(members), _) => {
+            value.has_secret() && members.iter().filter(|m| may_hold(m, value)).all(|m| leaks(value, m))
+        }
+        (Type::List(t), Data::List(items)) => items.iter().any(|v| leaks(v, t)),
+        (Type::Map(t), Data::Map(m)) => m.values().any(|v| leaks(v, t)),
+        (Type::Record(r), Data::Map(m)) => {
+            m.iter().any(|(name, v)| r.fields.get(name).is_some_and(|f| leaks(v, &f.ty)))
+        }
+        // What it will hold is not known: a place inside may be meant for the secret.
+        (Type::List(_) | Type::Map(_) | Type::Record(_), Data::Unknown(_)) => {
+            value.secret && !ty.has_secret() && !holds_any(ty)
+        }
+        _ => value.secret,
+    }
+}
+
+fn holds_any(ty: &Type) -> bool {
+    match ty {
+        Type::Any | Type::Error => true,
+        Type::List(t) | Type::Map(t) => holds_any(t),
+        Type::Union(m) => m.iter().any(holds_any),
+        Type::Record(r) => r.open || r.fields.values().any(|f| holds_any(&f.ty)),
+        _ => false,
+    }
+}
+
 /// Whether the top of a value is one of the type.
 fn may_hold(ty: &Type, value: &Value) -> bool {
     match (ty, &value.data) {
-        (Type::Any | Type::Error | Type::Var(_), _) => true,
+        (Type::Any | Type::Error | Type::Var(_), _) | (_, Data::Unknown(_)) => true,
         (Type::Secret(t), _) => may_hold(t, value),
         (Type::Union(m), _) => m.iter().any(|t| may_hold(t, value)),
         (Type::Null, Data::Null)

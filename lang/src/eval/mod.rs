@@ -16,6 +16,7 @@ mod fit;
 mod ops;
 
 use collections::{Each, deferred_whole};
+pub(crate) use fit::leaks;
 pub use ops::order;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -424,9 +425,15 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::Cast(inner, ty) => {
                 let value = self.eval(inner);
-                let secret = value.has_secret();
+                let (secret, plain) = (value.has_secret(), value.clone());
                 match self.fit(value, ty, "the value") {
                     Ok(value) => value,
+                    Err(_) if secret && self.fit(plain.exposed(), &ty.exposed(), "").is_ok() => {
+                        let d = Diagnostic::new(Code::E0304, "a secret would become readable here");
+                        let d = d.at(span, format!("holds a secret, and is to be `{ty}`"));
+                        self.report(d.help("say in the type which of it is secret: `secret string`"));
+                        Value::error()
+                    }
                     Err(_) if secret => {
                         self.fail(Code::E0411, span, format!("(secret) is no `{ty}`"), "converted here")
                     }
@@ -449,7 +456,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let def = &hir.lets[id];
         let value = self.guarded(Busy::Let(id), span, &def.name, |ev| {
             ev.current = None;
-            ev.eval(&def.expr)
+            let value = ev.eval(&def.expr);
+            if ev.no_leak(&value, &def.ty, def.expr.span) { Value::error() } else { value }
         });
         if self.building && value.is_known() {
             self.world.lets[id] = Some(value.clone());

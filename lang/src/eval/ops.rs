@@ -64,6 +64,10 @@ impl Evaluator<'_, '_> {
                 return Value { data: Data::Bool(same == (op == Eq)), marks, secret: false };
             }
         }
+        // Which keys a map has is known before what they stand for, and is no secret.
+        if let (In, Data::Map(map), Data::String(key)) = (op, &b.data, &a.data) {
+            return Value { data: Data::Bool(map.contains_key(key)), ..a };
+        }
         let mut problem = None;
         let value = combine(&[a, b], |v| match compute(op, &v[0], &v[1]) {
             Ok(data) => data,
@@ -130,7 +134,13 @@ fn compute(op: BinaryOp, a: &Value, b: &Value) -> Result<Data, String> {
     let scale = |x: i64, by: &Data| {
         let by = match by {
             Data::Int(i) if op == Mul => return x.checked_mul(*i).ok_or_else(too_large),
-            Data::Int(i) => *i as f64,
+            Data::Int(0) => return Err("division by zero".to_string()),
+            Data::Int(i) => {
+                // Rounded to the nearest, halves away from zero; exact where doubles are not.
+                let (by, parts) = (i128::from(*i), i128::from(i.unsigned_abs()));
+                let x = i128::from(x) * by.signum();
+                return i64::try_from((x + x.signum() * (parts / 2)) / parts).map_err(|_| too_large());
+            }
             Data::Float(f) => *f,
             _ => 1.0,
         };

@@ -488,6 +488,8 @@ pub enum TypeKind {
         message: Option<Expr>,
     },
     Tool(Path),
+    /// `(A, B) -> C`, `fn(A) -> B`: read, and refused.
+    Function,
     Paren(TypeExpr),
     /// `_`, in patterns.
     Wildcard,

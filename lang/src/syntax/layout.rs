@@ -65,10 +65,12 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             let named = matches!(after, Some(Kind::Eq | Kind::Colon));
             // `>` ends a type or wants an operand; `with` and the like want what belongs to them.
             let operand = last.kind.ends_operand() && (last.kind != Kind::Gt || closed_type);
-            let clause = matches!(last.kind, Kind::With | Kind::Where | Kind::By) && before_ends;
+            let clause = matches!(last.kind, Kind::With | Kind::Where | Kind::By) && before_ends
+                || last.kind == Kind::Secret && wants_type(&out.tokens[..out.tokens.len() - 1]);
             let goes_on =
                 !operand || clause || token.kind.continues_line() || token.kind.is_clause_word() && !named;
-            let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace);
+            let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace)
+                || token.kind == Kind::In && !in_for(&out.tokens);
             // While a line is being written, the declaration after it is not its operand.
             let declares = open.is_empty()
                 && token.kind.begins_declaration()
@@ -136,9 +138,8 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             newline = None;
             continue;
         }
-        let word = out.tokens.last().map(|l: &Token| &text[l.span.range()]);
         match token.kind {
-            Kind::Lt if matches!(word, Some("map" | "tool")) => angles += 1,
+            Kind::Lt if opens_type(&out.tokens, text) => angles += 1,
             Kind::Gt | Kind::GtEq => {
                 closed_type = angles > 0;
                 angles = angles.saturating_sub(1);
@@ -149,6 +150,33 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
         out.tokens.push(token);
     }
     out
+}
+
+/// Whether a `<` after these tokens opens the type of a map or tool, where `map` may be a plain name as well.
+pub(super) fn opens_type(before: &[Token], text: &str) -> bool {
+    let Some((word, before)) = before.split_last() else { return false };
+    matches!(&text[word.span.range()], "map" | "tool") && wants_type(before)
+}
+
+/// Whether a type may stand after these tokens.
+fn wants_type(before: &[Token]) -> bool {
+    use Kind::*;
+    match before {
+        [.., Token { kind: Type, .. }, _, Token { kind: Eq, .. }] => true,
+        [.., last] => {
+            matches!(last.kind, Colon | Pipe | Lt | As | Secret | ThinArrow | LBracket | LParen | Comma)
+        }
+        [] => false,
+    }
+}
+
+/// Whether `in` after these tokens belongs to a `for x` or `for i, x`.
+fn in_for(before: &[Token]) -> bool {
+    use Kind::{Comma, For};
+    matches!(
+        before,
+        [.., Token { kind: For, .. }, _] | [.., Token { kind: For, .. }, _, Token { kind: Comma, .. }, _]
+    )
 }
 
 /// Whether a token makes the tree of its expression one deeper.

@@ -231,6 +231,14 @@ impl Lexer<'_> {
                 }
                 end + 4
             }
+            // As far as it may have been meant: to the brace, or to where the string goes on otherwise.
+            None if rest.starts_with("u{") => {
+                let tail = &rest[2..];
+                let end = tail
+                    .find(|c: char| !c.is_ascii_alphanumeric() && !"+-_".contains(c))
+                    .unwrap_or(tail.len());
+                3 + end + usize::from(tail[end..].starts_with('}'))
+            }
             None => 1 + char.len_utf8(),
         };
         let span = self.span(at, at + len);

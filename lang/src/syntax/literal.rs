@@ -56,6 +56,10 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
     if let Some(bytes) = size(&plain) {
         return Ok(ExprKind::Size(bytes));
     }
+    if let Some((what, bits)) = too_long(&plain) {
+        let d = bad(format!("`{text}` does not fit into a {what}"));
+        return Err(Box::new(d.note(format!("{bits} with 64 bits, signed"))));
+    }
     let d = bad(format!("`{text}` has a unit that does not exist"))
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
     // The unit alone is at fault: a fix must not touch the number.
@@ -65,6 +69,20 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
             .nearest(digits, SIZES.iter().chain(&DURATIONS).map(|s| s.0))
             .help("write a space before a word that follows a number"),
     ))
+}
+
+/// What a number with units would be that exist, but of more than fits.
+fn too_long(text: &str) -> Option<(&'static str, &'static str)> {
+    let units: Vec<&str> =
+        text.split(|c: char| c.is_ascii_digit() || c == '.').filter(|u| !u.is_empty()).collect();
+    let known = |table: &[(&str, i64)]| units.iter().all(|u| table.iter().any(|(name, _)| name == u));
+    if known(&DURATIONS) {
+        Some(("duration", "durations are whole nanoseconds"))
+    } else if units.len() == 1 && known(&SIZES) {
+        Some(("size", "sizes are whole bytes"))
+    } else {
+        None
+    }
 }
 
 /// `1h30m` in nanoseconds.
@@ -122,6 +140,32 @@ pub fn duration_text(ns: i64) -> String {
         }
     }
     out
+}
+
+/// A duration as Go's `time.Duration` writes it: `1h0m0s`, `1.5s`, `2ms`.
+pub fn go_duration_text(ns: i64) -> String {
+    // Go's own name of the microsecond has a micro sign.
+    const SMALL: [(&str, u64); 3] = [("ms", 1_000_000), ("µs", 1_000), ("ns", 1)];
+    let fraction = |value: u64, unit: u64| {
+        let digits = unit.ilog10() as usize;
+        let text = format!("{}.{:0digits$}", value / unit, value % unit);
+        text.trim_end_matches('0').trim_end_matches('.').to_string()
+    };
+    let (left, sign) = (ns.unsigned_abs(), if ns < 0 { "-" } else { "" });
+    let second = 1_000_000_000;
+    if left > 0 && left < second {
+        let small = SMALL.iter().find(|(_, factor)| left >= *factor).unwrap_or(&SMALL[2]);
+        return match small.1 {
+            1 => format!("{sign}{left}ns"),
+            factor => format!("{sign}{}{}", fraction(left, factor), small.0),
+        };
+    }
+    let (minutes, seconds) = (left / second / 60, fraction(left % (60 * second), second));
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{sign}{seconds}s"),
+        (0, m) => format!("{sign}{m}m{seconds}s"),
+        (h, m) => format!("{sign}{h}h{m}m{seconds}s"),
+    }
 }
 
 /// The shortest source text of a size: `50GiB`.

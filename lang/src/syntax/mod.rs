@@ -9,5 +9,5 @@ mod parse;
 pub mod token;
 
 pub use layout::MAX_DEPTH;
-pub use literal::{duration, duration_text, size, size_text};
+pub use literal::{duration, duration_text, go_duration_text, size, size_text};
 pub use parse::{parse, parse_literal};

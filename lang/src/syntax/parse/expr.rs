@@ -48,6 +48,12 @@ pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
             }
         })
         .boxed();
+    // The smallest int has no positive counterpart: its sign belongs to it.
+    let smallest = just(Kind::Minus)
+        .ignore_then(just(Kind::Number).map_with(|_, x| x.span()))
+        .filter(move |span: &Span| src.text(*span).replace('_', "") == "9223372036854775808")
+        .map_with(|_, x| make(x.span(), ExprKind::Int(i64::MIN)))
+        .boxed();
     let types = types(src, full.clone().boxed(), string.clone(), number.clone());
 
     let lambda_params = choice((
@@ -119,7 +125,8 @@ pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
         .delimited_by(just(Kind::LParen), just(Kind::RParen))
         .map_with(|e, x| make(x.span(), ExprKind::Paren(e)));
     let error = just(Kind::Error).map_with(|_, x| make(x.span(), ExprKind::Error));
-    let simple = choice((name, number, string.clone(), keyword, paren, list, error)).boxed();
+    let simple =
+        choice((name, number, smallest.clone(), string.clone(), keyword, paren, list, error)).boxed();
 
     let if_ = just(Kind::If)
         .ignore_then(full.clone())
@@ -135,14 +142,22 @@ pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
         .map_with(|(subject, arms), x| make(x.span(), ExprKind::Match { subject, arms }));
     let atom = choice((simple.clone(), record.clone(), if_, match_)).labelled("a value").boxed();
 
-    full.define(operators(src, atom, args.clone(), types.one.clone(), full.clone().boxed()));
+    full.define(operators(
+        src,
+        smallest.clone(),
+        atom,
+        args.clone(),
+        types.one.clone(),
+        full.clone().boxed(),
+    ));
     let simple = simple.labelled("a value").boxed();
-    header.define(operators(src, simple, args.clone(), types.one.clone(), full.clone().boxed()));
+    header.define(operators(src, smallest, simple, args.clone(), types.one.clone(), full.clone().boxed()));
     Exprs { full: full.boxed(), header: header.boxed(), record, string, args, types }
 }
 
 fn operators<'t>(
     src: Source<'t>,
+    smallest: P<'t, Expr>,
     atom: P<'t, Expr>,
     args: P<'t, Vec<Arg>>,
     one: P<'t, TypeExpr>,
@@ -170,8 +185,9 @@ fn operators<'t>(
     let binary =
         |a: Expr, op: BinaryOp, b: Expr, x: Span| make(a.span.to(x).to(b.span), ExprKind::Binary(op, a, b));
     use BinaryOp::*;
+    let sign = just(Kind::Minus).and_is(smallest.not()).to(UnaryOp::Neg);
     atom.pratt((
-        prefix(9, select! { Kind::Minus => UnaryOp::Neg, Kind::Bang => UnaryOp::Not }, |op, e: Expr, x| {
+        prefix(9, choice((sign, just(Kind::Bang).to(UnaryOp::Not))), |op, e: Expr, x| {
             let span: Span = x.span();
             make(span.to(e.span), ExprKind::Unary(op, e))
         }),

@@ -8,7 +8,7 @@ mod expr;
 mod types;
 
 use super::ast::*;
-use super::layout::layout;
+use super::layout::{layout, opens_type};
 use super::lexer::lex;
 use super::token::{Kind, Token};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -229,9 +229,8 @@ fn split_type_closers(tokens: Vec<Token>, text: &str) -> Vec<Token> {
     let mut out: Vec<Token> = Vec::with_capacity(tokens.len() + 1);
     let mut angles = 0;
     for t in tokens {
-        let after_map = out.last().is_some_and(|l| l.kind == Kind::Tool || &text[l.span.range()] == "map");
         match t.kind {
-            Kind::Lt if after_map => angles += 1,
+            Kind::Lt if opens_type(&out, text) => angles += 1,
             Kind::Gt => angles -= i32::from(angles > 0),
             Kind::Newline | Kind::Eq => angles = 0,
             Kind::GtEq if angles > 0 => {
@@ -290,10 +289,13 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run
         if i == tokens.len()
             && let Some(bracket) = open.first().copied()
         {
-            let d = Diagnostic::new(Code::E0105, format!("{} is never closed", bracket.kind.describe()))
-                .at(bracket.span, "opened here")
-                .help(format!("close it with {}", closer(bracket.kind).describe()));
-            diags.push(d);
+            // An interpolation that does not end is in a string that does not, which the lexer has reported.
+            if !open.iter().any(|t| t.kind == Kind::InterpStart) {
+                let d = Diagnostic::new(Code::E0105, format!("{} is never closed", bracket.kind.describe()))
+                    .at(bracket.span, "opened here")
+                    .help(format!("close it with {}", closer(bracket.kind).describe()));
+                diags.push(d);
+            }
             // What stands before the bracket is lost; the declarations after it are not.
             i = next_declaration(tokens, start + 1, text);
             out.push(Run::Cut(&tokens[start..i]));

@@ -76,7 +76,19 @@ pub(super) fn types<'t>(
         let wildcard = p.parts.len() == 1 && &*p.parts[0].text == "_";
         make(p.span, if wildcard { TypeKind::Wildcard } else { TypeKind::Path(p) })
     });
-    let atom = choice((literal, list, record, paren, map, tool, path)).labelled("a type").boxed();
+    // No part of the language: read as a whole, so that it can be refused as what it is.
+    let params = full
+        .clone()
+        .separated_by(just(Kind::Comma))
+        .allow_trailing()
+        .delimited_by(just(Kind::LParen), just(Kind::RParen));
+    let gives = just(Kind::ThinArrow).ignore_then(one.clone());
+    let function = choice((
+        just(Kind::Fn).ignore_then(params.clone()).then_ignore(gives.clone().or_not()),
+        params.then_ignore(gives),
+    ))
+    .map_with(|_, x| make(x.span(), TypeKind::Function));
+    let atom = choice((literal, list, record, function, paren, map, tool, path)).labelled("a type").boxed();
 
     let optional = atom
         .then(just(Kind::Question).repeated().count())
