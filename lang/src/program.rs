@@ -139,6 +139,13 @@ impl Program {
         &self.hir.plugins
     }
 
+    /// The params that need a value and have none.
+    pub fn missing_params(&self) -> Vec<&crate::hir::Param> {
+        let unset = |v: &Value| matches!(v.data, Data::Unknown(Unknown::Unset));
+        let params = self.hir.params.iter().zip(&self.params);
+        params.filter(|(p, v)| p.default.is_none() && unset(v)).map(|(p, _)| p).collect()
+    }
+
     fn with_evaluator<T>(
         &self,
         outputs: &dyn Outputs,

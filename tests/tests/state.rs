@@ -222,7 +222,10 @@ fn a_damaged_record_with_whole_ones_after_it_is_corruption() {
         b[at + 40] ^= 1;
     });
     place.corrupt("a record is damaged");
-    assert_eq!(place.recover(), ["a"], "what is whole before it");
+    let (state, behind) = place.store().recover(&holder("recover"), Duration::ZERO).expect("recovered");
+    assert_eq!(state.tools.keys().collect::<Vec<_>>(), ["a"], "what is whole before it");
+    assert_eq!(behind, 1, "and what is lost is told");
+    assert_eq!(place.tools(), ["a"]);
 }
 
 #[test]

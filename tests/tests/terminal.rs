@@ -127,6 +127,30 @@ fn apply_asks_and_yes_is_the_only_yes() {
 }
 
 #[test]
+fn params_without_a_value_are_asked_for_and_secrets_are_not_shown() {
+    let sandbox = sandbox();
+    let program = "dts 1\n\n/// Who it is for.\nparam owner: string\nparam count: int\nparam key: secret string\ntool a: core.Value { value = \"${owner}-${count}\" }\ntool b: core.SecretFile { path = \"out/key\", content = key }\n";
+    sandbox.write("main.dts", program);
+    let mut command = sandbox.dtm();
+    command.args(["apply", "-y"]);
+    let mut terminal = Terminal::start(command, 80);
+    for (question, answer) in [
+        ("Who it is for.", ""),
+        ("param `owner`, string:", "ann\n"),
+        ("param `count`, int:", "3\n"),
+        ("param `key`, secret string:", "hunter2\n"),
+    ] {
+        assert!(terminal.until(question), "{question}");
+        terminal.master.write_all(answer.as_bytes()).expect("typed");
+    }
+    let (screen, raw, code) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("Done: 2 created."), "{screen}");
+    assert!(!String::from_utf8_lossy(&raw).contains("hunter2"), "{screen}");
+    assert_eq!(std::fs::read_to_string(sandbox.path().join("out/key")).expect("made"), "hunter2");
+}
+
+#[test]
 fn a_running_tool_has_a_line_with_its_name_and_the_end_leaves_a_clean_screen() {
     if !has("cc") {
         return;

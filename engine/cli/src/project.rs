@@ -39,6 +39,10 @@ impl Project {
     /// # Errors
     /// When there is no such file, or params cannot be read.
     pub fn open(cli: &Cli, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
+        Project::with(&inputs(cli)?, file, purpose)
+    }
+
+    fn with(inputs: &Inputs, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
         let path = choose(file)?;
         let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
         let full = std::path::absolute(&path).map_err(|e| unreadable(&path, &reason(&e)))?;
@@ -53,19 +57,30 @@ impl Project {
             Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
             _ => String::new(),
         };
-        let inputs = inputs(cli)?;
         let around = surroundings(root.clone(), inputs.env.clone())?;
         let loader = Arc::new(FileLoader::new(root, prefix));
-        let (program, diagnostics) = Program::load(&name, loader, &inputs, purpose);
+        let (program, diagnostics) = Program::load(&name, loader, inputs, purpose);
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
     }
 
-    /// Opens a configuration that has no errors; its warnings are shown.
+    /// Opens a configuration that has no errors; its warnings are shown. Params without a value are asked for where a
+    /// person can answer.
     ///
     /// # Errors
     /// Every problem of the program.
     pub fn sound(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
-        let (project, diagnostics) = Project::open(cli, file, Purpose::Plan)?;
+        let mut inputs = inputs(cli)?;
+        let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan)?;
+        let missing = project.program.missing_params();
+        if terminal.can_ask() && !missing.is_empty() {
+            for param in missing {
+                let doc = param.doc.as_deref().map(|d| format!("{d}\n")).unwrap_or_default();
+                let question = format!("{doc}param `{}`, {}: ", param.name, param.ty);
+                let Some(answer) = terminal.read_line(&question, param.ty.has_secret()) else { break };
+                inputs.sets.push((param.name.to_string(), answer));
+            }
+            (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan)?;
+        }
         if diagnostics.has_errors() {
             return Err(Failure::all(diagnostics, project.program.sources()));
         }

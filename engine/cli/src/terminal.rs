@@ -91,6 +91,34 @@ impl Terminal {
         std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
     }
 
+    /// Whether somebody can be asked: both the question and the answer go by way of a terminal.
+    pub fn can_ask(&self) -> bool {
+        !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Asks for a line of text; `hidden` answers are not shown. `None` at the end of input.
+    pub fn read_line(&self, question: &str, hidden: bool) -> Option<String> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let stdin = std::io::stdin();
+        let shown = tcgetattr(&stdin).ok().filter(|_| hidden);
+        if let Some(shown) = &shown {
+            let mut silent = shown.clone();
+            silent.local_modes -= LocalModes::ECHO;
+            let _ = tcsetattr(&stdin, OptionalActions::Now, &silent);
+        }
+        let _ = write!(std::io::stderr(), "{question}").and_then(|()| std::io::stderr().flush());
+        let mut answer = String::new();
+        let read = stdin.read_line(&mut answer);
+        if let Some(shown) = &shown {
+            let _ = tcsetattr(&stdin, OptionalActions::Now, shown);
+            let _ = writeln!(std::io::stderr());
+        }
+        match read {
+            Ok(n) if n > 0 => Some(answer.trim_end_matches(['\n', '\r']).to_string()),
+            _ => None,
+        }
+    }
+
     /// The width of the terminal; 100 where there is none.
     pub fn width(&self) -> usize {
         match rustix::termios::tcgetwinsize(std::io::stdout()) {

@@ -85,3 +85,18 @@ pub fn read_all(bytes: &[u8]) -> (Vec<Frame<'_>>, End) {
     }
     (frames, End::Clean)
 }
+
+/// How many whole frames there are from a damaged place on.
+pub fn whole_after(bytes: &[u8], damaged: usize) -> usize {
+    let (mut at, mut found) = (damaged, 0);
+    while at < bytes.len() {
+        match decode(&bytes[at..]).filter(|_| bytes[at..].starts_with(MAGIC)) {
+            Some((frame, _)) => {
+                found += 1;
+                at += frame.length;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}

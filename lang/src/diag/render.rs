@@ -43,9 +43,14 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
         return out;
     };
-    if d.hides_source {
+    let excerpts: Vec<Option<String>> =
+        std::iter::once(primary).chain(&d.secondary).map(|l| excerpt(sources, l)).collect();
+    if d.hides_source || excerpts.iter().any(Option::is_some) {
         let mut out =
             format!("{}[{}]: {}\n  at {}\n", word(d), d.code, d.headline, sources.place(primary.span));
+        if let (false, Some(Some(text))) = (d.hides_source, excerpts.first()) {
+            let _ = writeln!(out, "  │ {text}");
+        }
         d.secondary.iter().for_each(|l| _ = writeln!(out, "  {} at {}", l.text, sources.place(l.span)));
         d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
         d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
@@ -82,6 +87,25 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     let rest: String =
         lines.iter().enumerate().map(|(i, l)| heading(d, sources, l, &lines[i..]) + "\n").collect();
     format!("{head}: {}\n{rest}", d.headline)
+}
+
+/// What stands around a label whose line is too long to be shown.
+fn excerpt(sources: &Sources, label: &Label) -> Option<String> {
+    const LONG: usize = 500;
+    const AROUND: usize = 40;
+    let text = &sources.file(label.span.file).text;
+    let at = widen(sources, label);
+    let start = text[..at.start].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[at.start..].find('\n').map_or(text.len(), |i| i + at.start);
+    if end - start <= LONG {
+        return None;
+    }
+    let before: String = text[start..at.start].chars().rev().take(AROUND).collect();
+    let before: String = before.chars().rev().collect();
+    let after: String = text[at.start..end].chars().take(AROUND).collect();
+    let open = if before.len() < at.start - start { "…" } else { "" };
+    let close = if after.len() < end - at.start { "…" } else { "" };
+    Some(format!("{open}{before}{after}{close}"))
 }
 
 /// The heading of a further frame: ariadne writes the place of the primary label there if the file is the same, and a

@@ -125,12 +125,18 @@ fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failu
         Err(StateError::Corrupt { .. } | StateError::Missing { .. }) => {}
         Err(e) => return Err(e.into()),
     }
-    let state = store.recover(&holder("state recover"), cli.global.lock_timeout)?;
+    let (state, behind) = store.recover(&holder("state recover"), cli.global.lock_timeout)?;
     terminal.note(&format!(
         "Recovered the state as of serial {}: {}.",
         state.serial,
         count(state.tools.len(), "tool")
     ));
+    if behind > 0 {
+        terminal.note(&format!(
+            "{} behind the damage could not be used: what was made then may exist without being known here.",
+            count(behind, "record")
+        ));
+    }
     terminal.note(
         "What the damaged files hold was set aside beside it. `dtm plan` shows what differs from reality.",
     );

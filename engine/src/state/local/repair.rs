@@ -4,7 +4,7 @@
 use super::session::sealed_state;
 use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::{Key, drop_sealed, open_state};
-use crate::state::frame::{decode, encode, read_all};
+use crate::state::frame::{End, decode, encode, read_all, whole_after};
 use crate::state::{Holder, Record, State, StateError};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -44,11 +44,12 @@ impl LocalStore {
     }
 
     /// Rebuilds the state from the newest snapshot that can be read and as many records after it as are whole; from
-    /// the history when there is none. What was there is set aside. Gives the state, secrets still sealed.
+    /// the history when there is none. What was there is set aside. Gives the state, secrets still sealed, and how
+    /// many whole records stand behind the damage in its journal, which cannot be used.
     ///
     /// # Errors
     /// When there is nothing to rebuild it from, or the lock is held.
-    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<State, StateError> {
+    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
         let _lock = self.take_lock(holder, wait)?;
         let mut problem = None;
         let mut found = None;
@@ -65,9 +66,9 @@ impl LocalStore {
             let mut names: Vec<PathBuf> =
                 std::fs::read_dir(self.path("history")).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
             names.sort();
-            names.iter().rev().find_map(|p| read_history(p))
+            names.iter().rev().find_map(|p| read_history(p)).map(|state| (state, 0))
         });
-        let Some(state) = found else {
+        let Some((state, behind)) = found else {
             let nothing =
                 || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);
             return Err(problem.unwrap_or_else(nothing));
@@ -81,18 +82,21 @@ impl LocalStore {
             .map_err(io("move", &kept))?;
         self.write_generation(0, &state)?;
         self.write_marker(&state.lineage)?;
-        Ok(state)
+        Ok((state, behind))
     }
 
-    /// The whole records of a journal on top of its snapshot, as far as they go.
-    fn replay_onto(&self, mut state: State, generation: u64) -> State {
+    /// The whole records of a journal on top of its snapshot, as far as they go; and how many come after what is
+    /// damaged.
+    fn replay_onto(&self, mut state: State, generation: u64) -> (State, usize) {
         let bytes = std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default();
-        for frame in read_all(&bytes).0.iter().skip(1) {
+        let (frames, end) = read_all(&bytes);
+        let behind = if let End::Corrupt(at) = end { whole_after(&bytes, at) } else { 0 };
+        for frame in frames.iter().skip(1) {
             let records: Vec<Record> = serde_json::from_slice(frame.payload).unwrap_or_default();
             records.into_iter().for_each(|r| state.apply(r));
             state.serial = frame.sequence;
         }
-        state
+        (state, behind)
     }
 
     /// Seals everything with another key, history and backup included; without `new` a random one is made. With
