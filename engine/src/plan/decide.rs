@@ -3,8 +3,8 @@
 use super::build::{Builder, created, tag_outputs};
 use super::diff::{changes, merged, outputs_differ};
 use super::edges::keeps_key;
-use super::reads::{Seen, ask_plugin, read_one};
-use super::recover::{Found, resolve};
+use super::reads::{Seen, ask_plugin, find, read_one};
+use super::recover::{Found, natural_key, resolve};
 use super::{Action, Node, reason};
 use crate::Fields;
 use crate::secret::{is_lost, sendable, settle_write_only};
@@ -231,6 +231,17 @@ impl Builder<'_> {
         };
         match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(object) => {
+                if let Some(named) = self.named_by_key(node, instance, &id).await {
+                    let headline =
+                        format!("`{id}` is not what the inputs of `{}` name: that is `{named}`", node.addr);
+                    let d = Diagnostic::new(Code::E0606, headline).at(span, "adopted here");
+                    let fix = dtm_lang::value::quote(&named);
+                    self.problem(d.tool(node.addr.clone()).help(format!(
+                        "write `adopt {} = {fix}`, or change the inputs to those of `{id}`",
+                        node.addr
+                    )));
+                    return;
+                }
                 node.changes =
                     changes(&instance.kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
                 entry.inputs = merged(&entry.inputs, &object.inputs);
@@ -253,6 +264,17 @@ impl Builder<'_> {
                 self.problem(d.at(span, "adopted here").tool(node.addr.clone()));
             }
         }
+    }
+
+    /// The object that a tool's natural key names, when it is another one than `id`.
+    async fn named_by_key(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Option<String> {
+        let key = natural_key(&instance.kind, &node.desired);
+        if key.is_empty() || key.len() < instance.kind.key_inputs().count() || key.values().any(has_unknown) {
+            return None;
+        }
+        let kind = instance.kind.name.to_string();
+        let found = find(&self.plugins.clone(), &node.plugin, &node.settings, &kind, key, &node.op.0).await;
+        found.ok().filter(|ids| !ids.iter().any(|f| f == id)).and_then(|ids| ids.into_iter().next())
     }
 
     /// Makes known to dependents what this tool's outputs will be.
