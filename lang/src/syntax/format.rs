@@ -21,7 +21,7 @@ pub fn format(file: FileId, text: &str) -> (Option<String>, Diagnostics) {
         return (None, diags);
     }
     let tokens = super::lexer::lex(file, text, &mut Diagnostics::default());
-    let mut lines = lines(text, &tokens);
+    let mut lines = braces(lines(text, &tokens));
     commas(&mut lines);
     let mut out = write(&lines);
     let has_edition =
@@ -94,6 +94,42 @@ fn lines<'t>(text: &'t str, tokens: &[Token]) -> Vec<Line<'t>> {
     }
     if !line.pieces.is_empty() || line.comment.is_some() {
         out.push(line);
+    }
+    out
+}
+
+/// Braces over several lines open at the end of a line and close at the beginning of one.
+fn braces(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
+    // For each open bracket: its kind, where it stands, whether it is a comprehension.
+    let mut open: Vec<(Kind, usize, usize, bool)> = vec![];
+    let mut breaks: std::collections::HashSet<(usize, usize)> = Default::default();
+    for (number, line) in lines.iter().enumerate() {
+        for (at, piece) in line.pieces.iter().enumerate() {
+            match piece.kind {
+                kind if opens(kind) => open.push((kind, number, at, false)),
+                Kind::For => open.iter_mut().last().into_iter().for_each(|o| o.3 = true),
+                kind if closes(kind) => {
+                    let Some((Kind::LBrace, first, opener, false)) = open.pop() else { continue };
+                    if first < number {
+                        breaks.insert((number, at));
+                        breaks.insert((first, opener + 1));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut out: Vec<Line<'_>> = Vec::with_capacity(lines.len());
+    for (number, line) in lines.into_iter().enumerate() {
+        let mut part = Line { blank_before: line.blank_before, ..Line::default() };
+        for (at, piece) in line.pieces.into_iter().enumerate() {
+            if at > 0 && breaks.contains(&(number, at)) {
+                out.push(std::mem::take(&mut part));
+            }
+            part.pieces.push(piece);
+        }
+        part.comment = line.comment;
+        out.push(part);
     }
     out
 }
