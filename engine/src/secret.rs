@@ -208,6 +208,19 @@ impl Redactor {
             },
         )
     }
+    /// Fields in which every text that holds a known secret is a secret itself.
+    pub fn tagged(&self, fields: Fields) -> Fields {
+        fields.into_iter().map(|(name, value)| (name, self.tag(value))).collect()
+    }
+    fn tag(&self, value: Value) -> Value {
+        match value {
+            Value::Object(m) if tag(&m).is_some() => Value::Object(m),
+            Value::Object(m) => Value::Object(self.tagged(m)),
+            Value::Array(a) => a.into_iter().map(|v| self.tag(v)).collect(),
+            Value::String(s) if self.holds_secret(&s) => json!({ TAG: "secret", "v": s }),
+            other => other,
+        }
+    }
     fn holds_secret(&self, text: &str) -> bool {
         text.len() >= SHORTEST
             && self

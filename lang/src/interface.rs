@@ -35,6 +35,8 @@ pub struct Kind {
     pub doc: Option<Symbol>,
     /// How an interrupted operation on it is resolved.
     pub recover: Recover,
+    /// `@recover(ask, rerun = repeatable)`: other ways, for an object whose input is given and not `false`.
+    pub recover_when: IndexMap<Symbol, Recover>,
     /// `@timeout(create = 10m)`: nanoseconds by verb.
     pub timeouts: IndexMap<Symbol, i64>,
     /// Its inputs.
@@ -58,6 +60,12 @@ impl Kind {
     /// The names of the natural key, in order.
     pub fn key_inputs(&self) -> impl Iterator<Item = &Symbol> {
         self.inputs.iter().filter(|(_, i)| i.key).map(|(n, _)| n)
+    }
+    /// How an interrupted creation is resolved for an object of which `given` tells the inputs that are there and not
+    /// `false`.
+    pub fn recovery(&self, given: impl Fn(&str) -> bool) -> Recover {
+        let other = self.recover_when.iter().find(|(input, _)| given(input));
+        other.map_or(self.recover, |(_, way)| *way)
     }
     /// Whether one of its inputs is of type `any`, so that a secret may hide in it and come back in an `any` output.
     pub fn any_outputs(&self) -> bool {
@@ -104,6 +112,8 @@ pub enum Recover {
     Key,
     /// Creating again does no harm.
     Rerun,
+    /// By reading: the operation key is its id.
+    Read,
     /// A person must say.
     Ask,
 }

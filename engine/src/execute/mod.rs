@@ -240,6 +240,7 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
     }
     let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
     let now: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
+    let now = cx.redactor.tagged(now);
     // What could not be computed this time stays as it was.
     let mut outputs =
         if outcome.is_complete() { crate::Fields::new() } else { cx.plan.prior_outputs.clone() };

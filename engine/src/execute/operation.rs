@@ -6,8 +6,8 @@ use crate::Fields;
 use crate::event::Event;
 use crate::plan::diff::{changes, merged, same};
 use crate::plan::identity::identity;
-use crate::plan::reads::{Seen, find, read_one};
-use crate::plan::recover::natural_key;
+use crate::plan::reads::{Seen, find, plan_of, read_one};
+use crate::plan::recover::{natural_key, recovery};
 use crate::plan::{Action, Node, reason};
 use crate::plugin::CallError;
 use crate::secret::{sendable, settle_write_only, write_only};
@@ -160,7 +160,12 @@ impl Operation<'_> {
             let drifted: Vec<_> =
                 drifted.filter(|c| !now.iter().any(|n| n.name == c.name)).cloned().collect();
             now.extend(drifted);
-            let replaces = now.iter().any(|c| c.replaces);
+            let mut replaces = now.iter().any(|c| c.replaces);
+            if self.node.conditional && !replaces && !now.is_empty() {
+                let (plugins, node) = (&self.cx.plugins, &self.node);
+                let asked = plan_of(plugins, &node.plugin, &node.settings, prior, &self.inputs).await;
+                replaces = !asked.1.is_empty();
+            }
             match &self.node.action {
                 _ if now.is_empty() => {
                     self.known(&prior.outputs);
@@ -661,9 +666,19 @@ impl Operation<'_> {
             (false, None, self.fail(Code::E0607, format!("what became of it could not be found out: {why}")))
         };
         match (verb, &entry.id) {
-            ("create", None) => match kind.recover {
+            ("create", None) => match recovery(kind, &entry.inputs) {
                 Recover::Rerun => Ok(None),
-                Recover::Op | Recover::Key if entry.absent_before || kind.recover == Recover::Op => {
+                Recover::Read => {
+                    let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
+                    match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, &asked).await {
+                        Seen::Absent => Ok(None),
+                        Seen::Object(_) => {
+                            Err(unknown("it is there now, and the next apply completes it".into()))
+                        }
+                        Seen::Failed(why) => Err(unknown(why)),
+                    }
+                }
+                way @ (Recover::Op | Recover::Key) if entry.absent_before || way == Recover::Op => {
                     let key = natural_key(kind, &entry.inputs);
                     let found = find(
                         &self.cx.plugins,

@@ -92,6 +92,7 @@ pub async fn build(
     b.plan.diagnostics.sort();
     let (outputs, _) = program.outputs(&b.known.of(program));
     let outputs: Fields = outputs.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
+    let outputs = plugins.redactor().tagged(outputs);
     b.plan.prior_outputs = state
         .outputs
         .iter()

@@ -3,15 +3,15 @@
 use super::build::{Builder, created, tag_outputs};
 use super::diff::{changes, merged, outputs_differ};
 use super::edges::keeps_key;
-use super::reads::{Seen, ask_plugin, find, read_one};
+use super::reads::{Seen, find, plan_of, read_one};
 use super::recover::{Found, natural_key, resolve};
 use super::{Action, Node, reason};
 use crate::Fields;
-use crate::secret::{is_lost, sendable, settle_write_only};
+use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
 use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic, InstanceId};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 impl Builder<'_> {
     pub(super) async fn decide(&mut self, node: &mut Node, instance: &dtm_lang::Instance) {
@@ -112,29 +112,22 @@ impl Builder<'_> {
             kept && prior.outputs.get(&**n).is_none_or(|v| v.is_null() || is_lost(v))
         });
         self.action(node, instance, &prior, once_lost, outputs_changed);
-        if node.action == Action::Update && node.changes.iter().all(|c| !has_unknown(&c.after)) {
+        if node.action == Action::Update {
             self.ask_plan(node, &prior).await;
         }
     }
 
     /// What the plugin says of an update beforehand: outputs that are known already, reasons to replace.
     async fn ask_plan(&mut self, node: &mut Node, prior: &Entry) {
-        let params = json!({
-            "kind": prior.kind, "id": prior.id, "prior": sendable(&prior.inputs), "inputs": node.desired,
-            "outputs": prior.outputs, "private": prior.private,
-        });
-        let answer =
-            ask_plugin(self.plugins, &node.plugin, &node.settings, "plan", &prior.kind, params).await;
-        let Some(Ok(answer)) = answer else { return };
-        if let Some(Json::Object(outputs)) = answer.get("outputs") {
-            node.planned.extend(outputs.clone());
+        let (outputs, reasons) =
+            plan_of(self.plugins, &node.plugin, &node.settings, prior, &node.desired).await;
+        if node.changes.iter().all(|c| !has_unknown(&c.after)) {
+            node.planned.extend(outputs);
         }
-        let reasons =
-            answer.get("replace").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        let reasons: Vec<&str> = reasons.collect();
         if !reasons.is_empty() {
             node.action = Action::Replace { create_first: false };
-            node.forced = true;
+            // With inputs that are not known yet it is asked again when they are.
+            node.forced |= !node.conditional;
             node.reason = reasons.join("; ");
             self.guard_protected(node, prior);
         }

@@ -1,6 +1,8 @@
 //! Reading reality: every tool in state, in batches, at the same time.
 
+use crate::Fields;
 use crate::plugin::{CallError, Plugins, Settings};
+use crate::secret::sendable;
 use crate::state::Entry;
 use dtm_plugin::protocol::{Call, ReadResult};
 use serde_json::{Value, json};
@@ -36,7 +38,7 @@ fn call(entry: &Entry) -> Call {
     Call {
         kind: entry.kind.clone(),
         id: entry.id.clone().unwrap_or_default(),
-        inputs: crate::secret::sendable(&entry.inputs),
+        inputs: sendable(&entry.inputs),
         outputs: entry.outputs.clone(),
         private: entry.private.clone(),
         ..Call::default()
@@ -140,13 +142,32 @@ pub(crate) async fn ask_plugin(
     }
 }
 
+/// What a plugin says of an update: outputs that are known beforehand, and reasons to replace the object instead.
+pub(crate) async fn plan_of(
+    plugins: &Plugins,
+    plugin: &str,
+    settings: &Settings,
+    prior: &Entry,
+    inputs: &Fields,
+) -> (Fields, Vec<String>) {
+    let params = json!({
+        "kind": prior.kind, "id": prior.id, "prior": sendable(&prior.inputs), "inputs": inputs,
+        "outputs": prior.outputs, "private": prior.private,
+    });
+    let answer = ask_plugin(plugins, plugin, settings, "plan", &prior.kind, params).await;
+    let Some(Ok(answer)) = answer else { return (Fields::new(), vec![]) };
+    let outputs = answer.get("outputs").and_then(Value::as_object).cloned().unwrap_or_default();
+    let reasons = answer.get("replace").and_then(Value::as_array).into_iter().flatten();
+    (outputs, reasons.filter_map(Value::as_str).map(String::from).collect())
+}
+
 /// The ids of objects that have a natural key.
 pub(crate) async fn find(
     plugins: &Plugins,
     plugin: &str,
     settings: &Settings,
     kind: &str,
-    key: crate::Fields,
+    key: Fields,
     op: &str,
 ) -> Result<Vec<String>, CallError> {
     let call = Call { kind: kind.into(), inputs: key, op: op.into(), ..Call::default() };

@@ -2,7 +2,7 @@
 //!
 //! | status | found | then |
 //! |---|---|---|
-//! | creating, no id | by key (only if it was absent before), or rerun | one → update; none → create with the same key |
+//! | creating, no id | by key (only if it was absent before), by reading, or rerun | one → update; none → create with the same key |
 //! | creating with an id, updating, broken | read | there → update; absent → create |
 //! | deleting, replacing | read | there → delete again; absent → done |
 
@@ -43,9 +43,18 @@ pub(super) async fn resolve(
             Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
         };
     }
-    match kind.recover {
+    let way = recovery(kind, &entry.inputs);
+    match way {
         Recover::Rerun => Found::Nothing,
-        Recover::Key | Recover::Op if entry.absent_before || kind.recover == Recover::Op => {
+        Recover::Read => {
+            let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
+            match read_one(plugins, plugin, settings, &asked).await {
+                Seen::Absent => Found::Nothing,
+                Seen::Object(object) => Found::Object(Box::new(asked), object),
+                Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
+            }
+        }
+        Recover::Key | Recover::Op if entry.absent_before || way == Recover::Op => {
             let key = natural_key(kind, &entry.inputs);
             match find(plugins, plugin, settings, &entry.kind, key, &entry.op.0).await {
                 Ok(ids) if ids.is_empty() => Found::Nothing,
@@ -82,6 +91,11 @@ fn ask(addr: &str, status: Status, why: String) -> Diagnostic {
 
 fn unread(addr: &str, why: &str) -> Diagnostic {
     Diagnostic::new(Code::E0607, format!("`{addr}` could not be read: {why}")).tool(addr)
+}
+
+/// How the interrupted creation of an object with these inputs is resolved.
+pub(crate) fn recovery(kind: &Kind, inputs: &crate::Fields) -> Recover {
+    kind.recovery(|input| inputs.get(input).is_some_and(|v| !v.is_null() && v.as_bool() != Some(false)))
 }
 
 /// The inputs of the natural key.

@@ -288,6 +288,25 @@ impl Checker<'_> {
         Some(Arc::new(plugin))
     }
 
+    /// The further arguments of `@recover`: `rerun = repeatable`, `read = read`.
+    fn recover_when(&mut self, a: &Annotation, ports: &[Decl], kind: &mut Kind) {
+        for arg in a.args.iter().skip(1) {
+            let way = arg.name.as_ref().and_then(|n| recovery(&n.text));
+            let input = arg_text(&arg.value).filter(|input| {
+                ports.iter().any(|p| matches!(&p.kind, DeclKind::In(field) if *field.name.text == **input))
+            });
+            match (way, input) {
+                (Some(way), Some(input)) => _ = kind.recover_when.insert(input, way),
+                _ => self.error(
+                    Code::E0213,
+                    arg.value.span,
+                    "another way to recover is written `rerun = INPUT`, with an input of this kind",
+                    "not so",
+                ),
+            }
+        }
+    }
+
     fn kind_decl(
         &mut self,
         m: usize,
@@ -301,6 +320,7 @@ impl Checker<'_> {
             name: name.text.clone(),
             doc: decl.doc.clone(),
             recover: Recover::Ask,
+            recover_when: IndexMap::new(),
             timeouts: IndexMap::new(),
             inputs: IndexMap::new(),
             outputs: IndexMap::new(),
@@ -308,10 +328,10 @@ impl Checker<'_> {
         };
         for a in &decl.annotations {
             match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
-                ("recover", Some("op")) => kind.recover = Recover::Op,
-                ("recover", Some("key")) => kind.recover = Recover::Key,
-                ("recover", Some("rerun")) => kind.recover = Recover::Rerun,
-                ("recover", Some("ask")) => kind.recover = Recover::Ask,
+                ("recover", Some(way)) if recovery(way).is_some() => {
+                    kind.recover = recovery(way).unwrap_or(Recover::Ask);
+                    self.recover_when(a, ports, &mut kind);
+                }
                 ("timeout", _) => {
                     for arg in &a.args {
                         match (&arg.name, &*arg.value.kind) {
@@ -326,9 +346,12 @@ impl Checker<'_> {
                     }
                 }
                 ("since" | "deprecated", _) => {}
-                ("recover", _) => {
-                    self.error(Code::E0213, a.span, "`@recover` takes op, key, rerun or ask", "none of them")
-                }
+                ("recover", _) => self.error(
+                    Code::E0213,
+                    a.span,
+                    "`@recover` takes op, key, rerun, read or ask",
+                    "none of them",
+                ),
                 _ => self.unknown_annotation(a, &["recover", "timeout", "since", "deprecated"]),
             }
         }
@@ -474,4 +497,16 @@ fn arg_text(e: &ast::Expr) -> Option<Symbol> {
         A::Str(parts) => super::ty::plain_text(parts),
         _ => None,
     }
+}
+
+/// A way to resolve an interrupted operation, by its name in `@recover`.
+fn recovery(name: &str) -> Option<Recover> {
+    Some(match name {
+        "op" => Recover::Op,
+        "key" => Recover::Key,
+        "rerun" => Recover::Rerun,
+        "read" => Recover::Read,
+        "ask" => Recover::Ask,
+        _ => return None,
+    })
 }

@@ -67,7 +67,8 @@ fn record(name: &str, record: &RecordType, write_only: &dyn Fn(&str) -> bool) ->
         let doc = ty.doc.as_deref().unwrap_or("See the interface.");
         doc.lines().for_each(|line| _ = writeln!(out, "/// {line}"));
         let optional = write_only(field) && !ty.ty.is_nullable();
-        if ty.ty.is_nullable() || optional {
+        // What is null is not on the wire.
+        if ty.ty.is_nullable() || optional || matches!(ty.ty, Type::Any) {
             out += "#[serde(default)]\n";
         }
         let rust = if optional { format!("Option<{}>", rust(&ty.ty)) } else { rust(&ty.ty) };

@@ -16,7 +16,7 @@ fn id_of(op: &str) -> String {
 
 impl Kind for Value {
     const NAME: &'static str = "Value";
-    type Inputs = ValueInputs;
+    type Inputs = value::Inputs;
     type Outputs = value::Outputs;
 
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
@@ -26,7 +26,7 @@ impl Kind for Value {
         let outputs = from_value(Json::Object(outputs)).map_err(|e| Failure::clean(e.to_string()))?;
         Ok(Some(Observed { outputs, inputs: Fields::new(), private: object.private }))
     }
-    async fn create(ctx: &Ctx, inputs: ValueInputs) -> Result<Change<Self>, Failure> {
+    async fn create(ctx: &Ctx, inputs: value::Inputs) -> Result<Change<Self>, Failure> {
         let id = id_of(&ctx.op);
         Ok(Change {
             outputs: value::Outputs { result: inputs.value, id: id.clone() },
@@ -34,19 +34,11 @@ impl Kind for Value {
             private: Json::Null,
         })
     }
-    async fn update(_: &Ctx, object: Object<Self>, inputs: ValueInputs) -> Result<Change<Self>, Failure> {
+    async fn update(_: &Ctx, object: Object<Self>, inputs: value::Inputs) -> Result<Change<Self>, Failure> {
         let outputs = value::Outputs { result: inputs.value, id: object.id.clone() };
         Ok(Change { outputs, id: object.id, private: object.private })
     }
     async fn delete(_: &Ctx, _: Object<Self>) -> Result<(), Failure> {
         Ok(())
     }
-}
-
-/// `value` may be null, which the wire leaves out.
-#[derive(Clone, Debug, dtm_plugin::serde::Serialize, dtm_plugin::serde::Deserialize)]
-#[serde(crate = "dtm_plugin::serde")]
-pub(crate) struct ValueInputs {
-    #[serde(default)]
-    value: Json,
 }

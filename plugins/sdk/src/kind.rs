@@ -66,6 +66,11 @@ impl Failure {
             Box::new(ErrorData { class: Class::FailedPartial, object: Some(object), ..Default::default() });
         Failure { message: message.into(), data }
     }
+    /// The plugin's own data of what exists in spite of the failure.
+    pub fn private(mut self, private: Value) -> Self {
+        self.data.object.get_or_insert_default().private = private;
+        self
+    }
     /// Nothing was changed; trying again may help.
     pub fn retryable(message: impl Into<String>, after: Option<std::time::Duration>) -> Self {
         let after_ms = after.map(|d| d.as_millis() as u64);

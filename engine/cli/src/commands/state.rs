@@ -168,6 +168,8 @@ fn resolve(
         (Some(id), retired) => {
             entry.retired.extend(retired);
             entry.id = Some(id.to_string());
+            // What the plugin kept of its interruption holds no longer: a person has looked.
+            entry.private = serde_json::Value::Null;
             entry.status = Status::Broken;
             Record::Put { addr, entry: Box::new(entry) }
         }

@@ -1,0 +1,162 @@
+//! `core.Wait`: asks again and again, more seldom each time, until the answer is right or the time is over.
+
+use crate::interface::wait::{Inputs, Outputs};
+use dtm_plugin::protocol::Fields;
+use dtm_plugin::serde_json::Value;
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Span};
+use std::io::Read;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Wait;
+
+/// The longest time between two questions.
+const SELDOM: Duration = Duration::from_secs(5);
+/// How long one question may take.
+const ONE: Duration = Duration::from_secs(10);
+
+impl Kind for Wait {
+    const NAME: &'static str = "Wait";
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+    const ANSWERS: &'static [&'static str] = &["validate"];
+
+    fn validate(inputs: &Fields) -> Result<(), Failure> {
+        let given = |name: &str| inputs.get(name).filter(|v| !v.is_null());
+        match (given("url"), given("tcp")) {
+            (None, None) => Err(Failure::clean("nothing to wait for: give `url` or `tcp`").input("url")),
+            (Some(_), Some(_)) => Err(Failure::clean("give `url` or `tcp`, not both").input("tcp")),
+            (Some(Value::String(url)), None)
+                if !url.starts_with("http://") && !url.starts_with("https://") =>
+            {
+                Err(Failure::clean(format!("`{url}` begins with neither `http://` nor `https://`"))
+                    .input("url"))
+            }
+            (None, Some(Value::String(tcp))) if !has_port(tcp) => {
+                Err(Failure::clean(format!("`{tcp}` names no port: write `host:5432`")).input("tcp"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
+        let waited = Span(object.outputs.get("waited").and_then(nanoseconds).unwrap_or(0));
+        Ok(Some(Observed { outputs: Outputs { waited }, inputs: Fields::new(), private: object.private }))
+    }
+    async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
+        let waited = wait(ctx, &inputs)?;
+        Ok(Change { id: ctx.op.clone(), outputs: Outputs { waited }, private: Value::Null })
+    }
+    async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
+        let waited = wait(ctx, &inputs)?;
+        Ok(Change { id: object.id, outputs: Outputs { waited }, private: object.private })
+    }
+    async fn delete(_: &Ctx, _: Object<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0))
+}
+
+fn nanoseconds(v: &Value) -> Option<i64> {
+    dtm_plugin::serde_json::from_value::<Span>(v.clone()).ok().map(|s| s.0)
+}
+
+fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Span, Failure> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(50);
+    // Told by the plugin a little before the engine would: with what the last answer was.
+    let end =
+        ctx.deadline.map(|d| d - (d.saturating_duration_since(start) / 20).min(Duration::from_millis(500)));
+    let mut said = String::new();
+    loop {
+        let left = end.map_or(ONE, |end| end.saturating_duration_since(Instant::now()).min(ONE));
+        let why = match question(inputs, left.max(Duration::from_millis(10))) {
+            Ok(()) => return Ok(Span(i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX))),
+            Err(why) => why,
+        };
+        if why != said {
+            ctx.progress(&*why);
+            said = why;
+        }
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if ctx.is_cancelled() {
+                return Err(Failure::clean(format!("stopped waiting: {said}")));
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                let waited = start.elapsed().as_secs_f32();
+                return Err(Failure::clean(format!("waited {waited:.1} s: {said}")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        pause = (pause * 3 / 2).min(SELDOM);
+    }
+}
+
+fn question(inputs: &Inputs, limit: Duration) -> Result<(), String> {
+    let expect = inputs.expect.as_deref();
+    match (&inputs.url, &inputs.tcp) {
+        (Some(url), _) => http(url, expect, limit),
+        (None, Some(tcp)) => connect(tcp, expect, limit),
+        (None, None) => Err("nothing to wait for".into()),
+    }
+}
+
+fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {
+    let config =
+        ureq::Agent::config_builder().timeout_global(Some(limit)).http_status_as_error(false).build();
+    let mut answer =
+        ureq::Agent::from(config).get(url).call().map_err(|e| format!("`{url}` does not answer: {e}"))?;
+    let status = answer.status().as_u16();
+    let fits = match expect {
+        None => (200..300).contains(&status),
+        Some(class) if class.len() == 3 && class.ends_with("xx") => {
+            class.starts_with(&(status / 100).to_string())
+        }
+        Some(code) if code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit()) => {
+            code == status.to_string()
+        }
+        Some(text) => {
+            let body = answer.body_mut().with_config().limit(1 << 20).read_to_string();
+            let body = body.map_err(|e| format!("the answer of `{url}` cannot be read: {e}"))?;
+            if !body.contains(text) {
+                return Err(format!("`{url}` answers {status}, without the text that is expected"));
+            }
+            true
+        }
+    };
+    if fits { Ok(()) } else { Err(format!("`{url}` answers {status}")) }
+}
+
+fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {
+    let found = address.to_socket_addrs().map_err(|e| format!("`{address}` cannot be resolved: {e}"))?;
+    let mut why = format!("`{address}` stands for no address");
+    for at in found {
+        match TcpStream::connect_timeout(&at, limit) {
+            Ok(stream) => return expect.map_or(Ok(()), |text| greeting(stream, address, text, limit)),
+            Err(e) => why = format!("`{address}` takes no connection: {e}"),
+        }
+    }
+    Err(why)
+}
+
+/// Reads what the other side says first, until the text is in it.
+fn greeting(mut stream: TcpStream, address: &str, text: &str, limit: Duration) -> Result<(), String> {
+    let (mut said, mut buffer) = (vec![], [0; 1024]);
+    let end = Instant::now() + limit;
+    while said.len() < 64 << 10 && Instant::now() < end {
+        let _ = stream.set_read_timeout(Some(limit));
+        match stream.read(&mut buffer) {
+            Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
+            _ => break,
+        }
+        if String::from_utf8_lossy(&said).contains(text) {
+            return Ok(());
+        }
+    }
+    Err(format!("`{address}` does not say what is expected"))
+}
