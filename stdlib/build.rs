@@ -6,6 +6,8 @@ use std::path::Path;
 fn main() -> std::io::Result<()> {
     let root = std::env::var("CARGO_MANIFEST_DIR").map_err(std::io::Error::other)?;
     let examples = Path::new(&root).join("examples");
+    // The folder as a whole: a new example is noticed as well.
+    std::io::Write::write_all(&mut std::io::stdout(), b"cargo::rerun-if-changed=examples\n")?;
     let mut code = String::from("/// The examples, by name.\npub const EXAMPLES: &[Example] = &[\n");
     let mut folders: Vec<_> = std::fs::read_dir(&examples)?.filter_map(|e| Some(e.ok()?.path())).collect();
     folders.sort();
@@ -40,9 +42,6 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) -> std
         } else {
             let relative = path.strip_prefix(root).map_err(std::io::Error::other)?;
             files.push((relative.display().to_string(), path.display().to_string()));
-            use std::io::Write as _;
-            let line = format!("cargo::rerun-if-changed={}\n", path.display());
-            std::io::stdout().write_all(line.as_bytes())?;
         }
     }
     Ok(())

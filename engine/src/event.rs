@@ -28,6 +28,14 @@ pub enum Event {
         /// The plugin's words.
         text: String,
     },
+    /// A plugin has something to say that the user should know of; the operation goes on.
+    Warned {
+        /// The tool.
+        #[serde(rename = "address")]
+        addr: String,
+        /// The plugin's words.
+        text: String,
+    },
     /// A plugin logs.
     Log {
         /// The plugin.

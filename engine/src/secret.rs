@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use dtm_lang::interface::Kind;
-use dtm_lang::wire::{TAG, reveal, tag};
+use dtm_lang::wire::{TAG, has_unknown, reveal, tag};
 use serde_json::{Value, json};
 use sha2::Digest;
 use std::collections::BTreeSet;
@@ -129,6 +129,27 @@ pub fn open_state(sealed: &State, key: &Key, redactor: &Redactor) -> Option<Stat
     open(&mut value, key).ok()?;
     redactor.learn(&value);
     serde_json::from_value(value).ok()
+}
+
+/// A value without the secrets inside: what an object is never depends on them, so that a token can be changed
+/// without making anew what it opens.
+pub fn public(value: &Value) -> Value {
+    match value {
+        Value::Object(m) if tag(m) == Some("secret") => Value::Null,
+        Value::Object(m) => m.iter().map(|(k, v)| (k.clone(), public(v))).collect::<Fields>().into(),
+        Value::Array(a) => a.iter().map(public).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Recorded inputs with the secrets that are configured now, where nothing else differs: what they open is asked with
+/// those of today.
+pub fn with_secrets_of(recorded: &Fields, configured: &Fields) -> Fields {
+    let now = |name: &String, value: &Value| {
+        let other = configured.get(name).filter(|c| public(c) == public(value) && !has_unknown(c));
+        (name.clone(), other.unwrap_or(value).clone())
+    };
+    recorded.iter().map(|(name, value)| now(name, value)).collect()
 }
 
 /// Whether a recorded value is a secret that was dropped, because the key that sealed it is gone.

@@ -19,6 +19,7 @@
 //! `DTM_BLESS=1` writes what was found into the suite; read it before you commit it.
 
 pub mod bench;
+pub mod git_http;
 pub mod plugins;
 pub mod sandbox;
 pub mod stage;

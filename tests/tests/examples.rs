@@ -35,8 +35,13 @@ fn every_example_lives_its_whole_life() {
         assert!(ok(&["apply", "-y"]).starts_with("No changes"), "the second apply is empty");
         assert!(ok(&["plan"]).starts_with("No changes"));
         assert_eq!(ok(&["verify"]), "No drift: everything is as the state says.\n");
-        // Somebody changes one file and removes another.
         let out = sandbox.path().join("project/out");
+        if example.name == "services" {
+            ok(&["destroy", "-y"]);
+            assert_eq!(below(&out), Vec::<PathBuf>::new(), "nothing is left");
+            continue;
+        }
+        // Somebody changes one file and removes another.
         let files = below(&out);
         assert!(files.len() > 2);
         std::fs::write(&files[0], "changed by hand").expect("written");
@@ -65,4 +70,63 @@ fn the_quickstart_has_an_environment_of_its_own_for_production() {
     assert_eq!(run(&["destroy", "-y", "--set", "env=prod"]).code, 0);
     assert!(sandbox.path().join("project/out/dev/site/index.html").exists());
     assert_eq!(run(&["apply", "-y", "--set", "env=test"]).code, 1, "only what the type allows");
+}
+
+#[test]
+fn services_come_change_and_go_with_their_list() {
+    let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    sandbox.run(&["new", "services", "project"]);
+    let run = |args: &[&str]| sandbox.run(&[&["-C", "project"], args].concat());
+    let ok = |args: &[&str]| {
+        let ran = run(args);
+        assert_eq!(ran.code, 0, "dtm {args:?}\n{}", ran.transcript());
+        ran.stdout
+    };
+    let shell = |line: &str| {
+        let ran = sandbox.shell(&format!("cd project && {line}"));
+        assert_eq!(ran.code, 0, "{line}\n{}", ran.transcript());
+        ran.stdout
+    };
+    ok(&["apply", "-y"]);
+    let cart = "git -C out/dev/git/cart.git";
+    assert_eq!(
+        shell(&format!("{cart} log --format='%an: %s' main")),
+        "dtm: Add the pipeline\ndtm: Scaffold from templates/go\n"
+    );
+    assert!(shell(&format!("{cart} show main:main.go")).contains("\"cart\""));
+    assert!(
+        shell(&format!("{cart} show main:.github/workflows/build.yml")).contains("${{ github.sha }} of main")
+    );
+    let mail = shell("git -C out/dev/git/mail.git ls-tree --name-only main");
+    assert!(!mail.contains("Dockerfile"), "left out by its condition: {mail}");
+    // A fourth service.
+    shell("printf -- '- name: pay\\n  framework: python\\n' >> services.yaml");
+    let plan = ok(&["plan"]);
+    assert!(plan.contains("3 to add, 1 to change, 0 to destroy"), "{plan}");
+    ok(&["apply", "-y"]);
+    assert!(shell("git -C out/dev/git/pay.git show main:pay/__main__.py").contains("8080"));
+    assert!(shell("cat out/dev/index.md").contains("[pay]"));
+    // One goes.
+    shell("sed -i '/name: search/,/port: 8082/d' services.yaml");
+    let plan = ok(&["plan"]);
+    assert!(plan.contains("0 to add, 1 to change, 3 to destroy"), "{plan}");
+    ok(&["apply", "-y"]);
+    assert!(!sandbox.path().join("project/out/dev/git/search.git").exists());
+    // Somebody commits to a file of ours, and adds one of theirs.
+    shell(
+        "git clone -q out/dev/git/cart.git work && cd work && echo 'by hand' >> README.md && echo x > NOTES && git add . && git -c user.name=ann -c user.email=ann@example.com commit -qm 'by hand' && git push -q",
+    );
+    assert_eq!(run(&["verify"]).code, 4);
+    let plan = ok(&["plan"]);
+    assert!(plan.contains("but for README.md"), "{plan}");
+    ok(&["apply", "-y"]);
+    assert!(!shell(&format!("{cart} show main:README.md")).contains("by hand"));
+    assert_eq!(shell(&format!("{cart} show main:NOTES")), "x\n", "what is not ours stays");
+    assert!(ok(&["apply", "-y"]).starts_with("No changes"));
+    // In production there are owners as well, and commits of others are kept.
+    ok(&["apply", "-y", "--set", "env=prod"]);
+    assert_eq!(shell("git -C out/prod/git/cart.git show main:.github/CODEOWNERS"), "* @shop/cart\n");
+    ok(&["destroy", "-y", "--set", "env=prod"]);
+    ok(&["destroy", "-y"]);
+    assert_eq!(below(&sandbox.path().join("project/out")), Vec::<PathBuf>::new(), "nothing is left");
 }

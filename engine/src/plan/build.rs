@@ -17,6 +17,7 @@ use super::{Action, Change, Known, Node, Plan};
 use crate::Fields;
 use crate::event::{Event, Events};
 use crate::plugin::{Plugins, Settings};
+use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
@@ -84,8 +85,8 @@ pub async fn build(
         b.removed(addr).await;
     }
     b.identities();
-    b.existing().await;
     b.validate().await;
+    b.existing().await;
     b.finish();
     b.plan.waiting_asserts = program.waiting_asserts(&b.known.of(program));
     b.plan.diagnostics.append(program.asserts(&b.known.of(program)));
@@ -214,6 +215,11 @@ impl Builder<'_> {
             return;
         }
         let (mut wanted, mut unread) = (vec![], vec![]);
+        // What was recorded of the others stands for what is not known yet.
+        let recorded = Known::default();
+        for (addr, entry) in &self.tools {
+            addrs.get(&**addr).into_iter().for_each(|id| recorded.set(*id, entry.outputs.clone()));
+        }
         for (addr, entry) in &self.tools {
             let instance = addrs.get(&**addr).map(|id| self.program.instance(*id));
             if entry.id.is_none()
@@ -232,7 +238,12 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            let entry = self.upgraded(&plugin, &settings, entry).await;
+            let mut entry = self.upgraded(&plugin, &settings, entry).await;
+            if let Some(id) = addrs.get(&**addr).filter(|_| instance.is_some_and(|i| has_secrets(&i.kind))) {
+                let (values, _) = self.program.inputs(*id, &recorded.of(self.program));
+                let configured = values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
+                entry.inputs = with_secrets_of(&entry.inputs, &configured);
+            }
             wanted.push(ToRead { addr: addr.clone(), plugin, settings, entry });
         }
         events(Event::Reading { tools: wanted.len() });
@@ -461,4 +472,9 @@ pub(crate) fn tag_outputs(kind: &Kind, inputs: &Fields, outputs: &Fields) -> Fie
         (name.clone(), if secret { dtm_lang::wire::mark_secret(value.clone()) } else { value.clone() })
     };
     outputs.iter().map(tagged).collect()
+}
+
+/// Whether an input of the kind is secret, or holds something that is.
+fn has_secrets(kind: &Kind) -> bool {
+    kind.inputs.values().any(|i| i.field.ty.has_secret())
 }

@@ -2,7 +2,7 @@
 
 use super::Change;
 use crate::Fields;
-use crate::secret::is_lost;
+use crate::secret::{is_lost, public};
 use dtm_lang::interface::{Kind, Same};
 use dtm_lang::wire::{has_unknown, reveal};
 use serde_json::Value as Json;
@@ -68,7 +68,8 @@ pub fn changes(
             name: name.to_string(),
             before: before.clone(),
             after: after.clone(),
-            replaces: input.immutable,
+            replaces: input.immutable
+                && (has_unknown(wanted) || !same(&public(wanted), &public(recorded), input.same)),
             drift,
         };
         if !ignored && (has_unknown(wanted) || !same(wanted, recorded, input.same)) {

@@ -6,6 +6,7 @@ use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
 use super::{Action, Node};
 use crate::Fields;
+use crate::secret::public;
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, reveal};
 use dtm_lang::{Code, Diagnostic};
@@ -23,7 +24,7 @@ pub(crate) fn identity(plugin: &str, place: &Fields, kind: &Kind, inputs: &Field
         return None;
     }
     let place = Json::Object(place.clone());
-    Some(format!("{plugin}.{} {} {}", kind.name, reveal(&place), reveal(&Json::Object(key))))
+    Some(format!("{plugin}.{} {} {}", kind.name, reveal(&place), public(&Json::Object(key))))
 }
 
 /// The identity of a node: what it will be, or of one that goes what it is.
@@ -54,7 +55,7 @@ impl Builder<'_> {
     fn same_object(&self, node: &Node, other: &Node) -> Diagnostic {
         let (new, old) = if node.instance.is_some() { (node, other) } else { (other, node) };
         let key = new.kind.as_ref().map(|k| natural_key(k, &new.desired)).unwrap_or_default();
-        let shown: Vec<String> = key.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        let shown: Vec<String> = key.iter().map(|(k, v)| format!("{k} = {}", public(v))).collect();
         let headline = format!("`{}` and `{}` are the same object: {}", old.addr, new.addr, shown.join(", "));
         let mut d = Diagnostic::new(Code::E0603, headline).tool(new.addr.clone());
         if let Some(id) = new.instance {
@@ -185,6 +186,8 @@ impl Builder<'_> {
             problems.push((i, d));
         }
         problems.sort_by_key(|(i, _)| *i);
+        // Nothing more is asked about what is refused.
+        self.conflicts.extend(problems.iter().map(|(i, _)| self.plan.nodes[*i].addr.clone()));
         problems.into_iter().for_each(|(_, d)| self.problem(d));
     }
 }

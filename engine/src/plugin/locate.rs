@@ -16,8 +16,10 @@ pub struct Located {
 }
 
 /// Interfaces of the shipped plugins, embedded: name, interface, version.
-const SHIPPED: &[(&str, &str, &str)] =
-    &[("core", include_str!("../../../plugins/core/core.dts"), env!("CARGO_PKG_VERSION"))];
+const SHIPPED: &[(&str, &str, &str)] = &[
+    ("core", include_str!("../../../plugins/core/core.dts"), env!("CARGO_PKG_VERSION")),
+    ("scm", include_str!("../../../plugins/scm/scm.dts"), env!("CARGO_PKG_VERSION")),
+];
 
 /// The interface text and version of a shipped plugin.
 pub fn installed_interface(name: &str) -> Option<(&'static str, &'static str)> {

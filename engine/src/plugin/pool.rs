@@ -95,7 +95,15 @@ impl Listener for Ears {
                 }
             }
             "secret" => self.redactor.learn_text(params.get("value").and_then(Value::as_str).unwrap_or("")),
-            "log" => (self.events)(Event::Log { plugin: self.name.clone(), text: text("text") }),
+            "log" => {
+                let op = params.get("op").and_then(Value::as_str).unwrap_or("");
+                let warns = params.get("level").and_then(Value::as_str) == Some("warning");
+                let addr = lock(&self.watched).get(op).map(|w| w.addr.clone()).filter(|_| warns);
+                (self.events)(match addr {
+                    Some(addr) => Event::Warned { addr, text: text("text") },
+                    None => Event::Log { plugin: self.name.clone(), text: text("text") },
+                });
+            }
             _ => {}
         }
     }

@@ -132,7 +132,7 @@ impl Running {
                     }
                     Err(error) => ReadResult::Failed(error),
                 };
-                let results: Vec<ReadResult> = many.calls.into_iter().map(one).collect();
+                let results = spread(many.calls, &one);
                 serde_json::to_value(results).map_err(bad)
             }
             method => {
@@ -170,6 +170,24 @@ impl Running {
         lock(&self.operations).remove(&op);
         result
     }
+}
+
+/// Goes through many calls on as many threads as there are processors: most of them wait for something.
+fn spread<T: Send>(calls: Vec<Call>, one: &(dyn Fn(Call) -> T + Sync)) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 8);
+    if calls.len() < 2 * threads {
+        return calls.into_iter().map(one).collect();
+    }
+    let share = calls.len().div_ceil(threads);
+    let mut calls = calls.into_iter().peekable();
+    std::thread::scope(|scope| {
+        let mut running = vec![];
+        while calls.peek().is_some() {
+            let part: Vec<Call> = calls.by_ref().take(share).collect();
+            running.push(scope.spawn(move || part.into_iter().map(one).collect::<Vec<T>>()));
+        }
+        running.into_iter().flat_map(|r| r.join().unwrap_or_default()).collect()
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -26,6 +26,10 @@ impl Ctx {
     pub fn progress(&self, text: impl Into<String>) {
         (self.notify)("progress", json!({ "op": self.op, "text": text.into() }));
     }
+    /// Tells something that the user should know of, although the operation goes on.
+    pub fn warn(&self, text: &str) {
+        (self.notify)("log", json!({ "op": self.op, "level": "warning", "text": text }));
+    }
     /// Gives an id as soon as it is known; returns once it is durable, `false` when that failed.
     pub fn checkpoint(&self, id: &str, partial: Value) -> bool {
         (self.notify)("checkpoint", json!({ "op": self.op, "id": id, "partial": partial }))

@@ -90,8 +90,16 @@ fn change_text(change: &Change, room: usize, style: Style) -> String {
         (false, true) => "  # changed outside",
         (false, false) => "",
     };
-    let half = room.saturating_sub(note.chars().count() + 4) / 2;
-    let (before, after) = around_difference(&change.before, &change.after, half.max(10));
+    let room = room.saturating_sub(note.chars().count() + 4).max(20);
+    let whole = |v: &Value| one_line(v, room).chars().count();
+    let (a, b) = (whole(&change.before), whole(&change.after));
+    // What a short one leaves over is the other's.
+    let (before, after) = match (a <= room / 2, b <= room / 2) {
+        _ if a + b <= room => (one_line(&change.before, room), one_line(&change.after, room)),
+        (true, _) => (one_line(&change.before, room), one_line(&change.after, room - a)),
+        (_, true) => (one_line(&change.before, room - b), one_line(&change.after, room)),
+        _ => around_difference(&change.before, &change.after, room / 2),
+    };
     format!("{} -> {}{}", style.red(&before), style.green(&after), style.dim(note))
 }
 

@@ -105,6 +105,9 @@ impl View {
                 None if self.verbose && self.live.is_none() => self.say(&format!("    {addr}: {text}")),
                 None => {}
             },
+            Event::Warned { addr, text } => {
+                self.say(&self.style.yellow(&format!("  ! {addr}: warning: {text}")));
+            }
             Event::Log { plugin, text } => {
                 if self.verbose {
                     self.say(&self.style.dim(&format!("    {plugin}: {text}")));

@@ -1,0 +1,216 @@
+//! The `git` program: argument lists, an environment that asks nobody, credentials that no other process sees, and what
+//! its complaints mean.
+
+use crate::destination::Remote;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use dtm_plugin::{Ctx, Failure};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Who commits. By it dtm knows its own commits.
+pub(crate) const COMMITTER: &str = "dtm <dtm@dtm.invalid>";
+
+/// Git, working on one repository.
+pub(crate) struct Git<'c> {
+    ctx: &'c Ctx,
+    dir: PathBuf,
+    env: Vec<(String, String)>,
+}
+
+/// Why git failed.
+pub(crate) struct GitError {
+    pub(crate) text: String,
+}
+
+impl<'c> Git<'c> {
+    pub(crate) fn at(ctx: &'c Ctx, dir: &Path) -> Git<'c> {
+        Git { ctx, dir: dir.to_path_buf(), env: vec![] }
+    }
+
+    /// With the credentials of a remote; they go by way of the environment, which only the user's own processes see.
+    pub(crate) fn with(mut self, remote: &Remote) -> Git<'c> {
+        if let Some(token) = &remote.token {
+            let user = remote.username.as_deref().unwrap_or("x-access-token");
+            let header = format!("Authorization: Basic {}", BASE64.encode(format!("{user}:{token}")));
+            // Only what the address begins with gets the header; helpers of the user are left out.
+            let settings = [
+                (format!("http.{}.extraHeader", remote.url), header),
+                ("credential.helper".to_string(), String::new()),
+            ];
+            self.env.push(("GIT_CONFIG_COUNT".into(), settings.len().to_string()));
+            for (i, (name, value)) in settings.into_iter().enumerate() {
+                self.env.push((format!("GIT_CONFIG_KEY_{i}"), name));
+                self.env.push((format!("GIT_CONFIG_VALUE_{i}"), value));
+            }
+        }
+        self
+    }
+
+    /// Runs it; gives what it wrote to standard output.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        self.feed(args, vec![])
+    }
+
+    /// Runs it with something to read.
+    pub(crate) fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
+        let mut command = Command::new("git");
+        command
+            .arg("--git-dir")
+            .arg(&self.dir)
+            .args(["-c", "gc.auto=0", "-c", "core.quotePath=false", "-c", "protocol.ext.allow=never"])
+            .args(args)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "true")
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env("GIT_HTTP_LOW_SPEED_LIMIT", "1")
+            .env("GIT_HTTP_LOW_SPEED_TIME", "60")
+            .env("LC_ALL", "C")
+            .envs(self.env.iter().map(|(n, v)| (n, v)))
+            .stdin(if stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if std::env::var_os("GIT_SSH_COMMAND").is_none() {
+            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        let mut child = command.spawn().map_err(|e| GitError {
+            text: match e.kind() {
+                std::io::ErrorKind::NotFound => "there is no program `git`: install it".into(),
+                _ => format!("`git` cannot be started: {e}"),
+            },
+        })?;
+        if let Some(mut pipe) = child.stdin.take() {
+            std::thread::spawn(move || _ = pipe.write_all(&stdin));
+        }
+        let (done, ended) = channel();
+        let read = |pipe: Option<Box<dyn Read + Send>>, done: std::sync::mpsc::Sender<()>| {
+            std::thread::spawn(move || {
+                let mut bytes = vec![];
+                if let Some(mut pipe) = pipe {
+                    let _ = pipe.read_to_end(&mut bytes);
+                }
+                let _ = done.send(());
+                bytes
+            })
+        };
+        let out = read(child.stdout.take().map(|p| Box::new(p) as _), done.clone());
+        let err = read(child.stderr.take().map(|p| Box::new(p) as _), done);
+        let mut open = 2;
+        while open > 0 {
+            match ended.recv_timeout(Duration::from_millis(50)) {
+                Ok(()) => open -= 1,
+                Err(RecvTimeoutError::Disconnected) => open = 0,
+                Err(RecvTimeoutError::Timeout) if self.ctx.is_cancelled() => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(GitError { text: "stopped".into() });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        let status = child.wait().map_err(|e| GitError { text: e.to_string() })?;
+        let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
+        if status.success() {
+            return Ok(out);
+        }
+        let both = [String::from_utf8_lossy(&err), String::from_utf8_lossy(&out)].join("\n");
+        let text = both.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+        Err(GitError { text: if text.is_empty() { format!("git ended with {status}") } else { text } })
+    }
+}
+
+impl GitError {
+    fn says(&self, words: &[&str]) -> bool {
+        let text = self.text.to_lowercase();
+        words.iter().any(|w| text.contains(w))
+    }
+    /// Somebody else was faster, or the branch went another way.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        self.says(&[
+            "non-fast-forward",
+            "fetch first",
+            "does not contain",
+            "cannot lock ref",
+            "failed to lock",
+            "stale info",
+        ])
+    }
+    /// There is no such branch.
+    pub(crate) fn is_no_ref(&self) -> bool {
+        self.says(&[
+            "not a valid object name",
+            "couldn't find remote ref",
+            "unknown revision",
+            "needed a single revision",
+        ])
+    }
+    /// The other side could not be reached, or went away.
+    pub(crate) fn is_network(&self) -> bool {
+        self.says(&[
+            "could not resolve",
+            "connection refused",
+            "connection reset",
+            "timed out",
+            "empty reply",
+            "early eof",
+            "rpc failed",
+            "hung up",
+            "unexpected disconnect",
+            "the requested url returned error: 5",
+            "network is unreachable",
+            "no route to host",
+            "connection closed",
+            "failed to connect",
+            "couldn't connect",
+        ])
+    }
+    /// What the other side says, or else git's last words.
+    fn gist(&self) -> String {
+        let lines = || self.text.lines().map(str::trim).filter(|l| !l.is_empty());
+        let remote: Vec<&str> = lines().filter_map(|l| l.strip_prefix("remote: ")).collect();
+        let noise = |l: &&str| {
+            *l != "Done"
+                && !l.starts_with("To ")
+                && !l.starts_with("!\t")
+                && !l.starts_with("error: failed to push")
+        };
+        let said = if remote.is_empty() { lines().filter(noise).collect() } else { remote };
+        said[said.len().saturating_sub(6)..].join("; ")
+    }
+    /// As an error of an operation that changed nothing.
+    pub(crate) fn failure(&self, doing: &str) -> Failure {
+        let last = self.gist();
+        if self.is_network() {
+            return Failure::retryable(format!("{doing}: the server cannot be reached: {last}"), None);
+        }
+        let said = |why: &str| Failure::clean(format!("{doing}: {why}: {last}"));
+        if self.says(&["protected branch", "hook declined", "prohibited", "not allowed to push"]) {
+            return said("the repository refuses it");
+        }
+        if self.says(&[
+            "authentication failed",
+            "could not read username",
+            "could not read password",
+            "permission denied",
+            "returned error: 401",
+            "returned error: 403",
+            "host key verification failed",
+            "access denied",
+        ]) {
+            return said("the credentials are refused").input("destination");
+        }
+        if self.says(&[
+            "not found",
+            "does not appear to be a git repository",
+            "does not exist",
+            "not a git repository",
+        ]) {
+            return said("there is no such repository, or it is not to be seen with these credentials")
+                .input("destination");
+        }
+        Failure::clean(format!("{doing}: {last}"))
+    }
+}

@@ -1,0 +1,3 @@
+# [[ name ]]
+
+A service in Go. It listens on port [[ port ]].

@@ -1,0 +1,3 @@
+module example.com/shop/[[ name ]]
+
+go 1.25

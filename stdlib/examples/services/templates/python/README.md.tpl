@@ -1,0 +1,3 @@
+# [[ name ]]
+
+A service in Python. It listens on port [[ port ]].
