@@ -42,6 +42,16 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|b| b.name == name)
 }
 
+/// How it is called: `join(parts: [string], separator: string) -> string`
+pub fn signature(b: &Builtin) -> String {
+    let params: Vec<String> = (b.params)()
+        .iter()
+        .enumerate()
+        .map(|(i, (n, t))| if i < b.required { format!("{n}: {t}") } else { format!("{n}: {t} = ...") })
+        .collect();
+    format!("{}({}) -> {}", b.name, params.join(", "), (b.result)())
+}
+
 fn t() -> Type {
     Type::Var(0)
 }

@@ -16,7 +16,8 @@ pub mod types;
 pub mod value;
 pub mod wire;
 
-pub use check::{Checked, check, interface_hash, read_interface};
+pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
+pub use check::{Checked, check, check_for_editor, interface_hash, read_interface};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};
 pub use eval::{NoOutputs, Outputs};
 pub use loader::{Loader, Shipped};

@@ -93,7 +93,19 @@ impl Program {
         inputs: &Inputs,
         purpose: Purpose,
     ) -> (Program, Diagnostics) {
-        let (Checked { hir, mut sources }, mut diags) = check(root, &*loader);
+        let (checked, diags) = check(root, &*loader);
+        Program::of_checked(checked, diags, loader, inputs, purpose)
+    }
+
+    /// The program that was checked already, with what checking said.
+    pub fn of_checked(
+        checked: Checked,
+        mut diags: Diagnostics,
+        loader: Arc<dyn Loader>,
+        inputs: &Inputs,
+        purpose: Purpose,
+    ) -> (Program, Diagnostics) {
+        let Checked { hir, mut sources } = checked;
         let sound = !diags.has_errors();
         let params = params(&hir, &mut sources, &*loader, inputs, purpose, &mut diags);
         let mut program = Program {

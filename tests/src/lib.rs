@@ -20,6 +20,7 @@
 
 pub mod bench;
 pub mod git_http;
+pub mod lsp;
 pub mod plugins;
 pub mod sandbox;
 pub mod stage;

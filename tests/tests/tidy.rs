@@ -134,6 +134,16 @@ fn unsafe_code_is_in_two_files() {
 }
 
 #[test]
+fn what_editors_ask_is_answered_without_the_protocol() {
+    for path in all_files().into_iter().filter(|p| p.starts_with(root().join("lsp/src/ide"))) {
+        let text = std::fs::read_to_string(&path).expect("code");
+        for word in ["lsp_types", "ls_types", "tower_lsp", "Uri", "utf16", "utf-16"] {
+            assert!(!text.contains(word), "{} knows `{word}`", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_module_says_what_it_is_for() {
     let silent: Vec<_> = all_files()
         .into_iter()

@@ -1,7 +1,8 @@
 //! `a.b`, `a?.b`, `a["b"]` and calls. A `?.` ends its whole chain: what follows it is skipped when it meets null.
 
+use super::facts::{CURSOR, Cursor};
 use super::{Checker, Def, node};
-use crate::builtin::{self, Builtin};
+use crate::builtin::{self, Builtin, signature};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H};
 use crate::source::{Span, Symbol};
@@ -88,7 +89,10 @@ impl Checker<'_> {
             );
             return Some(Access::error(name.span));
         }
-        let Some((def, _)) = self.modules[home].values.get(&name.text).cloned() else {
+        let Some((def, named)) = self.modules[home].values.get(&name.text).cloned() else {
+            if &*name.text == CURSOR {
+                self.note_cursor(|c| Cursor::Module(c.values_of(home)));
+            }
             let known: Vec<String> =
                 super::names(&self.modules[home].values).into_iter().map(String::from).collect();
             let d = Diagnostic::new(
@@ -100,6 +104,8 @@ impl Checker<'_> {
             return Some(Access::error(name.span));
         };
         let (expr, ty) = self.def(&def, base.span.to(name.span));
+        let (at, what) = self.declared(&def, named);
+        self.note_use(name.span, at, what, || ty.to_string(), None);
         Some(Access { expr, ty, short: false })
     }
 
@@ -122,9 +128,19 @@ impl Checker<'_> {
             Access { expr: Expr::error(span), ty: Type::Error, short }
         };
         let (plain, secret) = ty.reveal();
+        if &*name.text == CURSOR {
+            self.note_cursor(|_| Cursor::Member(plain.clone()));
+        }
         match &plain {
             Type::Error => Access::error(span),
             Type::Tool(kind) => {
+                if let Some(output) = kind.outputs.get(&name.text) {
+                    let ty = || output.ty.to_string();
+                    self.note_use(name.span, Some(output.span), "output", ty, output.doc.clone());
+                } else if let Some(input) = kind.inputs.get(&name.text) {
+                    let field = &input.field;
+                    self.note_use(name.span, field.span, "input", || field.ty.to_string(), field.doc.clone());
+                }
                 let (ty, output) = match (kind.outputs.get(&name.text), kind.inputs.get(&name.text)) {
                     (Some(output), _) => (output.ty.clone(), true),
                     (None, Some(input)) => (input.field.ty.clone(), false),
@@ -143,6 +159,7 @@ impl Checker<'_> {
             Type::Record(r) => match r.fields.get(&name.text) {
                 Some(f) => {
                     let ty = if secret { f.ty.clone().secret() } else { f.ty.clone() };
+                    self.note_use(name.span, f.span, "field", || ty.to_string(), f.doc.clone());
                     Access { expr: field(base), ty, short }
                 }
                 None => {
@@ -273,6 +290,7 @@ impl Checker<'_> {
             self.diags.push(d.nearest(name, builtin::BUILTINS.iter().map(|b| b.name)));
             return (Expr::error(span), Type::Error);
         };
+        self.note_use(callee.span, None, "builtin", || signature(builtin), Some(builtin.doc.trim().into()));
         let Some(args) = self.arrange(span, builtin, args) else { return (Expr::error(span), Type::Error) };
         let mut vars: Vec<Option<Type>> = vec![None; 3];
         let (mut secret, mut chosen) = (false, false);
@@ -387,16 +405,6 @@ impl Checker<'_> {
         }
         ok.then(|| out.into_iter().map_while(|a| a).collect())
     }
-}
-
-/// `join(parts: [string], separator: string) -> string`
-pub(crate) fn signature(b: &Builtin) -> String {
-    let params: Vec<String> = (b.params)()
-        .iter()
-        .enumerate()
-        .map(|(i, (n, t))| if i < b.required { format!("{n}: {t}") } else { format!("{n}: {t} = ...") })
-        .collect();
-    format!("{}({}) -> {}", b.name, params.join(", "), (b.result)())
 }
 
 /// Whether `given` fits `wanted`, finding the type variables of `wanted`.

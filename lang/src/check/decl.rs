@@ -51,6 +51,8 @@ impl Checker<'_> {
         for decl in &ast.decls {
             let DeclKind::Import(import) = &decl.kind else { continue };
             if let Some(from) = self.imported(m, import) {
+                let file = Span::new(self.modules[from].file, 0, 0);
+                self.note_use(import.path_span, Some(file), "module", || import.path.to_string(), None);
                 stacker::maybe_grow(64 << 10, 1 << 20, || self.import_all(from, done));
             }
             self.import_names(m, import);
@@ -239,6 +241,7 @@ impl Checker<'_> {
             self.scope.clear();
             self.narrowed.clear();
             self.slots = 0;
+            self.note_declaration(m, decl);
             match &decl.kind {
                 DeclKind::Param { name, ty, default: Some(default) } => {
                     let Some(id) = self.hir.params.iter().position(|p| p.span == name.span) else { continue };
@@ -306,6 +309,31 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Keeps for an editor what a declaration declares.
+    fn note_declaration(&mut self, m: usize, decl: &Decl) {
+        if self.facts.is_none() {
+            return;
+        }
+        let (name, what) = match &decl.kind {
+            DeclKind::Param { name, .. } => (name, "param"),
+            DeclKind::Let { name, .. } => (name, "let"),
+            DeclKind::Tool(tool) => (&tool.name, "tool"),
+            DeclKind::Type { name, .. } => (name, "type"),
+            DeclKind::Output { name, .. } => (name, "output"),
+            _ => return,
+        };
+        let ty = match self.modules[m].values.get(&name.text).map(|(d, _)| d.clone()) {
+            Some(Def::Let(id)) if what == "let" => self.hir.lets[id].ty.to_string(),
+            Some(Def::Param(id)) if what == "param" => self.hir.params[id].ty.to_string(),
+            Some(Def::Tool(id)) if what == "tool" => self.tool_type(id).to_string(),
+            _ => match self.modules[m].types.get(&name.text).copied() {
+                Some(id) if what == "type" => self.type_of(id, name.span).to_string(),
+                _ => String::new(),
+            },
+        };
+        self.note_definition(name.span, what, ty, decl.doc.clone());
     }
 
     fn settings(&mut self, m: usize, fields: &[ast::Field]) {

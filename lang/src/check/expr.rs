@@ -1,5 +1,6 @@
 //! Expressions: `infer` finds a type, `check_expr` brings one in from outside.
 
+use super::facts::{CURSOR, Cursor};
 use super::ty::literal;
 use super::{Checker, Def, Local, names, node};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -13,7 +14,9 @@ use std::sync::Arc;
 impl Checker<'_> {
     /// The checked expression and its type.
     pub(super) fn infer(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e))
+        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e));
+        self.note_type(e.span, &ty);
+        (expr, ty)
     }
 
     fn infer_here(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
@@ -183,15 +186,22 @@ impl Checker<'_> {
     /// A name that stands for a value.
     pub(super) fn name(&mut self, m: usize, name: &Symbol, span: Span) -> (Expr, Type) {
         if let Some(local) = self.scope.iter().rev().find(|l| l.name == *name) {
-            let (slot, ty) = (local.slot, local.ty.clone());
-            return (node(span, H::Local(slot)), self.narrowed_type(name, ty));
+            let (slot, ty, at) = (local.slot, local.ty.clone(), local.span);
+            let ty = self.narrowed_type(name, ty);
+            self.note_use(span, Some(at), "variable", || ty.to_string(), None);
+            return (node(span, H::Local(slot)), ty);
         }
-        let Some((def, _)) = self.modules[m].values.get(name).cloned() else {
+        let Some((def, named)) = self.modules[m].values.get(name).cloned() else {
+            if &**name == CURSOR {
+                self.note_cursor(|c| Cursor::Value { names: c.values_in_scope(m), expected: None });
+            }
             self.unknown_name(m, name, span);
             return (Expr::error(span), Type::Error);
         };
         let (expr, ty) = self.def(&def, span);
         let ty = self.narrowed_type(name, ty);
+        let (at, what) = self.declared(&def, named);
+        self.note_use(span, at, what, || ty.to_string(), None);
         (expr, ty)
     }
 
@@ -208,20 +218,22 @@ impl Checker<'_> {
                 let expr = node(span, H::Data(*id));
                 (node(span, H::Convert(expr, Arc::new(ty.clone()))), ty)
             }
-            Def::Tool(id) => {
-                let tool = &self.hir.tools[*id];
-                let one = Type::Tool(tool.kind.clone());
-                let ty = match (tool.each.is_some(), tool.cond.is_some()) {
-                    (true, _) => Type::map(one),
-                    (false, true) => one.optional(),
-                    (false, false) => one,
-                };
-                (node(span, H::Tool(*id)), ty)
-            }
+            Def::Tool(id) => (node(span, H::Tool(*id)), self.tool_type(*id)),
             Def::Module(_) => {
                 self.error(Code::E0306, span, "a module is no value", "read something of it: `module.name`");
                 (Expr::error(span), Type::Error)
             }
+        }
+    }
+
+    /// The type of a tool's name: one instance, a family, or one that may be absent.
+    pub(super) fn tool_type(&self, id: usize) -> Type {
+        let tool = &self.hir.tools[id];
+        let one = Type::Tool(tool.kind.clone());
+        match (tool.each.is_some(), tool.cond.is_some()) {
+            (true, _) => Type::map(one),
+            (false, true) => one.optional(),
+            (false, false) => one,
         }
     }
 
@@ -261,6 +273,18 @@ impl Checker<'_> {
 
     fn check_here(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
         let span = e.span;
+        match &*e.kind {
+            A::Name(name) if &**name == CURSOR => {
+                self.note_cursor(|c| Cursor::Value {
+                    names: c.values_in_scope(m),
+                    expected: Some(ty.clone()),
+                });
+            }
+            A::Str(parts) if parts.iter().any(|p| matches!(p, StrPart::Text(t) if t.contains(CURSOR))) => {
+                self.note_cursor(|_| Cursor::Text(ty.clone()));
+            }
+            _ => {}
+        }
         match (&*e.kind, ty) {
             (A::Paren(inner), _) => return self.check_expr(m, inner, ty, why),
             (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
@@ -402,7 +426,8 @@ impl Checker<'_> {
         for (name, ty) in vars.iter().zip(types) {
             let slot = self.new_slot();
             self.narrowed.push((super::narrow::shadow(&name.text), Type::Error));
-            self.scope.push(Local { name: name.text.clone(), slot, ty });
+            self.note_definition(name.span, "variable", ty.to_string(), None);
+            self.scope.push(Local { name: name.text.clone(), span: name.span, slot, ty });
             slots.push(slot);
         }
         slots

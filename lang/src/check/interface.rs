@@ -38,6 +38,7 @@ pub fn read_interface(
     }
     let loader = Nothing;
     let mut checker = Checker {
+        facts: None,
         loader: &loader,
         sources: Default::default(),
         diags: Default::default(),
@@ -464,7 +465,11 @@ impl Checker<'_> {
         let id = self.plugin(plugin)?;
         let found = self.hir.plugins[id].plugin.clone();
         match found.kinds.get(&kind.text) {
-            Some(k) => Some((plugin.text.clone(), k.clone())),
+            Some(k) => {
+                self.note_use(plugin.span, Some(found.span), "plugin", || found.name.to_string(), None);
+                self.note_use(kind.span, Some(k.span), "kind", || k.path(), k.doc.clone());
+                Some((plugin.text.clone(), k.clone()))
+            }
             None => {
                 let d = Diagnostic::new(
                     Code::E0205,

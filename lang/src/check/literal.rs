@@ -1,5 +1,6 @@
 //! Records, maps and lists as they are written.
 
+use super::facts::{CURSOR, Cursor};
 use super::{Checker, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, MapEntry};
@@ -292,6 +293,29 @@ impl Checker<'_> {
             match entry {
                 Entry::Field { name, value, .. } => {
                     self.once(name, &mut written);
+                    if &*name.text == CURSOR {
+                        let names = entries.iter().filter_map(|e| match e {
+                            Entry::Field { name, .. } if &*name.text != CURSOR => Some(name.text.clone()),
+                            _ => None,
+                        });
+                        let what = if what == "input" { "input" } else { "field" };
+                        self.note_cursor(|_| Cursor::Field {
+                            record: r.clone(),
+                            given: names.collect(),
+                            what,
+                        });
+                        continue;
+                    }
+                    if let Some(field) = r.fields.get(&name.text) {
+                        let what = if what == "input" { "input" } else { "field" };
+                        self.note_use(
+                            name.span,
+                            field.span,
+                            what,
+                            || field.ty.to_string(),
+                            field.doc.clone(),
+                        );
+                    }
                     let value = Self::entry_value(name, value);
                     let expr = match r.fields.get(&name.text) {
                         Some(field) => {

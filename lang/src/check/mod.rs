@@ -8,6 +8,7 @@ mod access;
 mod data;
 mod decl;
 mod expr;
+mod facts;
 mod interface;
 mod literal;
 mod narrow;
@@ -16,6 +17,7 @@ mod phase;
 mod tool;
 mod ty;
 
+pub use facts::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use interface::{interface_hash, read_interface};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -40,7 +42,18 @@ pub struct Checked {
 
 /// Checks the program of a root file.
 pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
+    let (checked, _, diags) = run(root, loader, None);
+    (checked, diags)
+}
+
+/// Checks the program of a root file, and keeps what an editor wants to know.
+pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
+    run(root, loader, Some(Facts::default()))
+}
+
+fn run(root: &str, loader: &dyn Loader, facts: Option<Facts>) -> (Checked, Facts, Diagnostics) {
     let mut checker = Checker {
+        facts,
         loader,
         sources: Sources::default(),
         diags: Diagnostics::default(),
@@ -67,10 +80,15 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
     checker.declare_all();
     checker.bodies();
     if !checker.diags.has_errors() {
-        checker.diags.append(phase::phases(&checker.hir, &checker.sources));
+        let mut seen = checker.facts.as_ref().map(|_| vec![]);
+        checker.diags.append(phase::phases(&checker.hir, &checker.sources, &mut seen));
+        if let Some(facts) = &mut checker.facts {
+            facts.deferred = seen.unwrap_or_default();
+        }
     }
     checker.diags.sort();
-    (Checked { hir: checker.hir, sources: checker.sources }, checker.diags)
+    let facts = checker.facts.unwrap_or_default();
+    (Checked { hir: checker.hir, sources: checker.sources }, facts, checker.diags)
 }
 
 /// What a name of the value name space stands for.
@@ -120,11 +138,14 @@ struct TypeState {
 /// A variable of a comprehension, lambda or family.
 struct Local {
     name: Symbol,
+    span: Span,
     slot: usize,
     ty: Type,
 }
 
 struct Checker<'a> {
+    /// Kept for an editor only.
+    facts: Option<Facts>,
     loader: &'a dyn Loader,
     sources: Sources,
     diags: Diagnostics,

@@ -75,10 +75,12 @@ struct Phases<'h> {
     lets: Vec<Option<Phase>>,
     inputs: HashMap<(usize, usize), Phase>,
     locals: HashMap<usize, Phase>,
+    /// For an editor: whether each expression is deferred.
+    seen: Option<Vec<(Span, bool)>>,
 }
 
 /// Everything deferred that decides structure.
-pub(super) fn phases(hir: &Hir, sources: &Sources) -> Diagnostics {
+pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, bool)>>) -> Diagnostics {
     let mut p = Phases {
         hir,
         sources,
@@ -86,6 +88,7 @@ pub(super) fn phases(hir: &Hir, sources: &Sources) -> Diagnostics {
         lets: vec![None; hir.lets.len()],
         inputs: HashMap::new(),
         locals: HashMap::new(),
+        seen: seen.take(),
     };
     for id in 0..hir.lets.len() {
         p.let_phase(id);
@@ -102,6 +105,7 @@ pub(super) fn phases(hir: &Hir, sources: &Sources) -> Diagnostics {
     for (name, expr) in &hir.settings {
         p.known(expr, &format!("the setting `{name}`"));
     }
+    *seen = p.seen;
     p.diags
 }
 
@@ -224,7 +228,11 @@ impl Phases<'_> {
     }
 
     fn phase(&mut self, e: &Expr) -> Phase {
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(e))
+        let phase = stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(e));
+        if let Some(seen) = &mut self.seen {
+            seen.push((e.span, phase.inside().is_some()));
+        }
+        phase
     }
 
     fn phase_here(&mut self, e: &Expr) -> Phase {

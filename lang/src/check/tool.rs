@@ -1,5 +1,6 @@
 //! Tools: header, inputs and `with` options.
 
+use super::facts::{CURSOR, Cursor};
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Each, Expr, Tool, With};
@@ -118,6 +119,11 @@ impl Checker<'_> {
                     continue;
                 }
             };
+            if &*name.text == CURSOR {
+                let given = || OPTIONS.iter().filter(|o| !written.contains_key(**o)).map(|o| (*o).into());
+                self.note_cursor(|_| Cursor::Option(given().collect()));
+                continue;
+            }
             if let Some(first) = written.insert(name.text.clone(), name.span) {
                 let d = Diagnostic::new(Code::E0312, format!("the option `{}` is written twice", name.text));
                 self.diags.push(d.at(name.span, "again here").also(first, "first here"));

@@ -1,5 +1,6 @@
 //! Written types to [`Type`]s.
 
+use super::facts::{CURSOR, Cursor};
 use super::literal::is_tag;
 use super::{Checker, Def, Lazy, names};
 use crate::diag::{Code, Diagnostic};
@@ -154,6 +155,13 @@ impl Checker<'_> {
             return Type::Error;
         }
         let Some(id) = self.modules[home].types.get(&last.text).copied() else {
+            if &*last.text == CURSOR {
+                self.note_cursor(|c| {
+                    let own = names(&c.modules[home].types).into_iter();
+                    let builtin = BUILTIN.iter().map(|b| b.0).filter(|n| *n != "error");
+                    Cursor::Type(own.chain(builtin).map(crate::source::Symbol::from).collect())
+                });
+            }
             if path.parts.len() == 1
                 && let Some((_, ty)) = BUILTIN.iter().find(|(n, _)| *n == &*last.text && *n != "error")
             {
@@ -188,7 +196,10 @@ impl Checker<'_> {
             self.diags.push(d);
             return Type::Error;
         };
-        self.type_of(id, last.span)
+        let ty = self.type_of(id, last.span);
+        let at = self.types[id].span;
+        self.note_use(last.span, Some(at), "type", || ty.to_string(), None);
+        ty
     }
 
     /// The type that a `type` declares, resolved when first needed.

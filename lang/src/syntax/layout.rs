@@ -61,6 +61,16 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             && let Some(last) = out.tokens.last()
         {
             let after = next_significant(all, index);
+            // At the start of a line, `tool name` can only be a declaration: what is still open before it was forgotten.
+            let begins = token.kind.begins_declaration()
+                && text[..token.span.start as usize].ends_with('\n')
+                && after.is_some_and(|a| a.is_word() && !a.is_reserved());
+            if begins {
+                while open.last().is_some_and(|(k, _)| *k != Kind::LBrace) {
+                    open.pop();
+                    total -= if links.len() > 1 { links.pop().unwrap_or(0) } else { 0 };
+                }
+            }
             let braces = open.last().is_none_or(|(k, _)| *k == Kind::LBrace);
             let named = matches!(after, Some(Kind::Eq | Kind::Colon));
             // `>` ends a type or wants an operand; `with` and the like want what belongs to them.
@@ -72,10 +82,7 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             let fresh = matches!(token.kind, Kind::Minus | Kind::LParen | Kind::LBracket | Kind::LBrace)
                 || token.kind == Kind::In && !in_for(&out.tokens);
             // While a line is being written, the declaration after it is not its operand.
-            let declares = open.is_empty()
-                && token.kind.begins_declaration()
-                && text[..token.span.start as usize].ends_with('\n')
-                && after.is_some_and(|a| a.is_word() && !a.is_reserved());
+            let declares = open.is_empty() && begins;
             let keep = if braces { !goes_on || declares } else { fresh && last.kind.ends_operand() };
             if keep {
                 out.tokens.push(line);

@@ -8,6 +8,7 @@ pub mod destroy;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
+pub mod lsp;
 pub mod new;
 pub mod output;
 pub mod plan;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
+        Command::Lsp(c) => lsp::run(c),
         Command::Completion(c) => completion::run(terminal, c),
         Command::Version(_) => version::run(terminal),
         Command::PluginHost(c) => plugin_host::run(c),

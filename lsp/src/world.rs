@@ -1,0 +1,221 @@
+//! What the server knows: open texts over files on disk, and for each program the last analysis.
+//!
+//! A file belongs to the nearest `main.dts` upwards whose imports reach it, or else it is a program by itself. Every edit
+//! makes analyses anew when they are next asked for: checking a whole program is quick.
+
+use crate::documents::{Document, Edit};
+use dtm_lang::source::{FileId, Sources};
+use dtm_lang::{Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Gives a loader for the folder of a program.
+pub type Loaders = Arc<dyn Fn(&Path) -> Arc<dyn Loader> + Send + Sync>;
+
+/// How many folders upwards a `main.dts` is looked for.
+const UPWARDS: usize = 12;
+/// Larger texts are not analysed while somebody types.
+const LARGEST: usize = 4 << 20;
+
+/// A program as far as it was understood.
+pub struct Analysis {
+    /// The folder of the program.
+    pub folder: PathBuf,
+    /// Its files.
+    pub sources: Arc<Sources>,
+    /// What was found out.
+    pub facts: Facts,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Analysis {
+    /// The file of a path on disk.
+    pub fn file(&self, path: &Path) -> Option<FileId> {
+        let relative = path.strip_prefix(&self.folder).ok()?.to_str()?;
+        self.sources.files().find(|(_, f)| &*f.path == relative).map(|(id, _)| id)
+    }
+    /// The path of a file on disk; none for what is built in.
+    pub fn path(&self, file: FileId) -> Option<PathBuf> {
+        let path = &self.sources.file(file).path;
+        (!path.starts_with('<') && !path.starts_with("std/")).then(|| self.folder.join(&**path))
+    }
+}
+
+/// Documents and analyses. One thread owns it.
+pub struct World {
+    loaders: Loaders,
+    documents: HashMap<PathBuf, Document>,
+    /// By the root file of the program.
+    analyses: HashMap<PathBuf, Arc<Analysis>>,
+    /// The root file of each open file, as it was found last.
+    roots: HashMap<PathBuf, PathBuf>,
+}
+
+/// A loader in which open texts stand over what is on disk.
+struct Overlay {
+    folder: PathBuf,
+    texts: HashMap<PathBuf, String>,
+    disk: Arc<dyn Loader>,
+}
+
+impl Loader for Overlay {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        match self.texts.get(&self.folder.join(path)) {
+            Some(text) => Ok(text.clone().into_bytes()),
+            None => self.disk.read(path),
+        }
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        self.disk.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        self.disk.shipped_names()
+    }
+    fn std_module(&self, path: &str) -> Option<Symbol> {
+        self.disk.std_module(path)
+    }
+}
+
+impl World {
+    /// Nothing is open.
+    pub fn new(loaders: Loaders) -> World {
+        World { loaders, documents: HashMap::new(), analyses: HashMap::new(), roots: HashMap::new() }
+    }
+
+    /// A text is open in the editor.
+    pub fn open(&mut self, path: PathBuf, version: i32, text: String) {
+        self.documents.insert(path, Document { text, version });
+        self.forget();
+    }
+    /// A text was edited.
+    pub(crate) fn change(&mut self, path: &Path, version: i32, edits: Vec<Edit>) {
+        if self.documents.get_mut(path).is_some_and(|d| d.change(version, edits)) {
+            self.analyses.clear();
+        }
+    }
+    /// A text is open no more: what is on disk counts.
+    pub fn close(&mut self, path: &Path) {
+        self.documents.remove(path);
+        self.forget();
+    }
+    /// Files on disk changed.
+    pub fn forget(&mut self) {
+        self.analyses.clear();
+        self.roots.clear();
+    }
+
+    /// The open files.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = self.documents.keys().cloned().collect();
+        all.sort();
+        all
+    }
+    /// The version of an open text.
+    pub fn version(&self, path: &Path) -> Option<i32> {
+        self.documents.get(path).map(|d| d.version)
+    }
+    /// The text of an open file.
+    pub fn text(&self, path: &Path) -> Option<&str> {
+        self.documents.get(path).map(|d| &*d.text)
+    }
+
+    /// Whether an open text is one of ours: `.dts` is the ending of device trees as well, and of what is too large to be
+    /// analysed while somebody types nothing is said.
+    pub fn is_ours(&self, path: &Path) -> bool {
+        let Some(text) = self.text(path) else { return false };
+        text.len() <= LARGEST && !is_device_tree(text)
+    }
+
+    /// The analysis of the program that a file belongs to.
+    pub fn analysis(&mut self, path: &Path) -> Arc<Analysis> {
+        let root = match self.roots.get(path) {
+            Some(root) => root.clone(),
+            None => {
+                let root = self.find_root(path);
+                self.roots.insert(path.to_path_buf(), root.clone());
+                root
+            }
+        };
+        self.program(&root)
+    }
+
+    fn find_root(&mut self, path: &Path) -> PathBuf {
+        for folder in path.ancestors().skip(1).take(UPWARDS) {
+            let main = folder.join("main.dts");
+            if main == path {
+                break;
+            }
+            if (self.documents.contains_key(&main) || main.is_file())
+                && self.program(&main).file(path).is_some()
+            {
+                return main;
+            }
+        }
+        path.to_path_buf()
+    }
+
+    fn program(&mut self, root: &Path) -> Arc<Analysis> {
+        if let Some(found) = self.analyses.get(root) {
+            return found.clone();
+        }
+        let made = Arc::new(self.analyse(root, None));
+        self.analyses.insert(root.to_path_buf(), made.clone());
+        made
+    }
+
+    /// The facts of a program in which one text stands otherwise: for what is asked at the cursor.
+    pub fn facts_with(&mut self, path: &Path, text: String) -> (Facts, Arc<dyn Loader>) {
+        self.analysis(path);
+        let root = self.roots.get(path).cloned().unwrap_or_else(|| path.to_path_buf());
+        let (loader, name, _) = self.loader(&root, Some((path, text)));
+        (check_for_editor(&name, &*loader).1, loader)
+    }
+
+    fn loader(&self, root: &Path, other: Option<(&Path, String)>) -> (Arc<dyn Loader>, String, PathBuf) {
+        let folder = root.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let below = self.documents.iter().filter(|(p, _)| p.starts_with(&folder));
+        let mut texts: HashMap<PathBuf, String> = below.map(|(p, d)| (p.clone(), d.text.clone())).collect();
+        texts.extend(other.map(|(path, text)| (path.to_path_buf(), text)));
+        let disk = (self.loaders)(&folder);
+        (Arc::new(Overlay { folder: folder.clone(), texts, disk }), name, folder)
+    }
+
+    fn analyse(&self, root: &Path, other: Option<(&Path, String)>) -> Analysis {
+        let (loader, name, folder) = self.loader(root, other);
+        let text = loader.read(&name).ok().and_then(|b| String::from_utf8(b).ok()).unwrap_or_default();
+        if is_interface(&text) {
+            let (_, sources, diagnostics) = dtm_lang::read_interface(&name, &text);
+            let (sources, facts) = (Arc::new(sources), Facts::default());
+            return Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() };
+        }
+        let (checked, facts, diagnostics) = check_for_editor(&name, &*loader);
+        let (program, diagnostics) =
+            Program::of_checked(checked, diagnostics, loader, &Inputs::default(), Purpose::Check);
+        let sources = program.sources().clone();
+        Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() }
+    }
+}
+
+/// What begins as device trees do, and not with our first line.
+fn is_device_tree(text: &str) -> bool {
+    let code = text
+        .lines()
+        .map(str::trim)
+        .find(|l| !l.is_empty() && !l.starts_with("//") && !l.starts_with("/*") && !l.starts_with('*'));
+    code.is_some_and(|l| {
+        l.starts_with("/dts-v1/")
+            || l.starts_with("/plugin/")
+            || l.starts_with("#include")
+            || l.starts_with("/ {")
+            || l.starts_with("/{")
+            || l.starts_with("/memreserve/")
+    })
+}
+
+/// Whether a text is the interface of a plugin.
+fn is_interface(text: &str) -> bool {
+    text.lines().any(|l| l.starts_with("plugin ") || l.trim_end() == "plugin")
+}
