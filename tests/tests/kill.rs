@@ -171,3 +171,90 @@ fn many_processes_at_once_apply_one_after_the_other() {
     }
     assert_eq!(state(&sandbox).len(), 2);
 }
+
+/// Commands and repositories side by side: each of `names` has a command that is asked, one that may run twice, and a
+/// scaffold in a repository of its own.
+fn mixed(names: &[String]) -> String {
+    let list: Vec<String> = names.iter().map(|n| format!("{n:?}")).collect();
+    format!(
+        r#"dts 1
+
+let names = [{}]
+
+tool asked[n in names]: core.Exec {{
+  create = ["sh", "make.sh", n]
+  read = ["test", "-e", "cloud/${{n}}"]
+  delete = ["rm", "-rf", "cloud/${{n}}"]
+}}
+tool again[n in names]: core.Exec {{
+  create = ["sh", "-c", "mkdir -p again && echo ${{asked[n].stdout}} > again/${{n}}"]
+  delete = ["rm", "-f", "again/${{n}}"]
+  repeatable = true
+}}
+tool repo[n in names]: scm.Repo {{
+  destination = {{ host = "folder", path = "git/${{n}}.git" }}
+}}
+tool code[n in names]: scm.Scaffold {{
+  destination = {{ host = "folder", path = repo[n].url }}
+  template = "template"
+  vars = {{ name = n }}
+}}
+"#,
+        list.join(", ")
+    )
+}
+
+#[test]
+fn commands_and_repositories_survive_kills() {
+    if !has("git") {
+        return;
+    }
+    let sandbox = sandbox();
+    sandbox.write("template/README.tpl", "[[ name ]]\n");
+    sandbox.write("template/main.go", "package main\n");
+    // Whoever makes a thing that is there already leaves a mark.
+    sandbox.write("make.sh", "mkdir -p cloud\nmkdir cloud/$1 || touch cloud/.double\n");
+    let names = |from: usize| (from..from + 12).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    let judge = |wanted: &[String]| {
+        let ran = sandbox.run(&["apply", "-y", "-q"]);
+        assert_eq!(ran.code, 0, "{}", ran.transcript());
+        let made: BTreeSet<String> = wanted.iter().cloned().collect();
+        for folder in ["cloud", "again"] {
+            let entries = std::fs::read_dir(sandbox.path().join(folder)).expect("a folder");
+            let found: BTreeSet<String> =
+                entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+            assert_eq!(found, made, "{folder}");
+        }
+        let entries = std::fs::read_dir(sandbox.path().join("git")).expect("a folder");
+        let found: BTreeSet<String> =
+            entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        assert_eq!(found, wanted.iter().map(|n| format!("{n}.git")).collect(), "no half-made repository");
+        for name in wanted {
+            let git = |args: &str| sandbox.shell(&format!("git -C git/{name}.git {args}")).stdout;
+            assert_eq!(git("rev-list --count main"), "1\n", "{name}: one commit");
+            assert_eq!(git("show main:README"), format!("{name}\n"));
+        }
+        let again = sandbox.run(&["apply", "-y"]);
+        assert!(again.stdout.starts_with("No changes"), "{}", again.transcript());
+    };
+    sandbox.write("main.dts", mixed(&names(0)));
+    let started = Instant::now();
+    judge(&names(0));
+    let whole = started.elapsed();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut alive = 0;
+    for run in 1..=12 {
+        // Half of them go, half are new.
+        let wanted = names(run * 6);
+        sandbox.write("main.dts", mixed(&wanted));
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let part = 0.05 + 0.5 * (seed >> 11) as f64 / (1u64 << 53) as f64;
+        alive += usize::from(killed(&sandbox, whole.mul_f64(part)));
+        judge(&wanted);
+    }
+    assert!(alive >= 4, "only {alive} of 12 kills hit a run");
+    let destroyed = sandbox.run(&["destroy", "-y", "-q"]);
+    assert_eq!(destroyed.code, 0, "{}", destroyed.transcript());
+    let left = std::fs::read_dir(sandbox.path().join("git")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "no repository is left, whole or half");
+}

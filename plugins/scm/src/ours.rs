@@ -138,8 +138,11 @@ impl Ours {
             let why = format!("the branch has {}{more} already, with another content", list.join(", "));
             return Ok(Err(Failure::clean(why)));
         }
-        for (path, blob, _) in doubtful {
-            edits.insert(path.clone(), Some(blob.clone()));
+        for ((path, blob, _), bytes) in doubtful.iter().zip(&there) {
+            let mode = tree.get(*path).map(|(mode, _)| mode.as_str());
+            if *blob.bytes != *bytes || mode != Some(blob.mode) {
+                edits.insert((*path).clone(), Some((*blob).clone()));
+            }
         }
         for (path, w) in self.files.iter().filter(|(p, _)| !task.wanted.contains_key(*p)) {
             match tree.get(path) {
@@ -153,7 +156,12 @@ impl Ours {
 
     fn carry_out(&self, task: &Task<'_>, tree: &Tree, edits: &Edits) -> Result<Ours, GitError> {
         let (mut ids, mut commit) = (Tree::new(), self.commit.clone());
-        if !edits.is_empty() || commit.is_empty() && !task.wanted.is_empty() {
+        if edits.is_empty() && commit.is_empty() {
+            // It is there already: after an interruption by an earlier commit of its own, or by somebody else's.
+            let earlier = task.store.commit_with(&trailer(task.id))?;
+            commit = earlier.or_else(|| task.store.head.clone()).unwrap_or_default();
+        }
+        if !edits.is_empty() {
             let message = task.message.trim_end();
             let message = format!("{message}\n\n{}\nDtm-Operation: {}\n", trailer(task.id), task.ctx.op);
             let made = task.store.commit(&message, edits)?;

@@ -46,6 +46,8 @@ impl Kind for Repo {
         let mut inputs = Fields::new();
         match &destination {
             Destination::Folder(path) => match std::fs::metadata(path) {
+                // It is there until the last of it is removed.
+                Err(e) if e.kind() == ErrorKind::NotFound && aside(path).exists() => {}
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     return Ok(None);
                 }
@@ -87,6 +89,15 @@ impl Kind for Repo {
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
         let destination = Destination::read(&inputs.destination)?;
         answers(ctx, &destination)?;
+        let mut private = object.private;
+        if let Destination::Folder(path) = &destination {
+            if !path.exists() {
+                private = json!({ "made": init(ctx, path, &inputs.branch)? });
+            } else if private.is_null() {
+                // Found after an interruption.
+                private = json!({ "made": made_for(path) });
+            }
+        }
         if let Destination::Folder(path) = &destination
             && head_branch(path).as_ref() != Some(&inputs.branch)
         {
@@ -95,7 +106,7 @@ impl Kind for Repo {
                 .run(&["symbolic-ref", "HEAD", &name])
                 .map_err(|e| e.failure(&format!("`{}`", path.display())))?;
         }
-        Ok(Change { id: object.id, outputs: outputs(&destination), private: object.private })
+        Ok(Change { id: object.id, outputs: outputs(&destination), private })
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
@@ -103,8 +114,11 @@ impl Kind for Repo {
         let Destination::Folder(path) = &destination else { return Ok(()) };
         let turns = Turns::of(&destination);
         let _turn = turns.take();
+        let made = object.private.get("made").and_then(Value::as_array).cloned();
+        let made = made.unwrap_or_else(|| made_for(path));
         if !path.exists() {
-            return Ok(());
+            // An earlier deletion was interrupted.
+            return clear(&aside(path), &object.id, &made);
         }
         if !is_repository(path) {
             return Err(Failure::clean(format!("`{}` is no bare repository, and stays", path.display())));
@@ -113,22 +127,43 @@ impl Kind for Repo {
             refuse_others(ctx, path)?;
         }
         // Out of the way at once, so that nobody finds half of it.
-        let aside =
-            path.with_file_name(format!(".{}.dtm-deleted-{}", destination.name(), std::process::id()));
+        let aside = aside(path);
         let failed =
             |e: std::io::Error| Failure::clean(format!("`{}` cannot be removed: {e}", path.display()));
         std::fs::rename(path, &aside).map_err(failed)?;
-        std::fs::remove_dir_all(&aside).map_err(|e| {
-            Failure::partial(object.id.clone(), format!("`{}` cannot be removed: {e}", aside.display()))
-        })?;
-        let made = object.private.get("made").and_then(Value::as_array).into_iter().flatten();
-        for folder in made.rev().filter_map(Value::as_str) {
-            if std::fs::remove_dir(folder).is_err() {
-                break;
-            }
-        }
-        Ok(())
+        clear(&aside, &object.id, &made)
     }
+}
+
+/// Where a repository lies while it is deleted: always the same place, so that an interrupted deletion is found.
+fn aside(path: &Path) -> std::path::PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.dtm-deleted"))
+}
+
+/// Removes what lies aside, and the folders that were made for it as far as they are empty.
+fn clear(aside: &Path, id: &str, made: &[Value]) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(aside) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            let why = format!("`{}` cannot be removed: {e}", aside.display());
+            return Err(Failure::partial(id, why));
+        }
+        _ => {}
+    }
+    for folder in made.iter().rev().filter_map(Value::as_str) {
+        if std::fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The file in a repository that says which operation made it, and which folders were made for it.
+const MADE: &str = "dtm-operation";
+
+fn made_for(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path.join(MADE)).unwrap_or_default();
+    text.lines().skip(1).map(Value::from).collect()
 }
 
 /// Refuses to delete commits that dtm did not make.
@@ -156,16 +191,16 @@ fn refuse_others(ctx: &Ctx, path: &Path) -> Result<(), Failure> {
 /// Makes a bare repository, whole or not at all; gives the folders that were made for it.
 fn init(ctx: &Ctx, path: &Path, branch: &str) -> Result<Vec<String>, Failure> {
     let failed = |e: std::io::Error| Failure::clean(format!("`{}` cannot be made: {e}", path.display()));
-    let op_file = path.join("dtm-operation");
     if path.exists() {
         // Made by this very operation, whose answer was lost.
-        if std::fs::read_to_string(&op_file).is_ok_and(|op| op == ctx.op) {
-            return Ok(vec![]);
+        let text = std::fs::read_to_string(path.join(MADE));
+        if text.is_ok_and(|text| text.lines().next() == Some(&*ctx.op)) {
+            return Ok(made_for(path).iter().filter_map(Value::as_str).map(String::from).collect());
         }
         return Err(Failure::clean(format!("`{}` exists already", path.display())).input("destination"));
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let missing: Vec<String> =
+    let mut missing: Vec<String> =
         parent.ancestors().take_while(|p| !p.exists()).map(|p| p.display().to_string()).collect();
     std::fs::create_dir_all(parent).map_err(failed)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -175,7 +210,9 @@ fn init(ctx: &Ctx, path: &Path, branch: &str) -> Result<Vec<String>, Failure> {
     Git::at(ctx, &beside)
         .run(&["init", "-q", "--bare", &head, "--template="])
         .map_err(|e| e.failure(&format!("`{}`", path.display())))?;
-    std::fs::write(beside.join("dtm-operation"), &ctx.op).map_err(failed)?;
+    missing.reverse();
+    let lines = std::iter::once(&ctx.op).chain(&missing).fold(String::new(), |text, line| text + line + "\n");
+    std::fs::write(beside.join(MADE), lines).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)?;
-    Ok(missing.into_iter().rev().collect())
+    Ok(missing)
 }
