@@ -59,6 +59,14 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
         if let Some(span) = declared {
             d = d.also(span, "the type is declared here");
         }
+        // One of several texts was meant, and is misspelt.
+        let choices = ty.members().iter().filter_map(|t| match t {
+            Type::Lit(Lit::String(l)) => Some(&**l),
+            _ => None,
+        });
+        if let NodeKind::Scalar(Value { data: Data::String(given), .. }) = &node.kind {
+            d = d.nearest(given, choices);
+        }
         diags.push(d);
         Value::error()
     };
