@@ -164,10 +164,9 @@ impl LanguageServer for Backend {
             let lines = Lines::new(&text);
             let offset = lines.offset(&text, at.position.line, at.position.character);
             let request = ide::request(&text, offset);
-            let marked = request.marked.clone().unwrap_or_else(|| text.clone());
-            let (facts, loader) = world.facts_with(&path, marked);
+            let (cursor, loader) = world.cursor(&path, request.marked.clone());
             let range = convert::range(&text, &lines, request.range.clone());
-            let items = ide::items(&request, facts.cursor.as_ref(), &*loader).into_iter().enumerate();
+            let items = ide::items(&request, cursor.as_ref(), &*loader).into_iter().enumerate();
             Some(CompletionResponse::Array(items.map(|(i, item)| convert::item(item, range, i)).collect()))
         })
         .await

@@ -5,7 +5,9 @@
 
 use crate::documents::{Document, Edit};
 use dtm_lang::source::{FileId, Sources};
-use dtm_lang::{Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor};
+use dtm_lang::{
+    Cursor, Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,15 +132,18 @@ impl World {
 
     /// The analysis of the program that a file belongs to.
     pub fn analysis(&mut self, path: &Path) -> Arc<Analysis> {
-        let root = match self.roots.get(path) {
-            Some(root) => root.clone(),
-            None => {
-                let root = self.find_root(path);
-                self.roots.insert(path.to_path_buf(), root.clone());
-                root
-            }
-        };
+        let root = self.root(path);
         self.program(&root)
+    }
+
+    /// The root file of the program that a file belongs to.
+    fn root(&mut self, path: &Path) -> PathBuf {
+        if let Some(root) = self.roots.get(path) {
+            return root.clone();
+        }
+        let root = self.find_root(path);
+        self.roots.insert(path.to_path_buf(), root.clone());
+        root
     }
 
     fn find_root(&mut self, path: &Path) -> PathBuf {
@@ -160,17 +165,22 @@ impl World {
         if let Some(found) = self.analyses.get(root) {
             return found.clone();
         }
-        let made = Arc::new(self.analyse(root, None));
+        let made = Arc::new(self.analyse(root));
         self.analyses.insert(root.to_path_buf(), made.clone());
         made
     }
 
-    /// The facts of a program in which one text stands otherwise: for what is asked at the cursor.
-    pub fn facts_with(&mut self, path: &Path, text: String) -> (Facts, Arc<dyn Loader>) {
-        self.analysis(path);
-        let root = self.roots.get(path).cloned().unwrap_or_else(|| path.to_path_buf());
-        let (loader, name, _) = self.loader(&root, Some((path, text)));
-        (check_for_editor(&name, &*loader).1, loader)
+    /// What could stand at the cursor of a program in which one text stands otherwise, the cursor's word in it; and the
+    /// loader of its files. Without such a text the program is not looked at.
+    pub fn cursor(&mut self, path: &Path, marked: Option<String>) -> (Option<Cursor>, Arc<dyn Loader>) {
+        let root = self.root(path);
+        match marked {
+            None => (None, self.loader(&root, None).0),
+            Some(text) => {
+                let (loader, name, _) = self.loader(&root, Some((path, text)));
+                (check_for_editor(&name, &*loader).1.cursor, loader)
+            }
+        }
     }
 
     fn loader(&self, root: &Path, other: Option<(&Path, String)>) -> (Arc<dyn Loader>, String, PathBuf) {
@@ -183,8 +193,8 @@ impl World {
         (Arc::new(Overlay { folder: folder.clone(), texts, disk }), name, folder)
     }
 
-    fn analyse(&self, root: &Path, other: Option<(&Path, String)>) -> Analysis {
-        let (loader, name, folder) = self.loader(root, other);
+    fn analyse(&self, root: &Path) -> Analysis {
+        let (loader, name, folder) = self.loader(root, None);
         let text = loader.read(&name).ok().and_then(|b| String::from_utf8(b).ok()).unwrap_or_default();
         if is_interface(&text) {
             let (_, sources, diagnostics) = dtm_lang::read_interface(&name, &text);
@@ -217,5 +227,5 @@ fn is_device_tree(text: &str) -> bool {
 
 /// Whether a text is the interface of a plugin.
 fn is_interface(text: &str) -> bool {
-    text.lines().any(|l| l.starts_with("plugin ") || l.trim_end() == "plugin")
+    text.lines().any(|l| l.starts_with("plugin "))
 }

@@ -47,9 +47,8 @@ impl Editor {
     fn items(&mut self) -> Vec<ide::Item> {
         let text = self.world.text(&self.path).expect("open").to_string();
         let request = ide::request(&text, self.offset as usize);
-        let marked = request.marked.clone().unwrap_or(text);
-        let (facts, loader) = self.world.facts_with(&self.path, marked);
-        ide::items(&request, facts.cursor.as_ref(), &*loader)
+        let (cursor, loader) = self.world.cursor(&self.path, request.marked.clone());
+        ide::items(&request, cursor.as_ref(), &*loader)
     }
     fn labels(&mut self) -> Vec<String> {
         self.items().into_iter().map(|i| i.label).collect()

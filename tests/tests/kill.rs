@@ -33,10 +33,14 @@ fn program(names: impl Iterator<Item = usize>) -> String {
     out
 }
 
+/// The names in a folder; none where it is not there.
+fn names_in(sandbox: &Sandbox, folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(sandbox.path().join(folder)).into_iter().flatten();
+    entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
 fn cloud(sandbox: &Sandbox) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(sandbox.path().join("cloud")).into_iter().flatten();
-    let names = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
-    names.filter(|n| !n.starts_with(".tries")).collect()
+    names_in(sandbox, "cloud").into_iter().filter(|n| !n.starts_with(".tries")).collect()
 }
 
 fn state(sandbox: &Sandbox) -> BTreeSet<String> {
@@ -220,14 +224,9 @@ fn commands_and_repositories_survive_kills() {
         assert_eq!(ran.code, 0, "{}", ran.transcript());
         let made: BTreeSet<String> = wanted.iter().cloned().collect();
         for folder in ["cloud", "again"] {
-            let entries = std::fs::read_dir(sandbox.path().join(folder)).expect("a folder");
-            let found: BTreeSet<String> =
-                entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-            assert_eq!(found, made, "{folder}");
+            assert_eq!(names_in(&sandbox, folder), made, "{folder}");
         }
-        let entries = std::fs::read_dir(sandbox.path().join("git")).expect("a folder");
-        let found: BTreeSet<String> =
-            entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        let found = names_in(&sandbox, "git");
         assert_eq!(found, wanted.iter().map(|n| format!("{n}.git")).collect(), "no half-made repository");
         for name in wanted {
             let git = |args: &str| sandbox.shell(&format!("git -C git/{name}.git {args}")).stdout;
@@ -255,6 +254,5 @@ fn commands_and_repositories_survive_kills() {
     assert!(alive >= 4, "only {alive} of 12 kills hit a run");
     let destroyed = sandbox.run(&["destroy", "-y", "-q"]);
     assert_eq!(destroyed.code, 0, "{}", destroyed.transcript());
-    let left = std::fs::read_dir(sandbox.path().join("git")).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "no repository is left, whole or half");
+    assert_eq!(names_in(&sandbox, "git"), BTreeSet::new(), "no repository is left, whole or half");
 }

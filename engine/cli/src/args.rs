@@ -123,7 +123,7 @@ pub enum Command {
     Explain(commands::explain::Explain),
     /// Writes a starter project, or lists them.
     New(commands::new::New),
-    /// Serves an editor: the language server
+    /// Serves an editor: the language server.
     Lsp(commands::lsp::Lsp),
     /// Writes a completion script for a shell.
     Completion(commands::completion::Completion),

@@ -210,16 +210,21 @@ impl Builder<'_> {
         }
     }
 
+    /// What was recorded of the tools: for reading it stands for what is not known yet.
+    fn recorded(&self, addrs: &HashMap<&str, InstanceId>) -> Known {
+        let known = Known::default();
+        for (addr, entry) in &self.tools {
+            addrs.get(&**addr).into_iter().for_each(|id| known.set(*id, entry.outputs.clone()));
+        }
+        known
+    }
+
     async fn read_everything(&mut self, addrs: &HashMap<&str, InstanceId>, events: &Events) {
         if self.options.no_read {
             return;
         }
-        let (mut wanted, mut unread) = (vec![], vec![]);
-        // What was recorded of the others stands for what is not known yet.
-        let recorded = Known::default();
-        for (addr, entry) in &self.tools {
-            addrs.get(&**addr).into_iter().for_each(|id| recorded.set(*id, entry.outputs.clone()));
-        }
+        let (mut wanted, mut unread, mut recorded) = (vec![], vec![], None);
+
         for (addr, entry) in &self.tools {
             let instance = addrs.get(&**addr).map(|id| self.program.instance(*id));
             if entry.id.is_none()
@@ -240,7 +245,8 @@ impl Builder<'_> {
             }
             let mut entry = self.upgraded(&plugin, &settings, entry).await;
             if let Some(id) = addrs.get(&**addr).filter(|_| instance.is_some_and(|i| has_secrets(&i.kind))) {
-                let (values, _) = self.program.inputs(*id, &recorded.of(self.program));
+                let known = recorded.get_or_insert_with(|| self.recorded(addrs));
+                let (values, _) = self.program.inputs(*id, &known.of(self.program));
                 let configured = values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
                 entry.inputs = with_secrets_of(&entry.inputs, &configured);
             }

@@ -32,39 +32,30 @@ pub(super) async fn resolve(
     entry: &Entry,
     seen: Option<Seen>,
 ) -> Found {
-    if entry.id.is_some() {
+    let look = async |entry: Entry, seen: Option<Seen>| {
         let seen = match seen {
             Some(seen) => seen,
-            None => read_one(plugins, plugin, settings, entry).await,
+            None => read_one(plugins, plugin, settings, &entry).await,
         };
-        return match seen {
+        match seen {
             Seen::Absent => Found::Nothing,
-            Seen::Object(object) => Found::Object(Box::new(entry.clone()), object),
+            Seen::Object(object) => Found::Object(Box::new(entry), object),
             Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
-        };
+        }
+    };
+    if entry.id.is_some() {
+        return look(entry.clone(), seen).await;
     }
     let way = recovery(kind, &entry.inputs);
     match way {
         Recover::Rerun => Found::Nothing,
-        Recover::Read => {
-            let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
-            match read_one(plugins, plugin, settings, &asked).await {
-                Seen::Absent => Found::Nothing,
-                Seen::Object(object) => Found::Object(Box::new(asked), object),
-                Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
-            }
-        }
+        Recover::Read => look(Entry { id: Some(entry.op.0.clone()), ..entry.clone() }, None).await,
         Recover::Key | Recover::Op if entry.absent_before || way == Recover::Op => {
             let key = natural_key(kind, &entry.inputs);
             match find(plugins, plugin, settings, &entry.kind, key, &entry.op.0).await {
                 Ok(ids) if ids.is_empty() => Found::Nothing,
                 Ok(ids) if ids.len() == 1 => {
-                    let found = Entry { id: ids.into_iter().next(), ..entry.clone() };
-                    match read_one(plugins, plugin, settings, &found).await {
-                        Seen::Absent => Found::Nothing,
-                        Seen::Object(object) => Found::Object(Box::new(found), object),
-                        Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
-                    }
+                    look(Entry { id: ids.into_iter().next(), ..entry.clone() }, None).await
                 }
                 Ok(ids) => {
                     let list = ids.join("`, `");

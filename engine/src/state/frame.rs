@@ -90,7 +90,7 @@ pub fn read_all(bytes: &[u8]) -> (Vec<Frame<'_>>, End) {
 pub fn whole_after(bytes: &[u8], damaged: usize) -> usize {
     let (mut at, mut found) = (damaged, 0);
     while at < bytes.len() {
-        match decode(&bytes[at..]).filter(|_| bytes[at..].starts_with(MAGIC)) {
+        match Some(&bytes[at..]).filter(|rest| rest.starts_with(MAGIC)).and_then(decode) {
             Some((frame, _)) => {
                 found += 1;
                 at += frame.length;

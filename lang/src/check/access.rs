@@ -105,7 +105,7 @@ impl Checker<'_> {
         };
         let (expr, ty) = self.def(&def, base.span.to(name.span));
         let (at, what) = self.declared(&def, named);
-        self.note_use(name.span, at, what, || ty.to_string(), None);
+        self.note_use(name.span, at, what, || ty.to_string(), || None);
         Some(Access { expr, ty, short: false })
     }
 
@@ -136,10 +136,16 @@ impl Checker<'_> {
             Type::Tool(kind) => {
                 if let Some(output) = kind.outputs.get(&name.text) {
                     let ty = || output.ty.to_string();
-                    self.note_use(name.span, Some(output.span), "output", ty, output.doc.clone());
+                    self.note_use(name.span, Some(output.span), "output", ty, || output.doc.clone());
                 } else if let Some(input) = kind.inputs.get(&name.text) {
                     let field = &input.field;
-                    self.note_use(name.span, field.span, "input", || field.ty.to_string(), field.doc.clone());
+                    self.note_use(
+                        name.span,
+                        field.span,
+                        "input",
+                        || field.ty.to_string(),
+                        || field.doc.clone(),
+                    );
                 }
                 let (ty, output) = match (kind.outputs.get(&name.text), kind.inputs.get(&name.text)) {
                     (Some(output), _) => (output.ty.clone(), true),
@@ -159,7 +165,7 @@ impl Checker<'_> {
             Type::Record(r) => match r.fields.get(&name.text) {
                 Some(f) => {
                     let ty = if secret { f.ty.clone().secret() } else { f.ty.clone() };
-                    self.note_use(name.span, f.span, "field", || ty.to_string(), f.doc.clone());
+                    self.note_use(name.span, f.span, "field", || ty.to_string(), || f.doc.clone());
                     Access { expr: field(base), ty, short }
                 }
                 None => {
@@ -290,7 +296,13 @@ impl Checker<'_> {
             self.diags.push(d.nearest(name, builtin::BUILTINS.iter().map(|b| b.name)));
             return (Expr::error(span), Type::Error);
         };
-        self.note_use(callee.span, None, "builtin", || signature(builtin), Some(builtin.doc.trim().into()));
+        self.note_use(
+            callee.span,
+            None,
+            "builtin",
+            || signature(builtin),
+            || Some(builtin.doc.trim().into()),
+        );
         let Some(args) = self.arrange(span, builtin, args) else { return (Expr::error(span), Type::Error) };
         let mut vars: Vec<Option<Type>> = vec![None; 3];
         let (mut secret, mut chosen) = (false, false);

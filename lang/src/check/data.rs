@@ -34,8 +34,8 @@ impl Checker<'_> {
         };
         let file = self.sources.add_shown(path.as_str(), self.loader.shown(&path), text.as_str());
         let at = crate::source::Span::new(file, 0, 0);
-        self.note_use(import.path_span, Some(at), "data", || ty.to_string(), None);
-        self.note_use(name.span, Some(at), "data", || ty.to_string(), None);
+        self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
+        self.note_use(name.span, Some(at), "data", || ty.to_string(), || None);
         let Some(tree) = crate::data::read(file, &path, &text, &mut self.diags) else { return };
         self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut self.diags);
     }

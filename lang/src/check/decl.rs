@@ -52,7 +52,7 @@ impl Checker<'_> {
             let DeclKind::Import(import) = &decl.kind else { continue };
             if let Some(from) = self.imported(m, import) {
                 let file = Span::new(self.modules[from].file, 0, 0);
-                self.note_use(import.path_span, Some(file), "module", || import.path.to_string(), None);
+                self.note_use(import.path_span, Some(file), "module", || import.path.to_string(), || None);
                 stacker::maybe_grow(64 << 10, 1 << 20, || self.import_all(from, done));
             }
             self.import_names(m, import);
@@ -333,7 +333,7 @@ impl Checker<'_> {
                 _ => String::new(),
             },
         };
-        self.note_definition(name.span, what, ty, decl.doc.clone());
+        self.note_definition(name.span, what, || ty, decl.doc.clone());
     }
 
     fn settings(&mut self, m: usize, fields: &[ast::Field]) {

@@ -188,7 +188,7 @@ impl Checker<'_> {
         if let Some(local) = self.scope.iter().rev().find(|l| l.name == *name) {
             let (slot, ty, at) = (local.slot, local.ty.clone(), local.span);
             let ty = self.narrowed_type(name, ty);
-            self.note_use(span, Some(at), "variable", || ty.to_string(), None);
+            self.note_use(span, Some(at), "variable", || ty.to_string(), || None);
             return (node(span, H::Local(slot)), ty);
         }
         let Some((def, named)) = self.modules[m].values.get(name).cloned() else {
@@ -201,7 +201,7 @@ impl Checker<'_> {
         let (expr, ty) = self.def(&def, span);
         let ty = self.narrowed_type(name, ty);
         let (at, what) = self.declared(&def, named);
-        self.note_use(span, at, what, || ty.to_string(), None);
+        self.note_use(span, at, what, || ty.to_string(), || None);
         (expr, ty)
     }
 
@@ -426,7 +426,7 @@ impl Checker<'_> {
         for (name, ty) in vars.iter().zip(types) {
             let slot = self.new_slot();
             self.narrowed.push((super::narrow::shadow(&name.text), Type::Error));
-            self.note_definition(name.span, "variable", ty.to_string(), None);
+            self.note_definition(name.span, "variable", || ty.to_string(), None);
             self.scope.push(Local { name: name.text.clone(), span: name.span, slot, ty });
             slots.push(slot);
         }

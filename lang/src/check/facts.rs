@@ -104,22 +104,29 @@ impl Checker<'_> {
         }
     }
 
+    /// `ty` and `doc` are made only where somebody wants them: an ordinary check runs through here as well.
     pub(super) fn note_use(
         &mut self,
         at: Span,
         definition: Option<Span>,
         what: &'static str,
         ty: impl FnOnce() -> String,
-        doc: Option<Symbol>,
+        doc: impl FnOnce() -> Option<Symbol>,
     ) {
         if let Some(facts) = &mut self.facts {
-            facts.uses.push(Use { at, definition, what, ty: ty(), doc });
+            facts.uses.push(Use { at, definition, what, ty: ty(), doc: doc() });
         }
     }
 
-    pub(super) fn note_definition(&mut self, at: Span, what: &'static str, ty: String, doc: Option<Symbol>) {
+    pub(super) fn note_definition(
+        &mut self,
+        at: Span,
+        what: &'static str,
+        ty: impl FnOnce() -> String,
+        doc: Option<Symbol>,
+    ) {
         if let Some(facts) = &mut self.facts {
-            facts.definitions.push(Definition { at, what, ty, doc });
+            facts.definitions.push(Definition { at, what, ty: ty(), doc });
         }
     }
 

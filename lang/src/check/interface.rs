@@ -466,8 +466,8 @@ impl Checker<'_> {
         let found = self.hir.plugins[id].plugin.clone();
         match found.kinds.get(&kind.text) {
             Some(k) => {
-                self.note_use(plugin.span, Some(found.span), "plugin", || found.name.to_string(), None);
-                self.note_use(kind.span, Some(k.span), "kind", || k.path(), k.doc.clone());
+                self.note_use(plugin.span, Some(found.span), "plugin", || found.name.to_string(), || None);
+                self.note_use(kind.span, Some(k.span), "kind", || k.path(), || k.doc.clone());
                 Some((plugin.text.clone(), k.clone()))
             }
             None => {

@@ -283,7 +283,7 @@ impl Checker<'_> {
         entries: &[Entry],
         r: &Arc<RecordType>,
         why: Option<Span>,
-        what: &str,
+        what: &'static str,
     ) -> IndexMap<Symbol, Expr> {
         let mut given: IndexMap<Symbol, Expr> = IndexMap::new();
         let mut written: HashMap<Symbol, Span> = HashMap::new();
@@ -298,7 +298,6 @@ impl Checker<'_> {
                             Entry::Field { name, .. } if &*name.text != CURSOR => Some(name.text.clone()),
                             _ => None,
                         });
-                        let what = if what == "input" { "input" } else { "field" };
                         self.note_cursor(|_| Cursor::Field {
                             record: r.clone(),
                             given: names.collect(),
@@ -307,13 +306,12 @@ impl Checker<'_> {
                         continue;
                     }
                     if let Some(field) = r.fields.get(&name.text) {
-                        let what = if what == "input" { "input" } else { "field" };
                         self.note_use(
                             name.span,
                             field.span,
                             what,
                             || field.ty.to_string(),
-                            field.doc.clone(),
+                            || field.doc.clone(),
                         );
                     }
                     let value = Self::entry_value(name, value);

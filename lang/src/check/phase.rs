@@ -302,7 +302,10 @@ impl Phases<'_> {
                 a.join(b)
             }
             // Which keys a map has is known before what they stand for.
-            H::Binary(BinaryOp::In, a, b) if matches!(self.phase(b), Phase::Fields(_)) => self.all(&[a]),
+            H::Binary(BinaryOp::In, a, b) => {
+                let (of, among) = (self.phase(a).inside(), self.phase(b));
+                Phase::of(if let Phase::Fields(_) = among { of } else { of.or_else(|| among.inside()) })
+            }
             H::And(a, b) | H::Or(a, b) | H::Binary(_, a, b) => self.all(&[a, b]),
             H::Not(a) | H::Neg(a) => self.all(&[a]),
             H::Interp(parts) => self.all(&parts.iter().collect::<Vec<_>>()),

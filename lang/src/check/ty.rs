@@ -198,7 +198,7 @@ impl Checker<'_> {
         };
         let ty = self.type_of(id, last.span);
         let at = self.types[id].span;
-        self.note_use(last.span, Some(at), "type", || ty.to_string(), None);
+        self.note_use(last.span, Some(at), "type", || ty.to_string(), || None);
         ty
     }
 

@@ -11,6 +11,7 @@ mod destination;
 mod file;
 mod git;
 mod ours;
+mod place;
 mod repo;
 mod scaffold;
 mod store;

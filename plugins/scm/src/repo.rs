@@ -3,7 +3,7 @@
 use crate::destination::{Destination, checked_branch, checked_destination};
 use crate::git::{COMMITTER, Git};
 use crate::interface::repo::{Inputs, Outputs};
-use crate::store::{Turns, is_repository};
+use crate::store::{Turns, is_repository, remote_tip};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
@@ -25,8 +25,7 @@ fn head_branch(path: &Path) -> Option<String> {
 /// Whether a server answers for a repository.
 fn answers(ctx: &Ctx, destination: &Destination) -> Result<(), Failure> {
     let Destination::Remote(remote) = destination else { return Ok(()) };
-    let nowhere = std::env::temp_dir();
-    let asked = Git::at(ctx, &nowhere).with(remote).run(&["ls-remote", "-q", &remote.url, "HEAD"]);
+    let asked = remote_tip(ctx, remote, "HEAD");
     asked.map(|_| ()).map_err(|e| e.failure(&format!("`{}`", remote.url)))
 }
 

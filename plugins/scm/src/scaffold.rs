@@ -1,9 +1,10 @@
 //! `scm.Scaffold`: a template rendered into a repository, by commits on top.
 
-use crate::destination::{Destination, checked_branch, checked_destination, checked_path, inside};
+use crate::destination::{Destination, inside};
 use crate::interface::scaffold::{Inputs, Outputs};
-use crate::ours::{Ours, Task, common_folder, trailer};
-use crate::store::{Blob, Store, with_store};
+use crate::ours::{Ours, common_folder, trailer};
+use crate::place::Place;
+use crate::store::Blob;
 use crate::template::{load, parse, render};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
@@ -15,51 +16,47 @@ pub(crate) struct Scaffold;
 /// How many commits back an interrupted operation is looked for.
 const SEARCH: u32 = 100;
 
-fn outputs(destination: &Destination, branch: &str, commit: &str) -> Outputs {
-    Outputs { url: destination.url(), r#ref: branch.into(), commit: commit.into() }
+fn place(inputs: &Inputs) -> Result<Place, Failure> {
+    Place::read(&inputs.destination, &inputs.branch, &inputs.path)
 }
 
-pub(crate) fn id_of(destination: &Destination, branch: &str, path: &str) -> String {
-    format!("{}#{branch}:{path}", destination.url())
+fn outputs(place: &Place, commit: &str) -> Outputs {
+    Outputs { url: place.destination.url(), r#ref: place.branch.clone(), commit: commit.into() }
 }
 
-fn below(path: &str) -> Result<String, Failure> {
-    inside(path).map_err(|why| Failure::clean(why).input("path"))
-}
-
-/// Whether a secret is anywhere inside: it would be committed for everybody to read.
-fn has_secret(value: &Value) -> bool {
-    match value {
-        Value::Object(m) => {
-            m.get("$dtm").and_then(Value::as_str) == Some("secret") || m.values().any(has_secret)
+/// Refuses variables with a secret anywhere inside.
+fn checked_vars<'v>(mut vars: impl Iterator<Item = &'v Value>) -> Result<(), Failure> {
+    fn has_secret(value: &Value) -> bool {
+        match value {
+            Value::Object(m) => {
+                m.get("$dtm").and_then(Value::as_str) == Some("secret") || m.values().any(has_secret)
+            }
+            Value::Array(a) => a.iter().any(has_secret),
+            _ => false,
         }
-        Value::Array(a) => a.iter().any(has_secret),
-        _ => false,
+    }
+    match vars.any(has_secret) {
+        true => {
+            Err(Failure::clean("a secret would be committed: everybody who reads the repository sees it")
+                .input("vars"))
+        }
+        false => Ok(()),
     }
 }
 
 fn wanted(ctx: &Ctx, inputs: &Inputs) -> Result<BTreeMap<String, Blob>, Failure> {
     let template = load(ctx, &parse(&inputs.template)?)?;
-    render(&template, &inputs.vars, &below(&inputs.path)?)
+    let below = inside(&inputs.path).map_err(|why| Failure::clean(why).input("path"))?;
+    render(&template, &inputs.vars, &below)
 }
 
 fn write(ctx: &Ctx, inputs: &Inputs, prior: &Ours) -> Result<Change<Scaffold>, Failure> {
-    if inputs.vars.values().any(has_secret) {
-        return Err(Failure::clean(
-            "a secret would be committed: everybody who reads the repository sees it",
-        )
-        .input("vars"));
-    }
-    let destination = Destination::read(&inputs.destination)?;
-    let id = id_of(&destination, &inputs.branch, &inputs.path);
+    checked_vars(inputs.vars.values())?;
+    let place = place(inputs)?;
     let files = wanted(ctx, inputs)?;
     let message = inputs.message.clone().unwrap_or_else(|| format!("Scaffold from {}", inputs.template));
-    let doing = format!("`{}`", destination.url());
-    let written = with_store(ctx, &destination, &inputs.branch, &doing, |store| {
-        prior.write(&Task { ctx, store, wanted: &files, id: &id, message: &message })
-    })?;
-    let outputs = outputs(&destination, &inputs.branch, &written.commit);
-    Ok(Change { id, outputs, private: written.private() })
+    let written = place.write(ctx, prior, &files, &message)?;
+    Ok(Change { id: place.id(), outputs: outputs(&place, &written.commit), private: written.private() })
 }
 
 impl Kind for Scaffold {
@@ -69,35 +66,24 @@ impl Kind for Scaffold {
     const ANSWERS: &'static [&'static str] = &["validate"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
-        checked_destination(inputs)?;
-        checked_branch(inputs)?;
-        checked_path(inputs)?;
+        Place::validate(inputs)?;
         if let Some(template) = inputs.get("template").and_then(Value::as_str) {
             parse(template)?;
         }
-        match inputs.get("vars").is_some_and(has_secret) {
-            true => {
-                Err(Failure::clean("a secret would be committed: everybody who reads the repository sees it")
-                    .input("vars"))
-            }
-            false => Ok(()),
-        }
+        checked_vars(inputs.get("vars").into_iter())
     }
 
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let inputs = &object.inputs;
-        let destination = Destination::read(&inputs.destination)?;
+        let place = place(inputs)?;
         let ours = Ours::of(&object.private);
-        let doing = format!("`{}`", destination.url());
-        let store = Store::open(ctx, &destination, &inputs.branch, 1).map_err(|e| e.failure(&doing))?;
-        let Some(store) = store.filter(|s| s.head.is_some()) else { return Ok(None) };
-        let tree = store.tree(&common_folder(&ours)).map_err(|e| e.failure(&doing))?;
+        let Some(store) = place.open(ctx, 1)? else { return Ok(None) };
+        let tree = store.tree(&common_folder(&ours)).map_err(|e| place.failure(&e))?;
         if ours.is_gone(&tree) {
             return Ok(None);
         }
         let mut differs = ours.drifted(&tree);
-        let source = parse(&inputs.template)?;
-        if ours.is_known() && source.is_local() {
+        if ours.is_known() && parse(&inputs.template)?.is_local() {
             // A template beside the program may have changed since: what it gives today is what is wanted.
             differs.extend(ours.outdated(&wanted(ctx, inputs)?));
         }
@@ -110,27 +96,25 @@ impl Kind for Scaffold {
                 if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
             observed.insert("template".into(), json!(format!("{}, but for {list}{more}", inputs.template)));
         }
-        let outputs = outputs(&destination, &inputs.branch, &ours.commit);
+        let outputs = outputs(&place, &ours.commit);
         Ok(Some(Observed { outputs, inputs: observed, private: object.private }))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
-        let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or("").to_string();
-        let destination = Destination::read(key.get("destination").unwrap_or(&Value::Null))?;
+        let place = Place::of(&key)?;
         if ctx.op.is_empty() {
             return Ok(vec![]);
         }
-        let doing = format!("`{}`", destination.url());
-        let depth = if matches!(destination, Destination::Folder(_)) { 1 } else { SEARCH };
-        let store = Store::open(ctx, &destination, &text("branch"), depth).map_err(|e| e.failure(&doing))?;
-        let Some(store) = store else { return Ok(vec![]) };
+        let depth = if matches!(place.destination, Destination::Folder(_)) { 1 } else { SEARCH };
+        let Some(store) = place.open(ctx, depth)? else { return Ok(vec![]) };
         // What is in the branch of other files says nothing: only its own commit, made by this operation, is it.
-        let line = format!("Dtm-Operation: {}", ctx.op);
-        let found = store.commit_with(&line).map_err(|e| e.failure(&doing))?;
-        let id = id_of(&destination, &text("branch"), &text("path"));
-        let mine =
-            found.is_some() && store.commit_with(&trailer(&id)).map_err(|e| e.failure(&doing))?.is_some();
-        Ok(if mine { vec![id] } else { vec![] })
+        let mine = [format!("Dtm-Operation: {}", ctx.op), trailer(&place.id())];
+        for line in &mine {
+            if store.commit_with(line).map_err(|e| place.failure(&e))?.is_none() {
+                return Ok(vec![]);
+            }
+        }
+        Ok(vec![place.id()])
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
@@ -142,32 +126,6 @@ impl Kind for Scaffold {
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        let inputs = &object.inputs;
-        remove(ctx, &inputs.destination, &inputs.branch, &object.id, &Ours::of(&object.private))
+        place(&object.inputs)?.remove(ctx, &Ours::of(&object.private), "Remove what was scaffolded")
     }
-}
-
-/// Takes away by a commit what a tool wrote, as far as it is still as it wrote it.
-pub(crate) fn remove(
-    ctx: &Ctx,
-    destination: &Value,
-    branch: &str,
-    id: &str,
-    ours: &Ours,
-) -> Result<(), Failure> {
-    let destination = Destination::read(destination)?;
-    if let Destination::Folder(path) = &destination
-        && !path.exists()
-    {
-        return Ok(());
-    }
-    let doing = format!("`{}`", destination.url());
-    let nothing = BTreeMap::new();
-    with_store(ctx, &destination, branch, &doing, |store| match store.head {
-        None => Ok(Ok(())),
-        Some(_) => {
-            let task = Task { ctx, store, wanted: &nothing, id, message: "Remove what was scaffolded" };
-            ours.write(&task).map(|done| done.map(|_| ()))
-        }
-    })
 }

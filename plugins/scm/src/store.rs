@@ -289,7 +289,7 @@ pub(crate) fn with_store<T>(
 }
 
 /// A bare repository in a temporary folder, without starting git.
-fn empty_repository() -> std::io::Result<tempfile::TempDir> {
+pub(crate) fn empty_repository() -> std::io::Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("dtm-scm-").tempdir()?;
     for name in ["objects", "refs"] {
         std::fs::create_dir(folder.path().join(name))?;

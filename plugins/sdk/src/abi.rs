@@ -186,7 +186,11 @@ fn spread<T: Send>(calls: Vec<Call>, one: &(dyn Fn(Call) -> T + Sync)) -> Vec<T>
             let part: Vec<Call> = calls.by_ref().take(share).collect();
             running.push(scope.spawn(move || part.into_iter().map(one).collect::<Vec<T>>()));
         }
-        running.into_iter().flat_map(|r| r.join().unwrap_or_default()).collect()
+        // A panic is one of the whole call, as without threads: an answer less would be that of another tool.
+        running
+            .into_iter()
+            .flat_map(|r| r.join().unwrap_or_else(|why| std::panic::resume_unwind(why)))
+            .collect()
     })
 }
 
@@ -343,4 +347,27 @@ macro_rules! export_plugin {
             unsafe { $crate::abi::free(answer, len) }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(count: u64) -> Vec<Call> {
+        (0..count).map(|n| Call { deadline_ms: Some(n), ..Call::default() }).collect()
+    }
+
+    #[test]
+    fn answers_stand_in_the_order_of_the_calls() {
+        for count in [0, 1, 7, 100] {
+            let answers = spread(calls(count), &|c| c.deadline_ms.unwrap_or(0));
+            assert_eq!(answers, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the fiftieth")]
+    fn a_panic_is_never_a_missing_answer() {
+        spread(calls(100), &|c| assert_ne!(c.deadline_ms, Some(50), "the fiftieth"));
+    }
 }

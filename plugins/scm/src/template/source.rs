@@ -3,6 +3,7 @@
 use super::{LARGEST, LARGEST_TOTAL, Template, TemplateFile, bad};
 use crate::destination::{Destination, Remote, inside};
 use crate::git::Git;
+use crate::store::empty_repository;
 use dtm_plugin::{Ctx, Failure};
 use std::collections::HashMap;
 use std::io::Read;
@@ -279,9 +280,8 @@ fn git(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, Fa
 fn fetch(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, Failure> {
     let doing = format!("the template `{url}`");
     let remote = Remote { url: url.into(), username: None, token: None };
-    let folder = tempfile::tempdir().map_err(|e| bad(format!("no temporary folder: {e}")))?;
+    let folder = empty_repository().map_err(|e| bad(format!("no temporary folder: {e}")))?;
     let git = Git::at(ctx, folder.path()).with(&remote);
-    git.run(&["init", "-q", "--bare"]).map_err(|e| e.failure(&doing).input("template"))?;
     let names = [format!("refs/tags/{reference}"), format!("refs/heads/{reference}")];
     let listed = git
         .run(&["ls-remote", "-q", url, &names[0], &names[1]])
