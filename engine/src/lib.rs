@@ -4,6 +4,7 @@
 //! journal). State is reached through [`state::StateStore`], plugins through [`plugin::Plugins`]. The engine
 //! prints nothing: it emits [`event::Event`]s.
 
+pub mod conformance;
 pub mod event;
 pub mod execute;
 pub mod graph;

@@ -153,9 +153,14 @@ impl Surroundings {
         if full.is_file() { Ok(full) } else { Err(format!("the plugin `{path}` is not there")) }
     }
 
+    /// The environment of a plugin whose interface asks for these variables.
+    pub fn env_of(&self, env: &[Symbol]) -> Vec<(String, String)> {
+        let seen = self.env.iter().filter(|(n, _)| plugin_sees(n) || env.iter().any(|e| **e == ***n));
+        seen.map(|(n, v)| (n.clone(), v.clone())).collect()
+    }
+
     fn spec(&self, file: Result<PathBuf, String>, hash: &str, env: &[Symbol]) -> Spec {
-        let env = self.env.iter().filter(|(n, _)| plugin_sees(n) || env.iter().any(|e| **e == ***n));
-        Spec { file, interface: hash.to_string(), env: env.map(|(n, v)| (n.clone(), v.clone())).collect() }
+        Spec { file, interface: hash.to_string(), env: self.env_of(env) }
     }
 }
 

@@ -61,7 +61,7 @@ static long tries(const char *name) {
 
 int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_host *host, uint8_t **answer,
                         size_t *answer_len) {
-  char *copy = malloc(request_len + 1), body[2048], method[32] = "", name[128] = "", fault[32] = "none", op[64] = "",
+  char *copy = malloc(request_len + 1), body[2048], method[32] = "", kind[32] = "", name[128] = "", fault[32] = "none", op[64] = "",
        path[512];
   long id = 0;
   memcpy(copy, request, request_len);
@@ -74,7 +74,6 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
   text(copy, "op", op, sizeof op);
   if (!text(inputs, "name", name, sizeof name)) text(prior, "name", name, sizeof name);
   text(inputs, "fault", fault, sizeof fault);
-  snprintf(path, sizeof path, "cloud/%s", name);
 #define ANSWER(...)                                                                                                    \
   do {                                                                                                                 \
     char part[1024];                                                                                                   \
@@ -84,8 +83,14 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
     return give(answer, answer_len, body);                                                                             \
   } while (0)
 
+#define REFUSE(code, class, message)                                                                                   \
+  ANSWER("\"error\":{\"code\":" code ",\"message\":\"" message "\",\"data\":{\"class\":\"" class "\"}}")
+
   if (!strcmp(method, "hello")) {
     size_t len;
+    const char *versions = strstr(copy, "\"versions\":[");
+    if (!versions || strtoul(versions + strlen("\"versions\":["), NULL, 10) != 1)
+      REFUSE("-32602", "failed_clean", "version 1 is the only one");
 #ifndef NO_MANIFEST
     const uint8_t *manifest = dtm_plugin_manifest(&len);
     ANSWER("\"result\":%.*s", (int)len, manifest);
@@ -94,6 +99,13 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
   }
   if (!strcmp(method, "configure")) ANSWER("\"result\":{\"config\":1}");
   if (!strcmp(method, "cancel")) ANSWER("\"result\":{}");
+  if (!strcmp(method, "read_many")) REFUSE("-32601", "failed_clean", "one by one, please");
+  text(copy, "kind", kind, sizeof kind);
+  if (strcmp(kind, "Thing")) REFUSE("-32602", "failed_clean", "no such kind is known");
+  if (!name[0] && !text(copy, "id", name, sizeof name)) REFUSE("-32602", "failed_clean", "the name is missing");
+  if (!strcmp(method, "create") && !text(inputs, "name", name, sizeof name))
+    REFUSE("-32602", "failed_clean", "the name is missing");
+  snprintf(path, sizeof path, "cloud/%s", name);
   int there = access(path, F_OK) == 0;
   if (!strcmp(method, "find")) {
     if (there) ANSWER("\"result\":{\"ids\":[\"%s\"]}", name);
@@ -103,12 +115,11 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
     if (!there) ANSWER("\"result\":\"absent\"");
     ANSWER("\"result\":{\"object\":{\"id\":\"%s\",\"outputs\":{\"at\":\"%s\"},\"inputs\":{}}}", name, path);
   }
-  if (!strcmp(method, "read_many")) ANSWER("\"error\":{\"code\":-32601,\"message\":\"one by one, please\"}");
   if (!strcmp(method, "delete")) {
     remove(path);
     ANSWER("\"result\":{}");
   }
-  /* create or update */
+  if (strcmp(method, "create") && strcmp(method, "update")) REFUSE("-32601", "failed_clean", "no such method is known");
   mkdir("cloud", 0755);
   count(name);
   if (!strcmp(fault, "abort")) abort();
@@ -117,8 +128,7 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
   if (!strcmp(fault, "once") && tries(name) == 1) abort();
   if (!strcmp(fault, "hang")) sleep(3600);
   if (!strcmp(fault, "print")) printf("{\"jsonrpc\":\"2.0\",\"id\":%ld,\"result\":{}}\nthis is no protocol\n", id), fflush(stdout);
-  if (!strcmp(fault, "clean"))
-    ANSWER("\"error\":{\"code\":-32000,\"message\":\"the service said no\",\"data\":{\"class\":\"failed_clean\"}}");
+  if (!strcmp(fault, "clean")) REFUSE("-32000", "failed_clean", "the service said no");
   if (!strcmp(fault, "retry") && tries(name) < 3)
     ANSWER("\"error\":{\"code\":-32000,\"message\":\"busy\",\"data\":{\"class\":\"retryable\",\"after_ms\":10}}");
   if (there && !strcmp(method, "create")) {

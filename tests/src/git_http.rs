@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
+/// How long a push to a repository whose name begins with `slow` has to wait.
+const SLOW: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A server with its repositories; it ends with the test.
 pub struct GitServer {
     folder: TempDir,
@@ -133,6 +136,9 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     };
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let writes = query.contains("git-receive-pack") || path.ends_with("git-receive-pack");
+    if writes && path.starts_with("/slow") {
+        std::thread::sleep(SLOW);
+    }
     match shared.may(header("authorization")) {
         None => {
             let challenge =

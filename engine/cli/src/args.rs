@@ -125,6 +125,9 @@ pub enum Command {
     New(commands::new::New),
     /// Serves an editor: the language server.
     Lsp(commands::lsp::Lsp),
+    /// Examines plugins.
+    #[command(subcommand)]
+    Plugin(commands::plugin::PluginCommand),
     /// Writes a completion script for a shell.
     Completion(commands::completion::Completion),
     /// Shows the version.

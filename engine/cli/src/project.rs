@@ -45,18 +45,7 @@ impl Project {
     fn with(inputs: &Inputs, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
         let path = choose(file)?;
         let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
-        let full = std::path::absolute(&path).map_err(|e| unreadable(&path, &reason(&e)))?;
-        let name = full
-            .file_name()
-            .and_then(|n| n.to_str())
-            .ok_or_else(|| unreadable(&path, "its name is not UTF-8"))?
-            .to_string();
-        let folder = full.parent().unwrap_or(Path::new("/"));
-        let root = folder.canonicalize().map_err(|e| unreadable(&path, &reason(&e)))?;
-        let prefix = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
-            _ => String::new(),
-        };
+        let Placed { root, name, prefix } = placed(&path)?;
         let around = surroundings(root.clone(), inputs.env.clone())?;
         let loader = Arc::new(FileLoader::new(root, prefix));
         let (program, diagnostics) = Program::load(&name, loader, inputs, purpose);
@@ -254,6 +243,36 @@ fn guard(root: &Path, path: &str, store: &LocalStore, selected: bool) -> Result<
     }
 }
 
+/// A root file, and where it is.
+pub struct Placed {
+    /// The canonical folder.
+    pub root: PathBuf,
+    /// The file's name in it.
+    pub name: String,
+    /// What a person writes before a path to come from where they are to the folder.
+    pub prefix: String,
+}
+
+/// Where a root file is.
+///
+/// # Errors
+/// When its folder is not there, or its name is not UTF-8.
+pub fn placed(path: &Path) -> Result<Placed, Failure> {
+    let full = std::path::absolute(path).map_err(|e| unreadable(path, &reason(&e)))?;
+    let name = full
+        .file_name()
+        .and_then(|n| n.to_str())
+        .ok_or_else(|| unreadable(path, "its name is not UTF-8"))?
+        .to_string();
+    let folder = full.parent().unwrap_or(Path::new("/"));
+    let root = folder.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
+    let prefix = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
+        _ => String::new(),
+    };
+    Ok(Placed { root, name, prefix })
+}
+
 /// Who works on a state.
 pub fn holder(doing: &str) -> Holder {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
@@ -261,7 +280,11 @@ pub fn holder(doing: &str) -> Holder {
     Holder { who: format!("{user}@{host}"), pid: std::process::id(), since: now(), doing: doing.into() }
 }
 
-fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surroundings, Failure> {
+/// What a run in this folder needs besides the program.
+///
+/// # Errors
+/// When the dtm binary cannot be found.
+pub fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surroundings, Failure> {
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(Code::E0903, format!("cannot find the dtm binary: {}", reason(&e))))?;
     Ok(Surroundings { root, env, binary, redactor: Redactor::default() })
@@ -293,11 +316,16 @@ fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-fn unreadable(path: &Path, why: &str) -> Failure {
+/// A file that cannot be read.
+pub fn unreadable(path: &Path, why: &str) -> Failure {
     Failure::new(Code::E0903, format!("cannot read `{}`: {why}", path.display()))
 }
 
-fn inputs(cli: &Cli) -> Result<Inputs, Failure> {
+/// The values that come from outside.
+///
+/// # Errors
+/// When a `--set` gives no value, or the file of params cannot be read.
+pub fn inputs(cli: &Cli) -> Result<Inputs, Failure> {
     let mut sets = vec![];
     for set in &cli.global.sets {
         let Some((name, value)) = set.split_once('=') else {

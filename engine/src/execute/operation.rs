@@ -9,7 +9,7 @@ use crate::plan::identity::identity;
 use crate::plan::reads::{Seen, find, plan_of, read_one};
 use crate::plan::recover::{natural_key, recovery};
 use crate::plan::{Action, Node, reason};
-use crate::plugin::CallError;
+use crate::plugin::{CallError, conforms};
 use crate::secret::{sendable, settle_write_only, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
 use dtm_lang::interface::{Kind, Recover};
@@ -260,21 +260,10 @@ impl Operation<'_> {
 
     /// The object as the interface says it is.
     fn conforms(&self, object: &Object) -> Result<(), String> {
-        let Some(kind) = &self.node.kind else { return Ok(()) };
         if object.id.is_empty() && self.node.prior.as_ref().is_none_or(|p| p.id.is_none()) {
             return Err("the id is empty".into());
         }
-        for (name, output) in &kind.outputs {
-            let value = object.outputs.get(&**name).unwrap_or(&Json::Null);
-            if value.is_null() && matches!(output.ty, dtm_lang::types::Type::Any) {
-                continue;
-            }
-            if dtm_lang::wire::from_wire(value, &output.ty).is_err() {
-                let shown = if output.ty.has_secret() { "(secret)".to_string() } else { value.to_string() };
-                return Err(format!("`{name}` is {shown}, expected `{}`", output.ty));
-            }
-        }
-        Ok(())
+        self.node.kind.as_ref().map_or(Ok(()), |kind| conforms(kind, &object.outputs))
     }
 
     /// One identity, one address: a key that was not known when planning is compared now.

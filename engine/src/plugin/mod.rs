@@ -1,10 +1,12 @@
 //! Plugins: found (`locate`), run in processes of their own (`process`, [`host`]), called ([`Plugins`]).
 
+mod answer;
 pub mod host;
 mod library;
 mod locate;
 mod pool;
-mod process;
+pub(crate) mod process;
 
+pub(crate) use answer::conforms;
 pub use locate::{Located, Locations, installed_interface, shipped_names};
 pub use pool::{CallError, GRACE, Plugins, Settings, Spec};

@@ -255,25 +255,6 @@ impl Plugins {
         Ok((process, manifest))
     }
 
-    async fn config(&self, process: &Process, settings: &Settings) -> Result<u64, CallError> {
-        let key = serde_json::to_string(settings).unwrap_or_default();
-        let mut configs = process.configs.lock().await;
-        if let Some(handle) = configs.get(&key) {
-            return Ok(*handle);
-        }
-        let receiver =
-            process.request("configure", json!({ "settings": settings })).map_err(CallError::Unusable)?;
-        match receiver.await {
-            Ok(Ok(value)) => {
-                let handle = value.get("config").and_then(Value::as_u64).unwrap_or(0);
-                configs.insert(key, handle);
-                Ok(handle)
-            }
-            Ok(Err(error)) => Err(CallError::Failed(error)),
-            Err(_) => Err(CallError::Lost(process.fate().unwrap_or_default())),
-        }
-    }
-
     /// One call. `params` gets the configuration's handle put in. At the deadline the operation is cancelled, and
     /// after a grace period its process is killed.
     ///
@@ -299,7 +280,7 @@ impl Plugins {
             tokio::time::sleep_until(until).await;
         }
         let (process, _) = self.process(plugin).await?;
-        let config = self.config(&process, settings).await?;
+        let config = process.config(settings).await?;
         let op = params.get("op").and_then(Value::as_str).unwrap_or("").to_string();
         let targets = match params.get_mut("calls").and_then(Value::as_array_mut) {
             Some(calls) => calls.iter_mut().collect(),

@@ -15,12 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use tokio::sync::oneshot;
 
 use super::host::{LIFE_FD, LOCK_FD};
+use super::pool::{CallError, Settings};
 
 /// How much of a plugin's standard error is kept.
 const STDERR: usize = 64 << 10;
 
 /// What a plugin says on its own.
-pub(super) trait Listener: Send + Sync {
+pub(crate) trait Listener: Send + Sync {
     /// A notification.
     fn notified(&self, method: &str, params: Value);
     /// A line on standard error.
@@ -32,7 +33,7 @@ pub(super) trait Listener: Send + Sync {
 type Answer = Result<Value, RpcError>;
 type Pending = Mutex<HashMap<u64, oneshot::Sender<Answer>>>;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     out: mpsc::Sender<Vec<u8>>,
     pending: Arc<Pending>,
     next: AtomicU64,
@@ -42,7 +43,7 @@ pub(super) struct Process {
     pub(super) retired: AtomicBool,
     abandoned: AtomicU64,
     /// Settings to handle.
-    pub(super) configs: tokio::sync::Mutex<HashMap<String, u64>>,
+    configs: tokio::sync::Mutex<HashMap<String, u64>>,
     _life: OwnedFd,
 }
 
@@ -51,7 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Process {
-    pub(super) fn start(
+    pub(crate) fn start(
         host: &Path,
         file: &Path,
         folder: &Path,
@@ -101,7 +102,7 @@ impl Process {
     }
 
     /// Sends a request; the receiver fails when the process is lost.
-    pub(super) fn request(&self, method: &str, params: Value) -> Result<oneshot::Receiver<Answer>, String> {
+    pub(crate) fn request(&self, method: &str, params: Value) -> Result<oneshot::Receiver<Answer>, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let mut line =
@@ -121,8 +122,36 @@ impl Process {
         Ok(receiver)
     }
 
+    /// The handle of a configuration with these settings, made when first asked for.
+    ///
+    /// # Errors
+    /// When the plugin refuses the settings, or is lost.
+    pub(crate) async fn config(&self, settings: &Settings) -> Result<u64, CallError> {
+        let key = serde_json::to_string(settings).unwrap_or_default();
+        let mut configs = self.configs.lock().await;
+        if let Some(handle) = configs.get(&key) {
+            return Ok(*handle);
+        }
+        let receiver =
+            self.request("configure", json!({ "settings": settings })).map_err(CallError::Unusable)?;
+        match receiver.await {
+            Ok(Ok(value)) => {
+                let handle = value.get("config").and_then(Value::as_u64).unwrap_or(0);
+                configs.insert(key, handle);
+                Ok(handle)
+            }
+            Ok(Err(error)) => Err(CallError::Failed(error)),
+            Err(_) => Err(CallError::Lost(self.fate().unwrap_or_default())),
+        }
+    }
+
+    /// Sends a line as it is, whatever it holds.
+    pub(crate) fn raw(&self, line: &[u8]) {
+        let _ = self.out.send([line, b"\n"].concat());
+    }
+
     /// Why the process is gone, if it is.
-    pub(super) fn fate(&self) -> Option<String> {
+    pub(crate) fn fate(&self) -> Option<String> {
         lock(&self.fate).clone()
     }
 
@@ -135,7 +164,7 @@ impl Process {
         }
     }
 
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if self.fate().is_none() {
             let _ = rustix::process::kill_process_group(self.pid, rustix::process::Signal::KILL);
         }

@@ -7,7 +7,7 @@
 
 use crate::kind::{Ctx, Plugin};
 use crate::protocol::{
-    Call, Configure, Manifest, ReadMany, ReadResult, Request, Response, RpcError, VERSIONS,
+    Call, Configure, Hello, Manifest, ReadMany, ReadResult, Request, Response, RpcError, VERSIONS,
 };
 use serde_json::{Value, json};
 use std::any::Any;
@@ -109,7 +109,15 @@ impl Running {
     ) -> Result<Value, RpcError> {
         let bad = |e: serde_json::Error| rpc(-32602, format!("wrong parameters: {e}"));
         match request.method.as_str() {
-            "hello" => serde_json::from_slice(&self.manifest).map_err(bad),
+            "hello" => {
+                let hello: Hello = serde_json::from_value(request.params).map_err(bad)?;
+                match hello.versions.iter().any(|v| VERSIONS.contains(v)) {
+                    true => serde_json::from_slice(&self.manifest).map_err(bad),
+                    false => {
+                        Err(rpc(-32602, format!("it speaks the versions {VERSIONS:?} of the protocol only")))
+                    }
+                }
+            }
             "configure" => {
                 let configure: Configure = serde_json::from_value(request.params).map_err(bad)?;
                 let settings = (self.plugin.settings)(configure.settings).map_err(|e| rpc(-32602, e))?;

@@ -12,6 +12,7 @@ pub mod lsp;
 pub mod new;
 pub mod output;
 pub mod plan;
+pub mod plugin;
 pub mod plugin_host;
 mod run;
 pub mod show;
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
         Command::Lsp(c) => lsp::run(c),
+        Command::Plugin(c) => plugin::run(cli, terminal, c),
         Command::Completion(c) => completion::run(terminal, c),
         Command::Version(_) => version::run(terminal),
         Command::PluginHost(c) => plugin_host::run(c),

@@ -1,5 +1,6 @@
 //! What a person sees: values, plans, progress, summaries. Pure text; the commands write it.
 
+pub mod conformance;
 pub mod plan;
 pub mod progress;
 pub mod summary;

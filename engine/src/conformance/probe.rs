@@ -1,0 +1,188 @@
+//! Single questions to one case: what is asked, and what a right answer is.
+
+use super::examinee::PATIENCE;
+use super::trial::{Made, Trial, told};
+use crate::Fields;
+use crate::plugin::CallError;
+use dtm_lang::wire::from_wire;
+use dtm_plugin::protocol::{Call, Class, ReadResult};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// When an operation is cancelled, and how early its deadline is.
+const EARLY: Duration = Duration::from_millis(150);
+
+/// How many calls run at the same time.
+const MANY: usize = 32;
+
+/// `validate` of what is right, of what is right with an unknown value, and of nothing but unknown values.
+pub(super) async fn validate(trial: &Trial<'_>, inputs: &Fields) -> Result<(), String> {
+    let ask = async |what: String, inputs: Fields| {
+        let call = Call { kind: trial.kind.name.to_string(), inputs, ..Call::default() };
+        trial.call("validate", call).await.map(|_| ()).map_err(|e| format!("{what}: {e}"))
+    };
+    let mut result = ask("the inputs of the case".into(), inputs.clone()).await;
+    for name in inputs.keys() {
+        let mut some = inputs.clone();
+        some.insert(name.clone(), json!({ "$dtm": "unknown" }));
+        result = match result {
+            Ok(()) => ask(format!("the inputs with an unknown `{name}`"), some).await,
+            Err(why) => Err(why),
+        };
+    }
+    let unknown = inputs.keys().map(|n| (n.clone(), json!({ "$dtm": "unknown" }))).collect();
+    let result = match result {
+        Ok(()) => ask("inputs that are all unknown".into(), unknown).await,
+        Err(why) => Err(why),
+    };
+    match (result, trial.presence("none", inputs).await) {
+        (Ok(()), Ok(Some(true))) => Err("after `validate` it is there".into()),
+        (result, _) => result,
+    }
+}
+
+/// Creations that cannot be: an input is missing, or of another type.
+pub(super) async fn misfit(trial: &Trial<'_>, inputs: &Fields) -> Result<(), String> {
+    for (name, input) in &trial.kind.inputs {
+        let required = input.field.default.is_none() && from_wire(&Value::Null, &input.field.ty).is_err();
+        let mut wrong = vec![];
+        if required {
+            let without: Fields =
+                inputs.iter().filter(|(n, _)| **n != **name).map(|(n, v)| (n.clone(), v.clone())).collect();
+            wrong.push((format!("without `{name}`"), without, true));
+        }
+        let odd = json!({ "never": ["fits", 7] });
+        if from_wire(&odd, &input.field.ty).is_err() {
+            let mut other = inputs.clone();
+            other.insert(name.to_string(), odd);
+            wrong.push((format!("with a `{name}` of another type"), other, false));
+        }
+        for (what, wrong, must_fail) in wrong {
+            let call = Call { inputs: wrong, ..trial.mutation("create") };
+            let op = call.op.clone();
+            let answer = trial.call("create", call).await;
+            match &answer {
+                Ok(_) if must_fail => {
+                    trial.truth(&op, inputs, answer).await?;
+                    return Err(format!("`create` {what} succeeds"));
+                }
+                Err(CallError::Failed(e)) if e.data.class == Class::FailedPartial && must_fail => {
+                    return Err(format!("`create` {what} fails, but not as `failed_clean`: {}", e.message));
+                }
+                _ => {}
+            }
+            trial.truth(&op, inputs, answer).await.map_err(|why| format!("`create` {what}: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A creation that is cancelled early; with `at_deadline` it knew that it had not more time. `false` when it had ended
+/// before.
+pub(super) async fn interrupted(
+    trial: &Trial<'_>,
+    inputs: &Fields,
+    at_deadline: bool,
+) -> Result<bool, String> {
+    let mut call = Call { inputs: inputs.clone(), ..trial.mutation("create") };
+    if at_deadline {
+        call.deadline_ms = Some(EARLY.as_millis() as u64);
+    }
+    let (op, started) = (call.op.clone(), Instant::now());
+    let answer = trial.plugin.cancelled(&trial.settings, "create", call, EARLY).await;
+    let in_time = started.elapsed() < EARLY;
+    if let Err(CallError::TimedOut(_)) = answer {
+        let grace = crate::plugin::GRACE.as_secs();
+        return Err(format!("it did not end within {grace}s after it was cancelled, and was killed"));
+    }
+    trial.truth(&op, inputs, answer).await.map(|()| !in_time)
+}
+
+/// A second creation with the same operation key.
+pub(super) async fn same_op(trial: &Trial<'_>, op: &str, made: &Made) -> Result<(), String> {
+    let again = trial.create(op, &made.inputs).await.map_err(|why| format!("a second time, {why}"))?;
+    if again.id != made.id {
+        return Err(format!("a second `create` with the same key gave `{}`, not `{}`", again.id, made.id));
+    }
+    trial.second_plan("a second `create` with the same key", made).await
+}
+
+/// Whether `read_many` answers as `read`; `false` when it is not answered at all.
+pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, String> {
+    let one = trial.read(made).await?;
+    let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
+    let config = process.config(&trial.settings).await.map_err(|e| told("configure", &e))?;
+    let call = Call { config, ..trial.reading(made) };
+    let asked = trial.plugin.ask("read_many", json!({ "calls": [call, call, call] }), PATIENCE);
+    let answer = match asked.await {
+        Ok(answer) => answer,
+        Err(CallError::Failed(_)) => return Ok(false),
+        Err(e) => return Err(told("read_many", &e)),
+    };
+    let results: Vec<ReadResult> = serde_json::from_value(answer)
+        .map_err(|e| format!("the answer to `read_many` cannot be read: {e}"))?;
+    if results.len() != 3 {
+        return Err(format!("`read_many` gave {} answers to 3 calls", results.len()));
+    }
+    for result in results {
+        match (result, &one) {
+            (ReadResult::Absent, None) => {}
+            (ReadResult::Object(object), Some(one)) if object == *one => {}
+            _ => return Err("`read_many` gives another answer than `read`".into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Many reads at the same time: all are answered, and alike.
+pub(super) async fn parallel(trial: &Trial<'_>, made: &Made) -> Result<(), String> {
+    let one = serde_json::to_value(trial.read(made).await?.map_or(ReadResult::Absent, ReadResult::Object));
+    let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
+    let config = process.config(&trial.settings).await.map_err(|e| told("configure", &e))?;
+    let params = serde_json::to_value(Call { config, ..trial.reading(made) }).unwrap_or_default();
+    let asked: Result<Vec<_>, String> = (0..MANY).map(|_| process.request("read", params.clone())).collect();
+    for receiver in asked? {
+        let late =
+            |_| format!("{MANY} reads at the same time were not all answered within {}s", PATIENCE.as_secs());
+        match tokio::time::timeout(PATIENCE, receiver).await.map_err(late)? {
+            Ok(Ok(answer)) => {
+                let answer: Result<ReadResult, _> = serde_json::from_value(answer);
+                if answer.ok().and_then(|a| serde_json::to_value(a).ok()) != one.as_ref().ok().cloned() {
+                    return Err(format!("{MANY} reads at the same time do not agree"));
+                }
+            }
+            Ok(Err(error)) => {
+                return Err(format!("of {MANY} reads at the same time one failed: {}", error.message));
+            }
+            Err(_) => {
+                return Err(format!("{MANY} reads at the same time: {}", process.fate().unwrap_or_default()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `plan` says of a change: outputs, and whether the object must be replaced.
+pub(super) async fn plan(trial: &Trial<'_>, made: &Made, inputs: &Fields) -> Result<(Fields, bool), String> {
+    let ask = async |inputs: &Fields| {
+        let reading = trial.reading(made);
+        let call = Call { prior: reading.inputs.clone(), inputs: inputs.clone(), ..reading };
+        trial.call("plan", call).await.map_err(|e| told("plan", &e))
+    };
+    let before = trial.read(made).await?;
+    let first = ask(inputs).await?;
+    if ask(inputs).await? != first {
+        return Err("`plan` gives two answers to one question".into());
+    }
+    for name in inputs.keys() {
+        let mut some = inputs.clone();
+        some.insert(name.clone(), json!({ "$dtm": "unknown" }));
+        ask(&some).await.map_err(|why| format!("with an unknown `{name}`: {why}"))?;
+    }
+    if trial.read(made).await? != before {
+        return Err("after `plan`, `read` gives another answer than before".into());
+    }
+    let outputs = first.get("outputs").and_then(Value::as_object).cloned().unwrap_or_default();
+    let replaces = first.get("replace").and_then(Value::as_array).is_some_and(|r| !r.is_empty());
+    Ok((outputs, replaces))
+}
