@@ -122,7 +122,9 @@ fn no_file_of_code_is_too_long() {
 
 #[test]
 fn unsafe_code_is_in_two_files() {
-    let allowed = ["engine/src/plugin/library.rs", "plugins/sdk/src/abi.rs"];
+    // The third is a binding to a generated parser, which only tests and editors link.
+    let binding = "editors/tree-sitter-dts/bindings/rust/lib.rs";
+    let allowed = ["engine/src/plugin/library.rs", "plugins/sdk/src/abi.rs", binding];
     let word = Regex::new(r"\bunsafe\s*(\{|fn|impl|extern)").expect("a pattern");
     for path in all_files().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
         let shown = path.strip_prefix(root()).expect("below the root").display().to_string();
