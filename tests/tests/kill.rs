@@ -256,3 +256,64 @@ fn commands_and_repositories_survive_kills() {
     assert_eq!(destroyed.code, 0, "{}", destroyed.transcript());
     assert_eq!(names_in(&sandbox, "git"), BTreeSet::new(), "no repository is left, whole or half");
 }
+
+/// Commands that nobody can ask whether they were done.
+fn blind(names: &[String]) -> String {
+    let list: Vec<String> = names.iter().map(|n| format!("{n:?}")).collect();
+    format!(
+        r#"dts 1
+
+let names = [{}]
+
+tool blind[n in names]: core.Exec {{
+  create = ["sh", "make.sh", n]
+  delete = ["rm", "-rf", "cloud/${{n}}"]
+}}
+"#,
+        list.join(", ")
+    )
+}
+
+/// The tools of which an apply says that a person must tell what became of them.
+fn asked_for(stderr: &str) -> BTreeSet<String> {
+    let named = stderr.split("`dtm state resolve 'blind[\"").skip(1);
+    named.filter_map(|rest| rest.split('"').next()).map(String::from).collect()
+}
+
+#[test]
+fn what_nobody_can_find_out_is_asked_for_and_never_guessed() {
+    let sandbox = sandbox();
+    sandbox.write("make.sh", "mkdir -p cloud\nmkdir cloud/$1 || touch cloud/.double\nsleep 0.02\n");
+    let names = |from: usize| (from..from + 40).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    sandbox.write("main.dts", blind(&names(0)));
+    let started = Instant::now();
+    assert_eq!(sandbox.run(&["apply", "-y", "-q"]).code, 0);
+    let whole = started.elapsed();
+    let (mut seed, mut asked) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    for run in 1..=12 {
+        let wanted = names(run * 20);
+        sandbox.write("main.dts", blind(&wanted));
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        killed(&sandbox, whole.mul_f64(0.2 + 0.6 * (seed >> 11) as f64 / (1u64 << 53) as f64));
+        let ran = sandbox.run(&["apply", "-y", "-q"]);
+        let open = asked_for(&ran.stderr);
+        assert_eq!(ran.code == 0, open.is_empty(), "{}", ran.transcript());
+        // What was interrupted is left as it was until somebody has looked.
+        for name in &open {
+            let addr = format!("blind[\"{name}\"]");
+            let there = cloud(&sandbox).contains(name);
+            let answer: &[&str] = if there { &["--id", "found-by-hand"] } else { &["--none"] };
+            let resolved = sandbox.run(&[&["state", "resolve", &addr], answer].concat());
+            assert_eq!(resolved.code, 0, "{}", resolved.transcript());
+        }
+        asked += open.len();
+        let ran = sandbox.run(&["apply", "-y", "-q"]);
+        assert_eq!(ran.code, 0, "{}", ran.transcript());
+        assert_eq!(cloud(&sandbox), wanted.iter().cloned().collect(), "each once");
+        let again = sandbox.run(&["apply", "-y"]);
+        assert!(again.stdout.starts_with("No changes"), "{}", again.transcript());
+    }
+    assert!(asked > 0, "no kill hit a command that runs");
+    assert_eq!(sandbox.run(&["destroy", "-y", "-q"]).code, 0);
+    assert_eq!(cloud(&sandbox), BTreeSet::new());
+}
