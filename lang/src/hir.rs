@@ -238,6 +238,11 @@ pub enum ExprKind {
         then: Expr,
         other: Expr,
     },
+    /// The first arm whose type the subject is; `None` takes everything.
+    Match {
+        subject: Expr,
+        arms: Vec<(Option<Arc<Type>>, Expr)>,
+    },
     And(Expr, Expr),
     Or(Expr, Expr),
     Coalesce(Expr, Expr),

@@ -86,17 +86,18 @@ impl Checker<'_> {
                 self.narrowed.truncate(facts);
                 let ty = self.join_types(tt, ot);
                 let choice = node(span, H::If { cond: c, then: t, other: o });
-                let (choice, ty) = match ty.is_mixed_number() {
-                    true => (node(span, H::Convert(choice, Arc::new(Type::Float))), Type::Float),
-                    false => (choice, ty),
-                };
+                let (choice, ty) = self.one_number(choice, ty);
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
                 (choice, ty)
             }
-            A::Match { .. } => {
-                let at = Span { end: span.start + 5, ..span };
-                self.reserved(at, "`match`", "`match`");
-                (Expr::error(span), Type::Error)
+            A::Match { subject, arms } => {
+                let arms = self.arms(m, span, subject, arms, |c, value| c.infer(m, value));
+                let secret = arms.secret;
+                let (choice, types) = arms.expr(span, |arm| arm);
+                let ty = types.into_iter().reduce(|a, b| self.join_types(a, b)).unwrap_or(Type::Error);
+                let (choice, ty) = self.one_number(choice, ty);
+                let ty = if secret { self.secret_choice(ty, span) } else { ty };
+                (choice, ty)
             }
             A::Unary(op, operand) => self.unary(m, span, *op, operand),
             A::Binary(op, a, b) => self.binary(m, span, *op, a, b),
@@ -130,6 +131,14 @@ impl Checker<'_> {
             _ if fits(&a, &b) && !matches!(b, Type::Any) && !converts(&a, &b) => b,
             _ if fits(&b, &a) && !matches!(a, Type::Any) && !converts(&b, &a) => a,
             _ => Type::union([a, b]),
+        }
+    }
+
+    /// A choice between ints and floats is a float.
+    fn one_number(&self, choice: Expr, ty: Type) -> (Expr, Type) {
+        match ty.is_mixed_number() {
+            true => (node(choice.span, H::Convert(choice, Arc::new(Type::Float))), Type::Float),
+            false => (choice, ty),
         }
     }
 
@@ -296,18 +305,17 @@ impl Checker<'_> {
                 self.assume(m, cond, false);
                 let other = self.check_expr(m, other, ty, why);
                 self.narrowed.truncate(facts);
-                if secret && !ty.has_secret() {
-                    self.error(
-                        Code::E0304,
-                        cond.span,
-                        "a secret decides a value that is not secret",
-                        "this is secret",
-                    );
-                } else if secret && !ty.is_scalar() && !matches!(ty, Type::Error) {
-                    let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
-                    self.error(Code::E0304, cond.span, headline, "its shape would tell the secret");
+                if secret {
+                    self.chosen_by_secret(cond.span, ty);
                 }
                 return node(span, H::If { cond: c, then, other });
+            }
+            (A::Match { subject, arms }, _) if !matches!(ty, Type::Error) => {
+                let arms = self.arms(m, span, subject, arms, |c, value| c.check_expr(m, value, ty, why));
+                if arms.secret {
+                    self.chosen_by_secret(subject.span, ty);
+                }
+                return arms.expr(span, |arm| (arm, ())).0;
             }
             (A::Record(_) | A::List(_) | A::ListComp { .. } | A::MapComp { .. }, _) => {
                 if let Some(expr) = self.check_collection(m, e, ty, why) {
@@ -322,6 +330,16 @@ impl Checker<'_> {
         }
         self.mismatch(e, &from, ty, why);
         Expr::error(span)
+    }
+
+    /// Refuses a choice by a secret whose place would tell it.
+    fn chosen_by_secret(&mut self, at: Span, ty: &Type) {
+        if !ty.has_secret() {
+            self.error(Code::E0304, at, "a secret decides a value that is not secret", "this is secret");
+        } else if !ty.is_scalar() && !matches!(ty, Type::Error) {
+            let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
+            self.error(Code::E0304, at, headline, "its shape would tell the secret");
+        }
     }
 
     /// Makes a conversion explicit where one is needed.

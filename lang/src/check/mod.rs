@@ -11,6 +11,7 @@ mod expr;
 mod facts;
 mod interface;
 mod literal;
+mod matches;
 mod narrow;
 mod operators;
 mod phase;

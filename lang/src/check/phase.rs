@@ -297,6 +297,11 @@ impl Phases<'_> {
                 let both = self.phase(then).join(self.phase(other));
                 c.join_choice(both)
             }
+            H::Match { subject, arms } => {
+                let subject = Phase::of(self.phase(subject).inside());
+                let arms: Vec<Phase> = arms.iter().map(|(_, value)| self.phase(value)).collect();
+                subject.join_choice(arms.into_iter().reduce(Phase::join).unwrap_or(Phase::Known))
+            }
             H::Coalesce(a, b) => {
                 let (a, b) = (self.phase(a), self.phase(b));
                 a.join(b)

@@ -10,6 +10,7 @@
 //! the first time, so the graph stands.
 
 mod call;
+mod choice;
 mod collections;
 mod family;
 mod fit;
@@ -338,6 +339,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     _ => Value::error(),
                 }
             }
+            H::Match { subject, arms } => self.choose(subject, arms),
             H::And(a, b) | H::Or(a, b) => {
                 let stop = matches!(&*e.kind, H::Or(..));
                 let a = self.eval(a);

@@ -1,0 +1,191 @@
+//! `match`: patterns are types. What the subject may still be grows smaller from arm to arm; when nothing is left, the
+//! arms are all that can be.
+//!
+//! ```text
+//! env: "dev" | "prod"     match env { "dev" => 1, "prod" => 3 }
+//!                         left: "dev", "prod"  ->  "prod"  ->  nothing
+//! ```
+
+use super::access::path_key;
+use super::{Checker, node};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::hir::{Expr, ExprKind as H};
+use crate::source::Span;
+use crate::syntax::ast::{self, ExprKind as A, TypeExpr, TypeKind};
+use crate::types::{Lit, Type, fits};
+use std::sync::Arc;
+
+/// The arms of a `match`, each with what the caller made of its value.
+pub(super) struct Arms<T> {
+    subject: Expr,
+    /// Whether the subject is secret, and so what is chosen by it.
+    pub(super) secret: bool,
+    arms: Vec<(Option<Arc<Type>>, T)>,
+}
+
+impl<T> Arms<T> {
+    /// The expression, and what else the caller found out of each arm.
+    pub(super) fn expr<R>(self, span: Span, split: impl Fn(T) -> (Expr, R)) -> (Expr, Vec<R>) {
+        let mut rest = vec![];
+        let mut arms = vec![];
+        for (pattern, value) in self.arms {
+            let (expr, more) = split(value);
+            arms.push((pattern, expr));
+            rest.push(more);
+        }
+        (node(span, H::Match { subject: self.subject, arms }), rest)
+    }
+}
+
+impl Checker<'_> {
+    /// Checks subject and patterns; `value` checks the value of an arm, where the subject is what its pattern says.
+    pub(super) fn arms<T>(
+        &mut self,
+        m: usize,
+        span: Span,
+        subject: &ast::Expr,
+        arms: &[(TypeExpr, ast::Expr)],
+        mut value: impl FnMut(&mut Self, &ast::Expr) -> T,
+    ) -> Arms<T> {
+        let (checked, ty) = self.infer(m, subject);
+        let (plain, secret) = ty.reveal();
+        let whole: Vec<Type> = plain.members().iter().flat_map(split).collect();
+        let mut left = whole.clone();
+        let mut out = Arms { subject: checked, secret, arms: vec![] };
+        for (pattern, body) in arms {
+            let (wrong, meant) = self.pattern(m, pattern, &whole, &ty);
+            let taken = match &meant {
+                Some(meant) => narrowed(&left, meant),
+                None => left.clone(),
+            };
+            if taken.is_empty() && !matches!(ty, Type::Error) && !wrong {
+                let d = Diagnostic::new(Code::W0301, "this arm is never taken")
+                    .at(pattern.span, "nothing is left for it");
+                self.diags.push(
+                    d.also(subject.span, format!("this is `{ty}`, and the arms before take all of it")),
+                );
+            }
+            let facts = self.narrowed.len();
+            self.assume_is(m, subject, &taken);
+            let body = value(self, body);
+            self.narrowed.truncate(facts);
+            match &meant {
+                Some(meant) => left.retain(|t| !fits(t, meant) || matches!(t, Type::Any)),
+                None => left.clear(),
+            }
+            if !wrong {
+                out.arms.push((meant.map(Arc::new), body));
+            }
+        }
+        if !left.is_empty() && !matches!(ty, Type::Error) {
+            let at = Span { end: span.start + 5, ..span };
+            let parts: Vec<String> = left.iter().take(5).map(|t| format!("`{t}`")).collect();
+            let d = Diagnostic::new(Code::E0313, format!("this `match` leaves out {}", parts.join(", ")));
+            let d = d.at(at, "has no arm for it").also(subject.span, format!("this is `{ty}`"));
+            let open = left.iter().any(|t| !matches!(t, Type::Lit(_) | Type::Null));
+            self.diags.push(match open {
+                true => d.help("say what stands for everything else: `_ => ...`"),
+                false => {
+                    d.help(format!("add an arm: `{} => ...`, or `_ => ...` for all that is left", left[0]))
+                }
+            });
+        }
+        out
+    }
+
+    /// The type of a pattern, nothing for `_`; before it, whether it is wrong, which has been reported.
+    fn pattern(&mut self, m: usize, pattern: &TypeExpr, whole: &[Type], ty: &Type) -> (bool, Option<Type>) {
+        match &*pattern.kind {
+            TypeKind::Wildcard => return (false, None),
+            TypeKind::Paren(inner) => return self.pattern(m, inner, whole, ty),
+            TypeKind::Where { base, .. } => {
+                let d = Diagnostic::new(Code::E0315, "a pattern cannot be refined");
+                self.diags
+                    .push(d.at(pattern.span, "a pattern with a condition").help(
+                        "match what it is, and decide in the arm: `int => if x > 0 then ... else ...`",
+                    ));
+                return self.pattern(m, base, whole, ty);
+            }
+            _ => {}
+        }
+        let found = self.resolve_type(m, pattern);
+        if matches!(found, Type::Error) || matches!(ty, Type::Error) {
+            return (true, Some(Type::Error));
+        }
+        if narrowed(whole, &found).is_empty() {
+            let d = Diagnostic::new(Code::E0314, format!("`{ty}` is never `{found}`"));
+            let d = d.at(pattern.span, "no value is of this type");
+            let text = |t: &Type| if let Type::Lit(Lit::String(s)) = t { Some(s.to_string()) } else { None };
+            let known: Vec<String> = whole.iter().filter_map(text).collect();
+            let near = text(&found).and_then(|s| nearest(&s, known.iter().map(|k| &**k)));
+            self.diags.push(match near {
+                Some(near) => {
+                    let near = crate::value::quote(&near);
+                    d.help(format!("write `{near}`")).fix(format!("write `{near}`"), pattern.span, near)
+                }
+                None if matches!(found, Type::Record(_)) => {
+                    d.help("a pattern of some of the fields ends in `...`: `{ host: \"git\", ... }`")
+                }
+                None => d,
+            });
+            return (true, Some(found));
+        }
+        (false, Some(found))
+    }
+
+    /// Takes the subject, a path of names and fields, as one of these types from here on. A field that tells members of a
+    /// union apart tells which one the record is.
+    fn assume_is(&mut self, m: usize, subject: &ast::Expr, taken: &[Type]) {
+        if taken.is_empty() {
+            return;
+        }
+        if let Some(key) = path_key(subject) {
+            self.narrowed.push((key, Type::union(taken.iter().cloned())));
+        }
+        let inner = match &*subject.kind {
+            A::Paren(inner) => inner,
+            _ => subject,
+        };
+        if let A::Member { base, name, .. } = &*inner.kind
+            && let Some(key) = path_key(base)
+        {
+            let before = self.diags.clone();
+            let (_, ty) = self.infer(m, base);
+            self.diags = before;
+            let may_be = |t: &&Type| match t {
+                Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| {
+                    taken.iter().any(|one| !narrowed(std::slice::from_ref(one), &f.ty).is_empty())
+                }),
+                _ => false,
+            };
+            let kept: Vec<Type> = ty.members().iter().filter(may_be).cloned().collect();
+            if !kept.is_empty() && kept.len() < ty.members().len() {
+                self.narrowed.push((key, Type::union(kept)));
+            }
+        }
+    }
+}
+
+/// A type as what arms can take of it one by one.
+fn split(ty: &Type) -> Vec<Type> {
+    match ty {
+        Type::Bool => [true, false].map(|b| Type::Lit(Lit::Bool(b))).to_vec(),
+        Type::Error => vec![],
+        other => vec![other.clone()],
+    }
+}
+
+/// What of these types a pattern takes: whole members, or the pattern's own where it is narrower than a member.
+fn narrowed(of: &[Type], pattern: &Type) -> Vec<Type> {
+    let mut out = vec![];
+    for member in of {
+        if matches!(member, Type::Any) {
+            out.push(pattern.clone());
+        } else if fits(member, pattern) {
+            out.push(member.clone());
+        } else {
+            out.extend(pattern.members().iter().filter(|p| fits(p, member)).cloned());
+        }
+    }
+    out
+}

@@ -1,0 +1,109 @@
+//! `match`: the first arm whose type the subject is. A subject that is not known, or not far enough, takes all of them.
+
+use super::{Evaluator, whole_marks};
+use crate::hir::Expr;
+use crate::types::{Lit, Type};
+use crate::value::{Data, Marks, Unknown, Value, union};
+use std::sync::Arc;
+
+impl Evaluator<'_, '_> {
+    pub(super) fn choose(&mut self, subject: &Expr, arms: &[(Option<Arc<Type>>, Expr)]) -> Value {
+        let value = self.eval(subject);
+        if value.is_error() {
+            return value;
+        }
+        let mut marks = value.marks.clone();
+        for (pattern, arm) in arms {
+            match pattern.as_ref().map_or(Some(true), |ty| is(&value, ty, true, &mut marks)) {
+                Some(true) => {
+                    let chosen = self.eval(arm).marked(&marks);
+                    return if value.secret { chosen.into_secret() } else { chosen };
+                }
+                Some(false) => {}
+                None => return self.any_arm(&value, subject, arms),
+            }
+        }
+        // The checker has seen to it that one of them fits.
+        Value::error()
+    }
+
+    /// What is chosen later: with the marks of all that may be.
+    fn any_arm(&mut self, value: &Value, subject: &Expr, arms: &[(Option<Arc<Type>>, Expr)]) -> Value {
+        let mut marks = whole_marks(value, subject.span);
+        let mut secret = value.secret;
+        for (_, arm) in arms {
+            let found = self.eval_maybe(arm);
+            marks = union(&marks, &whole_marks(&found, arm.span));
+            secret |= found.has_secret();
+        }
+        let unknown = match &value.data {
+            Data::Unknown(u) => *u,
+            _ => Unknown::Deferred(subject.span),
+        };
+        Value { data: Data::Unknown(unknown), marks, secret }
+    }
+}
+
+/// Whether a value is of a type; nothing where that depends on what is not known yet. What was looked at leaves its marks.
+/// Nothing is converted, except that an int is a float.
+fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks) -> Option<bool> {
+    if let Data::Unknown(_) = value.data {
+        // Inside, the checker has seen that it is of this type, as far as there is no literal to compare it with.
+        return if top || chooses(ty) { None } else { Some(true) };
+    }
+    *marks = union(marks, &value.marks);
+    let mut all = |parts: &mut dyn Iterator<Item = (&Value, &Type)>| {
+        let mut known = Some(true);
+        for (value, ty) in parts {
+            match is(value, ty, false, marks) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => known = None,
+            }
+        }
+        known
+    };
+    Some(match (ty, &value.data) {
+        (Type::Any | Type::Error | Type::Var(_), _) => true,
+        (Type::Secret(t), _) => return is(value, t, top, marks),
+        (Type::Union(members), _) => {
+            let found: Vec<Option<bool>> = members.iter().map(|m| is(value, m, top, marks)).collect();
+            return match found.contains(&Some(true)) {
+                true => Some(true),
+                false => found.iter().all(|f| *f == Some(false)).then_some(false),
+            };
+        }
+        (Type::List(t), Data::List(items)) => return all(&mut items.iter().map(|v| (v, &**t))),
+        (Type::Map(t), Data::Map(m)) => return all(&mut m.values().map(|v| (v, &**t))),
+        (Type::Record(r), Data::Map(m)) => {
+            let extra = !r.open && m.keys().any(|k| !r.fields.contains_key(k));
+            let missing = r.fields.iter().any(|(n, f)| !m.contains_key(n) && !f.may_be_absent());
+            if extra || missing {
+                return Some(false);
+            }
+            return all(&mut r.fields.iter().filter_map(|(n, f)| Some((m.get(n)?, &f.ty))));
+        }
+        (Type::Null, Data::Null)
+        | (Type::Bool, Data::Bool(_))
+        | (Type::Int, Data::Int(_))
+        | (Type::Float, Data::Float(_) | Data::Int(_))
+        | (Type::String, Data::String(_))
+        | (Type::Duration, Data::Duration(_))
+        | (Type::Size, Data::Size(_))
+        | (Type::Tool(_), Data::Tool(_)) => true,
+        (Type::Lit(Lit::Bool(l)), Data::Bool(b)) => l == b,
+        (Type::Lit(Lit::Int(l)), Data::Int(i)) => l == i,
+        (Type::Lit(Lit::String(l)), Data::String(s)) => l == s,
+        _ => false,
+    })
+}
+
+/// Whether the value decides whether it is of this type.
+fn chooses(ty: &Type) -> bool {
+    match ty {
+        Type::Lit(_) | Type::Null | Type::Union(_) => true,
+        Type::Secret(t) | Type::List(t) | Type::Map(t) => chooses(t),
+        Type::Record(r) => r.fields.values().any(|f| chooses(&f.ty)),
+        _ => false,
+    }
+}
