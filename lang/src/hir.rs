@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Hir {
     /// All `let`s of all modules.
     pub lets: Vec<Let>,
+    /// All `fn`s.
+    pub fns: Vec<Function>,
     /// All `param`s.
     pub params: Vec<Param>,
     /// All `tool`s.
@@ -63,6 +65,17 @@ pub struct Let {
     pub ty: Type,
     /// Its value.
     pub expr: Expr,
+}
+
+/// A `fn`.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: Symbol,
+    /// The slots of its parameters.
+    pub params: Vec<usize>,
+    /// Its body, of the type of its result.
+    pub body: Expr,
 }
 
 /// A `param`.
@@ -251,6 +264,8 @@ pub enum ExprKind {
     Binary(BinaryOp, Expr, Expr),
     Interp(Vec<Expr>),
     Call(&'static Builtin, Vec<Expr>),
+    /// A function of the program, by its place in [`Hir::fns`], with a value for each parameter.
+    CallFn(usize, Vec<Expr>),
     /// Only as an argument of a builtin.
     Lambda {
         params: Vec<usize>,

@@ -181,6 +181,29 @@ fn definitions_are_found_in_other_modules_interfaces_and_data() {
 }
 
 #[test]
+fn functions_are_known_like_other_names() {
+    let lib = (
+        "lib.dts",
+        "dts 1\n\n/// Where an image is.\nfn image(name: string, tag: string = \"latest\") -> string = \"${name}:${tag}\"\n",
+    );
+    let with = |tail: &str| {
+        let main = format!(
+            "dts 1\n\nimport {{ image }} from \"lib.dts\"\n\nparam env: \"dev\" | \"prod\" = \"dev\"\n{tail}"
+        );
+        editor(&[lib, ("main.dts", &main)])
+    };
+    let signature = "fn image(name: string, tag: string = ...) -> string";
+    let hover = with("let a = im$0age(\"shop\")\n").hover().expect("something");
+    assert!(hover.contains(signature) && hover.contains("Where an image is."), "{hover}");
+    let place = with("let a = im$0age(\"shop\")\n").definition().expect("a place");
+    assert!(place.starts_with("lib.dts: image(name"), "{place}");
+    assert!(with("let a = im$0\n").labels().contains(&"image".to_string()));
+    assert!(
+        with("let a = match env { \"dev\" => 1, \"prod\" => en$0 }\n").labels().contains(&"env".to_string())
+    );
+}
+
+#[test]
 fn references_are_counted_with_their_declaration() {
     let text = "dts 1\n\nlet na$0me = \"x\"\nlet other = \"${name}\"\noutput y = name\noutput z = [name for name in [\"shadow\"]]\n";
     assert_eq!(one(text).references(), 3, "the one in the comprehension is another");

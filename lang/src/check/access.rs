@@ -41,6 +41,9 @@ impl Checker<'_> {
                 self.index(m, span, expr, ty, index, short)
             }
             A::Call { callee, args } => {
+                if let Some(called) = self.as_fn(m, callee) {
+                    return self.call_fn(m, span, called, args);
+                }
                 let (expr, ty) = self.call(m, span, callee, args);
                 Access { expr, ty, short: false }
             }
@@ -109,7 +112,7 @@ impl Checker<'_> {
         Some(Access { expr, ty, short: false })
     }
 
-    fn as_module(&self, m: usize, e: &ast::Expr) -> Option<usize> {
+    pub(super) fn as_module(&self, m: usize, e: &ast::Expr) -> Option<usize> {
         let (home, name) = match &*e.kind {
             A::Name(name) if !self.scope.iter().any(|l| l.name == *name) => (m, name),
             A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
@@ -268,7 +271,7 @@ impl Checker<'_> {
 
     fn call(&mut self, m: usize, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
         let A::Name(name) = &*callee.kind else {
-            self.error(Code::E0306, callee.span, "this is no function", "only builtin functions are called");
+            self.error(Code::E0306, callee.span, "this is no function", "only functions are called");
             return (Expr::error(span), Type::Error);
         };
         if let Some((Def::Error, _)) = self.modules[m].values.get(name) {
@@ -293,7 +296,11 @@ impl Checker<'_> {
         let Some(builtin) = builtin::find(name) else {
             let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
                 .at(callee.span, "unknown function");
-            self.diags.push(d.nearest(name, builtin::BUILTINS.iter().map(|b| b.name)));
+            let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
+            let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
+            known.sort();
+            let all = known.iter().map(|k| &**k).chain(builtin::BUILTINS.iter().map(|b| b.name));
+            self.diags.push(d.nearest(name, all));
             return (Expr::error(span), Type::Error);
         };
         self.note_use(

@@ -149,9 +149,8 @@ impl Checker<'_> {
                 self.reserved(name.span, "`component`", "components");
                 self.components.push(name.text.clone());
             }
-            DeclKind::Fn { name, .. } => {
-                self.reserved(name.span, "`fn`", "functions");
-                self.define(m, name, Def::Error);
+            DeclKind::Fn { name, params, result, body } => {
+                self.declare_fn(m, name, params, result, body, decl.doc.clone());
             }
             DeclKind::Existing { name, .. } => {
                 self.reserved(name.span, "`existing`", "`existing`");

@@ -228,6 +228,12 @@ impl Checker<'_> {
                 (node(span, H::Convert(expr, Arc::new(ty.clone()))), ty)
             }
             Def::Tool(id) => (node(span, H::Tool(*id)), self.tool_type(*id)),
+            Def::Fn(id) => {
+                let name = self.fns[*id].name.text.clone();
+                let d = Diagnostic::new(Code::E0306, "a function is no value").at(span, "not called");
+                self.diags.push(d.help(format!("call it: `{name}(...)`")));
+                (Expr::error(span), Type::Error)
+            }
             Def::Module(_) => {
                 self.error(Code::E0306, span, "a module is no value", "read something of it: `module.name`");
                 (Expr::error(span), Type::Error)

@@ -59,6 +59,8 @@ pub fn read_interface(
         slots: 0,
         interface: false,
         components: vec![],
+        fns: vec![],
+        function: None,
         reading: vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()],
     };
     let plugin = checker.interface(path, text);

@@ -9,6 +9,7 @@ mod data;
 mod decl;
 mod expr;
 mod facts;
+mod function;
 mod interface;
 mod literal;
 mod matches;
@@ -75,6 +76,8 @@ fn run(root: &str, loader: &dyn Loader, facts: Option<Facts>) -> (Checked, Facts
         slots: 0,
         interface: false,
         components: vec![],
+        fns: vec![],
+        function: None,
         reading: vec![],
     };
     checker.load(root, None, &mut vec![]);
@@ -98,6 +101,7 @@ enum Def {
     Let(usize),
     Param(usize),
     Tool(usize),
+    Fn(usize),
     Module(usize),
     Data(usize),
     /// Already reported.
@@ -173,6 +177,9 @@ struct Checker<'a> {
     interface: bool,
     /// The names of components, which are refused where they are declared.
     components: Vec<Symbol>,
+    fns: Vec<function::FnState>,
+    /// The function whose body is being checked.
+    function: Option<usize>,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
 }
@@ -409,6 +416,7 @@ impl Checker<'_> {
             let at = self.types[id].span;
             self.type_of(id, at);
         }
+        self.functions();
         self.late_defaults();
         for module in 0..self.modules.len() {
             if !self.modules[module].library {

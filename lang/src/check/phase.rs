@@ -75,6 +75,8 @@ struct Phases<'h> {
     lets: Vec<Option<Phase>>,
     inputs: HashMap<(usize, usize), Phase>,
     locals: HashMap<usize, Phase>,
+    /// Calls of functions: which, and the phases of the arguments.
+    calls: HashMap<(usize, String), Phase>,
     /// For an editor: whether each expression is deferred.
     seen: Option<Vec<(Span, bool)>>,
 }
@@ -88,6 +90,7 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         lets: vec![None; hir.lets.len()],
         inputs: HashMap::new(),
         locals: HashMap::new(),
+        calls: HashMap::new(),
         seen: seen.take(),
     };
     for id in 0..hir.lets.len() {
@@ -329,8 +332,28 @@ impl Phases<'_> {
                     (Taint::Deep, None) => Phase::of(phases.iter().find_map(Phase::inside)),
                 }
             }
+            H::CallFn(id, args) => {
+                let phases: Vec<Phase> = args.iter().map(|a| self.phase(a)).collect();
+                self.function(*id, phases)
+            }
             H::Convert(inner, _) | H::Cast(inner, _) => self.phase(inner),
         }
+    }
+
+    /// The body of a function with arguments of these phases. What was found out once is kept: functions call functions.
+    fn function(&mut self, id: usize, args: Vec<Phase>) -> Phase {
+        let key = (id, format!("{args:?}"));
+        if let Some(phase) = self.calls.get(&key) {
+            return phase.clone();
+        }
+        let hir = self.hir;
+        let function = &hir.fns[id];
+        let locals = function.params.iter().copied().zip(args).collect();
+        let locals = std::mem::replace(&mut self.locals, locals);
+        let phase = self.phase(&function.body);
+        self.locals = locals;
+        self.calls.insert(key, phase.clone());
+        phase
     }
 
     fn map(&mut self, entries: &[MapEntry]) -> Phase {

@@ -1,4 +1,4 @@
-//! Calls of builtins, those included that read files and the environment.
+//! Calls: of builtins, those included that read files and the environment, and of functions of the program.
 
 use super::Evaluator;
 use super::ops::first_unknown;
@@ -66,6 +66,21 @@ impl Evaluator<'_, '_> {
             ),
             Err(why) => self.fail(Code::E0401, span, why, "called here"),
         }
+    }
+
+    /// A function of the program: its body, with locals of its own.
+    pub(super) fn call_fn(&mut self, id: usize, args: &[Expr], span: Span) -> Value {
+        let values: Vec<Value> = args.iter().map(|a| self.eval(a)).collect();
+        let function = &self.cx.hir.fns[id];
+        let locals = std::mem::take(&mut self.locals);
+        for (slot, value) in function.params.iter().zip(values) {
+            self.set(*slot, value);
+        }
+        self.calls.push(span);
+        let value = self.eval(&function.body);
+        self.calls.pop();
+        self.locals = locals;
+        value
     }
 
     fn read_file(&mut self, path: &Value, span: Span) -> Result<Value, String> {

@@ -117,6 +117,8 @@ pub(crate) struct Evaluator<'p, 'w> {
     busy: Vec<(Busy, Span)>,
     locals: Vec<Value>,
     current: Option<InstanceId>,
+    /// The calls of functions that are under way.
+    calls: Vec<Span>,
     over_budget: bool,
     /// Whether what is evaluated may turn out not to be needed: its errors are not reported now.
     quiet: bool,
@@ -140,6 +142,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             busy: vec![],
             locals: vec![],
             current: None,
+            calls: vec![],
             over_budget: false,
             quiet: false,
         }
@@ -153,6 +156,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         label: impl Into<String>,
     ) -> Value {
         let mut d = Diagnostic::new(code, headline).at(span, label);
+        if let Some(call) = self.calls.last() {
+            d = d.also(*call, "called from here");
+        }
         if let Some(id) = self.current {
             d = d.tool(self.world.instances[id.0 as usize].addr.clone());
         }
@@ -197,8 +203,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let current = self.current;
         // What is kept is evaluated once, and its errors are its own.
         let quiet = std::mem::replace(&mut self.quiet, false);
+        let calls = std::mem::take(&mut self.calls);
         let value = stacker::maybe_grow(128 << 10, 1 << 20, || work(self));
         self.quiet = quiet;
+        self.calls = calls;
         self.current = current;
         self.locals = locals;
         self.busy.pop();
@@ -339,6 +347,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     _ => Value::error(),
                 }
             }
+            H::CallFn(id, args) => self.call_fn(*id, args, span),
             H::Match { subject, arms } => self.choose(subject, arms),
             H::And(a, b) | H::Or(a, b) => {
                 let stop = matches!(&*e.kind, H::Or(..));

@@ -1,0 +1,253 @@
+//! `fn`: pure functions of the program. The signature is written out, so a call needs no body; no function calls itself,
+//! by way of others either, so every program ends.
+
+use super::access::Access;
+use super::{Checker, Def, Local, node};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Expr, ExprKind as H, Function};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast;
+use crate::types::Type;
+
+/// A function as the checker knows it before its body.
+pub(super) struct FnState {
+    pub(super) module: usize,
+    pub(super) name: ast::Name,
+    params: Vec<Param>,
+    result: (Type, Span),
+    body: ast::Expr,
+    doc: Option<Symbol>,
+    /// The functions that it calls, and where.
+    calls: Vec<(usize, Span)>,
+}
+
+struct Param {
+    name: ast::Name,
+    ty: Type,
+    written: Span,
+    default: Option<usize>,
+}
+
+impl FnState {
+    /// `fn name(a: T, b: U = ...) -> R`
+    pub(super) fn signature(&self) -> String {
+        let param = |p: &Param| {
+            let default = if p.default.is_some() { " = ..." } else { "" };
+            format!("{}: {}{default}", p.name.text, p.ty)
+        };
+        let params: Vec<String> = self.params.iter().map(param).collect();
+        format!("fn {}({}) -> {}", self.name.text, params.join(", "), self.result.0)
+    }
+}
+
+impl Checker<'_> {
+    pub(super) fn declare_fn(
+        &mut self,
+        m: usize,
+        name: &ast::Name,
+        params: &[ast::Field],
+        result: &ast::TypeExpr,
+        body: &ast::Expr,
+        doc: Option<Symbol>,
+    ) {
+        let mut known: Vec<Param> = vec![];
+        for field in params {
+            if let Some(first) = known.iter().find(|p| p.name.text == field.name.text) {
+                let d = Diagnostic::new(
+                    Code::E0202,
+                    format!("the parameter `{}` is written twice", field.name.text),
+                );
+                self.diags.push(d.at(field.name.span, "again here").also(first.name.span, "first here"));
+                continue;
+            }
+            if let (Some(before), None) = (known.iter().rev().find(|p| p.default.is_some()), &field.value) {
+                let headline = format!(
+                    "`{}` needs a default, because `{}` before it has one",
+                    field.name.text, before.name.text
+                );
+                self.error(Code::E0305, field.name.span, headline, "without a default");
+            }
+            let Some(written) = &field.ty else { continue };
+            let ty = self.resolve_type(m, written);
+            let default = field.value.as_ref().map(|value| self.later_default(m, value, &ty));
+            known.push(Param { name: field.name.clone(), ty, written: written.span, default });
+        }
+        let result = (self.resolve_type(m, result), result.span);
+        self.hir.fns.push(Function { name: name.text.clone(), params: vec![], body: Expr::error(body.span) });
+        self.define(m, name, Def::Fn(self.fns.len()));
+        self.fns.push(FnState {
+            module: m,
+            name: name.clone(),
+            params: known,
+            result,
+            body: body.clone(),
+            doc,
+            calls: vec![],
+        });
+    }
+
+    /// Checks the bodies, and that no function calls itself.
+    pub(super) fn functions(&mut self) {
+        for id in 0..self.fns.len() {
+            let f = &self.fns[id];
+            let (m, body, result) = (f.module, f.body.clone(), f.result.clone());
+            let (name, doc, signature) = (f.name.span, f.doc.clone(), f.signature());
+            self.note_definition(name, "fn", || signature, doc);
+            let params: Vec<(ast::Name, Type)> =
+                self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
+            self.scope.clear();
+            self.narrowed.clear();
+            let mut slots = vec![];
+            for (name, ty) in params {
+                let slot = self.new_slot();
+                self.note_definition(name.span, "parameter", || ty.to_string(), None);
+                self.scope.push(Local { name: name.text, span: name.span, slot, ty });
+                slots.push(slot);
+            }
+            self.function = Some(id);
+            let body = self.check_expr(m, &body, &result.0, Some(result.1));
+            self.function = None;
+            self.scope.clear();
+            (self.hir.fns[id].params, self.hir.fns[id].body) = (slots, body);
+        }
+        self.no_recursion();
+    }
+
+    fn no_recursion(&mut self) {
+        // 0: not seen, 1: under way, 2: done.
+        let mut seen = vec![0u8; self.fns.len()];
+        for start in 0..self.fns.len() {
+            let mut way: Vec<(usize, usize)> = vec![];
+            if seen[start] == 0 {
+                seen[start] = 1;
+                way.push((start, 0));
+            }
+            while let Some((id, next)) = way.last().copied() {
+                let Some(&(callee, at)) = self.fns[id].calls.get(next) else {
+                    seen[id] = 2;
+                    way.pop();
+                    continue;
+                };
+                if let Some(last) = way.last_mut() {
+                    last.1 += 1;
+                }
+                match seen[callee] {
+                    0 => {
+                        seen[callee] = 1;
+                        way.push((callee, 0));
+                    }
+                    1 => self.recursion(&way, callee, at),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn recursion(&mut self, way: &[(usize, usize)], callee: usize, at: Span) {
+        let from = way.iter().position(|(id, _)| *id == callee).unwrap_or(0);
+        let mut names: Vec<String> =
+            way[from..].iter().map(|(id, _)| format!("`{}`", self.fns[*id].name.text)).collect();
+        names.push(format!("`{}`", self.fns[callee].name.text));
+        let headline = match names.len() {
+            2 => format!("{} calls itself", names[0]),
+            _ => format!("these functions call each other: {}", names.join(" → ")),
+        };
+        let mut d = Diagnostic::new(Code::E0404, headline).at(at, "closes the cycle");
+        for pair in way[from..].windows(2).take(8) {
+            let call = self.fns[pair[0].0].calls.iter().find(|(id, _)| *id == pair[1].0);
+            d = d.also(call.map_or(at, |c| c.1), "by way of this");
+        }
+        self.diags.push(
+            d.help("go through a list with a comprehension, or through a range: `[f(i) for i in 0..n]`"),
+        );
+    }
+
+    /// A function of the program that an expression names.
+    pub(super) fn as_fn(&self, m: usize, callee: &ast::Expr) -> Option<(usize, Span)> {
+        let (home, name, span) = match &*callee.kind {
+            ast::ExprKind::Name(name) if !self.scope.iter().any(|l| l.name == *name) => {
+                (m, name, callee.span)
+            }
+            ast::ExprKind::Member { base, name, .. } => (self.as_module(m, base)?, &name.text, name.span),
+            _ => return None,
+        };
+        match self.modules[home].values.get(name)? {
+            (Def::Fn(id), _) => Some((*id, span)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn call_fn(
+        &mut self,
+        m: usize,
+        span: Span,
+        (id, at): (usize, Span),
+        args: &[ast::Arg],
+    ) -> Access {
+        let (signature, doc, named) =
+            (self.fns[id].signature(), self.fns[id].doc.clone(), self.fns[id].name.span);
+        if self.fns[id].module != m && self.fns[id].name.text.starts_with('_') {
+            let headline = format!("`{}` is private to its module", self.fns[id].name.text);
+            self.error(Code::E0210, at, headline, "begins with `_`");
+        }
+        self.note_use(at, Some(named), "fn", || signature.clone(), || doc);
+        if let Some(caller) = self.function {
+            self.fns[caller].calls.push((id, span));
+        }
+        let count = self.fns[id].params.len();
+        let mut given: Vec<Option<Expr>> = vec![None; count];
+        let mut positional = 0;
+        for arg in args {
+            let slot = match &arg.name {
+                None => {
+                    positional += 1;
+                    Some(positional - 1).filter(|i| *i < count)
+                }
+                Some(name) => self.fns[id].params.iter().position(|p| p.name.text == name.text),
+            };
+            let Some(slot) = slot else {
+                let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
+                let d = Diagnostic::new(
+                    Code::E0305,
+                    format!("`{}` takes no such argument", self.fns[id].name.text),
+                );
+                let d = d.at(at, if arg.name.is_some() { "unknown argument" } else { "one too many" });
+                let known = self.fns[id].params.iter().map(|p| &*p.name.text);
+                let d = match &arg.name {
+                    Some(name) => d.nearest(&name.text, known),
+                    None => d,
+                };
+                self.diags.push(d.note(format!("the function is `{signature}`")));
+                self.infer(m, &arg.value);
+                continue;
+            };
+            let (ty, written) = (self.fns[id].params[slot].ty.clone(), self.fns[id].params[slot].written);
+            let value = self.check_expr(m, &arg.value, &ty, Some(written));
+            if given[slot].replace(value).is_some() {
+                let headline =
+                    format!("the argument `{}` is given twice", self.fns[id].params[slot].name.text);
+                self.error(Code::E0305, arg.value.span, headline, "again here");
+            }
+        }
+        let f = &self.fns[id];
+        let missing: Vec<String> = f
+            .params
+            .iter()
+            .zip(&given)
+            .filter(|(p, g)| g.is_none() && p.default.is_none())
+            .map(|(p, _)| format!("`{}`", p.name.text))
+            .collect();
+        if !missing.is_empty() {
+            let d = Diagnostic::new(Code::E0305, format!("`{}` needs {}", f.name.text, missing.join(", ")));
+            let d = d.at(span, "arguments are missing").note(format!("the function is `{signature}`"));
+            self.diags.push(d);
+        }
+        let args = f.params.iter().zip(given).map(|(p, g)| match (g, p.default) {
+            (Some(value), _) => value,
+            (None, Some(default)) => node(span, H::Default(default)),
+            (None, None) => Expr::error(span),
+        });
+        let (args, ty) = (args.collect(), f.result.0.clone());
+        Access { expr: node(span, H::CallFn(id, args)), ty, short: false }
+    }
+}
