@@ -27,6 +27,10 @@ pub struct Hir {
     pub asserts: Vec<Assert>,
     /// Imported data.
     pub data: Vec<Value>,
+    /// Conditions of types.
+    pub refinements: Vec<Refinement>,
+    /// Values of imported data that a condition concerns: the condition, the value, where it stands.
+    pub refined_data: Vec<(usize, Value, Span)>,
     /// Defaults of fields and inputs.
     pub defaults: Vec<Expr>,
     /// `settings`, by name.
@@ -76,6 +80,17 @@ pub struct Function {
     pub params: Vec<usize>,
     /// Its body, of the type of its result.
     pub body: Expr,
+}
+
+/// The condition of a `T where cond else "message"`.
+#[derive(Clone, Debug)]
+pub struct Refinement {
+    /// The slot of `self`.
+    pub slot: usize,
+    /// The condition.
+    pub cond: Expr,
+    /// What to say when it does not hold.
+    pub message: Option<Expr>,
 }
 
 /// A `param`.

@@ -272,6 +272,7 @@ impl Program {
     fn build(&mut self) -> Diagnostics {
         let hir = self.hir.clone();
         let (instances, diags) = self.with_evaluator(&NoOutputs, true, |ev| {
+            ev.refined_data();
             for id in 0..hir.tools.len() {
                 ev.family(id, hir.tools[id].span);
             }
@@ -550,6 +551,7 @@ fn params(
             }
             return Value { secret: p.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) };
         };
+        ev.place = Some(p.span);
         match ev.fit(value.clone(), &p.ty, &format!("the param `{}`", p.name)) {
             Ok(value) => value,
             Err(why) => {

@@ -36,12 +36,25 @@ pub enum Type {
     Union(Arc<Vec<Type>>),
     /// `secret T`, `T` a scalar or `any`.
     Secret(Arc<Type>),
+    /// `T where cond`: only what a place expects. What is read of it is a plain `T`.
+    Refined(Arc<Refined>),
     /// One instance of a tool.
     Tool(Arc<Kind>),
     /// A type variable of a builtin's signature.
     Var(u8),
     /// What has been reported already; fits everything.
     Error,
+}
+
+/// A type with a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refined {
+    /// The type.
+    pub base: Type,
+    /// Where the condition stands in [`crate::hir::Hir::refinements`].
+    pub id: usize,
+    /// The condition as it is written.
+    pub text: Symbol,
 }
 
 /// A literal type.
@@ -124,6 +137,7 @@ impl Type {
     pub fn members(&self) -> &[Type] {
         match self {
             Type::Union(m) => m,
+            Type::Refined(r) => r.base.members(),
             other => std::slice::from_ref(other),
         }
     }
@@ -135,6 +149,7 @@ impl Type {
     pub fn non_null(&self) -> Type {
         match self {
             Type::Union(m) => Type::union(m.iter().filter(|t| !matches!(t, Type::Null)).cloned()),
+            Type::Refined(r) if r.base.is_nullable() => r.base.non_null(),
             other => other.clone(),
         }
     }
@@ -145,6 +160,9 @@ impl Type {
             Type::List(t) => Type::list((*t).clone().secret()),
             Type::Map(t) => Type::map((*t).clone().secret()),
             Type::Union(m) => Type::union(m.iter().cloned().map(Type::secret)),
+            Type::Refined(r) => {
+                Type::Refined(Arc::new(Refined { base: r.base.clone().secret(), ..(*r).clone() }))
+            }
             Type::Record(r) => {
                 let mut r = (*r).clone();
                 r.fields.values_mut().for_each(|f| f.ty = f.ty.clone().secret());
@@ -157,6 +175,7 @@ impl Type {
     pub fn reveal(&self) -> (Type, bool) {
         match self {
             Type::Secret(t) => ((**t).clone(), true),
+            Type::Refined(r) => r.base.reveal(),
             Type::Union(m) if m.iter().any(|t| matches!(t, Type::Secret(_))) => {
                 (Type::union(m.iter().map(|t| t.reveal().0)), true)
             }
@@ -169,6 +188,7 @@ impl Type {
             Type::Secret(_) => true,
             Type::List(t) | Type::Map(t) => t.has_secret(),
             Type::Union(m) => m.iter().any(Type::has_secret),
+            Type::Refined(r) => r.base.has_secret(),
             Type::Record(r) => r.fields.values().any(|f| f.ty.has_secret()),
             _ => false,
         }
@@ -180,6 +200,7 @@ impl Type {
             Type::List(t) => Type::list(t.exposed()),
             Type::Map(t) => Type::map(t.exposed()),
             Type::Union(m) => Type::union(m.iter().map(Type::exposed)),
+            Type::Refined(r) => Type::Refined(Arc::new(Refined { base: r.base.exposed(), ..(**r).clone() })),
             Type::Record(r) => {
                 let mut r = (**r).clone();
                 r.fields.values_mut().for_each(|f| f.ty = f.ty.exposed());
@@ -200,6 +221,7 @@ impl Type {
             Type::Tool(_) => true,
             Type::List(t) | Type::Map(t) => t.has_tool(),
             Type::Union(m) => m.iter().any(Type::has_tool),
+            Type::Refined(r) => r.base.has_tool(),
             Type::Record(r) => r.fields.values().any(|f| f.ty.has_tool()),
             _ => false,
         }
@@ -211,6 +233,33 @@ impl Type {
             Type::List(t) => Type::list(t.without_tools()),
             Type::Map(t) => Type::map(t.without_tools()),
             Type::Union(m) => Type::union(m.iter().map(Type::without_tools)),
+            other => other.clone(),
+        }
+    }
+    /// Whether a condition stands anywhere inside.
+    pub fn has_refinement(&self) -> bool {
+        match self {
+            Type::Refined(_) => true,
+            Type::List(t) | Type::Map(t) | Type::Secret(t) => t.has_refinement(),
+            Type::Union(m) => m.iter().any(Type::has_refinement),
+            Type::Record(r) => r.fields.values().any(|f| f.ty.has_refinement()),
+            _ => false,
+        }
+    }
+    /// Without conditions: what is read of such a value.
+    pub fn unrefined(&self) -> Type {
+        match self {
+            plain if !plain.has_refinement() => plain.clone(),
+            Type::Refined(r) => r.base.unrefined(),
+            Type::List(t) => Type::list(t.unrefined()),
+            Type::Map(t) => Type::map(t.unrefined()),
+            Type::Secret(t) => t.unrefined().secret(),
+            Type::Union(m) => Type::union(m.iter().map(Type::unrefined)),
+            Type::Record(r) => {
+                let mut r = (**r).clone();
+                r.fields.values_mut().for_each(|f| f.ty = f.ty.unrefined());
+                Type::Record(Arc::new(r))
+            }
             other => other.clone(),
         }
     }
@@ -243,6 +292,7 @@ impl Type {
             | Type::Size
             | Type::Lit(_) => true,
             Type::Secret(t) => t.is_scalar(),
+            Type::Refined(r) => r.base.is_scalar(),
             Type::Union(m) => m.iter().all(Type::is_scalar),
             Type::Error => true,
             _ => false,
@@ -253,6 +303,7 @@ impl Type {
         match self {
             Type::String | Type::Lit(Lit::String(_)) => true,
             Type::Secret(t) => t.is_text(),
+            Type::Refined(r) => r.base.is_text(),
             Type::Union(m) => m.iter().all(|t| t.is_text() || matches!(t, Type::Null)),
             _ => false,
         }
@@ -282,6 +333,8 @@ fn holds(wide: &Type, narrow: &Type) -> bool {
 pub fn fits(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (Type::Error, _) | (_, Type::Error) => true,
+        (Type::Refined(r), _) => fits(&r.base, to),
+        (_, Type::Refined(r)) => fits(from, &r.base),
         (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
         (Type::Tool(a), Type::Tool(b)) => Arc::ptr_eq(a, b) || a.path() == b.path(),
         (Type::Tool(_), _) | (_, Type::Tool(_)) if !matches!(to, Type::Union(_)) => false,
@@ -310,6 +363,7 @@ pub fn converts(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (Type::Error, _) | (_, Type::Error) => false,
         (_, Type::Any) => false,
+        (_, Type::Refined(_)) => true,
         (a, b) if a == b => has_defaults(b),
         (Type::Lit(_), Type::Bool | Type::Int | Type::String) => false,
         (Type::Null, Type::Union(_)) => false,
@@ -323,6 +377,7 @@ fn has_defaults(t: &Type) -> bool {
     match t {
         Type::List(t) | Type::Map(t) => has_defaults(t),
         Type::Union(m) => m.iter().any(has_defaults),
+        Type::Refined(_) => true,
         Type::Record(r) => r.fields.values().any(|f| f.default.is_some() || has_defaults(&f.ty)),
         _ => false,
     }
@@ -369,6 +424,7 @@ impl std::fmt::Display for Type {
                 Type::Union(_) => write!(f, "secret ({t})"),
                 _ => write!(f, "secret {t}"),
             },
+            Type::Refined(r) => write!(f, "{} where {}", r.base, r.text),
             Type::Tool(k) => write!(f, "tool<{}>", k.path()),
             Type::Var(n) => write!(f, "{}", (b'T' + n) as char),
             Type::Error => f.write_str("_"),

@@ -108,6 +108,7 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
     let fail = || Err(format!("{path}: expected {ty}, found {}", shown_kind(json)));
     Ok(match (ty, json) {
         (Type::Secret(t), _) => convert(json, t, path)?.into_secret(),
+        (Type::Refined(r), _) => return convert(json, &r.base, path),
         (Type::Union(members), _) => {
             let found = members.iter().find_map(|m| convert(json, m, path).ok());
             return found.map_or_else(fail, Ok);

@@ -151,8 +151,8 @@ impl Checker<'_> {
                     );
                 }
                 let (ty, output) = match (kind.outputs.get(&name.text), kind.inputs.get(&name.text)) {
-                    (Some(output), _) => (output.ty.clone(), true),
-                    (None, Some(input)) => (input.field.ty.clone(), false),
+                    (Some(output), _) => (output.ty.unrefined(), true),
+                    (None, Some(input)) => (input.field.ty.unrefined(), false),
                     (None, None) => {
                         let known = kind.outputs.keys().chain(kind.inputs.keys()).map(|k| &**k);
                         let d = Diagnostic::new(

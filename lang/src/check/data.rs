@@ -24,7 +24,7 @@ impl Checker<'_> {
             Some(written) => (self.resolve_type(module, written), Some(written.span)),
             None => (Type::Any, None),
         };
-        self.data_types[id] = ty.clone();
+        self.data_types[id] = ty.unrefined();
         let text = match self.text(&path) {
             Ok(text) => text,
             Err(why) => {
@@ -37,6 +37,7 @@ impl Checker<'_> {
         self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
         self.note_use(name.span, Some(at), "data", || ty.to_string(), || None);
         let Some(tree) = crate::data::read(file, &path, &text, &mut self.diags) else { return };
+        crate::data::refined(&tree, &ty, &mut self.hir.refined_data);
         self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut self.diags);
     }
 }

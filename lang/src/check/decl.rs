@@ -256,7 +256,7 @@ impl Checker<'_> {
                     let (expr, found) = match ty {
                         Some(written) => {
                             let ty = self.resolve_type(m, written);
-                            (self.check_expr(m, value, &ty, Some(written.span)), ty)
+                            (self.check_expr(m, value, &ty, Some(written.span)), ty.unrefined())
                         }
                         None => self.infer(m, value),
                     };

@@ -106,7 +106,7 @@ impl Checker<'_> {
                 let (expr, from) = self.infer(m, inner);
                 match (&from, &ty) {
                     (Type::Error, _) | (_, Type::Error) => {}
-                    _ if fits(&from, &ty) => return (self.convert(expr, &from, &ty), ty),
+                    _ if fits(&from, &ty) => return (self.convert(expr, &from, &ty), ty.unrefined()),
                     _ if matches!(from.reveal().0.non_null(), Type::Any) => {}
                     _ if fits(&ty, &from) => {}
                     _ => {
@@ -116,7 +116,8 @@ impl Checker<'_> {
                 }
                 let secret = from.has_secret();
                 let ty = if secret { ty.secret() } else { ty };
-                (node(span, H::Cast(expr, Arc::new(ty.clone()))), ty)
+                let read = ty.unrefined();
+                (node(span, H::Cast(expr, Arc::new(ty))), read)
             }
         }
     }
@@ -221,7 +222,7 @@ impl Checker<'_> {
                 let ty = self.let_type(*id, span);
                 (node(span, H::Let(*id)), ty)
             }
-            Def::Param(id) => (node(span, H::Param(*id)), self.hir.params[*id].ty.clone()),
+            Def::Param(id) => (node(span, H::Param(*id)), self.hir.params[*id].ty.unrefined()),
             Def::Data(id) => {
                 let ty = self.data_types[*id].clone();
                 let expr = node(span, H::Data(*id));
@@ -301,6 +302,10 @@ impl Checker<'_> {
             _ => {}
         }
         match (&*e.kind, ty) {
+            (_, Type::Refined(r)) => {
+                let inner = self.check_expr(m, e, &r.base, why);
+                return node(span, H::Convert(inner, Arc::new(ty.clone())));
+            }
             (A::Paren(inner), _) => return self.check_expr(m, inner, ty, why),
             (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
                 let (c, secret) = self.condition(m, cond);

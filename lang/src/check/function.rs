@@ -94,7 +94,7 @@ impl Checker<'_> {
             let (name, doc, signature) = (f.name.span, f.doc.clone(), f.signature());
             self.note_definition(name, "fn", || signature, doc);
             let params: Vec<(ast::Name, Type)> =
-                self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
+                self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.unrefined())).collect();
             self.scope.clear();
             self.narrowed.clear();
             let mut slots = vec![];
@@ -247,7 +247,7 @@ impl Checker<'_> {
             (None, Some(default)) => node(span, H::Default(default)),
             (None, None) => Expr::error(span),
         });
-        let (args, ty) = (args.collect(), f.result.0.clone());
+        let (args, ty) = (args.collect(), f.result.0.unrefined());
         Access { expr: node(span, H::CallFn(id, args)), ty, short: false }
     }
 }

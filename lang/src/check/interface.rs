@@ -60,6 +60,8 @@ pub fn read_interface(
         interface: false,
         components: vec![],
         fns: vec![],
+        refinements: vec![],
+        checked_refinements: 0,
         function: None,
         reading: vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()],
     };

@@ -77,6 +77,8 @@ fn run(root: &str, loader: &dyn Loader, facts: Option<Facts>) -> (Checked, Facts
         interface: false,
         components: vec![],
         fns: vec![],
+        refinements: vec![],
+        checked_refinements: 0,
         function: None,
         reading: vec![],
     };
@@ -140,6 +142,16 @@ struct TypeState {
     state: Lazy<Type>,
 }
 
+/// A condition of a type that is still to be checked.
+#[derive(Clone)]
+struct RefinementState {
+    module: usize,
+    /// What `self` is.
+    base: Type,
+    cond: ast::Expr,
+    message: Option<ast::Expr>,
+}
+
 /// A variable of a comprehension, lambda or family.
 struct Local {
     name: Symbol,
@@ -178,6 +190,9 @@ struct Checker<'a> {
     /// The names of components, which are refused where they are declared.
     components: Vec<Symbol>,
     fns: Vec<function::FnState>,
+    refinements: Vec<RefinementState>,
+    /// How many of them are checked.
+    checked_refinements: usize,
     /// The function whose body is being checked.
     function: Option<usize>,
     /// The plugins whose interfaces are being read.
@@ -390,7 +405,7 @@ impl Checker<'_> {
             Some(written) => {
                 let ty = self.resolve_type(module, &written);
                 let expr = self.check_expr(module, &value, &ty, Some(written.span));
-                (expr, ty)
+                (expr, ty.unrefined())
             }
             None => {
                 let (expr, ty) = self.infer(module, &value);
@@ -434,6 +449,10 @@ impl Checker<'_> {
             self.interface = interface;
             self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
             self.interface = false;
+        }
+        self.late_refinements();
+        if self.checked_defaults < self.defaults.len() {
+            self.late_defaults();
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::facts::{CURSOR, Cursor};
 use super::literal::is_tag;
-use super::{Checker, Def, Lazy, names};
+use super::{Checker, Def, Lazy, Local, RefinementState, names};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind as A, StrPart, TypeExpr, TypeKind};
-use crate::types::{FieldType, Lit, RecordType, Type};
+use crate::types::{FieldType, Lit, RecordType, Refined, Type};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -51,11 +51,7 @@ impl Checker<'_> {
                 Type::union(types)
             }
             TypeKind::Record { fields, open } => self.record_type(module, fields, *open),
-            TypeKind::Where { base, cond, .. } => {
-                let at = Span { end: cond.span.end, ..cond.span };
-                self.reserved(at, "`where`", "refinements");
-                self.resolve_type(module, base)
-            }
+            TypeKind::Where { base, cond, message } => self.refinement(module, base, cond, message.as_ref()),
             TypeKind::Tool(path) => match self.kind(path) {
                 Some((_, kind)) => Type::Tool(kind),
                 None => Type::Error,
@@ -75,21 +71,80 @@ impl Checker<'_> {
         }
     }
 
+    /// `T where cond else "message"`: the condition is checked when everything is declared.
+    fn refinement(
+        &mut self,
+        module: usize,
+        base: &TypeExpr,
+        cond: &ast::Expr,
+        message: Option<&ast::Expr>,
+    ) -> Type {
+        let base = self.resolve_type(module, base);
+        if matches!(base, Type::Error) {
+            return base;
+        }
+        let known = self.refinements.iter().position(|r| r.cond.span == cond.span);
+        let id = known.unwrap_or_else(|| {
+            let (id, message) = (self.refinements.len(), message.cloned());
+            self.refinements.push(RefinementState {
+                module,
+                base: base.unrefined(),
+                cond: cond.clone(),
+                message,
+            });
+            let error = Expr::error(cond.span);
+            self.hir.refinements.push(crate::hir::Refinement { slot: 0, cond: error, message: None });
+            id
+        });
+        Type::Refined(Arc::new(Refined { base, id, text: self.sources.text(cond.span).into() }))
+    }
+
+    /// Checks the conditions that were met since the last time.
+    pub(super) fn late_refinements(&mut self) {
+        while self.checked_refinements < self.refinements.len() {
+            let id = self.checked_refinements;
+            self.checked_refinements += 1;
+            let RefinementState { module, base, cond, message } = self.refinements[id].clone();
+            let scope = std::mem::take(&mut self.scope);
+            let narrowed = std::mem::take(&mut self.narrowed);
+            let slot = self.new_slot();
+            let at = Span { end: cond.span.start, ..cond.span };
+            self.scope.push(Local { name: "self".into(), span: at, slot, ty: base });
+            let (checked, _) = self.condition(module, &cond);
+            let message = message.map(|e| self.check_expr(module, &e, &Type::String, None));
+            self.scope = scope;
+            self.narrowed = narrowed;
+            self.hir.refinements[id] = crate::hir::Refinement { slot, cond: checked, message };
+        }
+    }
+
     /// A member of a written union; a refinement takes the whole union at its left, never one member.
     fn union_member(&mut self, module: usize, written: &TypeExpr) -> Type {
         match &*written.kind {
             TypeKind::Paren(inner) => self.union_member(module, inner),
             TypeKind::Where { base, .. } => {
-                let d = Diagnostic::new(Code::E0113, "a member of a union cannot be refined");
-                self.diags.push(
-                    d.at(written.span, "refines one member")
-                        .note("members are told apart by what they are, never by a condition")
-                        .help("refine the whole union: `(A | B) where ...`"),
-                );
+                self.refuse_refined_member(written.span);
                 self.resolve_type(module, base)
             }
-            _ => self.resolve_type(module, written),
+            _ => {
+                let ty = self.resolve_type(module, written);
+                // A name may stand for one as well.
+                if let Type::Refined(r) = &ty {
+                    self.refuse_refined_member(written.span);
+                    return r.base.clone();
+                }
+                ty
+            }
         }
+    }
+
+    fn refuse_refined_member(&mut self, span: Span) {
+        let d = Diagnostic::new(Code::E0113, "a member of a union cannot be refined");
+        self.diags.push(
+            d.at(span, "refines one member")
+                .note("members are told apart by what they are, never by a condition")
+                .help("refine the whole union: `(A | B) where ...`"),
+        );
     }
 
     /// Refuses a form whose meaning comes with a later version.

@@ -73,6 +73,7 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
     match (ty, &node.kind) {
         (Type::Error, _) => Value::error(),
         (Type::Any | Type::Var(_), _) => untyped(node),
+        (Type::Refined(r), _) => typed(node, &r.base, declared, diags),
         (Type::Secret(t), _) => {
             let mut tried = Diagnostics::default();
             let value = typed(node, t, declared, &mut tried).into_secret();
@@ -177,6 +178,40 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             _ => mismatch(diags),
         },
         _ => mismatch(diags),
+    }
+}
+
+/// The values that conditions of a type concern: the condition, the value, where it stands.
+pub fn refined(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
+    if !ty.has_refinement() {
+        return;
+    }
+    match (ty, &node.kind) {
+        (Type::Refined(r), _) => {
+            let mut wrong = Diagnostics::default();
+            let value = typed(node, &r.base, None, &mut wrong);
+            if !wrong.has_errors() {
+                found.push((r.id, value, node.span));
+            }
+            refined(node, &r.base, found);
+        }
+        (Type::Secret(t), _) => refined(node, t, found),
+        (Type::Union(members), _) => {
+            let fitting = members.iter().find(|m| {
+                let mut wrong = Diagnostics::default();
+                typed(node, m, None, &mut wrong);
+                !wrong.has_errors()
+            });
+            fitting.into_iter().for_each(|m| refined(node, m, found));
+        }
+        (Type::List(t), NodeKind::Seq(items)) => items.iter().for_each(|n| refined(n, t, found)),
+        (Type::Map(t), NodeKind::Map(entries)) => entries.iter().for_each(|(_, _, n)| refined(n, t, found)),
+        (Type::Record(r), NodeKind::Map(entries)) => {
+            for (name, _, n) in entries {
+                r.fields.get(name).into_iter().for_each(|f| refined(n, &f.ty, found));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -66,6 +66,7 @@ fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks) -> Option<bool> {
     Some(match (ty, &value.data) {
         (Type::Any | Type::Error | Type::Var(_), _) => true,
         (Type::Secret(t), _) => return is(value, t, top, marks),
+        (Type::Refined(r), _) => return is(value, &r.base, top, marks),
         (Type::Union(members), _) => {
             let found: Vec<Option<bool>> = members.iter().map(|m| is(value, m, top, marks)).collect();
             return match found.contains(&Some(true)) {

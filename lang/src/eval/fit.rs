@@ -30,6 +30,10 @@ impl Evaluator<'_, '_> {
             let secret = value.secret || ty.has_secret();
             return Ok(Value { secret, ..value });
         }
+        if let Type::Refined(r) = ty {
+            let value = self.fit(value, &r.base, path)?;
+            return Ok(self.refine(value, r.id));
+        }
         if let Type::Secret(t) = ty {
             return Ok(self.fit(Value { secret: false, ..value }, t, path)?.into_secret());
         }
@@ -110,6 +114,7 @@ impl Evaluator<'_, '_> {
 /// mark.
 pub(crate) fn leaks(value: &Value, ty: &Type) -> bool {
     match (ty, &value.data) {
+        (Type::Refined(r), _) => leaks(value, &r.base),
         (Type::Any | Type::Error | Type::Var(_) | Type::Secret(_) | Type::Tool(_), _) => false,
         (Type::Union(members), _) => {
             value.has_secret() && members.iter().filter(|m| may_hold(m, value)).all(|m| leaks(value, m))
@@ -142,6 +147,7 @@ fn may_hold(ty: &Type, value: &Value) -> bool {
     match (ty, &value.data) {
         (Type::Any | Type::Error | Type::Var(_), _) | (_, Data::Unknown(_)) => true,
         (Type::Secret(t), _) => may_hold(t, value),
+        (Type::Refined(r), _) => may_hold(&r.base, value),
         (Type::Union(m), _) => m.iter().any(|t| may_hold(t, value)),
         (Type::Null, Data::Null)
         | (Type::Bool, Data::Bool(_))

@@ -15,6 +15,7 @@ mod collections;
 mod family;
 mod fit;
 mod ops;
+mod refine;
 
 use collections::{Each, deferred_whole};
 pub(crate) use fit::leaks;
@@ -117,6 +118,8 @@ pub(crate) struct Evaluator<'p, 'w> {
     busy: Vec<(Busy, Span)>,
     locals: Vec<Value>,
     current: Option<InstanceId>,
+    /// What is brought to a type at the moment.
+    pub(crate) place: Option<Span>,
     /// The calls of functions that are under way.
     calls: Vec<Span>,
     over_budget: bool,
@@ -142,6 +145,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             busy: vec![],
             locals: vec![],
             current: None,
+            place: None,
             calls: vec![],
             over_budget: false,
             quiet: false,
@@ -427,6 +431,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Lambda { .. } => Value::error(),
             H::Convert(inner, ty) => {
                 let value = self.eval(inner);
+                self.place = Some(span);
                 match self.fit(value, ty, "") {
                     Ok(value) => value,
                     Err(why) => {
@@ -437,6 +442,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Cast(inner, ty) => {
                 let value = self.eval(inner);
                 let (secret, plain) = (value.has_secret(), value.clone());
+                self.place = Some(span);
                 match self.fit(value, ty, "the value") {
                     Ok(value) => value,
                     Err(_) if secret && self.fit(plain.exposed(), &ty.exposed(), "").is_ok() => {

@@ -88,6 +88,7 @@ fn rust(ty: &Type) -> String {
         Type::List(t) => format!("Vec<{}>", rust(t)),
         Type::Map(t) => format!("std::collections::BTreeMap<String, {}>", rust(t)),
         Type::Secret(t) => format!("::dtm_plugin::Secret<{}>", rust(t)),
+        Type::Refined(r) => rust(&r.base),
         Type::Union(_) if ty.is_nullable() => format!("Option<{}>", rust(&ty.non_null())),
         Type::Union(m) if m.iter().all(|t| matches!(t, Type::Lit(Lit::String(_)))) => "String".into(),
         _ => "::dtm_plugin::serde_json::Value".into(),
