@@ -126,26 +126,13 @@ fn value(sandbox: &Sandbox) -> std::result::Result<String, String> {
 fn fixed(sandbox: &Sandbox) -> std::result::Result<String, String> {
     for _ in 0..10 {
         let (program, diagnostics) = load(sandbox);
-        let mut edits: Vec<_> = diagnostics
-            .iter()
-            .filter_map(|d| d.fixes.first())
-            .flat_map(|f| f.edits.clone())
-            .filter(|(span, _)| &*program.sources().file(span.file).path == "main.dts")
-            .collect();
-        edits.sort();
-        edits.dedup();
-        if edits.is_empty() {
-            return source(sandbox);
+        let sources = program.sources();
+        let texts = dtm_lang::diag::fix::fixed(&diagnostics, sources, dtm_lang::diag::fix::Which::All);
+        let main = texts.into_iter().find(|(file, _)| &*sources.file(*file).path == "main.dts");
+        match main {
+            Some((_, text)) => sandbox.write("main.dts", text),
+            None => return source(sandbox),
         }
-        let mut text = source(sandbox)?;
-        let mut before = usize::MAX;
-        for (span, with) in edits.iter().rev() {
-            if span.range().end <= before {
-                text.replace_range(span.range(), with);
-                before = span.range().start;
-            }
-        }
-        sandbox.write("main.dts", text);
     }
     Err("the fixes do not come to an end".into())
 }

@@ -383,7 +383,7 @@ impl Checker<'_> {
             match nearest(given, strings.iter().map(|s| &***s)) {
                 Some(near) => {
                     let near = crate::value::quote(&near);
-                    d.help(format!("write `{near}`")).fix(format!("write `{near}`"), span, near)
+                    d.help(format!("write `{near}`")).guess(format!("write `{near}`"), span, near)
                 }
                 None => d,
             }

@@ -121,7 +121,7 @@ impl Checker<'_> {
             self.diags.push(match near {
                 Some(near) => {
                     let near = crate::value::quote(&near);
-                    d.help(format!("write `{near}`")).fix(format!("write `{near}`"), pattern.span, near)
+                    d.help(format!("write `{near}`")).guess(format!("write `{near}`"), pattern.span, near)
                 }
                 None if matches!(found, Type::Record(_)) => {
                     d.help("a pattern of some of the fields ends in `...`: `{ host: \"git\", ... }`")

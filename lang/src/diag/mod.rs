@@ -2,6 +2,7 @@
 //! rendered text, so a terminal, one line, JSON and an editor all show the same facts.
 
 mod codes;
+pub mod fix;
 pub mod render;
 
 pub use codes::{CODES, Code, lookup};
@@ -100,6 +101,11 @@ impl Diagnostic {
         self.fixes.push(Fix { title: title.into(), edits: vec![(span, with.into())], safe: true });
         self
     }
+    /// Adds an edit of one place that may not be what was meant.
+    pub fn guess(mut self, title: impl Into<String>, span: Span, with: impl Into<String>) -> Self {
+        self.fixes.push(Fix { title: title.into(), edits: vec![(span, with.into())], safe: false });
+        self
+    }
     /// Keeps the source under its primary label from being shown.
     pub fn hide_source(mut self) -> Self {
         self.hides_source = true;
@@ -121,7 +127,7 @@ impl Diagnostic {
                 Some(span) => {
                     let title = format!("write `{name}`");
                     let diagnostic = self.help(format!("write `{name}`, the nearest name"));
-                    diagnostic.fix(title, span, name)
+                    diagnostic.guess(title, span, name)
                 }
                 None => self.help(format!("did you mean `{name}`?")),
             },

@@ -7,19 +7,58 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
 use dtm_lang::Purpose;
+use dtm_lang::diag::fix::{Which, fixed};
 use dtm_lang::diag::render::{Format, render};
+use std::collections::BTreeSet;
 
 /// The arguments of `dtm check`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm check\n  dtm check --format short main.dts\n  dtm check --set env=prod --json"
+    after_help = "Examples:\n  dtm check\n  dtm check --format short main.dts\n  dtm check --set env=prod --json\n  dtm check --fix"
 )]
 pub struct Check {
     #[command(flatten)]
     file: FileArg,
+    /// Carries out every fix that is safe, then checks what is there.
+    #[arg(long)]
+    fix: bool,
+    /// With `--fix`: also what is a guess, as the nearest name is.
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
+}
+
+/// So often are fixes made one after the other.
+const ROUNDS: usize = 20;
+
+/// Carries out fixes until there are none. A fix that makes room for another one comes before it.
+fn mend(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
+    let which = if args.unsafe_fixes { Which::All } else { Which::Safe };
+    let mut changed = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let (project, diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+        let sources = project.program.sources();
+        let texts = fixed(&diagnostics, sources, which);
+        // What is not on disk below the project's root belongs to somebody else.
+        let own = texts.into_iter().map(|(file, text)| (sources.file(file), text));
+        let own: Vec<_> = own
+            .filter(|(f, text)| *f.text != **text && project.around.root.join(&*f.path).is_file())
+            .collect();
+        if own.is_empty() {
+            break;
+        }
+        for (file, text) in own {
+            super::fmt::replace(&project.around.root.join(&*file.path), &text)?;
+            changed.insert(file.shown.to_string());
+        }
+    }
+    changed.iter().for_each(|file| terminal.note(&format!("mended {file}")));
+    Ok(())
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
+    if args.fix {
+        mend(cli, terminal, args)?;
+    }
     let (project, mut diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
     if !diagnostics.has_errors()
         && let Err(cycle) = dtm_engine::plan::waves(&project.program)

@@ -96,7 +96,7 @@ fn formatted(path: &str, text: &str) -> Result<String, Failure> {
 }
 
 /// Replaces a file whole or not at all, and keeps its permissions.
-fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let temporary = path.with_extension("dts.tmp");
     let permissions = std::fs::metadata(path).map(|m| m.permissions());
     let done = std::fs::write(&temporary, text)
