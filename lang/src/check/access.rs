@@ -222,6 +222,10 @@ impl Checker<'_> {
             }
             other => {
                 let d = Diagnostic::new(Code::E0306, format!("`{other}` has no fields"));
+                let d = match &*name.text {
+                    "length" | "len" | "size" => d.help("write `length(x)`"),
+                    _ => d,
+                };
                 fail(self, d.at(name.span, format!("read of `{other}`")))
             }
         }
@@ -296,6 +300,36 @@ impl Checker<'_> {
         let Some(builtin) = builtin::find(name) else {
             let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
                 .at(callee.span, "unknown function");
+            let d = match &**name {
+                "len" | "size" | "count" => {
+                    d.help("write `length`").fix("write `length`", callee.span, "length")
+                }
+                "env" | "getenv" | "get_env" => {
+                    d.help("write `env_var`").fix("write `env_var`", callee.span, "env_var")
+                }
+                "str" | "String" | "tostring" | "string" => {
+                    self.diags.push(d.help("write it into a string: `\"${x}\"`"));
+                    return (Expr::error(span), Type::Error);
+                }
+                "int" | "tonumber" | "parseInt" => {
+                    self.diags.push(d.help(
+                        "a text becomes no number; give the number, or untyped data as it is: `x as int`",
+                    ));
+                    return (Expr::error(span), Type::Error);
+                }
+                "jsonencode" => d.help("write `json`").fix("write `json`", callee.span, "json"),
+                "yamlencode" => d.help("write `yaml`").fix("write `yaml`", callee.span, "yaml"),
+                "lookup" => d.help("write `get`").fix("write `get`", callee.span, "get"),
+                "print" | "println" | "console" | "log" => {
+                    self.diags.push(d.help("a program prints nothing; `output NAME = value` shows a value"));
+                    return (Expr::error(span), Type::Error);
+                }
+                _ => d,
+            };
+            if !d.fixes.is_empty() {
+                self.diags.push(d);
+                return (Expr::error(span), Type::Error);
+            }
             let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
             let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
             known.sort();

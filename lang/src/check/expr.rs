@@ -271,6 +271,10 @@ impl Checker<'_> {
             );
             return;
         }
+        if &**name == "env" {
+            self.diags.push(d.help("a variable of the environment is read by its name: `env_var(\"HOME\")`"));
+            return;
+        }
         if &**name == "var" || &**name == "local" {
             self.diags.push(d.help("params and lets are named alone: `name`, not `var.name`"));
             return;

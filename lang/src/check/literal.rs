@@ -411,6 +411,11 @@ impl Checker<'_> {
             "depends_on" | "dependsOn" => d.help(
                 "order comes by itself from what a tool reads; without data, write `with { after = [...] }`",
             ),
+            option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
+                if what == "input" =>
+            {
+                d.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
+            }
             "count" | "for_each" => d.help("write `tool name[x in xs by key]: ...` for one tool per element"),
             _ => d.nearest(&name.text, r.fields.keys().map(|k| &**k)),
         };

@@ -97,6 +97,15 @@ impl Checker<'_> {
     fn pattern(&mut self, m: usize, pattern: &TypeExpr, whole: &[Type], ty: &Type) -> (bool, Option<Type>) {
         match &*pattern.kind {
             TypeKind::Wildcard => return (false, None),
+            TypeKind::Path(path)
+                if matches!(&*path.parts[0].text, "default" | "otherwise")
+                    && !self.modules[m].types.contains_key(&path.parts[0].text) =>
+            {
+                let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", path.parts[0].text));
+                let d = d.at(pattern.span, "unknown type").help("what is left is matched by `_`");
+                self.diags.push(d.fix("write `_`", pattern.span, "_"));
+                return (true, None);
+            }
             TypeKind::Paren(inner) => return self.pattern(m, inner, whole, ty),
             TypeKind::Where { base, .. } => {
                 let d = Diagnostic::new(Code::E0315, "a pattern cannot be refined");

@@ -142,7 +142,8 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     names
         .into_iter()
         .map(|n| (strsim::damerau_levenshtein(&wrong.to_lowercase(), &n.to_lowercase()), n))
-        .filter(|(d, n)| *d <= limit && *n != wrong)
+        // A name of one letter has no near one, but for its case.
+        .filter(|(d, n)| *d <= limit && *d < wrong.chars().count() && *n != wrong)
         .min()
         .map(|(_, n)| n.to_string())
 }

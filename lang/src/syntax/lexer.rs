@@ -141,7 +141,11 @@ impl Lexer<'_> {
         let named = if char.is_control() { format!("{:?}", char) } else { format!("`{char}`") };
         let mut d = Diagnostic::new(Code::E0001, format!("unexpected character {named}"))
             .at(span, "no token begins so");
+        let from = self.pos.saturating_sub(2);
+        let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
+            || self.text[self.pos..].starts_with("'''");
         d = match char {
+            _ if triple => d.help("a text of several lines stands between `\"\"\"`"),
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
             '&' => d.help("write `&&` for and"),

@@ -64,6 +64,31 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
     // The unit alone is at fault: a fix must not touch the number.
     let unit = Span { start: span.end - digits.len() as u32, ..span };
+    let meant = match digits {
+        "min" | "mins" | "minute" | "minutes" => Some("m"),
+        "sec" | "secs" | "second" | "seconds" => Some("s"),
+        "hr" | "hrs" | "hour" | "hours" => Some("h"),
+        "day" | "days" => Some("d"),
+        "week" | "weeks" => Some("w"),
+        "msec" | "millis" => Some("ms"),
+        "K" | "k" | "Ki" => Some("KiB"),
+        "M" | "Mi" => Some("MiB"),
+        "G" | "Gi" | "g" => Some("GiB"),
+        "T" | "Ti" => Some("TiB"),
+        _ => None,
+    };
+    if let Some(meant) = meant {
+        let title = format!("write `{meant}`");
+        let d = d.at(unit, "not a unit").help(title.clone());
+        // Whether `G` counts in thousands is not known.
+        let sure = !meant.ends_with("iB");
+        return Err(Box::new(if sure { d.fix(title, unit, meant) } else { d.guess(title, unit, meant) }));
+    }
+    if text.starts_with("0x") || text.starts_with("0b") || text.starts_with("0o") {
+        return Err(Box::new(
+            d.at(unit, "not a unit").help("numbers are written with the digits 0 to 9, to the base of ten"),
+        ));
+    }
     Err(Box::new(
         d.at(unit, "not a unit")
             .nearest(digits, SIZES.iter().chain(&DURATIONS).map(|s| s.0))

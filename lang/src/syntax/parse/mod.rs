@@ -5,6 +5,7 @@
 mod decl;
 mod error;
 mod expr;
+mod habit;
 mod types;
 
 use super::ast::*;
@@ -155,7 +156,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
         };
         let (decl, errors) = run_parser(&grammar.decl, run, file);
         decls.extend(decl.or_else(|| broken(run, src)));
-        report(errors, run, diags);
+        report(errors, run, text, diags);
     }
     drop(grammar);
     Module { decls, comments: layout.comments }
@@ -192,7 +193,7 @@ pub fn parse_literal(file: FileId, text: &str, diags: &mut Diagnostics) -> Optio
     let layout = layout(&tokens, text, diags);
     let src = Source { src: text, comments: &layout.comments };
     let (expr, errors) = run_parser(&decl::grammar(src).expr, &layout.tokens, file);
-    report(errors, &layout.tokens, diags);
+    report(errors, &layout.tokens, text, diags);
     if diags.has_errors() { None } else { expr }
 }
 
@@ -203,7 +204,7 @@ fn run_parser<'t, O>(parser: &P<'t, O>, run: &'t [Token], file: FileId) -> (Opti
 }
 
 /// Errors of a run in which the lexer already found one are echoes.
-fn report(errors: Vec<ParseError>, run: &[Token], diags: &mut Diagnostics) {
+fn report(errors: Vec<ParseError>, run: &[Token], text: &str, diags: &mut Diagnostics) {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
     let whole = first.span.to(last.span);
     let echo = diags.iter().any(|d| {
@@ -216,7 +217,9 @@ fn report(errors: Vec<ParseError>, run: &[Token], diags: &mut Diagnostics) {
     });
     for error in errors {
         if error.custom.is_some() || !echo {
-            diags.push(error.into_diagnostic());
+            let (grammar, at) = (error.custom.is_none(), error.span);
+            let d = error.into_diagnostic();
+            diags.push(if grammar { habit::recognize(d, at, run, text) } else { d });
         }
     }
 }
