@@ -74,7 +74,10 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             let braces = open.last().is_none_or(|(k, _)| *k == Kind::LBrace);
             let named = matches!(after, Some(Kind::Eq | Kind::Colon));
             // `>` ends a type or wants an operand; `with` and the like want what belongs to them.
-            let operand = last.kind.ends_operand() && (last.kind != Kind::Gt || closed_type);
+            // A reserved word after a dot is a name like others.
+            let member = last.kind.is_word()
+                && matches!(out.tokens.iter().rev().nth(1).map(|t| t.kind), Some(Kind::Dot | Kind::SafeDot));
+            let operand = member || last.kind.ends_operand() && (last.kind != Kind::Gt || closed_type);
             let clause = matches!(last.kind, Kind::With | Kind::Where | Kind::By) && before_ends
                 || last.kind == Kind::Secret && wants_type(&out.tokens[..out.tokens.len() - 1]);
             let goes_on =

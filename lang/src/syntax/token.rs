@@ -349,7 +349,7 @@ impl Kind {
     pub fn ends_operand(self) -> bool {
         use Kind::*;
         self.is_word() && !matches!(self, If | Then | Else | Match | For | In | As)
-            || matches!(self, Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | Error)
+            || matches!(self, Number | RParen | RBracket | RBrace | StrEnd | Question | Gt | Ellipsis | Error)
     }
 
     /// Whether the line that begins with it goes on with what stands before.

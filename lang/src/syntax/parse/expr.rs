@@ -281,7 +281,10 @@ fn record<'t>(src: Source<'t>, full: P<'t, Expr>, string: P<'t, Expr>, clause: P
     let spread = just(Kind::Ellipsis).ignore_then(full).map(Entry::Spread);
     let entry = choice((named, quoted, computed, spread, short))
         .labelled("a field")
-        .recover_with(via_parser(super::skip_item().map_with(|(), x| Entry::Error(x.span()))))
+        // A comma may stand before the `for` of a comprehension.
+        .recover_with(via_parser(
+            super::skip_item().and_is(just(Kind::For).not()).map_with(|(), x| Entry::Error(x.span())),
+        ))
         .boxed();
     separated(entry)
         .then(clause.then_ignore(just(Kind::Newline).repeated()).or_not())

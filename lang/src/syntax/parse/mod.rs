@@ -230,14 +230,21 @@ fn split_type_closers(tokens: Vec<Token>, text: &str) -> Vec<Token> {
         return tokens;
     }
     let mut out: Vec<Token> = Vec::with_capacity(tokens.len() + 1);
-    let mut angles = 0;
+    // How deep in brackets each open `<` of a type stands: only there does `>` close it.
+    let mut angles: Vec<usize> = vec![];
+    let mut depth = 0usize;
     for t in tokens {
         match t.kind {
-            Kind::Lt if opens_type(&out, text) => angles += 1,
-            Kind::Gt => angles -= i32::from(angles > 0),
-            Kind::Newline | Kind::Eq => angles = 0,
-            Kind::GtEq if angles > 0 => {
-                angles -= 1;
+            kind if opens(kind) => depth += 1,
+            kind if closes(kind) => {
+                depth = depth.saturating_sub(1);
+                angles.retain(|at| *at <= depth);
+            }
+            Kind::Lt if opens_type(&out, text) => angles.push(depth),
+            Kind::Gt if angles.last() == Some(&depth) => _ = angles.pop(),
+            Kind::Newline | Kind::Eq => angles.retain(|at| *at < depth),
+            Kind::GtEq if angles.last() == Some(&depth) => {
+                angles.pop();
                 let middle = t.span.start + 1;
                 out.push(Token { kind: Kind::Gt, span: Span { end: middle, ..t.span } });
                 out.push(Token { kind: Kind::Eq, span: Span { start: middle, ..t.span } });
@@ -279,10 +286,7 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run
             }
         } else if token.kind == Kind::Newline && open.is_empty() {
             let run = &tokens[start..i];
-            let only_annotations = run.first().is_some_and(|t| t.kind == Kind::At)
-                && !run
-                    .iter()
-                    .any(|t| t.kind.begins_declaration() && t.kind != Kind::At || t.kind == Kind::Out);
+            let only_annotations = run.first().is_some_and(|t| t.kind == Kind::At) && !declares(run);
             if !only_annotations {
                 out.push(Run::Whole(run));
                 start = i + 1;
@@ -311,6 +315,28 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run
     }
     out.retain(|r| !r.tokens().is_empty());
     out
+}
+
+/// Whether a declaration begins after the annotations of a run. Their names and arguments may be words like others.
+fn declares(run: &[Token]) -> bool {
+    let mut depth = 0usize;
+    let mut before = None;
+    for token in run {
+        match token.kind {
+            kind if opens(kind) => depth += 1,
+            kind if closes(kind) => depth = depth.saturating_sub(1),
+            kind if depth == 0
+                && before != Some(Kind::At)
+                && (kind.begins_declaration() && kind != Kind::At
+                    || matches!(kind, Kind::In | Kind::Out | Kind::Given | Kind::Mock)) =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+        before = Some(token.kind);
+    }
+    false
 }
 
 fn closer(open: Kind) -> Kind {
