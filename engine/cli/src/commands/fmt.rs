@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The arguments of `dtm fmt`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm fmt                 all .dts files of this directory and below\n  dtm fmt --check main.dts\n  dtm fmt - < main.dts    from standard input to standard output"
+    after_help = "Examples:\n  dtm fmt                 all .dts files of this directory and below\n  dtm fmt --check main.dts\n  dtm fmt --diff\n  dtm fmt - < main.dts    from standard input to standard output"
 )]
 pub struct Fmt {
     /// Files and directories; `-` is standard input [default: .].
@@ -20,11 +20,21 @@ pub struct Fmt {
     /// Writes nothing; exits 1 when a file is not in the style.
     #[arg(long)]
     check: bool,
+    /// Writes nothing; shows what would change, and exits 1 when a file is not in the style.
+    #[arg(long)]
+    diff: bool,
+}
+
+impl Fmt {
+    /// Whether files stay as they are.
+    fn only_looks(&self) -> bool {
+        self.check || self.diff
+    }
 }
 
 pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     if args.paths == [PathBuf::from("-")] {
-        return standard_input(terminal, args.check);
+        return standard_input(terminal, args);
     }
     let mut files = vec![];
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
@@ -47,8 +57,13 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         if new == text {
             continue;
         }
-        if args.check {
-            terminal.out(&format!("{}\n", file.display()));
+        if args.only_looks() {
+            let shown = file.display().to_string();
+            terminal.out(&if args.diff {
+                difference(&shown, &text, &new, terminal)
+            } else {
+                format!("{shown}\n")
+            });
             exit = Exit::Failed;
             continue;
         }
@@ -56,10 +71,23 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         changed += 1;
         terminal.note(&format!("formatted {}", file.display()));
     }
-    if changed == 0 && exit == Exit::Done && !args.check {
+    if changed == 0 && exit == Exit::Done && !args.only_looks() {
         terminal.note(&format!("{} in the style already", crate::view::count(files.len(), "file")));
     }
     Ok(exit)
+}
+
+/// The change of a file as a unified diff; empty when there is none.
+fn difference(path: &str, before: &str, after: &str, terminal: &Terminal) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let text = diff.unified_diff().context_radius(2).header(path, path).to_string();
+    let colored =
+        text.split_inclusive('\n').map(|line| match (line.as_bytes().first(), line.strip_suffix('\n')) {
+            (Some(b'+'), Some(line)) => format!("{}\n", terminal.style.green(line)),
+            (Some(b'-'), Some(line)) => format!("{}\n", terminal.style.red(line)),
+            _ => line.to_string(),
+        });
+    colored.collect()
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -67,13 +95,16 @@ fn read(file: &Path) -> Result<String, Failure> {
     String::from_utf8(text).map_err(|_| fail("read", file, "it is not UTF-8"))
 }
 
-fn standard_input(terminal: &Terminal, check: bool) -> Result<Exit, Failure> {
+fn standard_input(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
         .map_err(|e| fail("read", Path::new("<stdin>"), &reason(&e)))?;
     let new = formatted("<stdin>", &text)?;
-    if check {
+    if args.diff {
+        terminal.out(&difference("<stdin>", &text, &new, terminal));
+    }
+    if args.only_looks() {
         return Ok(if new == text { Exit::Done } else { Exit::Failed });
     }
     terminal.out(&new);
