@@ -10,11 +10,13 @@ use dtm_lang::Purpose;
 use dtm_lang::diag::fix::{Which, fixed};
 use dtm_lang::diag::render::{Format, render};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 /// The arguments of `dtm check`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm check\n  dtm check --format short main.dts\n  dtm check --set env=prod --json\n  dtm check --fix"
+    after_help = "Examples:\n  dtm check\n  dtm check --format short main.dts\n  dtm check --set env=prod --json\n  dtm check --fix\n  dtm check --watch"
 )]
 pub struct Check {
     #[command(flatten)]
@@ -25,7 +27,13 @@ pub struct Check {
     /// With `--fix`: also what is a guess, as the nearest name is.
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
+    /// Checks again whenever a file of the program changes, until it is interrupted.
+    #[arg(long)]
+    watch: bool,
 }
+
+/// How often files are looked at.
+const EVERY: Duration = Duration::from_millis(200);
 
 /// So often are fixes made one after the other.
 const ROUNDS: usize = 20;
@@ -56,6 +64,32 @@ fn mend(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
+    let mut files: Vec<PathBuf> = vec![];
+    loop {
+        files = match once(cli, terminal, args) {
+            Ok((exit, _)) if !args.watch => return Ok(exit),
+            Ok((_, files)) => files,
+            // An editor that replaces a file takes it away for a moment.
+            Err(failure) if args.watch && !files.is_empty() => {
+                terminal.diagnostics(&failure.diagnostics, &failure.sources);
+                files
+            }
+            Err(failure) => return Err(failure),
+        };
+        let stamp = |files: &[PathBuf]| -> Vec<Option<(SystemTime, u64)>> {
+            let seen = files.iter().map(|f| f.metadata().ok());
+            seen.map(|m| m.and_then(|m| Some((m.modified().ok()?, m.len())))).collect()
+        };
+        let before = stamp(&files);
+        terminal.note(&format!("watching {}", count(files.len(), "file")));
+        while stamp(&files) == before {
+            std::thread::sleep(EVERY);
+        }
+    }
+}
+
+/// One check; gives the files that it read.
+fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathBuf>), Failure> {
     if args.fix {
         mend(cli, terminal, args)?;
     }
@@ -79,5 +113,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, 
             _ => format!("{}, {}.\n", count(errors, "error"), count(warnings, "warning")),
         });
     }
-    Ok(if errors > 0 { Exit::Failed } else { Exit::Done })
+    let files = project.program.sources().files().map(|(_, f)| project.around.root.join(&*f.path));
+    let exit = if errors > 0 { Exit::Failed } else { Exit::Done };
+    Ok((exit, files.filter(|f| f.is_file()).collect()))
 }
