@@ -196,7 +196,8 @@ fn write(lines: &[Line<'_>]) -> String {
     let mut written: Vec<Written<'_>> = vec![];
     // For each open bracket: the indentation of the line that opened it, and its kind.
     let mut open: Vec<(usize, Kind)> = vec![];
-    let mut angles = 0usize;
+    // For each open `<` of a type: how many brackets were open there. Only there does `>` close it.
+    let mut angles: Vec<usize> = vec![];
     let mut last: Option<Kind> = None;
     for line in lines {
         let first = line.pieces.first().map(|p| p.kind);
@@ -291,7 +292,12 @@ fn finish(mut written: Vec<Written<'_>>) -> String {
 }
 
 /// The tokens of a line with the right blanks between them.
-fn line_text(line: &Line<'_>, indent: usize, open: &mut Vec<(usize, Kind)>, angles: &mut usize) -> String {
+fn line_text(
+    line: &Line<'_>,
+    indent: usize,
+    open: &mut Vec<(usize, Kind)>,
+    angles: &mut Vec<usize>,
+) -> String {
     let mut out = String::new();
     let mut before: Option<Piece<'_>> = None;
     let mut unary = false;
@@ -312,11 +318,12 @@ fn line_text(line: &Line<'_>, indent: usize, open: &mut Vec<(usize, Kind)>, angl
         let angle = piece.kind == Kind::Lt
             && !piece.spaced
             && before.is_some_and(|b| matches!(b.text, "map" | "tool"));
-        let split = piece.kind == Kind::GtEq && *angles > 0;
+        let inside = angles.last() == Some(&open.len());
+        let split = piece.kind == Kind::GtEq && inside;
         if let Some(b) = before {
             let tight = angle
-                || before.is_some_and(|b| b.kind == Kind::Lt) && *angles > 0
-                || *angles > 0 && matches!(piece.kind, Kind::Gt | Kind::GtEq);
+                || before.is_some_and(|b| b.kind == Kind::Lt) && inside
+                || inside && matches!(piece.kind, Kind::Gt | Kind::GtEq);
             if !tight && space(b, piece, unary) {
                 out.push(' ');
             }
@@ -325,10 +332,13 @@ fn line_text(line: &Line<'_>, indent: usize, open: &mut Vec<(usize, Kind)>, angl
             && before.is_none_or(|b| !b.kind.ends_operand() || b.kind == Kind::Star);
         out += if split { "> =" } else { piece.text };
         match piece.kind {
-            Kind::Lt if angle => *angles += 1,
-            Kind::Gt | Kind::GtEq if *angles > 0 => *angles -= 1,
+            Kind::Lt if angle => angles.push(open.len()),
+            Kind::Gt | Kind::GtEq if inside => _ = angles.pop(),
             kind if opens(kind) => open.push((indent, kind)),
-            kind if closes(kind) => _ = open.pop(),
+            kind if closes(kind) => {
+                open.pop();
+                angles.retain(|at| *at <= open.len());
+            }
             _ => {}
         }
         before = Some(if split { Piece { kind: Kind::Eq, ..piece } } else { piece });
@@ -360,7 +370,7 @@ fn string_text(
     pieces: &[Piece<'_>],
     indent: usize,
     open: &mut Vec<(usize, Kind)>,
-    angles: &mut usize,
+    angles: &mut Vec<usize>,
 ) -> String {
     let block = pieces[0].text.ends_with("\"\"\"");
     let last = pieces.iter().rev().find(|p| p.kind == Kind::StrText).map_or("", |p| p.text);

@@ -31,7 +31,7 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
     let mut total = 0;
     let mut newline: Option<Token> = None;
     // For the last token: whether a `>` closed a type, and whether an operand stands before it.
-    let (mut angles, mut closed_type, mut before_ends) = (0usize, false, false);
+    let (mut angles, mut closed_type, mut before_ends) = (Vec::<usize>::new(), false, false);
     let mut index = 0;
     while index < all.len() {
         let token = all[index];
@@ -149,10 +149,13 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
             continue;
         }
         match token.kind {
-            Kind::Lt if opens_type(&out.tokens, text) => angles += 1,
+            Kind::Lt if opens_type(&out.tokens, text) => angles.push(open.len()),
             Kind::Gt | Kind::GtEq => {
-                closed_type = angles > 0;
-                angles = angles.saturating_sub(1);
+                angles.retain(|at| *at <= open.len());
+                closed_type = angles.last() == Some(&open.len());
+                if closed_type {
+                    angles.pop();
+                }
             }
             _ => {}
         }
