@@ -75,6 +75,7 @@ struct Phases<'h> {
     lets: Vec<Option<Phase>>,
     inputs: HashMap<(usize, usize), Phase>,
     locals: HashMap<usize, Phase>,
+    depth: usize,
     /// Calls of functions: which, and the phases of the arguments.
     calls: HashMap<(usize, String), Phase>,
     /// For an editor: whether each expression is deferred.
@@ -90,6 +91,7 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         lets: vec![None; hir.lets.len()],
         inputs: HashMap::new(),
         locals: HashMap::new(),
+        depth: 0,
         calls: HashMap::new(),
         seen: seen.take(),
     };
@@ -231,7 +233,13 @@ impl Phases<'_> {
     }
 
     fn phase(&mut self, e: &Expr) -> Phase {
+        // What needs itself is found by evaluation.
+        if self.depth > 20_000 {
+            return Phase::Known;
+        }
+        self.depth += 1;
         let phase = stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(e));
+        self.depth -= 1;
         if let Some(seen) = &mut self.seen {
             seen.push((e.span, phase.inside().is_some()));
         }

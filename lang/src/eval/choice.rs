@@ -12,12 +12,12 @@ impl Evaluator<'_, '_> {
         if value.is_error() {
             return value;
         }
-        let mut marks = value.marks.clone();
+        let (mut marks, mut secret) = (value.marks.clone(), value.secret);
         for (pattern, arm) in arms {
-            match pattern.as_ref().map_or(Some(true), |ty| is(&value, ty, true, &mut marks)) {
+            match pattern.as_ref().map_or(Some(true), |ty| is(&value, ty, true, &mut marks, &mut secret)) {
                 Some(true) => {
                     let chosen = self.eval(arm).marked(&marks);
-                    return if value.secret { chosen.into_secret() } else { chosen };
+                    return if secret { chosen.into_secret() } else { chosen };
                 }
                 Some(false) => {}
                 None => return self.any_arm(&value, subject, arms),
@@ -46,16 +46,18 @@ impl Evaluator<'_, '_> {
 
 /// Whether a value is of a type; nothing where that depends on what is not known yet. What was looked at leaves its marks.
 /// Nothing is converted, except that an int is a float.
-fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks) -> Option<bool> {
+fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks, secret: &mut bool) -> Option<bool> {
     if let Data::Unknown(_) = value.data {
         // Inside, the checker has seen that it is of this type, as far as there is no literal to compare it with.
         return if top || chooses(ty) { None } else { Some(true) };
     }
     *marks = union(marks, &value.marks);
+    // What a secret was compared with would tell it.
+    *secret |= value.secret && chooses(ty);
     let mut all = |parts: &mut dyn Iterator<Item = (&Value, &Type)>| {
         let mut known = Some(true);
         for (value, ty) in parts {
-            match is(value, ty, false, marks) {
+            match is(value, ty, false, marks, secret) {
                 Some(true) => {}
                 Some(false) => return Some(false),
                 None => known = None,
@@ -65,10 +67,10 @@ fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks) -> Option<bool> {
     };
     Some(match (ty, &value.data) {
         (Type::Any | Type::Error | Type::Var(_), _) => true,
-        (Type::Secret(t), _) => return is(value, t, top, marks),
-        (Type::Refined(r), _) => return is(value, &r.base, top, marks),
+        (Type::Secret(t), _) => return is(value, t, top, marks, secret),
+        (Type::Refined(r), _) => return is(value, &r.base, top, marks, secret),
         (Type::Union(members), _) => {
-            let found: Vec<Option<bool>> = members.iter().map(|m| is(value, m, top, marks)).collect();
+            let found: Vec<Option<bool>> = members.iter().map(|m| is(value, m, top, marks, secret)).collect();
             return match found.contains(&Some(true)) {
                 true => Some(true),
                 false => found.iter().all(|f| *f == Some(false)).then_some(false),

@@ -36,6 +36,9 @@ use std::sync::Arc;
 const STEPS: u64 = 10_000_000;
 const STEPS_AN_INSTANCE: u64 = 10_000;
 
+/// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
+const DEPTH: usize = 20_000;
+
 /// Where outputs come from: the state while planning, finished operations while applying.
 pub trait Outputs {
     /// The value of an output, if it is known now.
@@ -123,6 +126,7 @@ pub(crate) struct Evaluator<'p, 'w> {
     /// The calls of functions that are under way.
     calls: Vec<Span>,
     over_budget: bool,
+    depth: usize,
     /// Whether what is evaluated may turn out not to be needed: its errors are not reported now.
     quiet: bool,
 }
@@ -148,6 +152,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             place: None,
             calls: vec![],
             over_budget: false,
+            depth: 0,
             quiet: false,
         }
     }
@@ -228,7 +233,22 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             return Value::error();
         }
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e))
+        if self.depth > DEPTH {
+            if !self.over_budget {
+                self.over_budget = true;
+                self.fail(
+                    Code::E0409,
+                    e.span,
+                    "this never comes to an end",
+                    "computed for the sake of itself",
+                );
+            }
+            return Value::error();
+        }
+        self.depth += 1;
+        let value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e));
+        self.depth -= 1;
+        value
     }
 
     fn eval_here(&mut self, e: &Expr) -> Value {

@@ -13,7 +13,11 @@ impl Evaluator<'_, '_> {
         self.set(refinement.slot, value.clone());
         let holds = self.eval(&refinement.cond);
         let message = match (&holds.data, &refinement.message) {
-            (Data::Bool(false), Some(message)) => self.eval(message).as_str().cloned(),
+            (Data::Bool(false), Some(message)) => {
+                // A secret may have come into it by way of untyped data.
+                let message = self.eval(message);
+                message.as_str().filter(|_| !message.has_secret()).cloned()
+            }
             _ => None,
         };
         self.locals = locals;
