@@ -5,6 +5,7 @@ use crate::plugin::{Locations, Plugins, Spec, installed_interface, shipped_names
 use crate::secret::{Key, Redactor};
 use crate::state::State;
 use crate::state::local::LocalStore;
+use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
 use dtm_lang::{Loader, Program, Shipped, Symbol};
 use std::collections::BTreeMap;
@@ -112,13 +113,7 @@ impl Surroundings {
         let mut specs: BTreeMap<String, Spec> = BTreeMap::new();
         if let Some(program) = program {
             for (name, used) in program.plugins() {
-                let file = match (&used.path, used.interface_only) {
-                    (Some(path), true) => Err(format!(
-                        "only the interface `{path}` of the plugin `{name}` was given, not the plugin itself"
-                    )),
-                    (Some(path), false) => self.by_path(path),
-                    (None, _) => self.shipped(&locations, &used.plugin.name),
-                };
+                let file = self.plugin_file(&locations, name, used);
                 specs.insert(name.to_string(), self.spec(file, &used.plugin.hash, &used.plugin.env));
             }
         }
@@ -139,6 +134,25 @@ impl Surroundings {
         }
         let host = self.binary.clone();
         Arc::new(Plugins::new(host, self.root.clone(), specs, lock, events, self.redactor.clone()))
+    }
+
+    /// The library or executable of a plugin that a program uses.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn plugin_file(
+        &self,
+        locations: &Locations,
+        name: &str,
+        used: &PluginUse,
+    ) -> Result<PathBuf, String> {
+        match (&used.path, used.interface_only) {
+            (Some(path), true) => Err(format!(
+                "only the interface `{path}` of the plugin `{name}` was given, not the plugin itself"
+            )),
+            (Some(path), false) => self.by_path(path),
+            (None, _) => self.shipped(locations, &used.plugin.name),
+        }
     }
 
     fn shipped(&self, locations: &Locations, name: &str) -> Result<PathBuf, String> {

@@ -24,7 +24,7 @@ use crate::plugin::Locations;
 use crate::project::Surroundings;
 use examinee::Examinee;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Which plugin is examined, and where it may work.
 pub struct Setup<'a> {
@@ -43,9 +43,13 @@ pub struct Setup<'a> {
 pub async fn examine(setup: &Setup<'_>, cases: &Cases) -> Result<Report, String> {
     let mut report = Report::default();
     let examined = cases.examined(setup.file)?;
+    let locations = Locations::of_binary(&setup.around.binary);
     let mut all: BTreeMap<String, Examinee> = BTreeMap::new();
     for (name, used) in cases.program().plugins() {
-        let file = if **name == *examined { setup.file.to_path_buf() } else { other(setup, used)? };
+        let file = match **name == *examined {
+            true => setup.file.to_path_buf(),
+            false => setup.around.plugin_file(&locations, name, used)?,
+        };
         let env = setup.around.env_of(&used.plugin.env);
         all.insert(name.to_string(), Examinee::new(setup, file, env, used.plugin.clone()));
     }
@@ -56,14 +60,4 @@ pub async fn examine(setup: &Setup<'_>, cases: &Cases) -> Result<Report, String>
     }
     manners::discretion(plugin, &mut report);
     Ok(report)
-}
-
-fn other(setup: &Setup<'_>, used: &dtm_lang::hir::PluginUse) -> Result<PathBuf, String> {
-    match &used.path {
-        Some(path) => Ok(setup.around.root.join(&**path)),
-        None => {
-            let found = Locations::of_binary(&setup.around.binary).shipped(&used.plugin.name);
-            found.map(|l| l.file).map_err(|_| format!("the plugin `{}` is not installed", used.plugin.name))
-        }
-    }
 }

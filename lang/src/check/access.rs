@@ -298,43 +298,7 @@ impl Checker<'_> {
             return (Expr::error(span), Type::Error);
         }
         let Some(builtin) = builtin::find(name) else {
-            let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
-                .at(callee.span, "unknown function");
-            let d = match &**name {
-                "len" | "size" | "count" => {
-                    d.help("write `length`").fix("write `length`", callee.span, "length")
-                }
-                "env" | "getenv" | "get_env" => {
-                    d.help("write `env_var`").fix("write `env_var`", callee.span, "env_var")
-                }
-                "str" | "String" | "tostring" | "string" => {
-                    self.diags.push(d.help("write it into a string: `\"${x}\"`"));
-                    return (Expr::error(span), Type::Error);
-                }
-                "int" | "tonumber" | "parseInt" => {
-                    self.diags.push(d.help(
-                        "a text becomes no number; give the number, or untyped data as it is: `x as int`",
-                    ));
-                    return (Expr::error(span), Type::Error);
-                }
-                "jsonencode" => d.help("write `json`").fix("write `json`", callee.span, "json"),
-                "yamlencode" => d.help("write `yaml`").fix("write `yaml`", callee.span, "yaml"),
-                "lookup" => d.help("write `get`").fix("write `get`", callee.span, "get"),
-                "print" | "println" | "console" | "log" => {
-                    self.diags.push(d.help("a program prints nothing; `output NAME = value` shows a value"));
-                    return (Expr::error(span), Type::Error);
-                }
-                _ => d,
-            };
-            if !d.fixes.is_empty() {
-                self.diags.push(d);
-                return (Expr::error(span), Type::Error);
-            }
-            let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
-            let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
-            known.sort();
-            let all = known.iter().map(|k| &**k).chain(builtin::BUILTINS.iter().map(|b| b.name));
-            self.diags.push(d.nearest(name, all));
+            self.unknown_function(m, name, callee.span);
             return (Expr::error(span), Type::Error);
         };
         self.note_use(
@@ -388,6 +352,45 @@ impl Checker<'_> {
             ty = ty.secret();
         }
         (node(span, H::Call(builtin, out)), ty)
+    }
+
+    /// A function that nobody knows, by the name that it has in another language perhaps.
+    fn unknown_function(&mut self, m: usize, name: &Symbol, span: Span) {
+        let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
+            .at(span, "unknown function");
+        let ours = match &**name {
+            "len" | "size" | "count" => Some("length"),
+            "env" | "getenv" | "get_env" => Some("env_var"),
+            "jsonencode" => Some("json"),
+            "yamlencode" => Some("yaml"),
+            "lookup" => Some("get"),
+            _ => None,
+        };
+        let instead = match &**name {
+            "str" | "String" | "tostring" | "string" => Some("write it into a string: `\"${x}\"`"),
+            "int" | "tonumber" | "parseInt" => {
+                Some("a text becomes no number; give the number, or untyped data as it is: `x as int`")
+            }
+            "print" | "println" | "console" | "log" => {
+                Some("a program prints nothing; `output NAME = value` shows a value")
+            }
+            _ => None,
+        };
+        let d = match (ours, instead) {
+            (Some(ours), _) => {
+                let title = format!("write `{ours}`");
+                d.help(title.clone()).fix(title, span, ours)
+            }
+            (None, Some(help)) => d.help(help),
+            (None, None) => {
+                let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
+                let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
+                known.sort();
+                let all = known.iter().map(|k| &**k).chain(builtin::BUILTINS.iter().map(|b| b.name));
+                d.nearest(name, all)
+            }
+        };
+        self.diags.push(d);
     }
 
     fn special(&mut self, builtin: &Builtin, args: &[ast::Expr], span: Span) {

@@ -184,13 +184,15 @@ impl Checker<'_> {
         (id, at): (usize, Span),
         args: &[ast::Arg],
     ) -> Access {
-        let (signature, doc, named) =
-            (self.fns[id].signature(), self.fns[id].doc.clone(), self.fns[id].name.span);
         if self.fns[id].module != m && self.fns[id].name.text.starts_with('_') {
             let headline = format!("`{}` is private to its module", self.fns[id].name.text);
             self.error(Code::E0210, at, headline, "begins with `_`");
         }
-        self.note_use(at, Some(named), "fn", || signature.clone(), || doc);
+        if self.facts.is_some() {
+            let f = &self.fns[id];
+            let (signature, doc, named) = (f.signature(), f.doc.clone(), f.name.span);
+            self.note_use(at, Some(named), "fn", || signature, || doc);
+        }
         if let Some(caller) = self.function {
             self.fns[caller].calls.push((id, span));
         }
@@ -217,7 +219,7 @@ impl Checker<'_> {
                     Some(name) => d.nearest(&name.text, known),
                     None => d,
                 };
-                self.diags.push(d.note(format!("the function is `{signature}`")));
+                self.diags.push(d.note(format!("the function is `{}`", self.fns[id].signature())));
                 self.infer(m, &arg.value);
                 continue;
             };
@@ -239,7 +241,7 @@ impl Checker<'_> {
             .collect();
         if !missing.is_empty() {
             let d = Diagnostic::new(Code::E0305, format!("`{}` needs {}", f.name.text, missing.join(", ")));
-            let d = d.at(span, "arguments are missing").note(format!("the function is `{signature}`"));
+            let d = d.at(span, "arguments are missing").note(format!("the function is `{}`", f.signature()));
             self.diags.push(d);
         }
         let args = f.params.iter().zip(given).map(|(p, g)| match (g, p.default) {

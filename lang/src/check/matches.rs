@@ -11,7 +11,7 @@ use super::{Checker, node};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::hir::{Expr, ExprKind as H};
 use crate::source::Span;
-use crate::syntax::ast::{self, ExprKind as A, TypeExpr, TypeKind};
+use crate::syntax::ast::{self, TypeExpr, TypeKind};
 use crate::types::{Lit, Type, fits};
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ impl Checker<'_> {
         let (plain, secret) = ty.reveal();
         let whole: Vec<Type> = plain.members().iter().flat_map(split).collect();
         let mut left = whole.clone();
+        // A wrong pattern takes nobody knows what: nothing is said of what is left then.
+        let mut broken = matches!(ty, Type::Error);
         let mut out = Arms { subject: checked, secret, arms: vec![] };
         for (pattern, body) in arms {
             let (wrong, meant) = self.pattern(m, pattern, &whole, &ty);
@@ -58,7 +60,8 @@ impl Checker<'_> {
                 Some(meant) => narrowed(&left, meant),
                 None => left.clone(),
             };
-            if taken.is_empty() && !matches!(ty, Type::Error) && !wrong {
+            broken |= wrong;
+            if taken.is_empty() && !broken {
                 let d = Diagnostic::new(Code::W0301, "this arm is never taken")
                     .at(pattern.span, "nothing is left for it");
                 self.diags.push(
@@ -77,7 +80,7 @@ impl Checker<'_> {
                 out.arms.push((meant.map(Arc::new), body));
             }
         }
-        if !left.is_empty() && !matches!(ty, Type::Error) {
+        if !left.is_empty() && !broken {
             let at = Span { end: span.start + 5, ..span };
             let parts: Vec<String> = left.iter().take(5).map(|t| format!("`{t}`")).collect();
             let d = Diagnostic::new(Code::E0313, format!("this `match` leaves out {}", parts.join(", ")));
@@ -107,12 +110,14 @@ impl Checker<'_> {
                 return (true, None);
             }
             TypeKind::Paren(inner) => return self.pattern(m, inner, whole, ty),
+            TypeKind::Union(members) => {
+                let found = members.iter().map(|member| self.pattern(m, member, whole, ty));
+                let (wrong, types): (Vec<bool>, Vec<Option<Type>>) = found.unzip();
+                let all: Option<Vec<Type>> = types.into_iter().collect();
+                return (wrong.contains(&true), all.map(Type::union));
+            }
             TypeKind::Where { base, .. } => {
-                let d = Diagnostic::new(Code::E0315, "a pattern cannot be refined");
-                self.diags
-                    .push(d.at(pattern.span, "a pattern with a condition").help(
-                        "match what it is, and decide in the arm: `int => if x > 0 then ... else ...`",
-                    ));
+                self.refined_pattern(pattern.span);
                 return self.pattern(m, base, whole, ty);
             }
             _ => {}
@@ -120,6 +125,11 @@ impl Checker<'_> {
         let found = self.resolve_type(m, pattern);
         if matches!(found, Type::Error) || matches!(ty, Type::Error) {
             return (true, Some(Type::Error));
+        }
+        // A name may stand for a refined type as well.
+        if found.has_refinement() {
+            self.refined_pattern(pattern.span);
+            return (true, Some(found.unrefined()));
         }
         if narrowed(whole, &found).is_empty() {
             let d = Diagnostic::new(Code::E0314, format!("`{ty}` is never `{found}`"));
@@ -142,6 +152,14 @@ impl Checker<'_> {
         (false, Some(found))
     }
 
+    fn refined_pattern(&mut self, span: Span) {
+        let d = Diagnostic::new(Code::E0315, "a pattern cannot be refined");
+        self.diags.push(
+            d.at(span, "a pattern with a condition")
+                .help("match what it is, and decide in the arm: `int => if x > 0 then ... else ...`"),
+        );
+    }
+
     /// Takes the subject, a path of names and fields, as one of these types from here on. A field that tells members of a
     /// union apart tells which one the record is.
     fn assume_is(&mut self, m: usize, subject: &ast::Expr, taken: &[Type]) {
@@ -151,27 +169,9 @@ impl Checker<'_> {
         if let Some(key) = path_key(subject) {
             self.narrowed.push((key, Type::union(taken.iter().cloned())));
         }
-        let inner = match &*subject.kind {
-            A::Paren(inner) => inner,
-            _ => subject,
-        };
-        if let A::Member { base, name, .. } = &*inner.kind
-            && let Some(key) = path_key(base)
-        {
-            let before = self.diags.clone();
-            let (_, ty) = self.infer(m, base);
-            self.diags = before;
-            let may_be = |t: &&Type| match t {
-                Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| {
-                    taken.iter().any(|one| !narrowed(std::slice::from_ref(one), &f.ty).is_empty())
-                }),
-                _ => false,
-            };
-            let kept: Vec<Type> = ty.members().iter().filter(may_be).cloned().collect();
-            if !kept.is_empty() && kept.len() < ty.members().len() {
-                self.narrowed.push((key, Type::union(kept)));
-            }
-        }
+        self.learn_of_base(m, subject, |field| {
+            taken.iter().any(|one| !narrowed(std::slice::from_ref(one), field).is_empty())
+        });
     }
 }
 

@@ -36,9 +36,7 @@ impl Checker<'_> {
 
     fn learn(&mut self, m: usize, path: &ast::Expr, lit: &Type, equal: bool) {
         let Some(key) = path_key(path) else { return };
-        let before = self.diags.clone();
-        let (_, ty) = self.infer(m, path);
-        self.diags = before;
+        let ty = self.type_of_path(m, path);
         let kept: Vec<Type> =
             ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
         if !kept.is_empty() && kept.len() < ty.members().len() {
@@ -46,23 +44,36 @@ impl Checker<'_> {
         } else if equal && !matches!(lit, Type::Null) && ty == lit.widen() {
             self.narrowed.push((key.clone(), lit.clone()));
         }
-        // `t.kind == "a"` tells which member of a union of records `t` is.
-        if let A::Member { base, name, .. } = &*path.kind
-            && let Some(key) = path_key(base)
-        {
-            let before = self.diags.clone();
-            let (_, ty) = self.infer(m, base);
-            self.diags = before;
-            let fits_field = |t: &Type| match t {
-                Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| {
-                    if equal { f.ty.members().iter().any(|t| may_be(t, lit)) } else { f.ty != *lit }
-                }),
-                _ => false,
-            };
-            let kept: Vec<Type> = ty.members().iter().filter(|t| fits_field(t)).cloned().collect();
-            if !kept.is_empty() && kept.len() < ty.members().len() {
-                self.narrowed.push((key, Type::union(kept)));
+        self.learn_of_base(m, path, |field| {
+            if equal { field.members().iter().any(|t| may_be(t, lit)) } else { field != lit }
+        });
+    }
+
+    /// The type of a path without a word about it: it has been checked where it stands.
+    fn type_of_path(&mut self, m: usize, path: &ast::Expr) -> Type {
+        let before = self.diags.clone();
+        let (_, ty) = self.infer(m, path);
+        self.diags = before;
+        ty
+    }
+
+    /// What a test of `t.kind` tells of `t`: a union of records keeps the members whose field may be so.
+    pub(super) fn learn_of_base(&mut self, m: usize, path: &ast::Expr, may_be: impl Fn(&Type) -> bool) {
+        match &*path.kind {
+            A::Paren(inner) => self.learn_of_base(m, inner, may_be),
+            A::Member { base, name, .. } => {
+                let Some(key) = path_key(base) else { return };
+                let ty = self.type_of_path(m, base);
+                let kept = ty.members().iter().filter(|t| match t {
+                    Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| may_be(&f.ty)),
+                    _ => false,
+                });
+                let kept: Vec<Type> = kept.cloned().collect();
+                if !kept.is_empty() && kept.len() < ty.members().len() {
+                    self.narrowed.push((key, Type::union(kept)));
+                }
             }
+            _ => {}
         }
     }
 

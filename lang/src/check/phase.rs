@@ -234,7 +234,7 @@ impl Phases<'_> {
 
     fn phase(&mut self, e: &Expr) -> Phase {
         // What needs itself is found by evaluation.
-        if self.depth > 20_000 {
+        if self.depth > crate::eval::DEPTH {
             return Phase::Known;
         }
         self.depth += 1;

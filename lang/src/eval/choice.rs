@@ -1,8 +1,9 @@
 //! `match`: the first arm whose type the subject is. A subject that is not known, or not far enough, takes all of them.
 
+use super::fit::may_hold;
 use super::{Evaluator, whole_marks};
 use crate::hir::Expr;
-use crate::types::{Lit, Type};
+use crate::types::Type;
 use crate::value::{Data, Marks, Unknown, Value, union};
 use std::sync::Arc;
 
@@ -86,18 +87,7 @@ fn is(value: &Value, ty: &Type, top: bool, marks: &mut Marks, secret: &mut bool)
             }
             return all(&mut r.fields.iter().filter_map(|(n, f)| Some((m.get(n)?, &f.ty))));
         }
-        (Type::Null, Data::Null)
-        | (Type::Bool, Data::Bool(_))
-        | (Type::Int, Data::Int(_))
-        | (Type::Float, Data::Float(_) | Data::Int(_))
-        | (Type::String, Data::String(_))
-        | (Type::Duration, Data::Duration(_))
-        | (Type::Size, Data::Size(_))
-        | (Type::Tool(_), Data::Tool(_)) => true,
-        (Type::Lit(Lit::Bool(l)), Data::Bool(b)) => l == b,
-        (Type::Lit(Lit::Int(l)), Data::Int(i)) => l == i,
-        (Type::Lit(Lit::String(l)), Data::String(s)) => l == s,
-        _ => false,
+        _ => may_hold(ty, value),
     })
 }
 

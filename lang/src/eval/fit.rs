@@ -143,7 +143,7 @@ fn holds_any(ty: &Type) -> bool {
 }
 
 /// Whether the top of a value is one of the type.
-fn may_hold(ty: &Type, value: &Value) -> bool {
+pub(super) fn may_hold(ty: &Type, value: &Value) -> bool {
     match (ty, &value.data) {
         (Type::Any | Type::Error | Type::Var(_), _) | (_, Data::Unknown(_)) => true,
         (Type::Secret(t), _) => may_hold(t, value),

@@ -37,7 +37,7 @@ const STEPS: u64 = 10_000_000;
 const STEPS_AN_INSTANCE: u64 = 10_000;
 
 /// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
-const DEPTH: usize = 20_000;
+pub(crate) const DEPTH: usize = 20_000;
 
 /// Where outputs come from: the state while planning, finished operations while applying.
 pub trait Outputs {
