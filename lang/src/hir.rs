@@ -19,8 +19,10 @@ pub struct Hir {
     pub fns: Vec<Function>,
     /// All `param`s.
     pub params: Vec<Param>,
-    /// All `tool`s.
+    /// All `tool`s, those inside components too.
     pub tools: Vec<Tool>,
+    /// All `component`s.
+    pub components: Vec<Component>,
     /// All `output`s.
     pub outputs: Vec<Output>,
     /// All `assert`s.
@@ -65,10 +67,27 @@ pub struct Let {
     pub name: Symbol,
     /// Where its name stands.
     pub span: Span,
+    /// The component that it stands in.
+    pub home: Option<usize>,
     /// Its type.
     pub ty: Type,
     /// Its value.
     pub expr: Expr,
+}
+
+/// A `component`: its `in`s and `out`s are those of the kind that it is.
+#[derive(Clone, Debug, Default)]
+pub struct Component {
+    /// Its name.
+    pub name: Symbol,
+    /// The values of its `out`s, in the order of the kind's outputs.
+    pub outs: IndexMap<Symbol, Expr>,
+    /// Its tools.
+    pub tools: Vec<usize>,
+    /// Its `let`s.
+    pub lets: Vec<usize>,
+    /// Its `assert`s.
+    pub asserts: Vec<usize>,
 }
 
 /// A `fn`.
@@ -115,7 +134,11 @@ pub struct Tool {
     pub name: Symbol,
     /// Where its name stands.
     pub span: Span,
-    /// The name of its plugin in this program.
+    /// The component that it stands in.
+    pub home: Option<usize>,
+    /// The component that it is an instance of.
+    pub component: Option<usize>,
+    /// The name of its plugin in this program; empty for a component.
     pub plugin: Symbol,
     /// Its kind.
     pub kind: Arc<Kind>,
@@ -183,6 +206,8 @@ pub struct Assert {
     pub message: Expr,
     /// Where it stands.
     pub span: Span,
+    /// The component that it stands in.
+    pub home: Option<usize>,
 }
 
 /// `configure`
@@ -216,6 +241,39 @@ impl Expr {
     pub fn error(span: Span) -> Self {
         Expr::new(span, ExprKind::Error)
     }
+    /// The expressions directly inside this one.
+    pub fn parts(&self) -> Vec<&Expr> {
+        use ExprKind as H;
+        fn clause(c: &Clause) -> impl Iterator<Item = &Expr> {
+            std::iter::once(&c.iter).chain(&c.filter)
+        }
+        match &*self.kind {
+            H::Const(_) | H::Local(_) | H::Let(_) | H::In(_) | H::Param(_) | H::Data(_) => vec![],
+            H::Default(_) | H::Tool(_) | H::Error => vec![],
+            H::Port { base, .. } | H::Field { base, .. } => vec![base],
+            H::Not(e) | H::Neg(e) | H::Convert(e, _) | H::Cast(e, _) | H::Lambda { body: e, .. } => vec![e],
+            H::Index { base: a, index: b, .. } | H::And(a, b) | H::Or(a, b) | H::Coalesce(a, b) => vec![a, b],
+            H::Binary(_, a, b) => vec![a, b],
+            H::Record(fields) => fields.iter().map(|(_, e)| e).collect(),
+            H::Map(entries) => {
+                fn entry(e: &MapEntry) -> Vec<&Expr> {
+                    match e {
+                        MapEntry::Entry(key, value) => vec![key, value],
+                        MapEntry::Spread(base) => vec![base],
+                    }
+                }
+                entries.iter().flat_map(entry).collect()
+            }
+            H::List(items) => items.iter().map(|(e, _)| e).collect(),
+            H::ListComp { body, clause: c } => std::iter::once(body).chain(clause(c)).collect(),
+            H::MapComp { key, value, clause: c } => [key, value].into_iter().chain(clause(c)).collect(),
+            H::If { cond, then, other } => vec![cond, then, other],
+            H::Match { subject, arms } => {
+                std::iter::once(subject).chain(arms.iter().map(|(_, e)| e)).collect()
+            }
+            H::Interp(parts) | H::Call(_, parts) | H::CallFn(_, parts) => parts.iter().collect(),
+        }
+    }
 }
 
 /// What an expression is.
@@ -226,13 +284,15 @@ pub enum ExprKind {
     /// A variable of a comprehension, lambda or family.
     Local(usize),
     Let(usize),
+    /// An `in` of the component that the expression stands in, by its position.
+    In(usize),
     Param(usize),
     Data(usize),
     /// A default, by its place in [`Hir::defaults`].
     Default(usize),
     /// A tool: one instance, a family as a map, or an absent one as null.
     Tool(usize),
-    /// An output of an instance, or else an input of it.
+    /// An output of an instance, or else what the program knows of it: an input, a port of a component.
     Port {
         base: Expr,
         name: Symbol,

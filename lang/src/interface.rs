@@ -27,7 +27,7 @@ pub struct Plugin {
 /// A kind of tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kind {
-    /// The plugin's name in its interface.
+    /// The plugin's name in its interface; empty for the kind that a component is.
     pub plugin: Symbol,
     /// The kind's name.
     pub name: Symbol,
@@ -48,9 +48,17 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// `plugin.Kind`
+    /// `plugin.Kind`, or the name of a component.
     pub fn path(&self) -> String {
-        format!("{}.{}", self.plugin, self.name)
+        match self.plugin.is_empty() {
+            true => self.name.to_string(),
+            false => format!("{}.{}", self.plugin, self.name),
+        }
+    }
+    /// Whether it is the same kind; components of one name are not, when they are declared twice.
+    pub fn is(&self, other: &Kind) -> bool {
+        std::ptr::eq(self, other)
+            || self.path() == other.path() && (!self.plugin.is_empty() || self.span == other.span)
     }
     /// The inputs as a record type.
     pub fn input_record(&self) -> RecordType {

@@ -3,14 +3,14 @@
 
 use crate::check::{Checked, check};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
-use crate::eval::{Context, Evaluator, NoOutputs, Outputs, World, leaks};
-use crate::hir::{Assert, Expr, Hir, PluginUse};
+use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, World, leaks};
+use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
 use crate::loader::Loader;
 use crate::source::{FileId, Sources, Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::Type;
-use crate::value::{Data, InstanceId, Unknown, Value};
+use crate::value::{Data, InstanceId, ScopeId, Unknown, Value};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -73,6 +73,8 @@ pub struct Program {
     strict: bool,
     world: Mutex<World>,
     instances: Vec<Instance>,
+    /// The asserts, those of a component for each of its instances.
+    asserts: Vec<(usize, ScopeId)>,
 }
 
 /// How a program is built.
@@ -117,6 +119,7 @@ impl Program {
             strict: purpose == Purpose::Plan,
             world: Mutex::default(),
             instances: vec![],
+            asserts: vec![],
         };
         // What is missing is told at once: variables of the environment together with params.
         if sound && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
@@ -200,15 +203,15 @@ impl Program {
 
     /// Checks every assert whose values are known; the others are left for later.
     pub fn asserts(&self, outputs: &dyn Outputs) -> Diagnostics {
-        self.with_evaluator(outputs, false, |ev| judge(&self.hir, ev)).1
+        self.with_evaluator(outputs, false, |ev| judge(&self.hir, &self.asserts, ev)).1
     }
 
     /// The asserts whose values are not known yet: their position, and the instances that they wait for.
     pub fn waiting_asserts(&self, outputs: &dyn Outputs) -> Vec<(usize, BTreeSet<InstanceId>)> {
         let (found, _) = self.with_evaluator(outputs, false, |ev| {
-            let all = self.hir.asserts.iter().enumerate();
-            all.filter_map(|(i, a)| {
-                let value = ev.eval(&a.cond);
+            let all = self.asserts.iter().enumerate();
+            all.filter_map(|(i, (assert, scope))| {
+                let value = ev.within(*scope, |ev| ev.eval(&self.hir.asserts[*assert].cond));
                 let mut marks = BTreeMap::new();
                 value.collect_marks(&mut marks);
                 (!value.is_known()).then(|| (i, marks.into_keys().collect()))
@@ -220,8 +223,8 @@ impl Program {
 
     /// Checks one assert, by its position.
     pub fn assert(&self, position: usize, outputs: &dyn Outputs) -> Diagnostics {
-        let Some(assert) = self.hir.asserts.get(position) else { return Diagnostics::default() };
-        self.with_evaluator(outputs, false, |ev| judge_one(assert, ev)).1
+        let one = self.asserts.get(position..=position).unwrap_or_default();
+        self.with_evaluator(outputs, false, |ev| judge(&self.hir, one, ev)).1
     }
 
     /// Where an input of an instance is given in the program.
@@ -271,14 +274,24 @@ impl Program {
 
     fn build(&mut self) -> Diagnostics {
         let hir = self.hir.clone();
-        let (instances, diags) = self.with_evaluator(&NoOutputs, true, |ev| {
+        let ((instances, asserts), diags) = self.with_evaluator(&NoOutputs, true, |ev| {
             ev.refined_data();
-            for id in 0..hir.tools.len() {
-                ev.family(id, hir.tools[id].span);
+            for id in (0..hir.tools.len()).filter(|id| hir.tools[*id].home.is_none()) {
+                let family = ev.family(id, hir.tools[id].span);
+                // The tools inside of a component come where it stands.
+                for member in family.members.values().chain(&family.single) {
+                    ev.tools_in(&Value::plain(member.clone()), &mut vec![]);
+                }
             }
-            for id in 0..hir.lets.len() {
-                let e = Expr::new(hir.lets[id].span, crate::hir::ExprKind::Let(id));
-                ev.eval(&e);
+            for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
+                ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
+            }
+            let mut asserts: Vec<(usize, ScopeId)> = (0..hir.asserts.len())
+                .filter(|id| hir.asserts[*id].home.is_none())
+                .map(|id| (id, ROOT))
+                .collect();
+            for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
+                asserts.extend(component(ev, &hir, scope));
             }
             let configs: Vec<BTreeMap<InstanceId, Span>> = hir
                 .configures
@@ -302,12 +315,28 @@ impl Program {
                     ev.deferred_structure(expr.span, origin, &format!("the setting `{name}`"));
                 }
             }
-            judge(&hir, ev);
-            built
+            judge(&hir, &asserts, ev);
+            (built, asserts)
         });
-        self.instances = instances;
+        (self.instances, self.asserts) = (instances, asserts);
         diags
     }
+}
+
+/// Evaluates what stands in an instance of a component, needed or not; gives its asserts.
+fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usize, ScopeId)> {
+    let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
+    let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };
+    for (at, given) in tool.inputs.values().enumerate() {
+        ev.in_value(scope, at, given.span);
+    }
+    for id in &component.lets {
+        ev.within(scope, |ev| ev.eval(&Expr::new(hir.lets[*id].span, H::Let(*id))));
+    }
+    for (name, out) in &component.outs {
+        ev.component_port(scope, name, out.span);
+    }
+    component.asserts.iter().map(|id| (*id, scope)).collect()
 }
 
 fn instance(
@@ -350,9 +379,9 @@ fn instance(
     for after in &tool.with.after {
         let value = ev.eval(after);
         let mut found = vec![];
-        tools_in(&value, &mut found);
+        ev.tools_in(&value, &mut found);
         for other in found {
-            if implied.contains_key(&other) && tool.each.is_none() {
+            if implied.contains_key(&other) && tool.each.is_none() && tool.home.is_none() {
                 let addr = ev.world.instances[other.0 as usize].addr.clone();
                 let d = Diagnostic::new(
                     Code::W0501,
@@ -364,7 +393,30 @@ fn instance(
             edges.entry(other).or_insert(after.span);
         }
     }
-    let config = hir.configures.iter().position(|c| c.plugin == tool.plugin && c.name == tool.with.using);
+    // What is said of a component holds for each tool inside.
+    let mut around = vec![];
+    let mut scope = known.scope;
+    while scope != ROOT {
+        around.push(scope);
+        scope = ev.world.scopes[scope.0 as usize].outer;
+    }
+    let outer_with: Vec<&With> =
+        around.iter().map(|s| &hir.tools[ev.world.scopes[s.0 as usize].tool].with).collect();
+    for (scope, with) in around.iter().zip(&outer_with) {
+        for after in &with.after {
+            ev.enter_header(*scope);
+            let value = ev.eval(after);
+            let mut found = vec![];
+            ev.tools_in(&value, &mut found);
+            found.into_iter().for_each(|other| _ = edges.entry(other).or_insert(after.span));
+        }
+    }
+    let configured = |name: &Symbol| {
+        hir.configures.iter().any(|c| c.plugin == tool.plugin && c.name.as_ref() == Some(name))
+    };
+    let inherited = || outer_with.iter().filter_map(|w| w.using.as_ref()).find(|name| configured(name));
+    let using = tool.with.using.as_ref().or_else(inherited).cloned();
+    let config = hir.configures.iter().position(|c| c.plugin == tool.plugin && c.name == using);
     if let Some(config) = config {
         configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
     }
@@ -378,7 +430,7 @@ fn instance(
                 .tool(known.addr.clone()),
         );
     }
-    if let (None, None, Some(used)) = (&tool.with.using, config, hir.plugins.get(&tool.plugin)) {
+    if let (None, None, Some(used)) = (&using, config, hir.plugins.get(&tool.plugin)) {
         let fields = used.plugin.settings.fields.iter();
         let missing: Vec<String> =
             fields.filter(|(_, f)| !f.may_be_absent()).map(|(n, _)| format!("`{n}`")).collect();
@@ -391,7 +443,7 @@ fn instance(
             ev.diags.push(d.help(format!("write `configure {} {{ ... }}`", tool.plugin)));
         }
     }
-    if let (Some(using), None) = (&tool.with.using, config) {
+    if let (Some(using), None) = (&using, config) {
         let d =
             Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));
         ev.diags.push(d.at(tool.span, "this tool uses it"));
@@ -405,7 +457,7 @@ fn instance(
         }
         Some(value.data)
     };
-    let protect = matches!(option(&tool.with.protect, "protect"), Some(Data::Bool(true)));
+    let protect = option(&tool.with.protect, "protect");
     let read = !matches!(option(&tool.with.read, "read"), Some(Data::Bool(false)));
     let timeout = match option(&tool.with.timeout, "timeout") {
         Some(Data::Duration(ns)) => Some(ns),
@@ -415,6 +467,15 @@ fn instance(
         Some(Data::Int(n)) => Some(n.clamp(0, 100) as u32),
         _ => None,
     };
+    let protect = protect.or_else(|| {
+        let mut outer = around.iter().zip(&outer_with);
+        outer.find_map(|(scope, with)| {
+            let e = with.protect.as_ref()?;
+            ev.enter_header(*scope);
+            Some(ev.eval(e).data)
+        })
+    });
+    let protect = matches!(protect, Some(Data::Bool(true)));
     edges.remove(&id);
     Instance {
         addr: known.addr,
@@ -444,17 +505,10 @@ fn deferred(v: &Value) -> Option<Span> {
     }
 }
 
-fn tools_in(v: &Value, found: &mut Vec<InstanceId>) {
-    match &v.data {
-        Data::Tool(id) => found.push(*id),
-        Data::List(items) => items.iter().for_each(|v| tools_in(v, found)),
-        Data::Map(items) => items.values().for_each(|v| tools_in(v, found)),
-        _ => {}
+fn judge(hir: &Hir, asserts: &[(usize, ScopeId)], ev: &mut Evaluator<'_, '_>) {
+    for (id, scope) in asserts {
+        ev.within(*scope, |ev| judge_one(&hir.asserts[*id], ev));
     }
-}
-
-fn judge(hir: &Hir, ev: &mut Evaluator<'_, '_>) {
-    hir.asserts.iter().for_each(|assert| judge_one(assert, ev));
 }
 
 fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
@@ -468,7 +522,11 @@ fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
             Some(text) if !text.is_empty() => text.to_string(),
             _ => "an assertion does not hold".to_string(),
         };
-        ev.diags.push(Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false"));
+        let d = Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false");
+        ev.diags.push(match ev.scope {
+            ROOT => d,
+            scope => d.tool(ev.world.scopes[scope.0 as usize].addr.clone()),
+        });
     }
 }
 

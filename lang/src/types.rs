@@ -336,7 +336,7 @@ pub fn fits(from: &Type, to: &Type) -> bool {
         (Type::Refined(r), _) => fits(&r.base, to),
         (_, Type::Refined(r)) => fits(from, &r.base),
         (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
-        (Type::Tool(a), Type::Tool(b)) => Arc::ptr_eq(a, b) || a.path() == b.path(),
+        (Type::Tool(a), Type::Tool(b)) => a.is(b),
         (Type::Tool(_), _) | (_, Type::Tool(_)) if !matches!(to, Type::Union(_)) => false,
         (_, Type::Any) => !from.has_tool(),
         (_, Type::Union(m)) => m.iter().any(|t| fits(from, t)),

@@ -15,6 +15,10 @@ pub use crate::syntax::{duration_text, size_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub u32);
 
+/// The position of an instance of a component among those of the program. The first is the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ScopeId(pub u32);
+
 /// The instances that a value comes from, each with the expression that reads it.
 pub type Marks = Option<Arc<BTreeMap<InstanceId, Span>>>;
 
@@ -46,6 +50,8 @@ pub enum Data {
     Map(Arc<IndexMap<Symbol, Value>>),
     /// An instance of a tool.
     Tool(InstanceId),
+    /// An instance of a component.
+    Component(ScopeId),
     /// Not known now.
     Unknown(Unknown),
     /// The place of an error that has been reported.
@@ -94,7 +100,7 @@ impl Value {
     /// Makes every scalar inside secret.
     pub fn into_secret(mut self) -> Self {
         match &mut self.data {
-            Data::Null | Data::Error | Data::Tool(_) => {}
+            Data::Null | Data::Error | Data::Tool(_) | Data::Component(_) => {}
             Data::List(items) => {
                 let items = items.iter().cloned().map(Value::into_secret).collect();
                 self.data = Data::List(Arc::new(items));
@@ -158,15 +164,6 @@ impl Value {
         match &self.data {
             Data::List(items) => items.iter().for_each(|v| v.collect_marks(into)),
             Data::Map(items) => items.values().for_each(|v| v.collect_marks(into)),
-            _ => {}
-        }
-    }
-    /// Every tool inside.
-    pub fn collect_tools(&self, found: &mut dyn FnMut(InstanceId)) {
-        match &self.data {
-            Data::Tool(id) => found(*id),
-            Data::List(items) => items.iter().for_each(|v| v.collect_tools(found)),
-            Data::Map(items) => items.values().for_each(|v| v.collect_tools(found)),
             _ => {}
         }
     }
@@ -239,6 +236,7 @@ pub fn equal(a: &Value, b: &Value) -> bool {
             x.len() == y.len() && x.iter().all(|(k, v)| y.get(k).is_some_and(|w| equal(v, w)))
         }
         (Data::Tool(x), Data::Tool(y)) => x == y,
+        (Data::Component(x), Data::Component(y)) => x == y,
         _ => false,
     }
 }

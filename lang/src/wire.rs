@@ -33,7 +33,7 @@ fn escape(key: &str) -> String {
 /// A value as JSON without tags: what `json(...)` writes, and what a person sees with secrets masked before.
 pub fn plain_json(v: &Value) -> Json {
     match &v.data {
-        Data::Null | Data::Error | Data::Tool(_) | Data::Unknown(_) => Json::Null,
+        Data::Null | Data::Error | Data::Tool(_) | Data::Component(_) | Data::Unknown(_) => Json::Null,
         Data::Bool(b) => Json::Bool(*b),
         Data::Int(i) => json!(i),
         Data::Float(f) => json!(f),

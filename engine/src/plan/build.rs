@@ -21,7 +21,7 @@ use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
-use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity};
+use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct Builder<'a> {
     forgotten: BTreeSet<String>,
     /// Addresses that share an identity with another one.
     pub(super) conflicts: BTreeSet<String>,
-    pub(super) adopts: HashMap<String, (String, dtm_lang::Span)>,
+    pub(super) adopts: HashMap<String, (String, Span)>,
 }
 
 /// Makes a plan. Problems are in its diagnostics; the rest of it is there all the same.
@@ -114,46 +114,24 @@ impl Builder<'_> {
     fn refactorings(&mut self) {
         let hir = self.program.hir().clone();
         for (from, to, span) in &hir.moved {
-            let (from, to) = (from.to_string(), to.to_string());
-            if !self.tools.contains_key(&from) {
-                continue;
-            }
-            if self.tools.contains_key(&to) {
-                let d = Diagnostic::new(
-                    Code::E0604,
-                    format!("`{to}` is in state already, so `{from}` cannot become it"),
-                );
-                self.problem(
-                    d.at(*span, "moved here")
-                        .help("remove one of them from state first: `forget` or `dtm delete`"),
-                );
-                continue;
-            }
-            if self.program.find(&from).is_some() {
-                let d = Diagnostic::new(
-                    Code::E0604,
-                    format!("`{from}` is still in the program, so it cannot move"),
-                );
-                self.problem(d.at(*span, "moved here"));
-                continue;
-            }
-            if let Some(entry) = self.tools.remove(&from) {
-                self.tools.insert(to.clone(), entry);
-                for entry in self.tools.values_mut() {
-                    entry.deps.iter_mut().filter(|d| **d == from).for_each(|d| *d = to.clone());
-                }
-                self.plan.moves.push((from, to));
+            // A component moves with all that is inside, a family with all its members.
+            let inside: Vec<String> = self.tools.keys().filter(|a| within(a, from)).cloned().collect();
+            for from_here in inside {
+                let to_here = format!("{to}{}", &from_here[from.len()..]);
+                self.moved(from_here, to_here, *span);
             }
         }
         for (addr, span) in &hir.forgets {
-            if self.program.find(addr).is_some() {
+            let there = self.program.instances().iter().map(|i| &i.addr).find(|a| within(a, addr));
+            if let Some(there) = there {
                 let d = Diagnostic::new(
                     Code::E0605,
-                    format!("`{addr}` is in the program, so it cannot be forgotten"),
+                    format!("`{there}` is in the program, so it cannot be forgotten"),
                 );
                 self.problem(d.at(*span, "forgotten here").help("remove the tool from the program"));
             } else {
-                self.forgotten.insert(addr.to_string());
+                let inside = self.tools.keys().filter(|a| within(a, addr));
+                self.forgotten.extend(inside.cloned());
             }
         }
         for (addr, id, span) in self.program.adopts() {
@@ -170,6 +148,25 @@ impl Builder<'_> {
             } else {
                 self.adopts.insert(addr.to_string(), (id.to_string(), span));
             }
+        }
+    }
+
+    fn moved(&mut self, from: String, to: String, span: Span) {
+        if self.tools.contains_key(&to) {
+            let headline = format!("`{to}` is in state already, so `{from}` cannot become it");
+            let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
+            return self.problem(d.help("remove one of them from state first: `forget` or `dtm delete`"));
+        }
+        if self.program.find(&from).is_some() {
+            let headline = format!("`{from}` is still in the program, so it cannot move");
+            return self.problem(Diagnostic::new(Code::E0604, headline).at(span, "moved here"));
+        }
+        if let Some(entry) = self.tools.remove(&from) {
+            self.tools.insert(to.clone(), entry);
+            for entry in self.tools.values_mut() {
+                entry.deps.iter_mut().filter(|d| **d == from).for_each(|d| *d = to.clone());
+            }
+            self.plan.moves.push((from, to));
         }
     }
 
@@ -483,4 +480,9 @@ pub(crate) fn tag_outputs(kind: &Kind, inputs: &Fields, outputs: &Fields) -> Fie
 /// Whether an input of the kind is secret, or holds something that is.
 fn has_secrets(kind: &Kind) -> bool {
     kind.inputs.values().any(|i| i.field.ty.has_secret())
+}
+
+/// Whether an address is another, one of its family, or inside of it.
+fn within(addr: &str, outer: &str) -> bool {
+    addr.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }

@@ -118,8 +118,8 @@ impl Checker<'_> {
             A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
             _ => return None,
         };
-        match self.modules[home].values.get(name)? {
-            (Def::Module(id), _) => Some(*id),
+        match self.value(home, name)? {
+            (Def::Module(id), _) => Some(id),
             _ => None,
         }
     }
@@ -151,7 +151,7 @@ impl Checker<'_> {
                     );
                 }
                 let (ty, output) = match (kind.outputs.get(&name.text), kind.inputs.get(&name.text)) {
-                    (Some(output), _) => (output.ty.unrefined(), true),
+                    (Some(output), _) => (output.ty.unrefined(), !kind.plugin.is_empty()),
                     (None, Some(input)) => (input.field.ty.unrefined(), false),
                     (None, None) => {
                         let known = kind.outputs.keys().chain(kind.inputs.keys()).map(|k| &**k);
@@ -278,10 +278,10 @@ impl Checker<'_> {
             self.error(Code::E0306, callee.span, "this is no function", "only functions are called");
             return (Expr::error(span), Type::Error);
         };
-        if let Some((Def::Error, _)) = self.modules[m].values.get(name) {
+        if let Some((Def::Error, _)) = self.value(m, name) {
             return (Expr::error(span), Type::Error);
         }
-        if self.scope.iter().any(|l| l.name == *name) || self.modules[m].values.contains_key(name) {
+        if self.scope.iter().any(|l| l.name == *name) || self.value(m, name).is_some() {
             self.error(
                 Code::E0306,
                 callee.span,

@@ -12,12 +12,18 @@ use std::sync::Arc;
 impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
         // Interfaces that are read on the way are modules too, and declare their own names.
-        let modules = self.modules.len();
-        for m in 0..modules {
+        let files = self.modules.len();
+        for m in 0..files {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 self.declare_types(m, decl);
+                self.declare_component(m, decl);
             }
+        }
+        let modules = self.modules.len();
+        let mut done = vec![false; files];
+        for m in 0..files {
+            self.import_types(m, &mut done);
         }
         for m in 0..modules {
             let ast = self.modules[m].ast.clone();
@@ -36,10 +42,51 @@ impl Checker<'_> {
             }
         }
         // Names first, then what an import takes out of another module, which has taken its own before.
-        let mut done = vec![false; modules];
-        for m in 0..modules {
+        let mut done = vec![false; files];
+        for m in 0..files {
             self.import_all(m, &mut done);
         }
+    }
+
+    /// The types and components that a module takes out of others, before anything is said with them.
+    fn import_types(&mut self, m: usize, done: &mut [bool]) {
+        if std::mem::replace(&mut done[m], true) {
+            return;
+        }
+        let ast = self.modules[m].ast.clone();
+        for decl in &ast.decls {
+            let DeclKind::Import(import) = &decl.kind else { continue };
+            let Some(from) = self.imported(m, import) else { continue };
+            stacker::maybe_grow(64 << 10, 1 << 20, || self.import_types(from, done));
+            for name in import.names.iter().flatten().filter(|n| !n.text.starts_with('_')) {
+                if let Some(id) = self.modules[from].types.get(&name.text).copied() {
+                    let first = self.modules[m].types.get(&name.text).map(|old| self.types[*old].span);
+                    self.define_type(m, name, first, |module| _ = module.types.insert(name.text.clone(), id));
+                }
+                if let Some(id) = self.modules[from].components.get(&name.text).copied() {
+                    self.define_type(m, name, None, |module| {
+                        _ = module.components.insert(name.text.clone(), id)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Defines a type or component, which have one name space.
+    pub(super) fn define_type(
+        &mut self,
+        m: usize,
+        name: &ast::Name,
+        first: Option<Span>,
+        insert: impl FnOnce(&mut super::Module),
+    ) {
+        let type_span = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span);
+        let component = self.modules[m].components.get(&name.text).map(|id| self.components[*id].name.span);
+        if let Some(first) = first.or(type_span).or(component) {
+            let d = Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
+            return self.diags.push(d.at(name.span, "again here").also(first, "first here"));
+        }
+        insert(&mut self.modules[m]);
     }
 
     /// What a module's imports bring, those of the modules that it imports first.
@@ -74,10 +121,6 @@ impl Checker<'_> {
             self.broken_type(m, name);
         }
         let DeclKind::Type { name, ty } = &decl.kind else { return };
-        if let Some(first) = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span) {
-            let d = Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
-            return self.diags.push(d.at(name.span, "again here").also(first, "first here"));
-        }
         let id = self.types.len();
         self.types.push(TypeState {
             module: m,
@@ -86,7 +129,7 @@ impl Checker<'_> {
             ty: ty.clone(),
             state: Lazy::Todo,
         });
-        self.modules[m].types.insert(name.text.clone(), id);
+        self.define_type(m, name, None, |module| _ = module.types.insert(name.text.clone(), id));
     }
 
     /// Makes the name of a type known that could not be read.
@@ -98,8 +141,13 @@ impl Checker<'_> {
     }
 
     fn declare_values(&mut self, m: usize, decl: &Decl) {
-        let library = self.modules[m].library;
+        let library = self.modules[m].library && self.modules[m].inside.is_none();
         let root = m == 0;
+        if let Some((_, component)) = self.modules[m].inside
+            && !self.declare_inside(m, component, decl)
+        {
+            return;
+        }
         for a in decl.annotations.iter().filter(|a| !matches!(&*a.name.text, "deprecated" | "since")) {
             self.unknown_annotation(a, &["deprecated", "since"]);
         }
@@ -117,6 +165,7 @@ impl Checker<'_> {
                 self.hir.lets.push(Let {
                     name: name_text,
                     span,
+                    home: self.home(m),
                     ty: Type::Error,
                     expr: Expr::error(value.span),
                 });
@@ -144,10 +193,6 @@ impl Checker<'_> {
                     return self.misplaced(decl.span, "a tool", "modules of the standard library");
                 }
                 self.declare_tool(m, tool);
-            }
-            DeclKind::Component { name, .. } => {
-                self.reserved(name.span, "`component`", "components");
-                self.components.push(name.text.clone());
             }
             DeclKind::Fn { name, params, result, body } => {
                 self.declare_fn(m, name, params, result, body, decl.doc.clone());
@@ -206,8 +251,9 @@ impl Checker<'_> {
                 continue;
             }
             let value = self.modules[from].values.get(&name.text).map(|(d, _)| d.clone());
-            let ty = self.modules[from].types.get(&name.text).copied();
-            if value.is_none() && ty.is_none() {
+            let module = &self.modules[from];
+            let named = module.types.contains_key(&name.text) || module.components.contains_key(&name.text);
+            if value.is_none() && !named {
                 let known: Vec<String> =
                     super::names(&self.modules[from].values).into_iter().map(String::from).collect();
                 let d = Diagnostic::new(
@@ -219,16 +265,6 @@ impl Checker<'_> {
             }
             if let Some(def) = value {
                 self.define(m, name, def);
-            }
-            if let Some(id) = ty {
-                if let Some(old) = self.modules[m].types.get(&name.text).filter(|old| **old != id) {
-                    let first = self.types[*old].span;
-                    let d =
-                        Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
-                    self.diags.push(d.at(name.span, "again here").also(first, "first here"));
-                    continue;
-                }
-                self.modules[m].types.insert(name.text.clone(), id);
             }
         }
     }
@@ -249,6 +285,7 @@ impl Checker<'_> {
                     self.hir.params[id].default = Some(checked);
                 }
                 DeclKind::Tool(tool) => self.check_tool(m, tool),
+                DeclKind::Out(field) => self.check_out(m, field),
                 DeclKind::Output { name, ty, value } => {
                     if !self.define_unique("output", name) {
                         continue;
@@ -291,7 +328,11 @@ impl Checker<'_> {
                             expr
                         }
                     };
-                    self.hir.asserts.push(Assert { cond: checked, message, span: cond.span });
+                    let home = self.home(m);
+                    if let Some(home) = home {
+                        self.hir.components[home].asserts.push(self.hir.asserts.len());
+                    }
+                    self.hir.asserts.push(Assert { cond: checked, message, span: cond.span, home });
                 }
                 DeclKind::Moved(a, b) => {
                     self.hir.moved.push((a.text.clone(), b.text.clone(), a.span.to(b.span)))

@@ -2,7 +2,7 @@
 
 use super::facts::{CURSOR, Cursor};
 use super::ty::literal;
-use super::{Checker, Def, Local, names, node};
+use super::{Checker, Def, Local, node};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::hir::{Clause, Expr, ExprKind as H};
 use crate::source::{Span, Symbol};
@@ -201,7 +201,7 @@ impl Checker<'_> {
             self.note_use(span, Some(at), "variable", || ty.to_string(), || None);
             return (node(span, H::Local(slot)), ty);
         }
-        let Some((def, named)) = self.modules[m].values.get(name).cloned() else {
+        let Some((def, named)) = self.value(m, name) else {
             if &**name == CURSOR {
                 self.note_cursor(|c| Cursor::Value { names: c.values_in_scope(m), expected: None });
             }
@@ -234,6 +234,10 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0306, "a function is no value").at(span, "not called");
                 self.diags.push(d.help(format!("call it: `{name}(...)`")));
                 (Expr::error(span), Type::Error)
+            }
+            Def::In(component, at) => {
+                let ty = self.component_kind(*component).inputs[*at].field.ty.unrefined();
+                (node(span, H::In(*at)), ty)
             }
             Def::Module(_) => {
                 self.error(Code::E0306, span, "a module is no value", "read something of it: `module.name`");
@@ -279,7 +283,8 @@ impl Checker<'_> {
             self.diags.push(d.help("params and lets are named alone: `name`, not `var.name`"));
             return;
         }
-        let mut known: Vec<&str> = names(&self.modules[m].values);
+        let values = self.value_names(m);
+        let mut known: Vec<&str> = values.iter().map(|n| &**n).collect();
         known.extend(self.scope.iter().map(|l| &*l.name));
         let word = nearest(name, known.iter().copied()).is_none();
         let d = d.nearest(name, known);

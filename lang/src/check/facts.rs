@@ -146,6 +146,7 @@ impl Checker<'_> {
             Def::Param(id) => (Some(self.hir.params[*id].span), "param"),
             Def::Tool(id) => (Some(self.hir.tools[*id].span), "tool"),
             Def::Fn(id) => (Some(self.fns[*id].name.span), "fn"),
+            Def::In(..) => (Some(named), "in"),
             Def::Module(id) => (Some(Span::new(self.modules[*id].file, 0, 0)), "module"),
             Def::Data(_) => (Some(named), "data"),
             Def::Error => (None, "unknown"),
@@ -167,6 +168,7 @@ impl Checker<'_> {
                     Def::Param(id) => ("param", self.hir.params[*id].ty.clone()),
                     Def::Tool(id) => ("tool", self.tool_type(*id)),
                     Def::Fn(_) => ("fn", Type::Error),
+                    Def::In(component, at) => ("in", self.in_type(*component, *at)),
                     Def::Module(_) => ("module", Type::Error),
                     Def::Data(id) => ("data", self.data_types[*id].clone()),
                     Def::Error => ("unknown", Type::Error),
@@ -174,6 +176,16 @@ impl Checker<'_> {
                 Named { name: name.clone(), what, ty }
             })
             .collect();
+        if let Some((outer, _)) = self.modules[m].inside {
+            let inner = all.len();
+            all.extend(self.values_of(outer));
+            let own: Vec<Symbol> = all[..inner].iter().map(|n| n.name.clone()).collect();
+            let mut at = 0;
+            all.retain(|n| {
+                at += 1;
+                at <= inner || !own.contains(&n.name) && !matches!(n.what, "param" | "tool")
+            });
+        }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }

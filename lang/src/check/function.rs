@@ -114,52 +114,24 @@ impl Checker<'_> {
     }
 
     fn no_recursion(&mut self) {
-        // 0: not seen, 1: under way, 2: done.
-        let mut seen = vec![0u8; self.fns.len()];
-        for start in 0..self.fns.len() {
-            let mut way: Vec<(usize, usize)> = vec![];
-            if seen[start] == 0 {
-                seen[start] = 1;
-                way.push((start, 0));
+        let calls: Vec<Vec<(usize, Span)>> = self.fns.iter().map(|f| f.calls.clone()).collect();
+        for way in cycles(&calls) {
+            let name = |id: usize| format!("`{}`", self.fns[id].name.text);
+            let mut names: Vec<String> = way.iter().map(|(id, _)| name(*id)).collect();
+            names.push(name(way[0].0));
+            let headline = match names.len() {
+                2 => format!("{} calls itself", names[0]),
+                _ => format!("these functions call each other: {}", names.join(" → ")),
+            };
+            let last = way.len() - 1;
+            let mut d = Diagnostic::new(Code::E0404, headline).at(way[last].1, "closes the cycle");
+            for (_, at) in way[..last].iter().take(8) {
+                d = d.also(*at, "by way of this");
             }
-            while let Some((id, next)) = way.last().copied() {
-                let Some(&(callee, at)) = self.fns[id].calls.get(next) else {
-                    seen[id] = 2;
-                    way.pop();
-                    continue;
-                };
-                if let Some(last) = way.last_mut() {
-                    last.1 += 1;
-                }
-                match seen[callee] {
-                    0 => {
-                        seen[callee] = 1;
-                        way.push((callee, 0));
-                    }
-                    1 => self.recursion(&way, callee, at),
-                    _ => {}
-                }
-            }
+            self.diags.push(
+                d.help("go through a list with a comprehension, or through a range: `[f(i) for i in 0..n]`"),
+            );
         }
-    }
-
-    fn recursion(&mut self, way: &[(usize, usize)], callee: usize, at: Span) {
-        let from = way.iter().position(|(id, _)| *id == callee).unwrap_or(0);
-        let mut names: Vec<String> =
-            way[from..].iter().map(|(id, _)| format!("`{}`", self.fns[*id].name.text)).collect();
-        names.push(format!("`{}`", self.fns[callee].name.text));
-        let headline = match names.len() {
-            2 => format!("{} calls itself", names[0]),
-            _ => format!("these functions call each other: {}", names.join(" → ")),
-        };
-        let mut d = Diagnostic::new(Code::E0404, headline).at(at, "closes the cycle");
-        for pair in way[from..].windows(2).take(8) {
-            let call = self.fns[pair[0].0].calls.iter().find(|(id, _)| *id == pair[1].0);
-            d = d.also(call.map_or(at, |c| c.1), "by way of this");
-        }
-        self.diags.push(
-            d.help("go through a list with a comprehension, or through a range: `[f(i) for i in 0..n]`"),
-        );
     }
 
     /// A function of the program that an expression names.
@@ -171,8 +143,8 @@ impl Checker<'_> {
             ast::ExprKind::Member { base, name, .. } => (self.as_module(m, base)?, &name.text, name.span),
             _ => return None,
         };
-        match self.modules[home].values.get(name)? {
-            (Def::Fn(id), _) => Some((*id, span)),
+        match self.value(home, name)? {
+            (Def::Fn(id), _) => Some((id, span)),
             _ => None,
         }
     }
@@ -184,7 +156,7 @@ impl Checker<'_> {
         (id, at): (usize, Span),
         args: &[ast::Arg],
     ) -> Access {
-        if self.fns[id].module != m && self.fns[id].name.text.starts_with('_') {
+        if !self.same_module(self.fns[id].module, m) && self.fns[id].name.text.starts_with('_') {
             let headline = format!("`{}` is private to its module", self.fns[id].name.text);
             self.error(Code::E0210, at, headline, "begins with `_`");
         }
@@ -252,4 +224,40 @@ impl Checker<'_> {
         let (args, ty) = (args.collect(), f.result.0.unrefined());
         Access { expr: node(span, H::CallFn(id, args)), ty, short: false }
     }
+}
+
+/// The cycles of a graph, one for each edge that closes one: the nodes, each with the place of its edge to the next.
+pub(super) fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
+    let mut out = vec![];
+    // 0: not seen, 1: under way, 2: done.
+    let mut seen = vec![0u8; edges.len()];
+    for start in 0..edges.len() {
+        if std::mem::replace(&mut seen[start], 1) != 0 {
+            seen[start] = 2;
+            continue;
+        }
+        // Each with the position of its next edge.
+        let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+        while let Some(last) = way.last_mut() {
+            let (id, next) = *last;
+            last.1 += 1;
+            let Some(&(to, _)) = edges[id].get(next) else {
+                seen[id] = 2;
+                way.pop();
+                continue;
+            };
+            match seen[to] {
+                0 => {
+                    seen[to] = 1;
+                    way.push((to, 0));
+                }
+                1 => {
+                    let from = way.iter().position(|(id, _)| *id == to).unwrap_or(0);
+                    out.push(way[from..].iter().map(|(id, next)| (*id, edges[*id][*next - 1].1)).collect());
+                }
+                _ => {}
+            }
+        }
+    }
+    out
 }

@@ -37,34 +37,8 @@ pub fn read_interface(
         }
     }
     let loader = Nothing;
-    let mut checker = Checker {
-        facts: None,
-        loader: &loader,
-        sources: Default::default(),
-        diags: Default::default(),
-        hir: Default::default(),
-        modules: vec![],
-        by_path: Default::default(),
-        lets: vec![],
-        under_way: vec![],
-        types: vec![],
-        defaults: vec![],
-        checked_defaults: 0,
-        unique: Default::default(),
-        plugins: Default::default(),
-        requirements: Default::default(),
-        data_types: vec![],
-        scope: vec![],
-        narrowed: vec![],
-        slots: 0,
-        interface: false,
-        components: vec![],
-        fns: vec![],
-        refinements: vec![],
-        checked_refinements: 0,
-        function: None,
-        reading: vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()],
-    };
+    let mut checker = Checker::new(&loader, None);
+    checker.reading = vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()];
     let plugin = checker.interface(path, text);
     checker.bodies();
     checker.diags.sort();
@@ -447,15 +421,21 @@ impl Checker<'_> {
         self.diags.push(d.at(a.name.span, "unknown annotation").nearest(&a.name.text, known.iter().copied()));
     }
 
-    /// The kind of a path `plugin.Kind`, with the name of the plugin in this program.
-    pub(super) fn kind(&mut self, path: &ast::Path) -> Option<(Symbol, Arc<Kind>)> {
+    /// The kind of a path: `plugin.Kind`, or a component of this module or an imported one.
+    pub(super) fn kind(&mut self, m: usize, path: &ast::Path) -> Option<FoundKind> {
+        match self.component_of(m, path) {
+            Ok(Some(found)) => return Some(found),
+            Ok(None) => {}
+            Err(()) => return None,
+        }
         let [plugin, kind] = path.parts.as_slice() else {
-            if path.parts.iter().all(|p| self.components.contains(&p.text)) {
-                return None;
-            }
             let headline = format!("`{}` is no kind", self.sources.text(path.span));
             let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
-            self.diags.push(d);
+            let known = self.component_names(m);
+            self.diags.push(match path.parts.as_slice() {
+                [name] => d.nearest(&name.text, known.iter().map(|n| &**n)),
+                _ => d,
+            });
             return None;
         };
         if self.reading.contains(&plugin.text) {
@@ -472,7 +452,7 @@ impl Checker<'_> {
             Some(k) => {
                 self.note_use(plugin.span, Some(found.span), "plugin", || found.name.to_string(), || None);
                 self.note_use(kind.span, Some(k.span), "kind", || k.path(), || k.doc.clone());
-                Some((plugin.text.clone(), k.clone()))
+                Some(FoundKind { plugin: plugin.text.clone(), kind: k.clone(), component: None })
             }
             None => {
                 let d = Diagnostic::new(
@@ -491,6 +471,16 @@ impl Checker<'_> {
     pub(super) fn define_broken(&mut self, m: usize, name: &ast::Name) {
         self.define(m, name, Def::Error);
     }
+}
+
+/// What stands after the `:` of a tool.
+pub(super) struct FoundKind {
+    /// The name of the plugin in this program, empty for a component.
+    pub(super) plugin: Symbol,
+    /// The kind; a component has one as well.
+    pub(super) kind: Arc<Kind>,
+    /// The component.
+    pub(super) component: Option<usize>,
 }
 
 /// `libown.dts` beside `libown.so`.

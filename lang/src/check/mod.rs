@@ -5,6 +5,7 @@
 //! here, and broken input still gives a program with [`ExprKind::Error`] in the broken places.
 
 mod access;
+mod component;
 mod data;
 mod decl;
 mod expr;
@@ -54,34 +55,7 @@ pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Dia
 }
 
 fn run(root: &str, loader: &dyn Loader, facts: Option<Facts>) -> (Checked, Facts, Diagnostics) {
-    let mut checker = Checker {
-        facts,
-        loader,
-        sources: Sources::default(),
-        diags: Diagnostics::default(),
-        hir: Hir::default(),
-        modules: vec![],
-        by_path: HashMap::new(),
-        lets: vec![],
-        under_way: vec![],
-        types: vec![],
-        defaults: vec![],
-        checked_defaults: 0,
-        unique: HashMap::new(),
-        plugins: HashMap::new(),
-        requirements: HashMap::new(),
-        data_types: vec![],
-        scope: vec![],
-        narrowed: vec![],
-        slots: 0,
-        interface: false,
-        components: vec![],
-        fns: vec![],
-        refinements: vec![],
-        checked_refinements: 0,
-        function: None,
-        reading: vec![],
-    };
+    let mut checker = Checker::new(loader, facts);
     checker.load(root, None, &mut vec![]);
     checker.declare_all();
     checker.bodies();
@@ -104,6 +78,8 @@ enum Def {
     Param(usize),
     Tool(usize),
     Fn(usize),
+    /// An `in` of a component: which, and the position of the `in`.
+    In(usize, usize),
     Module(usize),
     Data(usize),
     /// Already reported.
@@ -116,8 +92,11 @@ struct Module {
     ast: Rc<ast::Module>,
     values: HashMap<Symbol, (Def, Span)>,
     types: HashMap<Symbol, usize>,
+    components: HashMap<Symbol, usize>,
     /// Whether it belongs to the standard library or an interface.
     library: bool,
+    /// The body of a component is a module inside another: that one, and the component.
+    inside: Option<(usize, usize)>,
 }
 
 enum Lazy<T> {
@@ -178,7 +157,7 @@ struct Checker<'a> {
     /// How many of them are checked.
     checked_defaults: usize,
     /// Names of tools, params and outputs, unique across the program.
-    unique: HashMap<(&'static str, Symbol), Span>,
+    unique: HashMap<(Option<usize>, &'static str, Symbol), Span>,
     plugins: HashMap<Symbol, Option<usize>>,
     requirements: HashMap<Symbol, (Symbol, Span)>,
     data_types: Vec<Type>,
@@ -187,8 +166,7 @@ struct Checker<'a> {
     slots: usize,
     /// Whether an interface is being checked, where `tool_name()` is known.
     interface: bool,
-    /// The names of components, which are refused where they are declared.
-    components: Vec<Symbol>,
+    components: Vec<component::ComponentState>,
     fns: Vec<function::FnState>,
     refinements: Vec<RefinementState>,
     /// How many of them are checked.
@@ -197,6 +175,39 @@ struct Checker<'a> {
     function: Option<usize>,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(loader: &'a dyn Loader, facts: Option<Facts>) -> Self {
+        Checker {
+            facts,
+            loader,
+            sources: Sources::default(),
+            diags: Diagnostics::default(),
+            hir: Hir::default(),
+            modules: vec![],
+            by_path: HashMap::new(),
+            lets: vec![],
+            under_way: vec![],
+            types: vec![],
+            defaults: vec![],
+            checked_defaults: 0,
+            unique: HashMap::new(),
+            plugins: HashMap::new(),
+            requirements: HashMap::new(),
+            data_types: vec![],
+            scope: vec![],
+            narrowed: vec![],
+            slots: 0,
+            interface: false,
+            components: vec![],
+            fns: vec![],
+            refinements: vec![],
+            checked_refinements: 0,
+            function: None,
+            reading: vec![],
+        }
+    }
 }
 
 impl Checker<'_> {
@@ -278,7 +289,9 @@ impl Checker<'_> {
             ast,
             values: HashMap::new(),
             types: HashMap::new(),
+            components: HashMap::new(),
             library,
+            inside: None,
         });
         id
     }
@@ -358,17 +371,44 @@ impl Checker<'_> {
     }
 
     fn define_unique(&mut self, what: &'static str, name: &ast::Name) -> bool {
-        match self.unique.get(&(what, name.text.clone())) {
+        self.define_unique_in(None, what, name)
+    }
+
+    /// Names are unique in the program, those of tools inside a component in that.
+    fn define_unique_in(&mut self, home: Option<usize>, what: &'static str, name: &ast::Name) -> bool {
+        match self.unique.get(&(home, what, name.text.clone())) {
             Some(first) => {
                 let d = Diagnostic::new(Code::E0202, format!("the {what} `{}` is defined twice", name.text));
                 self.diags.push(d.at(name.span, "again here").also(*first, "first here"));
                 false
             }
             None => {
-                self.unique.insert((what, name.text.clone()), name.span);
+                self.unique.insert((home, what, name.text.clone()), name.span);
                 true
             }
         }
+    }
+
+    /// What a name of the value name space stands for in a module, and where it is declared.
+    fn value(&self, module: usize, name: &str) -> Option<(Def, Span)> {
+        let mut m = module;
+        loop {
+            if let Some(found) = self.modules[m].values.get(name) {
+                return Some(found.clone());
+            }
+            m = self.modules[m].inside?.0;
+        }
+    }
+
+    /// All names of the value name space of a module, in order.
+    fn value_names(&self, module: usize) -> Vec<Symbol> {
+        let mut all: Vec<Symbol> = self.modules[module].values.keys().cloned().collect();
+        if let Some((outer, _)) = self.modules[module].inside {
+            all.extend(self.value_names(outer));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn new_slot(&mut self) -> usize {
@@ -434,11 +474,12 @@ impl Checker<'_> {
         self.functions();
         self.late_defaults();
         for module in 0..self.modules.len() {
-            if !self.modules[module].library {
+            if !self.modules[module].library || self.modules[module].inside.is_some() {
                 self.check_decls(module);
             }
         }
         self.late_defaults();
+        self.closed_components();
     }
 
     /// Checks the defaults that were met since the last time.

@@ -17,7 +17,8 @@ use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::value::Data;
 use indexmap::IndexMap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What is known of a value before anything runs.
 #[derive(Clone, Debug)]
@@ -68,6 +69,14 @@ impl Phase {
     }
 }
 
+/// A body of a component with `in`s of these phases.
+#[derive(Default)]
+struct Frame {
+    ins: Vec<Phase>,
+    lets: HashMap<usize, Phase>,
+    inputs: HashMap<(usize, usize), Phase>,
+}
+
 struct Phases<'h> {
     hir: &'h Hir,
     sources: &'h Sources,
@@ -78,6 +87,14 @@ struct Phases<'h> {
     depth: usize,
     /// Calls of functions: which, and the phases of the arguments.
     calls: HashMap<(usize, String), Phase>,
+    /// Components: which, and the phases of the `in`s; the phases of the `out`s.
+    components: HashMap<(usize, String), Rc<IndexMap<Symbol, Phase>>>,
+    /// The component whose body is being looked at.
+    frame: Frame,
+    /// Arguments of components that are deferred: what is wrong for their sake is reported there.
+    args: HashSet<Span>,
+    /// What has been refused: where, and for the sake of which output.
+    told: HashSet<(Span, Span)>,
     /// For an editor: whether each expression is deferred.
     seen: Option<Vec<(Span, bool)>>,
 }
@@ -93,18 +110,26 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         locals: HashMap::new(),
         depth: 0,
         calls: HashMap::new(),
+        components: HashMap::new(),
+        frame: Frame::default(),
+        args: HashSet::new(),
+        told: HashSet::new(),
         seen: seen.take(),
     };
-    for id in 0..hir.lets.len() {
+    for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
         p.let_phase(id);
     }
-    for id in 0..hir.tools.len() {
+    // What is wrong whatever comes in is found first, and in what nobody uses as well.
+    for id in 0..hir.components.len() {
+        p.component(id, vec![]);
+    }
+    for id in (0..hir.tools.len()).filter(|id| hir.tools[*id].home.is_none()) {
         p.tool(id);
     }
     for output in &hir.outputs {
         p.phase(&output.expr);
     }
-    for assert in &hir.asserts {
+    for assert in hir.asserts.iter().filter(|a| a.home.is_none()) {
         p.phase(&assert.cond);
     }
     for (name, expr) in &hir.settings {
@@ -122,10 +147,14 @@ impl Phases<'_> {
     }
 
     fn refuse(&mut self, span: Span, origin: Option<Span>, what: &str) {
-        let Some(origin) = origin else { return };
-        let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"))
-            .at(span, "decided here");
+        let Some(origin) = origin.filter(|origin| self.told.insert((span, *origin))) else { return };
+        let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"));
         let d = d.note("what is known after apply decides values, never which tools there are");
+        if self.args.contains(&origin) {
+            let d = d.at(origin, "known after apply, and given to a component");
+            return self.diags.push(d.also(span, "decided here, inside of it"));
+        }
+        let d = d.at(span, "decided here");
         let text = self.sources.text(origin);
         self.diags.push(if origin == span {
             d
@@ -168,9 +197,42 @@ impl Phases<'_> {
                 self.known(e, &format!("the option `{name}`"));
             }
         }
-        for input in tool.inputs.values() {
-            self.phase(input);
+        let ins: Vec<Phase> = tool.inputs.values().map(|input| self.phase(input)).collect();
+        if let Some(component) = tool.component {
+            self.given(component, id, ins);
         }
+    }
+
+    /// An instance of a component: its body, with these `in`s.
+    fn given(&mut self, component: usize, tool: usize, ins: Vec<Phase>) -> Rc<IndexMap<Symbol, Phase>> {
+        let hir = self.hir;
+        let at = hir.tools[tool].inputs.values().map(|e| e.span);
+        let ins = ins.into_iter().zip(at).map(|(phase, at)| phase.given_at(at, &mut self.args)).collect();
+        self.component(component, ins)
+    }
+
+    /// The phases of the `out`s of a component whose `in`s have these. What was found out once is kept.
+    fn component(&mut self, id: usize, ins: Vec<Phase>) -> Rc<IndexMap<Symbol, Phase>> {
+        let ins = if ins.iter().all(|p| p.inside().is_none()) { vec![] } else { ins };
+        let key = (id, format!("{ins:?}"));
+        if let Some(known) = self.components.get(&key) {
+            return known.clone();
+        }
+        let hir = self.hir;
+        let component = &hir.components[id];
+        let frame = std::mem::replace(&mut self.frame, Frame { ins, ..Frame::default() });
+        let locals = std::mem::take(&mut self.locals);
+        let outs: IndexMap<Symbol, Phase> = stacker::maybe_grow(64 << 10, 1 << 20, || {
+            component.lets.iter().for_each(|id| _ = self.let_phase(*id));
+            component.tools.iter().for_each(|id| self.tool(*id));
+            component.asserts.iter().for_each(|id| _ = self.phase(&hir.asserts[*id].cond));
+            component.outs.iter().map(|(name, e)| (name.clone(), self.phase(e))).collect()
+        });
+        self.frame = frame;
+        self.locals = locals;
+        let outs = Rc::new(outs);
+        self.components.insert(key, outs.clone());
+        outs
     }
 
     fn bind(&mut self, vars: &[usize], iter: &Phase) {
@@ -187,20 +249,26 @@ impl Phases<'_> {
     }
 
     fn let_phase(&mut self, id: usize) -> Phase {
-        if let Some(phase) = &self.lets[id] {
+        let hir = self.hir;
+        let inside = hir.lets[id].home.is_some();
+        let known = if inside { self.frame.lets.get(&id) } else { self.lets[id].as_ref() };
+        if let Some(phase) = known {
             return phase.clone();
         }
+        let keep = |p: &mut Self, phase| match inside {
+            true => _ = p.frame.lets.insert(id, phase),
+            false => p.lets[id] = Some(phase),
+        };
         // Meeting it again is a cycle, which evaluation reports.
-        self.lets[id] = Some(Phase::Known);
+        keep(self, Phase::Known);
         let locals = std::mem::take(&mut self.locals);
-        let hir = self.hir;
         let phase = self.phase(&hir.lets[id].expr);
         self.locals = locals;
-        self.lets[id] = Some(phase.clone());
+        keep(self, phase.clone());
         phase
     }
 
-    /// The phase of an input of a tool, read as `tool.input`.
+    /// The phase of an input of a tool, read as `tool.input`, or of a port of a component.
     fn input(&mut self, base: &Expr, name: &Symbol) -> Phase {
         let tool = match &*base.kind {
             H::Tool(id) => *id,
@@ -211,19 +279,39 @@ impl Phases<'_> {
             _ => return Phase::Known,
         };
         let hir = self.hir;
-        let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else { return Phase::Known };
-        if let Some(phase) = self.inputs.get(&(tool, at)) {
+        if let Some(component) = hir.tools[tool].component
+            && hir.tools[tool].kind.outputs.contains_key(name)
+        {
+            let ins = (0..hir.tools[tool].inputs.len()).map(|at| self.input_at(tool, at)).collect();
+            let outs = self.given(component, tool, ins);
+            return outs.get(name).cloned().unwrap_or(Phase::Known);
+        }
+        match hir.tools[tool].inputs.get_index_of(name) {
+            Some(at) => self.input_at(tool, at),
+            None => Phase::Known,
+        }
+    }
+
+    fn input_at(&mut self, tool: usize, at: usize) -> Phase {
+        let hir = self.hir;
+        let inside = hir.tools[tool].home.is_some();
+        let known = if inside { &self.frame.inputs } else { &self.inputs };
+        if let Some(phase) = known.get(&(tool, at)) {
             return phase.clone();
         }
-        self.inputs.insert((tool, at), Phase::Known);
+        let keep = |p: &mut Self, phase| match inside {
+            true => p.frame.inputs.insert((tool, at), phase),
+            false => p.inputs.insert((tool, at), phase),
+        };
+        keep(self, Phase::Known);
         let locals = std::mem::take(&mut self.locals);
         if let Some(each) = &hir.tools[tool].each {
             let iter = self.phase(&each.iter);
             self.bind(&each.vars, &iter);
         }
-        let phase = self.phase(expr);
+        let phase = self.phase(&hir.tools[tool].inputs[at]);
         self.locals = locals;
-        self.inputs.insert((tool, at), phase.clone());
+        keep(self, phase.clone());
         phase
     }
 
@@ -251,6 +339,7 @@ impl Phases<'_> {
             H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) | H::Lambda { .. } => Phase::Known,
             H::Local(slot) => self.locals.get(slot).cloned().unwrap_or(Phase::Known),
             H::Let(id) => self.let_phase(*id),
+            H::In(at) => self.frame.ins.get(*at).cloned().unwrap_or(Phase::Known),
             H::Default(id) => {
                 let hir = self.hir;
                 self.phase(&hir.defaults[*id])
@@ -405,6 +494,21 @@ impl Phases<'_> {
 }
 
 impl Phase {
+    /// As an argument of a component sees it: what is deferred is so because of the argument, or of one further out.
+    fn given_at(self, at: Span, args: &mut HashSet<Span>) -> Phase {
+        match self {
+            Phase::Known => Phase::Known,
+            Phase::Deferred(origin) if args.contains(&origin) => Phase::Deferred(origin),
+            Phase::Deferred(_) => {
+                args.insert(at);
+                Phase::Deferred(at)
+            }
+            Phase::Fields(fields) => {
+                Phase::Fields(fields.into_iter().map(|(n, p)| (n, p.given_at(at, args))).collect())
+            }
+            Phase::Each(element) => Phase::Each(Box::new(element.given_at(at, args))),
+        }
+    }
     /// A value that this one chooses: deferred as a whole where the choice is.
     fn join_choice(self, chosen: Phase) -> Phase {
         if let Phase::Deferred(_) = self { self } else { chosen }

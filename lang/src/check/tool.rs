@@ -1,6 +1,7 @@
 //! Tools: header, inputs and `with` options.
 
 use super::facts::{CURSOR, Cursor};
+use super::interface::FoundKind;
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Each, Expr, Tool, With};
@@ -11,15 +12,22 @@ use std::sync::Arc;
 
 const OPTIONS: [&str; 8] = ["after", "protect", "ignore", "replace", "timeout", "retries", "read", "using"];
 
+/// What holds for every tool inside.
+const COMPONENT_OPTIONS: [&str; 3] = ["after", "protect", "using"];
+
 impl Checker<'_> {
     /// Makes the name known, so that other tools can refer to it.
     pub(super) fn declare_tool(&mut self, m: usize, tool: &ast::Tool) {
-        if !self.define_unique("tool", &tool.name) {
+        let home = self.home(m);
+        if !self.define_unique_in(home, "tool", &tool.name) {
             return;
         }
-        let Some((plugin, kind)) = self.kind(&tool.kind) else {
+        let Some(FoundKind { plugin, kind, component }) = self.kind(m, &tool.kind) else {
             return self.define_broken(m, &tool.name);
         };
+        if let (Some(inner), Some(outer)) = (component, home) {
+            self.components[outer].uses.push((inner, tool.kind.span));
+        }
         let span = tool.name.span;
         let each =
             tool.each.as_ref().map(|e| Each { iter: Expr::error(e.iter.span), vars: vec![], by: None });
@@ -27,6 +35,8 @@ impl Checker<'_> {
         self.hir.tools.push(Tool {
             name: tool.name.text.clone(),
             span,
+            home,
+            component,
             plugin,
             kind,
             each,
@@ -34,7 +44,11 @@ impl Checker<'_> {
             inputs: IndexMap::new(),
             with: With::default(),
         });
-        self.define(m, &tool.name, Def::Tool(self.hir.tools.len() - 1));
+        let id = self.hir.tools.len() - 1;
+        if let Some(home) = home {
+            self.hir.components[home].tools.push(id);
+        }
+        self.define(m, &tool.name, Def::Tool(id));
     }
 
     pub(super) fn check_tool(&mut self, m: usize, tool: &ast::Tool) {
@@ -71,7 +85,8 @@ impl Checker<'_> {
         let record = Arc::new(kind.input_record());
         let why = Some(tool.kind.span);
         let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
-        let with = tool.with.as_ref().map(|w| self.with(m, w, &kind)).unwrap_or_default();
+        let component = self.hir.tools[id].component.is_some();
+        let with = tool.with.as_ref().map(|w| self.with(m, w, &kind, component)).unwrap_or_default();
         let hir = &mut self.hir.tools[id];
         (hir.each, hir.cond, hir.inputs, hir.with) = (each, cond, inputs, with);
     }
@@ -106,7 +121,7 @@ impl Checker<'_> {
         Each { iter, vars, by }
     }
 
-    fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind) -> With {
+    fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind, component: bool) -> With {
         let mut out = With::default();
         let mut written: IndexMap<crate::source::Symbol, crate::source::Span> = IndexMap::new();
         let A::Record(entries) = &*with.kind else { return out };
@@ -130,6 +145,11 @@ impl Checker<'_> {
                 continue;
             }
             match &*name.text {
+                other if component && OPTIONS.contains(&other) && !COMPONENT_OPTIONS.contains(&other) => {
+                    let headline = format!("the option `{other}` is for single tools, not for a component");
+                    let d = Diagnostic::new(Code::E0303, headline).at(name.span, "not of a component");
+                    self.diags.push(d.note(format!("a component takes: {}", COMPONENT_OPTIONS.join(", "))));
+                }
                 "after" => out.after = self.after(m, &value),
                 "protect" => out.protect = Some(self.check_expr(m, &value, &Type::Bool, None)),
                 "timeout" => out.timeout = Some(self.check_expr(m, &value, &Type::Duration, None)),

@@ -52,8 +52,8 @@ impl Checker<'_> {
             }
             TypeKind::Record { fields, open } => self.record_type(module, fields, *open),
             TypeKind::Where { base, cond, message } => self.refinement(module, base, cond, message.as_ref()),
-            TypeKind::Tool(path) => match self.kind(path) {
-                Some((_, kind)) => Type::Tool(kind),
+            TypeKind::Tool(path) => match self.kind(module, path) {
+                Some(found) => Type::Tool(found.kind),
                 None => Type::Error,
             },
             TypeKind::Function => {
@@ -186,8 +186,8 @@ impl Checker<'_> {
         let last = &path.parts[path.parts.len() - 1];
         let mut home = module;
         for part in &path.parts[..path.parts.len() - 1] {
-            match self.modules[home].values.get(&part.text) {
-                Some((Def::Module(m), _)) => home = *m,
+            match self.value(home, &part.text) {
+                Some((Def::Module(m), _)) => home = m,
                 Some((Def::Error, _)) => return Type::Error,
                 _ => {
                     self.error(
@@ -208,6 +208,10 @@ impl Checker<'_> {
                 "begins with `_`",
             );
             return Type::Error;
+        }
+        // The body of a component has the types of its module.
+        while let Some((outer, _)) = self.modules[home].inside {
+            home = outer;
         }
         let Some(id) = self.modules[home].types.get(&last.text).copied() else {
             if &*last.text == CURSOR {
@@ -301,7 +305,7 @@ fn told_apart(a: &Type, b: &Type) -> bool {
         (Type::Any, _) | (_, Type::Any) => false,
         (Type::List(_), Type::List(_)) | (Type::Map(_), Type::Map(_) | Type::Record(_)) => false,
         (Type::Record(_), Type::Map(_)) => false,
-        (Type::Tool(a), Type::Tool(b)) => a.path() != b.path(),
+        (Type::Tool(a), Type::Tool(b)) => !a.is(b),
         (Type::Record(a), Type::Record(b)) => records_apart(a, b),
         (Type::Lit(a), Type::Lit(b)) => a != b,
         _ => a.widen() != b.widen(),

@@ -39,7 +39,7 @@ impl Evaluator<'_, '_> {
             let marks = match builtin.taint {
                 Taint::Shape => values[0].marks.clone(),
                 // Which of the elements it is, is not known: all of them count.
-                _ => values.iter().fold(marks, |m, v| union(&m, &super::whole_marks(v, span))),
+                _ => values.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span))),
             };
             let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);
             return Value { data: Data::Unknown(u), marks, secret: secret && builtin.name != "expose" };
@@ -77,7 +77,7 @@ impl Evaluator<'_, '_> {
             self.set(*slot, value);
         }
         self.calls.push(span);
-        let value = self.eval(&function.body);
+        let value = self.within(super::ROOT, |ev| ev.eval(&function.body));
         self.calls.pop();
         self.locals = locals;
         value
@@ -110,10 +110,6 @@ impl Evaluator<'_, '_> {
     fn tool_name(&mut self) -> Result<Value, String> {
         let Some(id) = self.current else { return Err("`tool_name()` is known only in a tool".into()) };
         let instance = &self.world.instances[id.0 as usize];
-        let name = &self.cx.hir.tools[instance.tool].name;
-        Ok(Value::string(match &instance.key {
-            Some(key) => format!("{name}-{key}"),
-            None => name.to_string(),
-        }))
+        Ok(Value::string(self.joined(instance.scope, instance.tool, instance.key.as_ref())))
     }
 }

@@ -1,7 +1,7 @@
 //! `match`: the first arm whose type the subject is. A subject that is not known, or not far enough, takes all of them.
 
+use super::Evaluator;
 use super::fit::may_hold;
-use super::{Evaluator, whole_marks};
 use crate::hir::Expr;
 use crate::types::Type;
 use crate::value::{Data, Marks, Unknown, Value, union};
@@ -30,11 +30,11 @@ impl Evaluator<'_, '_> {
 
     /// What is chosen later: with the marks of all that may be.
     fn any_arm(&mut self, value: &Value, subject: &Expr, arms: &[(Option<Arc<Type>>, Expr)]) -> Value {
-        let mut marks = whole_marks(value, subject.span);
+        let mut marks = self.whole_marks(value, subject.span);
         let mut secret = value.secret;
         for (_, arm) in arms {
             let found = self.eval_maybe(arm);
-            marks = union(&marks, &whole_marks(&found, arm.span));
+            marks = union(&marks, &self.whole_marks(&found, arm.span));
             secret |= found.has_secret();
         }
         let unknown = match &value.data {

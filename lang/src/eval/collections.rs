@@ -1,6 +1,6 @@
 //! Map literals and comprehensions: keys are known, elements may not be.
 
-use super::{Evaluator, elements, whole_marks};
+use super::{Evaluator, elements};
 use crate::diag::Code;
 use crate::hir::{Clause, MapEntry};
 use crate::source::{Span, Symbol};
@@ -47,7 +47,7 @@ impl Evaluator<'_, '_> {
             }
         }
         match unknown {
-            Some(u) => deferred_whole(u, marks, out.into_values().collect(), span),
+            Some(u) => self.deferred_whole(u, marks, out.into_values().collect(), span),
             None => Value::map(out),
         }
     }
@@ -139,8 +139,16 @@ pub(super) enum Each {
     Deferred(Unknown, Marks),
 }
 
-/// The value of a comprehension of which it is not known what it holds.
-pub(super) fn deferred_whole(u: Unknown, marks: Marks, parts: Vec<Value>, span: Span) -> Value {
-    let marks = parts.iter().fold(marks, |m, v| union(&m, &whole_marks(v, span)));
-    Value { data: Data::Unknown(u), marks, secret: parts.iter().any(Value::has_secret) }
+impl Evaluator<'_, '_> {
+    /// The value of a comprehension of which it is not known what it holds.
+    pub(super) fn deferred_whole(
+        &mut self,
+        u: Unknown,
+        marks: Marks,
+        parts: Vec<Value>,
+        span: Span,
+    ) -> Value {
+        let marks = parts.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span)));
+        Value { data: Data::Unknown(u), marks, secret: parts.iter().any(Value::has_secret) }
+    }
 }

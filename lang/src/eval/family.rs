@@ -1,27 +1,29 @@
 //! Tools to instances: families by key, conditional tools. Made once, when first asked for.
 
-use super::{Busy, Evaluator, Family, Instance, elements, show};
+use super::{Busy, Evaluator, Family, Instance, ROOT, Scope, elements, show};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
-use crate::value::{Data, InstanceId, Marks, Unknown, Value, union};
+use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
     /// The instances of a tool, made when first asked for.
     pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
-        if let Some(family) = &self.world.families[id] {
+        let hir = self.cx.hir;
+        let scope = if hir.tools[id].home.is_some() { self.scope } else { ROOT };
+        if let Some(family) = self.world.families.get(scope, id) {
             return family.clone();
         }
-        let hir = self.cx.hir;
         let mut family = Family::default();
         let name = hir.tools[id].name.clone();
-        self.guarded(Busy::Tool(id), span, &name, |ev| {
+        self.guarded(Busy::Tool(scope, id), span, &name, |ev| {
+            (ev.current, ev.scope) = (None, scope);
             family = ev.expand(id);
             Value::null()
         });
         let family = Arc::new(family);
-        self.world.families[id] = Some(family.clone());
+        self.world.families.insert(scope, id, family.clone());
         family
     }
 
@@ -117,19 +119,31 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    fn add(
-        &mut self,
-        tool: usize,
-        key: Option<Symbol>,
-        locals: Vec<(usize, Value)>,
-        marks: Marks,
-    ) -> InstanceId {
-        let name = &self.cx.hir.tools[tool].name;
+    fn add(&mut self, tool: usize, key: Option<Symbol>, locals: Vec<(usize, Value)>, marks: Marks) -> Data {
+        let hir = self.cx.hir;
+        let name = &hir.tools[tool].name;
+        let scope = self.scope;
+        let outer = &self.world.scopes[scope.0 as usize];
+        let within = if scope == ROOT { String::new() } else { format!("{}/", outer.addr) };
         let addr: Symbol = match &key {
-            Some(key) => format!("{name}[{}]", crate::value::quote(key)).into(),
-            None => name.clone(),
+            Some(key) => format!("{within}{name}[{}]", crate::value::quote(key)).into(),
+            None if within.is_empty() => name.clone(),
+            None => format!("{within}{name}").into(),
         };
-        self.world.instances.push(Instance { tool, addr, key, locals, marks });
-        InstanceId(self.world.instances.len() as u32 - 1)
+        let marks = union(&marks, &outer.marks);
+        if hir.tools[tool].component.is_some() {
+            let name = self.joined(scope, tool, key.as_ref()).into();
+            self.world.scopes.push(Scope { tool, outer: scope, addr, name, locals, marks });
+            return Data::Component(ScopeId(self.world.scopes.len() as u32 - 1));
+        }
+        self.world.instances.push(Instance { tool, scope, addr, key, locals, marks });
+        Data::Tool(InstanceId(self.world.instances.len() as u32 - 1))
+    }
+
+    /// The address of an instance as a name: its parts joined by `-`.
+    pub(super) fn joined(&self, scope: ScopeId, tool: usize, key: Option<&Symbol>) -> String {
+        let outer = (scope != ROOT).then(|| &*self.world.scopes[scope.0 as usize].name);
+        let parts = [outer, Some(&*self.cx.hir.tools[tool].name), key.map(|k| &**k)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("-")
     }
 }

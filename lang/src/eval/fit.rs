@@ -158,7 +158,7 @@ pub(super) fn may_hold(ty: &Type, value: &Value) -> bool {
         | (Type::Size, Data::Size(_))
         | (Type::List(_), Data::List(_))
         | (Type::Map(_) | Type::Record(_), Data::Map(_))
-        | (Type::Tool(_), Data::Tool(_)) => true,
+        | (Type::Tool(_), Data::Tool(_) | Data::Component(_)) => true,
         (Type::Lit(Lit::Bool(l)), Data::Bool(b)) => l == b,
         (Type::Lit(Lit::Int(l)), Data::Int(i)) => l == i,
         (Type::Lit(Lit::String(l)), Data::String(s)) => l == s,

@@ -16,10 +16,12 @@ mod family;
 mod fit;
 mod ops;
 mod refine;
+mod scope;
 
-use collections::{Each, deferred_whole};
+use collections::Each;
 pub(crate) use fit::leaks;
 pub use ops::order;
+pub(crate) use scope::{PerScope, ROOT, Scope};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind as H, Hir};
@@ -27,7 +29,7 @@ use crate::loader::Loader;
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::types::Type;
-use crate::value::{Data, InstanceId, Marks, Unknown, Value, union};
+use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -58,6 +60,8 @@ impl Outputs for NoOutputs {
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     pub(crate) tool: usize,
+    /// The instance of a component that it stands in.
+    pub(crate) scope: ScopeId,
     pub(crate) addr: Symbol,
     pub(crate) key: Option<Symbol>,
     pub(crate) locals: Vec<(usize, Value)>,
@@ -68,9 +72,10 @@ pub(crate) struct Instance {
 /// The instances of one `tool`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Family {
-    pub(crate) members: IndexMap<Symbol, InstanceId>,
+    /// [`Data::Tool`] or [`Data::Component`].
+    pub(crate) members: IndexMap<Symbol, Data>,
     /// The only instance of a tool without `[...]`.
-    pub(crate) single: Option<InstanceId>,
+    pub(crate) single: Option<Data>,
     /// Whether a param without a value decides how many there are.
     pub(crate) open: bool,
 }
@@ -79,9 +84,10 @@ pub(crate) struct Family {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) instances: Vec<Instance>,
-    pub(crate) families: Vec<Option<Arc<Family>>>,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) families: PerScope<Arc<Family>>,
     /// `let`s that do not depend on outputs.
-    lets: Vec<Option<Value>>,
+    lets: PerScope<Value>,
     /// Whether an `any` input of the instance holds a secret.
     any_secret: HashMap<InstanceId, bool>,
     steps: u64,
@@ -103,9 +109,11 @@ pub(crate) struct Context<'p> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Busy {
-    Let(usize),
+    Let(ScopeId, usize),
     Input(InstanceId, usize),
-    Tool(usize),
+    In(ScopeId, usize),
+    Out(ScopeId, usize),
+    Tool(ScopeId, usize),
     Param(usize),
 }
 
@@ -115,12 +123,16 @@ pub(crate) struct Evaluator<'p, 'w> {
     pub(crate) diags: Diagnostics,
     /// Whether this is the first evaluation, which makes the instances.
     building: bool,
-    lets: HashMap<usize, Value>,
+    lets: PerScope<Value>,
     inputs: HashMap<(InstanceId, usize), Value>,
+    ins: HashMap<(ScopeId, usize), Value>,
+    outs: HashMap<(ScopeId, usize), Value>,
     params: HashMap<usize, Value>,
     busy: Vec<(Busy, Span)>,
     locals: Vec<Value>,
     current: Option<InstanceId>,
+    /// The instance of a component that is being evaluated in.
+    pub(crate) scope: ScopeId,
     /// What is brought to a type at the moment.
     pub(crate) place: Option<Span>,
     /// The calls of functions that are under way.
@@ -133,9 +145,8 @@ pub(crate) struct Evaluator<'p, 'w> {
 
 impl<'p, 'w> Evaluator<'p, 'w> {
     pub(crate) fn new(cx: Context<'p>, world: &'w mut World, building: bool) -> Self {
-        if building {
-            world.lets.resize(cx.hir.lets.len(), None);
-            world.families.resize(cx.hir.tools.len(), None);
+        if world.scopes.is_empty() {
+            world.scopes.push(Scope::default());
         }
         world.steps = 0;
         Evaluator {
@@ -143,12 +154,15 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             world,
             diags: Diagnostics::default(),
             building,
-            lets: HashMap::new(),
+            lets: PerScope::default(),
             inputs: HashMap::new(),
+            ins: HashMap::new(),
+            outs: HashMap::new(),
             params: HashMap::new(),
             busy: vec![],
             locals: vec![],
             current: None,
+            scope: ROOT,
             place: None,
             calls: vec![],
             over_budget: false,
@@ -168,11 +182,20 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if let Some(call) = self.calls.last() {
             d = d.also(*call, "called from here");
         }
-        if let Some(id) = self.current {
-            d = d.tool(self.world.instances[id.0 as usize].addr.clone());
+        if let Some(addr) = self.place_of() {
+            d = d.tool(addr);
         }
         self.report(d);
         Value::error()
+    }
+
+    /// The address of the instance whose value is being computed, or of that of a component.
+    fn place_of(&self) -> Option<Symbol> {
+        match self.current {
+            Some(id) => Some(self.world.instances[id.0 as usize].addr.clone()),
+            None if self.scope != ROOT => Some(self.world.scopes[self.scope.0 as usize].addr.clone()),
+            None => None,
+        }
     }
 
     fn report(&mut self, d: Diagnostic) {
@@ -209,14 +232,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
         self.busy.push((what, span));
         let locals = std::mem::take(&mut self.locals);
-        let current = self.current;
+        let (current, scope) = (self.current, self.scope);
         // What is kept is evaluated once, and its errors are its own.
         let quiet = std::mem::replace(&mut self.quiet, false);
         let calls = std::mem::take(&mut self.calls);
         let value = stacker::maybe_grow(128 << 10, 1 << 20, || work(self));
         self.quiet = quiet;
         self.calls = calls;
-        self.current = current;
+        (self.current, self.scope) = (current, scope);
         self.locals = locals;
         self.busy.pop();
         value
@@ -258,12 +281,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Const(v) => v.clone(),
             H::Local(slot) => self.locals.get(*slot).cloned().unwrap_or_else(Value::error),
             H::Let(id) => self.let_value(*id, span),
+            H::In(at) => self.in_value(self.scope, *at, span),
             H::Param(id) => self.param(*id, span),
             H::Data(id) => self.cx.hir.data[*id].clone(),
             H::Default(id) => {
                 let hir = self.cx.hir;
                 let locals = std::mem::take(&mut self.locals);
-                let value = self.eval(&hir.defaults[*id]);
+                let value = self.within(ROOT, |ev| ev.eval(&hir.defaults[*id]));
                 self.locals = locals;
                 value
             }
@@ -272,6 +296,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 let base = self.eval(base);
                 match base.data {
                     Data::Tool(id) => self.port(id, name, *output, span).marked(&base.marks),
+                    Data::Component(id) => self.component_port(id, name, span).marked(&base.marks),
                     Data::Null => base,
                     Data::Unknown(_) => base,
                     _ => Value::error(),
@@ -317,7 +342,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     }
                 }
                 match unknown {
-                    Some(u) => deferred_whole(u, marks, out, span),
+                    Some(u) => self.deferred_whole(u, marks, out, span),
                     None => Value::list(out).marked(&marks),
                 }
             }
@@ -331,7 +356,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 match done {
                     Each::Stop(value) => value,
                     Each::Whole(marks) => Value::list(out).marked(&marks),
-                    Each::Deferred(u, marks) => deferred_whole(u, marks, out, span),
+                    Each::Deferred(u, marks) => self.deferred_whole(u, marks, out, span),
                 }
             }
             H::MapComp { key, value, clause } => {
@@ -346,7 +371,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 match done {
                     Each::Stop(value) => value,
                     Each::Whole(marks) => Value::map(out).marked(&marks),
-                    Each::Deferred(u, marks) => deferred_whole(u, marks, all, span),
+                    Each::Deferred(u, marks) => self.deferred_whole(u, marks, all, span),
                 }
             }
             H::If { cond, then, other } => {
@@ -358,10 +383,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     }
                     Data::Unknown(u) => {
                         let (a, b) = (self.eval_maybe(then), self.eval_maybe(other));
-                        let marks = union(
-                            &c.marks,
-                            &union(&whole_marks(&a, then.span), &whole_marks(&b, other.span)),
-                        );
+                        let (left, right) =
+                            (self.whole_marks(&a, then.span), self.whole_marks(&b, other.span));
+                        let marks = union(&c.marks, &union(&left, &right));
                         Value {
                             data: Data::Unknown(u),
                             marks,
@@ -395,7 +419,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     Data::Null => self.eval(b).marked(&a.marks),
                     Data::Unknown(_) => {
                         let b = self.eval_maybe(b);
-                        Value { secret: a.secret || b.has_secret(), ..a }.marked(&whole_marks(&b, span))
+                        let marks = self.whole_marks(&b, span);
+                        Value { secret: a.secret || b.has_secret(), ..a }.marked(&marks)
                     }
                     _ => a,
                 }
@@ -483,23 +508,21 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     fn let_value(&mut self, id: usize, span: Span) -> Value {
-        if let Some(value) = &self.world.lets[id] {
-            return value.clone();
-        }
-        if let Some(value) = self.lets.get(&id) {
-            return value.clone();
-        }
         let hir = self.cx.hir;
         let def = &hir.lets[id];
-        let value = self.guarded(Busy::Let(id), span, &def.name, |ev| {
-            ev.current = None;
+        let scope = if def.home.is_some() { self.scope } else { ROOT };
+        if let Some(value) = self.world.lets.get(scope, id).or_else(|| self.lets.get(scope, id)) {
+            return value.clone();
+        }
+        let value = self.guarded(Busy::Let(scope, id), span, &def.name, |ev| {
+            (ev.current, ev.scope) = (None, scope);
             let value = ev.eval(&def.expr);
             if ev.no_leak(&value, &def.ty, def.expr.span) { Value::error() } else { value }
         });
         if self.building && value.is_known() {
-            self.world.lets[id] = Some(value.clone());
+            self.world.lets.insert(scope, id, value.clone());
         } else {
-            self.lets.insert(id, value.clone());
+            self.lets.insert(scope, id, value.clone());
         }
         value
     }
@@ -517,7 +540,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let def = &hir.params[id];
         let value = match &def.default {
             Some(default) if self.cx.use_defaults => {
-                self.guarded(Busy::Param(id), span, &def.name, |ev| ev.eval(default))
+                self.guarded(Busy::Param(id), span, &def.name, |ev| ev.within(ROOT, |ev| ev.eval(default)))
             }
             _ => Value { secret: def.ty.has_secret(), ..Value::plain(Data::Unknown(Unknown::Unset)) },
         };
@@ -548,7 +571,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if let (H::Tool(id), Data::String(name)) = (&*base.kind, &key.data) {
             let family = self.family(*id, base.span);
             return match family.members.get(name) {
-                Some(member) => Value::plain(Data::Tool(*member)).marked(&key.marks),
+                Some(member) => Value::plain(member.clone()).marked(&key.marks),
                 None if family.open => Value::plain(Data::Unknown(Unknown::Unset)),
                 None => {
                     let known: Vec<String> = family.members.keys().map(|k| k.to_string()).collect();
@@ -565,7 +588,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             (Data::Null, _) => base,
             (Data::Unknown(u), _) => Value { data: Data::Unknown(*u), marks, secret: base.secret },
             (_, Data::Unknown(u)) => {
-                let marks = union(&marks, &whole_marks(&base, span));
+                let marks = union(&marks, &self.whole_marks(&base, span));
                 Value { data: Data::Unknown(*u), marks, secret: base.has_secret() }
             }
             (Data::Map(m), Data::String(k)) => match m.get(k) {
@@ -601,15 +624,15 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let family = self.family(id, span);
         let hir = self.cx.hir;
         if hir.tools[id].each.is_none() {
-            return match family.single {
-                Some(member) => Value::plain(Data::Tool(member)),
+            return match &family.single {
+                Some(member) => Value::plain(member.clone()),
                 None => Value::null(),
             };
         }
         if family.open {
             return Value::plain(Data::Unknown(Unknown::Unset));
         }
-        let members = family.members.iter().map(|(k, id)| (k.clone(), Value::plain(Data::Tool(*id))));
+        let members = family.members.iter().map(|(k, member)| (k.clone(), Value::plain(member.clone())));
         Value::map(members.collect())
     }
 
@@ -679,19 +702,12 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     /// Brings the variables of an instance into scope.
     pub(crate) fn enter(&mut self, id: InstanceId) {
         self.current = Some(id);
-        let locals = self.world.instances[id.0 as usize].locals.clone();
+        let Instance { locals, scope, .. } = self.world.instances[id.0 as usize].clone();
+        self.scope = scope;
         for (slot, value) in locals {
             self.set(slot, value);
         }
     }
-}
-
-/// All that a value may lead to: its marks, and the tools inside it.
-fn whole_marks(v: &Value, span: Span) -> Marks {
-    let mut all = BTreeMap::new();
-    v.collect_marks(&mut all);
-    v.collect_tools(&mut |id| _ = all.entry(id).or_insert(span));
-    (!all.is_empty()).then(|| Arc::new(all))
 }
 
 /// Marks a value and everything inside: an output is read as a whole.
@@ -729,7 +745,7 @@ fn show_deep(v: &Value) -> String {
         }
         Data::Null => "null".into(),
         Data::Unknown(_) => "(known after apply)".into(),
-        Data::Tool(_) => "(tool)".into(),
+        Data::Tool(_) | Data::Component(_) => "(tool)".into(),
         _ => v.text().unwrap_or_default(),
     }
 }

@@ -52,7 +52,8 @@ impl Evaluator<'_, '_> {
             return Value::error();
         }
         // A tool compared with null leaves no mark.
-        if matches!(op, Eq | NotEq) && (matches!(a.data, Data::Tool(_)) || matches!(b.data, Data::Tool(_))) {
+        let tool = |v: &Value| matches!(v.data, Data::Tool(_) | Data::Component(_));
+        if matches!(op, Eq | NotEq) && (tool(&a) || tool(&b)) {
             return Value::plain(Data::Bool(equal(&a, &b) == (op == Eq)));
         }
         // Whether a collection is null is known before what it holds.

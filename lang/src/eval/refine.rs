@@ -11,6 +11,7 @@ impl Evaluator<'_, '_> {
         let place = self.place;
         let locals = std::mem::take(&mut self.locals);
         self.set(refinement.slot, value.clone());
+        let scope = std::mem::replace(&mut self.scope, super::ROOT);
         let holds = self.eval(&refinement.cond);
         let message = match (&holds.data, &refinement.message) {
             (Data::Bool(false), Some(message)) => {
@@ -21,6 +22,7 @@ impl Evaluator<'_, '_> {
             _ => None,
         };
         self.locals = locals;
+        self.scope = scope;
         self.place = place;
         match holds.data {
             Data::Bool(false) => {}
@@ -41,8 +43,8 @@ impl Evaluator<'_, '_> {
         if let Some(call) = self.calls.last().filter(|c| **c != at) {
             d = d.also(*call, "called from here");
         }
-        if let Some(id) = self.current {
-            d = d.tool(self.world.instances[id.0 as usize].addr.clone());
+        if let Some(addr) = self.place_of() {
+            d = d.tool(addr);
         }
         self.report(if value.has_secret() { d.hide_source() } else { d });
         Value::error()

@@ -1,0 +1,409 @@
+//! `component`: a kind made of tools. What is outside of it comes in through its `in`s, so that it means the same
+//! wherever it is used; its body is a module inside its module, checked once, and made of instances by evaluation.
+//!
+//! ```text
+//! component Service { in name: string; tool repo: scm.Repository { ... }; out url: string = repo.url }
+//! tool cart: Service { name = "cart" }       the tool `cart/repo`; `cart.url` is an edge to it
+//! ```
+
+use super::interface::FoundKind;
+use super::{Checker, Def, Lazy, Module};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Component, Expr, ExprKind as H};
+use crate::interface::{Input, Kind, Output, Recover};
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{self, Decl, DeclKind};
+use crate::types::{FieldType, Type};
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A component as the checker knows it.
+pub(super) struct ComponentState {
+    /// The module that it stands in.
+    module: usize,
+    /// The module that its body is.
+    body: usize,
+    pub(super) name: ast::Name,
+    doc: Option<Symbol>,
+    kind: Lazy<Arc<Kind>>,
+    /// The components that its tools are instances of.
+    pub(super) uses: Vec<(usize, Span)>,
+}
+
+impl Checker<'_> {
+    pub(super) fn declare_component(&mut self, m: usize, decl: &Decl) {
+        let DeclKind::Component { name, body } = &decl.kind else { return };
+        let (id, inner) = (self.components.len(), self.modules.len());
+        let mut kept = vec![];
+        for decl in body {
+            match &decl.kind {
+                DeclKind::In(_) | DeclKind::Out(_) | DeclKind::Let { .. } | DeclKind::Tool(_) => {
+                    kept.push(decl)
+                }
+                DeclKind::Assert { .. } | DeclKind::Existing { .. } | DeclKind::Broken { .. } => {
+                    kept.push(decl)
+                }
+                DeclKind::Param { name, .. } => {
+                    let d = Diagnostic::new(Code::E0109, "a component has no params of its own");
+                    let d = d.at(decl.span, "inside a component").help(format!(
+                        "take it in: `in {}: T`, and give it where the component is used",
+                        name.text
+                    ));
+                    self.diags.push(d);
+                }
+                DeclKind::Output { name, .. } => {
+                    let d = Diagnostic::new(Code::E0109, "what a component gives is an `out`");
+                    self.diags.push(
+                        d.at(decl.span, "an output of the program")
+                            .help(format!("write `out {}: T = ...`", name.text)),
+                    );
+                }
+                _ => {
+                    let span = Span { end: decl.span.end.min(decl.span.start + 200), ..decl.span };
+                    let d =
+                        Diagnostic::new(Code::E0109, "this cannot stand in a component").at(span, "not here");
+                    self.diags.push(
+                        d.note("a component holds `in`, `out`, `let`, `tool`, `existing` and `assert`"),
+                    );
+                }
+            }
+        }
+        let ast = ast::Module { decls: kept.into_iter().cloned().collect(), comments: vec![] };
+        let outer = &self.modules[m];
+        let module = Module {
+            file: outer.file,
+            path: outer.path.clone(),
+            ast: Rc::new(ast),
+            values: HashMap::new(),
+            types: HashMap::new(),
+            components: HashMap::new(),
+            library: outer.library,
+            inside: Some((m, id)),
+        };
+        self.modules.push(module);
+        self.components.push(ComponentState {
+            module: m,
+            body: inner,
+            name: name.clone(),
+            doc: decl.doc.clone(),
+            kind: Lazy::Todo,
+            uses: vec![],
+        });
+        self.hir.components.push(Component { name: name.text.clone(), ..Component::default() });
+        self.define_type(m, name, None, |module| _ = module.components.insert(name.text.clone(), id));
+    }
+
+    /// The component whose body a module is.
+    pub(super) fn home(&self, m: usize) -> Option<usize> {
+        self.modules[m].inside.map(|(_, component)| component)
+    }
+
+    /// Whether both are one file: a component is part of its module.
+    pub(super) fn same_module(&self, a: usize, b: usize) -> bool {
+        let outer = |m: usize| self.modules[m].inside.map_or(m, |(outer, _)| outer);
+        outer(a) == outer(b)
+    }
+
+    /// Declares what stands in a component. Ports are read with the kind.
+    pub(super) fn declare_inside(&mut self, m: usize, component: usize, decl: &Decl) -> bool {
+        match &decl.kind {
+            DeclKind::In(field) => {
+                let kind = self.component_kind(component);
+                if let Some(at) = kind.inputs.get_index_of(&field.name.text)
+                    && kind.inputs[at].field.span == Some(field.name.span)
+                {
+                    self.define(m, &field.name, Def::In(component, at));
+                }
+                false
+            }
+            DeclKind::Out(_) => {
+                self.component_kind(component);
+                false
+            }
+            DeclKind::Let { .. } => {
+                self.hir.components[component].lets.push(self.lets.len());
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The component that a path names: nothing if it names none, an error if it has been reported.
+    pub(super) fn component_of(&mut self, m: usize, path: &ast::Path) -> Result<Option<FoundKind>, ()> {
+        let (home, name) = match path.parts.as_slice() {
+            [name] => (m, name),
+            [module, name] => match self.value(m, &module.text) {
+                Some((Def::Module(home), _)) => (home, name),
+                Some((Def::Error, _)) => return Err(()),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let mut at = home;
+        let found = loop {
+            match (self.modules[at].components.get(&name.text), self.modules[at].inside) {
+                (Some(id), _) => break Some(*id),
+                (None, Some((outer, _))) => at = outer,
+                (None, None) => break None,
+            }
+        };
+        let Some(id) = found else {
+            return if path.parts.len() == 2 { self.no_component(home, name) } else { Ok(None) };
+        };
+        if !self.same_module(home, m) && name.text.starts_with('_') {
+            let headline = format!("`{}` is private to its module", name.text);
+            self.error(Code::E0210, name.span, headline, "begins with `_`");
+            return Err(());
+        }
+        let kind = self.component_kind(id);
+        let (declared, doc) = (self.components[id].name.span, self.components[id].doc.clone());
+        self.note_use(name.span, Some(declared), "component", || kind.path(), || doc);
+        Ok(Some(FoundKind { plugin: "".into(), kind, component: Some(id) }))
+    }
+
+    fn no_component(&mut self, home: usize, name: &ast::Name) -> Result<Option<FoundKind>, ()> {
+        let headline = format!("`{}` has no component `{}`", self.modules[home].path, name.text);
+        let d = Diagnostic::new(Code::E0205, headline).at(name.span, "unknown component");
+        let known = self.component_names(home);
+        self.diags.push(d.nearest(&name.text, known.iter().map(|n| &**n)));
+        Err(())
+    }
+
+    /// The components of a module, in order.
+    pub(super) fn component_names(&self, m: usize) -> Vec<Symbol> {
+        let m = self.modules[m].inside.map_or(m, |(outer, _)| outer);
+        let mut all: Vec<Symbol> = self.modules[m].components.keys().cloned().collect();
+        all.sort_unstable();
+        all
+    }
+
+    pub(super) fn in_type(&self, component: usize, at: usize) -> Type {
+        match &self.components[component].kind {
+            Lazy::Done(kind) => kind.inputs[at].field.ty.clone(),
+            _ => Type::Error,
+        }
+    }
+
+    /// The kind that a component is: its ports, without what is inside.
+    pub(super) fn component_kind(&mut self, id: usize) -> Arc<Kind> {
+        let state = &self.components[id];
+        let mut kind = Kind {
+            plugin: "".into(),
+            name: state.name.text.clone(),
+            doc: state.doc.clone(),
+            recover: Recover::Ask,
+            recover_when: IndexMap::new(),
+            timeouts: IndexMap::new(),
+            inputs: IndexMap::new(),
+            outputs: IndexMap::new(),
+            span: state.name.span,
+        };
+        match &state.kind {
+            Lazy::Done(kind) => return kind.clone(),
+            Lazy::Busy => {
+                let headline = format!("the component `{}` needs a tool of its own kind", kind.name);
+                let d = Diagnostic::new(Code::E0404, headline).at(kind.span, "needs itself");
+                self.diags.push(d);
+                return Arc::new(kind);
+            }
+            Lazy::Todo => self.components[id].kind = Lazy::Busy,
+        }
+        let (module, body) = (self.components[id].module, self.components[id].body);
+        let ast = self.modules[body].ast.clone();
+        for decl in &ast.decls {
+            let (DeclKind::In(field) | DeclKind::Out(field)) = &decl.kind else { continue };
+            let name = &field.name;
+            for a in decl.annotations.iter().filter(|a| !matches!(&*a.name.text, "deprecated" | "since")) {
+                self.unknown_annotation(a, &["deprecated", "since"]);
+            }
+            let first = kind.inputs.get(&name.text).and_then(|i| i.field.span);
+            if let Some(first) = first.or_else(|| kind.outputs.get(&name.text).map(|o| o.span)) {
+                let headline = format!("the component `{}` has two ports `{}`", kind.name, name.text);
+                let d = Diagnostic::new(Code::E0202, headline).at(name.span, "again here");
+                self.diags.push(d.also(first, "first here"));
+                continue;
+            }
+            let ty = match &field.ty {
+                Some(written) => self.resolve_type(module, written),
+                None => {
+                    let d = Diagnostic::new(Code::E0102, format!("the port `{}` needs a type", name.text));
+                    self.diags.push(d.at(name.span, "of which type?").help("write `: T` after the name"));
+                    Type::Error
+                }
+            };
+            let doc = decl.doc.clone();
+            self.note_definition(
+                name.span,
+                if let DeclKind::In(_) = decl.kind { "in" } else { "out" },
+                || ty.to_string(),
+                doc.clone(),
+            );
+            if let DeclKind::In(_) = decl.kind {
+                let default = field.value.as_ref().map(|v| self.later_default(module, v, &ty));
+                let field = FieldType { ty, default, span: Some(name.span), doc };
+                let input = Input { field, key: false, immutable: false, write_only: false, same: None };
+                kind.inputs.insert(name.text.clone(), input);
+            } else {
+                if field.value.is_none() {
+                    let d = Diagnostic::new(Code::E0102, format!("the `out` `{}` has no value", name.text));
+                    self.diags.push(d.at(name.span, "of what?").help("write `out name: T = ...`"));
+                }
+                let out = Output { ty, stable: false, once: false, doc, span: name.span };
+                kind.outputs.insert(name.text.clone(), out);
+            }
+        }
+        let kind = Arc::new(kind);
+        let (span, doc) = (self.components[id].name.span, kind.doc.clone());
+        self.note_definition(span, "component", || kind.path(), doc);
+        self.components[id].kind = Lazy::Done(kind.clone());
+        kind
+    }
+
+    /// The value of an `out`.
+    pub(super) fn check_out(&mut self, m: usize, field: &ast::Field) {
+        let (Some(component), Some(value)) = (self.home(m), &field.value) else { return };
+        let kind = self.component_kind(component);
+        let Some(out) = kind.outputs.get(&field.name.text).filter(|o| o.span == field.name.span) else {
+            return;
+        };
+        let expr = self.check_expr(m, value, &out.ty, field.ty.as_ref().map(|t| t.span));
+        self.hir.components[component].outs.insert(field.name.text.clone(), expr);
+    }
+
+    /// Components contain no instance of themselves, and read nothing from outside but through their `in`s.
+    pub(super) fn closed_components(&mut self) {
+        self.no_nesting_in_itself();
+        let mut outside = Outside { lets: HashMap::new(), fns: HashMap::new(), defaults: HashMap::new() };
+        let mut found = vec![];
+        let hir = &self.hir;
+        let mut look = |e: &Expr| outside.find(hir, e, &mut |at, what| found.push((at, what)));
+        for component in &hir.components {
+            component.outs.values().for_each(&mut look);
+        }
+        hir.lets.iter().filter(|l| l.home.is_some()).for_each(|l| look(&l.expr));
+        for a in hir.asserts.iter().filter(|a| a.home.is_some()) {
+            look(&a.cond);
+            look(&a.message);
+        }
+        for tool in hir.tools.iter().filter(|t| t.home.is_some()) {
+            tool.inputs.values().for_each(&mut look);
+            tool.cond.iter().for_each(&mut look);
+            tool.each.iter().flat_map(|e| std::iter::once(&e.iter).chain(&e.by)).for_each(&mut look);
+            let with = &tool.with;
+            let options = [&with.protect, &with.timeout, &with.retries, &with.read];
+            options.into_iter().flatten().chain(&with.after).for_each(&mut look);
+        }
+        for state in &self.components {
+            let Lazy::Done(kind) = &state.kind else { continue };
+            for slot in kind.inputs.values().filter_map(|i| i.field.default) {
+                look(&hir.defaults[slot]);
+            }
+        }
+        for (at, (what, by)) in found {
+            let text = self.sources.text(at).to_string();
+            let d = Diagnostic::new(Code::E0215, format!("a component cannot read {what}"));
+            let d = d.at(at, "from outside of the component");
+            let d = if by == at { d } else { d.also(by, "by way of this") };
+            let name = text.rsplit('.').next().unwrap_or(&text).to_string();
+            self.diags
+                .push(d.help(format!("take it in: `in {name}: T`, and give it where the component is used")));
+        }
+    }
+
+    fn no_nesting_in_itself(&mut self) {
+        let uses: Vec<Vec<(usize, Span)>> = self.components.iter().map(|c| c.uses.clone()).collect();
+        for way in super::function::cycles(&uses) {
+            let name = |id: usize| format!("`{}`", self.components[id].name.text);
+            let mut names: Vec<String> = way.iter().map(|(id, _)| name(*id)).collect();
+            names.push(name(way[0].0));
+            let headline = match names.len() {
+                2 => format!("the component {} contains itself", names[0]),
+                _ => format!("these components contain each other: {}", names.join(" → ")),
+            };
+            let mut d = Diagnostic::new(Code::E0404, headline);
+            let last = way.len() - 1;
+            d = d.at(way[last].1, "closes the cycle");
+            for (_, at) in way[..last].iter().take(8) {
+                d = d.also(*at, "by way of this");
+            }
+            self.diags.push(d.help("take the inner one in as `tool<...>`, or describe it with data"));
+        }
+    }
+}
+
+/// What an expression reads that a component may not: by what is read, and where.
+type Found = (&'static str, Span);
+
+/// Finds params and tools of the program that an expression reads, by way of `let`s, functions and defaults as well.
+struct Outside {
+    lets: HashMap<usize, Option<Found>>,
+    fns: HashMap<usize, Option<Found>>,
+    defaults: HashMap<usize, Option<Found>>,
+}
+
+impl Outside {
+    fn find(&mut self, hir: &crate::hir::Hir, e: &Expr, found: &mut dyn FnMut(Span, Found)) {
+        let here = match &*e.kind {
+            H::Param(_) => Some(("a param", e.span)),
+            H::Tool(id) if hir.tools[*id].home.is_none() => Some(("a tool of the program", e.span)),
+            H::Let(id) if hir.lets[*id].home.is_none() => {
+                let inner = self.first(hir, |o| &mut o.lets, *id, &hir.lets[*id].expr);
+                inner.map(|(what, at)| {
+                    (
+                        if what == "a param" {
+                            "a `let` that reads a param"
+                        } else {
+                            "a `let` that reads a tool"
+                        },
+                        at,
+                    )
+                })
+            }
+            H::CallFn(id, _) => {
+                let inner = self.first(hir, |o| &mut o.fns, *id, &hir.fns[*id].body);
+                inner.map(|(what, at)| {
+                    (
+                        if what == "a param" {
+                            "a function that reads a param"
+                        } else {
+                            "a function that reads a tool"
+                        },
+                        at,
+                    )
+                })
+            }
+            H::Default(id) => self.first(hir, |o| &mut o.defaults, *id, &hir.defaults[*id]),
+            _ => None,
+        };
+        if let Some(here) = here {
+            found(e.span, here);
+        }
+        for part in e.parts() {
+            stacker::maybe_grow(64 << 10, 1 << 20, || self.find(hir, part, found));
+        }
+    }
+
+    /// The first that a body reads; each is looked at once.
+    fn first(
+        &mut self,
+        hir: &crate::hir::Hir,
+        of: impl Fn(&mut Self) -> &mut HashMap<usize, Option<Found>>,
+        id: usize,
+        body: &Expr,
+    ) -> Option<Found> {
+        if let Some(known) = of(self).get(&id) {
+            return *known;
+        }
+        // Meeting it again is a cycle, which is reported elsewhere.
+        of(self).insert(id, None);
+        let mut first = None;
+        self.find(hir, body, &mut |_, (what, at)| {
+            let what = if what.ends_with("param") { "a param" } else { "a tool of the program" };
+            first = first.or(Some((what, at)));
+        });
+        of(self).insert(id, first);
+        first
+    }
+}
