@@ -136,6 +136,8 @@ pub struct Tool {
     pub span: Span,
     /// The component that it stands in.
     pub home: Option<usize>,
+    /// Whether it is `existing`: somebody else's, of which only the natural key is given.
+    pub existing: bool,
     /// The component that it is an instance of.
     pub component: Option<usize>,
     /// The name of its plugin in this program; empty for a component.

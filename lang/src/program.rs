@@ -58,6 +58,8 @@ pub struct Instance {
     pub edges: BTreeMap<InstanceId, Span>,
     /// Its options.
     pub options: Options,
+    /// Whether it is `existing`: found, read, never made or changed.
+    pub existing: bool,
     /// Where its name stands.
     pub span: Span,
     tool: usize,
@@ -233,6 +235,11 @@ impl Program {
         tool.inputs.get(name).map(|e| e.span).filter(|s| s.file == tool.span.file)
     }
 
+    /// The name of the configuration that an instance chose with `using`.
+    pub fn using(&self, instance: &Instance) -> Option<&str> {
+        self.hir.configures[instance.config?].name.as_deref()
+    }
+
     /// The settings of a plugin's configuration.
     pub fn configuration(&self, config: usize, outputs: &dyn Outputs) -> (Value, Diagnostics) {
         self.with_evaluator(outputs, false, |ev| ev.eval(&self.hir.configures[config].settings))
@@ -327,6 +334,12 @@ impl Program {
 fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usize, ScopeId)> {
     let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
     let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };
+    if let Some(using) = &tool.with.using
+        && !hir.configures.iter().any(|c| c.name.as_ref() == Some(using))
+    {
+        let d = Diagnostic::new(Code::E0201, format!("no configuration `{using}` is known"));
+        ev.diags.push(d.at(tool.span, "this component uses it"));
+    }
     for (at, given) in tool.inputs.values().enumerate() {
         ev.in_value(scope, at, given.span);
     }
@@ -491,6 +504,7 @@ fn instance(
             retries,
             read,
         },
+        existing: tool.existing,
         span: tool.span,
         tool: known.tool,
     }

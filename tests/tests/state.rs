@@ -27,6 +27,7 @@ fn entry(id: &str, secret: Option<&str>) -> Entry {
         plugin: PluginRef { name: "core".into(), path: None, version: "1".into(), interface: "x".into() },
         kind: "Value".into(),
         place: Fields::new(),
+        using: None,
         id: Some(id.into()),
         inputs: Fields::new(),
         outputs,

@@ -4,14 +4,13 @@ use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
 use crate::terminal::Terminal;
 use dtm_engine::event::Events;
-use dtm_engine::plugin::{Plugins, Settings};
+use dtm_engine::plugin::Plugins;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::local::LocalStore;
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
-use dtm_lang::wire::to_wire;
 use dtm_lang::{Code, Diagnostics, Inputs, Program, Purpose};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -169,15 +168,6 @@ impl Project {
     /// What to type to run a command on this configuration again.
     pub fn command(&self, command: &str) -> String {
         if self.named.is_empty() { format!("dtm {command}") } else { format!("dtm {command} {}", self.named) }
-    }
-}
-
-/// The unnamed configuration of a plugin in a program.
-pub fn settings_of(program: &Program, plugin: &str) -> Settings {
-    let config = program.hir().configures.iter().position(|c| &*c.plugin == plugin && c.name.is_none());
-    match config.map(|c| to_wire(&program.configuration(c, &dtm_lang::NoOutputs).0)) {
-        Some(serde_json::Value::Object(settings)) => settings,
-        _ => Settings::new(),
     }
 }
 

@@ -5,11 +5,12 @@ use super::Context;
 use crate::Fields;
 use crate::event::Event;
 use crate::plan::diff::{changes, merged, same};
+use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
 use crate::plan::reads::{Seen, find, plan_of, read_one};
 use crate::plan::recover::{natural_key, recovery};
 use crate::plan::{Action, Node, reason};
-use crate::plugin::{CallError, conforms};
+use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::{sendable, settle_write_only, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
 use dtm_lang::interface::{Kind, Recover};
@@ -17,6 +18,7 @@ use dtm_lang::wire::{has_secret, has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Severity};
 use dtm_plugin::protocol::{Call, Class, Object};
 use serde_json::Value as Json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What became of a node.
@@ -34,12 +36,16 @@ struct Operation<'a> {
     node: &'a Node,
     /// The inputs with everything known.
     inputs: Fields,
+    /// The settings of its plugin, with everything known.
+    settings: Settings,
+    /// Those of them that say where it is.
+    place: Fields,
     started: Instant,
 }
 
 pub(super) async fn operate(cx: &Context, index: usize) -> Done {
     let node = &cx.plan.nodes[index];
-    let mut op = Operation { cx, index, node, inputs: node.desired.clone(), started: Instant::now() };
+    let mut op = Operation::new(cx, index);
     let result = op.run().await;
     cx.plugins.unwatch(&node.op);
     match result {
@@ -50,11 +56,28 @@ pub(super) async fn operate(cx: &Context, index: usize) -> Done {
 
 /// Deletes what a tool's replacement left, now that nothing needs it any more.
 pub(super) async fn clean_up(cx: &Context, index: usize, entry: Entry) -> Done {
-    let node = &cx.plan.nodes[index];
-    let op = Operation { cx, index, node, inputs: node.desired.clone(), started: Instant::now() };
+    let op = Operation::new(cx, index);
     match op.delete_retired(entry).await {
         Ok(_) => Done::Unchanged,
         Err(d) => Done::Failed(d),
+    }
+}
+
+impl<'a> Operation<'a> {
+    fn new(cx: &'a Context, index: usize) -> Self {
+        let node = &cx.plan.nodes[index];
+        let (mut settings, mut place) = (node.settings.clone(), node.place.clone());
+        // Settings that waited for an output of another tool: it is there by now.
+        if let (true, Some(program), Some(id)) =
+            (settings.values().any(has_unknown), &cx.program, node.instance)
+            && let Some(config) = program.instance(id).config
+            && let Json::Object(now) = to_wire(&program.configuration(config, &cx.known.of(program)).0)
+        {
+            place.iter_mut().for_each(|(k, v)| now.get(k).into_iter().for_each(|n| *v = n.clone()));
+            cx.redactor.learn(&Json::Object(now.clone()));
+            settings = now;
+        }
+        Operation { cx, index, node, inputs: node.desired.clone(), settings, place, started: Instant::now() }
     }
 }
 
@@ -99,8 +122,15 @@ impl Operation<'_> {
                 Ok(self.finished("forget"))
             }
             Action::Read => self.record().await,
+            Action::Find => self.find().await,
             Action::Create | Action::Update | Action::Replace { .. } | Action::Adopt => self.change().await,
         }
+    }
+
+    /// The name of its configuration.
+    fn using(&self) -> Option<String> {
+        let program = self.cx.program.as_ref()?;
+        program.using(program.instance(self.node.instance?)).map(String::from)
     }
 
     /// Outputs that changed outside, and replaced objects that are still there.
@@ -112,10 +142,21 @@ impl Operation<'_> {
             .instance
             .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
         let protect = options.map_or(prior.protect, |o| o.protect);
-        let entry = Entry { time: now(), protect, deps: self.node.deps.clone(), ..prior };
+        let entry =
+            Entry { time: now(), protect, using: self.using(), deps: self.node.deps.clone(), ..prior };
         self.put(entry.clone()).await?;
         self.keep_retired(&entry);
         Ok(self.finished("read"))
+    }
+
+    /// An object of somebody else's, now that its key is known.
+    async fn find(&mut self) -> Result<Done, Failed> {
+        let kind = self.settle()?;
+        let (plugins, node) = (&self.cx.plugins, self.node);
+        let found = look_up(plugins, &node.plugin, &self.settings, &kind, &self.inputs).await;
+        let entry = found.map_err(|why| self.fail(Code::E0615, why))?;
+        self.known(&entry.outputs);
+        Ok(self.finished("find"))
     }
 
     fn known(&self, outputs: &Fields) {
@@ -124,7 +165,8 @@ impl Operation<'_> {
         }
     }
 
-    async fn change(&mut self) -> Result<Done, Failed> {
+    /// Computes the inputs, now that all is known.
+    fn settle(&mut self) -> Result<Arc<Kind>, Failed> {
         let (Some(id), Some(program), Some(kind)) =
             (self.node.instance, self.cx.program.clone(), self.node.kind.clone())
         else {
@@ -140,6 +182,14 @@ impl Operation<'_> {
             return Err(self.fail(Code::E0704, "an input is still not known; this is a bug in dtm"));
         }
         self.cx.redactor.learn(&Json::Object(self.inputs.clone()));
+        Ok(kind)
+    }
+
+    async fn change(&mut self) -> Result<Done, Failed> {
+        let kind = self.settle()?;
+        let (Some(id), Some(program)) = (self.node.instance, self.cx.program.clone()) else {
+            return Ok(Done::Unchanged);
+        };
         let instance = program.instance(id);
         if let Some(prior) = &self.node.prior {
             for name in &instance.options.ignore {
@@ -163,7 +213,7 @@ impl Operation<'_> {
             let mut replaces = now.iter().any(|c| c.replaces);
             if self.node.conditional && !replaces && !now.is_empty() {
                 let (plugins, node) = (&self.cx.plugins, &self.node);
-                let asked = plan_of(plugins, &node.plugin, &node.settings, prior, &self.inputs).await;
+                let asked = plan_of(plugins, &node.plugin, &self.settings, prior, &self.inputs).await;
                 replaces = !asked.1.is_empty();
             }
             match &self.node.action {
@@ -220,7 +270,8 @@ impl Operation<'_> {
                 interface: manifest.interface,
             },
             kind: self.node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default(),
-            place: self.node.place.clone(),
+            place: self.place.clone(),
+            using: self.using(),
             id: None,
             inputs: self.recorded_inputs(),
             outputs: Fields::new(),
@@ -268,7 +319,7 @@ impl Operation<'_> {
 
     /// One identity, one address: a key that was not known when planning is compared now.
     fn unique(&self, kind: &Kind) -> Result<(), Failed> {
-        let Some(identity) = identity(&self.node.plugin, &self.node.place, kind, &self.inputs) else {
+        let Some(identity) = identity(&self.node.plugin, &self.place, kind, &self.inputs) else {
             return Ok(());
         };
         match self.cx.claim(identity, &self.node.addr) {
@@ -289,7 +340,7 @@ impl Operation<'_> {
         let repairs = self.node.reason == reason::GONE || self.node.reason == reason::REPAIR;
         if !key.is_empty() && !known_absent && !repairs {
             let found =
-                find(&self.cx.plugins, &self.node.plugin, &self.node.settings, &entry.kind, key, &entry.op.0)
+                find(&self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)
                     .await;
             match found {
                 Ok(ids) if ids.is_empty() => entry.absent_before = true,
@@ -549,11 +600,8 @@ impl Operation<'_> {
         let mut alone = false;
         loop {
             let params = serde_json::to_value(&call).unwrap_or(Json::Null);
-            let result = self
-                .cx
-                .plugins
-                .call(&self.node.plugin, &self.node.settings, verb, params, deadline, alone)
-                .await;
+            let result =
+                self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
             match result {
                 Ok(value) if verb == "delete" => {
                     drop(value);
@@ -659,7 +707,7 @@ impl Operation<'_> {
                 Recover::Rerun => Ok(None),
                 Recover::Read => {
                     let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
-                    match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, &asked).await {
+                    match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
                         Seen::Absent => Ok(None),
                         Seen::Object(_) => {
                             Err(unknown("it is there now, and the next apply completes it".into()))
@@ -672,7 +720,7 @@ impl Operation<'_> {
                     let found = find(
                         &self.cx.plugins,
                         &self.node.plugin,
-                        &self.node.settings,
+                        &self.settings,
                         &entry.kind,
                         key,
                         &entry.op.0,
@@ -689,13 +737,13 @@ impl Operation<'_> {
                 _ => Err(unknown("its kind gives no way to".into())),
             },
             ("delete", _) => {
-                match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, entry).await {
+                match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
                     Seen::Absent => Ok(Some(Object::default())),
                     Seen::Object(_) => Ok(None),
                     Seen::Failed(why) => Err(unknown(why)),
                 }
             }
-            _ => match read_one(&self.cx.plugins, &self.node.plugin, &self.node.settings, entry).await {
+            _ => match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
                 Seen::Absent | Seen::Object(_) => Ok(None),
                 Seen::Failed(why) => Err(unknown(why)),
             },

@@ -11,6 +11,7 @@
 //! | no | yes | yes / no | - | delete / drop |
 
 use super::order::{ids, instance_order};
+use super::place::{other_place, settings_of};
 use super::reads::{Seen, ToRead, ask_plugin, read_all};
 use super::recover::{Found, resolve};
 use super::{Action, Change, Known, Node, Plan};
@@ -45,6 +46,8 @@ pub(super) struct Builder<'a> {
     /// Addresses that share an identity with another one.
     pub(super) conflicts: BTreeSet<String>,
     pub(super) adopts: HashMap<String, (String, Span)>,
+    /// Objects of somebody else's that were not found, by address.
+    pub(super) missing: Vec<(String, Diagnostic)>,
 }
 
 /// Makes a plan. Problems are in its diagnostics; the rest of it is there all the same.
@@ -66,6 +69,7 @@ pub async fn build(
         forgotten: BTreeSet::new(),
         conflicts: BTreeSet::new(),
         adopts: HashMap::new(),
+        missing: vec![],
     };
     b.refactorings();
     let order = match instance_order(program) {
@@ -85,6 +89,12 @@ pub async fn build(
         b.removed(addr).await;
     }
     b.identities();
+    // What this project makes itself is not missed.
+    for (addr, d) in std::mem::take(&mut b.missing) {
+        if !b.conflicts.contains(&addr) {
+            b.problem(d);
+        }
+    }
     b.validate().await;
     b.existing().await;
     b.finish();
@@ -171,14 +181,14 @@ impl Builder<'_> {
     }
 
     fn settings(&self, id: InstanceId) -> Settings {
-        match self.program.instance(id).config {
-            Some(config) => {
-                match to_wire(&self.program.configuration(config, &self.known.of(self.program)).0) {
-                    Json::Object(settings) => settings,
-                    _ => Settings::new(),
-                }
-            }
-            None => Settings::new(),
+        self.configuration(self.program.instance(id).config)
+    }
+
+    fn configuration(&self, config: Option<usize>) -> Settings {
+        let Some(config) = config else { return Settings::new() };
+        match to_wire(&self.program.configuration(config, &self.known.of(self.program)).0) {
+            Json::Object(settings) => settings,
+            _ => Settings::new(),
         }
     }
 
@@ -194,17 +204,8 @@ impl Builder<'_> {
         keys.filter_map(|k| Some((k.to_string(), settings.get(&**k)?.clone()))).collect()
     }
 
-    fn settings_of_entry(&self, plugin: &str) -> Settings {
-        let hir = self.program.hir();
-        match hir.configures.iter().position(|c| &*c.plugin == plugin && c.name.is_none()) {
-            Some(config) => {
-                match to_wire(&self.program.configuration(config, &self.known.of(self.program)).0) {
-                    Json::Object(settings) => settings,
-                    _ => Settings::new(),
-                }
-            }
-            None => Settings::new(),
-        }
+    fn settings_of_entry(&self, addr: &str, entry: &Entry) -> Result<Settings, Box<Diagnostic>> {
+        settings_of(self.program, &self.known, addr, entry)
     }
 
     /// What was recorded of the tools: for reading it stands for what is not known yet.
@@ -232,8 +233,16 @@ impl Builder<'_> {
             }
             let (plugin, settings) = match addrs.get(&**addr) {
                 Some(id) => (self.program.instance(*id).plugin.to_string(), self.settings(*id)),
-                None => (entry.plugin.name.clone(), self.settings_of_entry(&entry.plugin.name)),
+                None => match self.settings_of_entry(addr, entry) {
+                    Ok(settings) => (entry.plugin.name.clone(), settings),
+                    // Said where it is about to be deleted.
+                    Err(_) => continue,
+                },
             };
+            // Where it is, is known only after apply: it is planned from state.
+            if settings.values().any(has_unknown) {
+                continue;
+            }
             if let Err(why) = self.plugins.usable(&plugin) {
                 if addrs.contains_key(&**addr) && !self.is_interface_only(&plugin) {
                     unread.push((addr.clone(), why));
@@ -299,6 +308,7 @@ impl Builder<'_> {
             plugin: instance.plugin.to_string(),
             kind: Some(instance.kind.clone()),
             place: self.place(&instance.plugin, &self.settings(id)),
+            using: program.using(instance).map(String::from),
             settings: self.settings(id),
             prior: self.tools.get(&addr).cloned(),
             desired,
@@ -336,19 +346,22 @@ impl Builder<'_> {
             && prior.place != node.place
             && !node.place.values().any(has_unknown)
         {
-            let shown = |place: &Fields| serde_json::to_string(place).unwrap_or_default();
-            let headline =
-                format!("`{addr}` was made in another place than the one that its plugin is configured for");
-            let d = Diagnostic::new(Code::E0614, headline).at(instance.span, "this tool").tool(addr.clone());
-            let d = d.note(format!(
-                "it was made with {}, and the settings are {} now",
-                shown(&prior.place),
-                shown(&node.place)
-            ));
+            let d = other_place(&addr, prior, &node.settings).at(instance.span, "this tool");
             self.problem(d.help("put the setting back and destroy it there first, or leave it there: `forget` it under this name and give the new one another"));
             return;
         }
-        self.decide(&mut node, instance).await;
+        if instance.existing {
+            if node.prior.take().is_some() {
+                let headline = format!("`{addr}` is in state as a tool of this project");
+                let d =
+                    Diagnostic::new(Code::E0615, headline).at(instance.span, "said to be somebody else's");
+                let help = format!("let go of it first: `forget {addr}` in place of this, and apply that");
+                return self.problem(d.tool(addr).help(help));
+            }
+            self.look_up(&mut node, instance).await;
+        } else {
+            self.decide(&mut node, instance).await;
+        }
         self.reveal_outputs(&node, id);
         self.plan.nodes.push(node);
     }
@@ -384,7 +397,8 @@ impl Builder<'_> {
             instance: None,
             plugin: plugin.clone(),
             kind: kind.clone(),
-            settings: self.settings_of_entry(&plugin),
+            using: entry.using.clone(),
+            settings: self.settings_of_entry(&addr, &entry).unwrap_or_default(),
             place: entry.place.clone(),
             deps: entry.deps.clone(),
             prior: Some(entry.clone()),
@@ -415,6 +429,9 @@ impl Builder<'_> {
             );
         }
         let Some(kind) = kind else { return };
+        if let Err(d) = self.settings_of_entry(&addr, &entry) {
+            return self.problem(*d);
+        }
         if entry.protect {
             let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
                 .tool(addr.clone());

@@ -180,7 +180,8 @@ impl Builder<'_> {
             return;
         }
         if node.changes.is_empty() && !node.forced {
-            let options = prior.protect != instance.options.protect || prior.deps != node.deps;
+            let using = prior.using.as_deref() != self.program.using(instance);
+            let options = prior.protect != instance.options.protect || prior.deps != node.deps || using;
             let reason = match (outputs_changed, prior.retired.is_empty(), options) {
                 (true, ..) => reason::OUTPUTS,
                 (_, false, _) => reason::RETIRED,
@@ -210,6 +211,7 @@ impl Builder<'_> {
             plugin: self.plugin_ref(&node.plugin).await,
             kind: instance.kind.name.to_string(),
             place: Fields::new(),
+            using: self.program.using(instance).map(String::from),
             id: Some(id.clone()),
             inputs: node.desired.clone(),
             outputs: Fields::new(),
@@ -277,7 +279,7 @@ impl Builder<'_> {
             Action::NoOp | Action::Read => self.known.set(id, prior.outputs.clone()),
             Action::Adopt if node.changes.is_empty() => self.known.set(id, prior.outputs.clone()),
             Action::Update | Action::Adopt => self.known.set(id, node.planned.clone()),
-            Action::Create | Action::Replace { .. } | Action::Delete | Action::Forget => {}
+            Action::Create | Action::Replace { .. } | Action::Delete | Action::Forget | Action::Find => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use super::recover::{Found, resolve};
 use super::{Action, Node, Plan};
 use crate::graph::Graph;
 use crate::plugin::{Plugins, Settings};
-use crate::state::{OpKey, State, Status};
+use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ pub async fn destroy(
     state: &State,
     only: Option<&[String]>,
     kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
-    settings: &dyn Fn(&str) -> Settings,
+    settings: &dyn Fn(&str, &Entry) -> Result<Settings, Box<Diagnostic>>,
     plugins: &Arc<Plugins>,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -63,11 +63,15 @@ pub async fn destroy(
                 "bring the plugin back, or leave the object alone: `forget {addr}` and apply"
             )));
         }
+        let settings = settings(addr, entry).unwrap_or_else(|d| {
+            plan.diagnostics.push(*d);
+            Settings::new()
+        });
         let mut prior = entry.clone();
         let (mut action, mut reason) = (Action::Delete, "to be destroyed");
         // What an interrupted create made is found before it is forgotten.
         if let (None, true, Some(kind)) = (&entry.id, entry.status.is_open(), &kind) {
-            match resolve(plugins, plugin, &settings(plugin), kind, addr, entry, None).await {
+            match resolve(plugins, plugin, &settings, kind, addr, entry, None).await {
                 Found::Nothing => (action, reason) = (Action::Forget, "nothing of it was made"),
                 Found::Object(found, _) => prior = *found,
                 Found::Ask(d) => plan.diagnostics.push(d),
@@ -81,7 +85,8 @@ pub async fn destroy(
             instance: None,
             plugin: entry.plugin.name.clone(),
             kind,
-            settings: settings(&entry.plugin.name),
+            using: entry.using.clone(),
+            settings,
             place: entry.place.clone(),
             prior: Some(prior),
             desired: Default::default(),

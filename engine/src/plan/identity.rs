@@ -43,13 +43,30 @@ impl Builder<'_> {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut problems = vec![];
         for (i, node) in self.plan.nodes.iter().enumerate() {
-            let Some(identity) = identity_of(node) else { continue };
+            let Some(identity) = identity_of(node).filter(|_| !self.is_existing(node)) else { continue };
             let Some(other) = seen.insert(identity, i).map(|o| &self.plan.nodes[o]) else { continue };
             problems.push((self.same_object(node, other), [node.addr.clone(), other.addr.clone()]));
+        }
+        for node in self.plan.nodes.iter().filter(|n| self.is_existing(n)) {
+            let other = identity_of(node).and_then(|identity| seen.get(&identity));
+            let Some(other) = other.map(|o| &self.plan.nodes[*o]) else { continue };
+            let headline = format!("`{}` is said to exist, and `{}` makes it", node.addr, other.addr);
+            let mut d = Diagnostic::new(Code::E0603, headline).tool(node.addr.clone());
+            for (id, text) in [(node.instance, "somebody else's"), (other.instance, "this project's")] {
+                let Some(id) = id else { continue };
+                let span = self.program.instance(id).span;
+                d = if d.primary.is_none() { d.at(span, text) } else { d.also(span, text) };
+            }
+            let help = format!("read the tool itself: `{}`", other.addr);
+            problems.push((d.help(help), [node.addr.clone(), other.addr.clone()]));
         }
         self.conflicts.extend(problems.iter().flat_map(|(_, addrs)| addrs.clone()));
         let problems: Vec<Diagnostic> = problems.into_iter().map(|(d, _)| d).collect();
         problems.into_iter().for_each(|d| self.problem(d));
+    }
+
+    fn is_existing(&self, node: &Node) -> bool {
+        node.instance.is_some_and(|id| self.program.instance(id).existing)
     }
 
     fn same_object(&self, node: &Node, other: &Node) -> Diagnostic {
@@ -101,7 +118,7 @@ impl Builder<'_> {
                     || self.is_interface_only(&node.plugin)
                     || key.is_empty()
                     || key.len() < kind.key_inputs().count()
-                    || key.values().any(has_unknown)
+                    || key.values().chain(node.settings.values()).any(has_unknown)
                 {
                     continue;
                 }
@@ -156,6 +173,7 @@ impl Builder<'_> {
             .filter(|i| {
                 let node = &self.plan.nodes[*i];
                 matches!(node.action, Action::Create | Action::Update | Action::Replace { .. })
+                    && !node.settings.values().any(has_unknown)
                     && self.plugins.usable(&node.plugin).is_ok()
             })
             .collect();

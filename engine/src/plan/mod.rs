@@ -5,8 +5,10 @@ mod decide;
 mod destroy;
 pub mod diff;
 mod edges;
+pub(crate) mod existing;
 pub(crate) mod identity;
 mod order;
+mod place;
 pub(crate) mod reads;
 pub(crate) mod recover;
 
@@ -14,6 +16,7 @@ pub(crate) use build::tag_outputs;
 pub use build::{BuildOptions, build};
 pub use destroy::destroy;
 pub use order::waves;
+pub use place::settings_in_state;
 
 use crate::Fields;
 use crate::graph::Graph;
@@ -48,6 +51,8 @@ pub enum Action {
     Delete,
     /// It is left alone from now on.
     Forget,
+    /// It is somebody else's, and is looked up.
+    Find,
 }
 
 impl Action {
@@ -62,6 +67,7 @@ impl Action {
             Action::Adopt => "adopt",
             Action::Delete => "delete",
             Action::Forget => "forget",
+            Action::Find => "find",
         }
     }
 }
@@ -98,6 +104,8 @@ pub struct Node {
     pub plugin: String,
     /// Its kind, when the plugin is known.
     pub kind: Option<Arc<Kind>>,
+    /// The name of its plugin's configuration.
+    pub using: Option<String>,
     /// The settings of its plugin.
     pub settings: Settings,
     /// The settings that say where it is.
@@ -151,12 +159,13 @@ impl Plan {
             Action::Update | Action::Adopt => (a, c + 1, d),
             Action::Replace { .. } => (a + 1, c, d + 1),
             Action::Delete => (a, c, d + 1),
-            Action::NoOp | Action::Read | Action::Forget => (a, c, d),
+            Action::NoOp | Action::Read | Action::Forget | Action::Find => (a, c, d),
         })
     }
     /// Whether applying it would do or record anything.
     pub fn is_empty(&self) -> bool {
-        self.moves.is_empty() && self.nodes.iter().all(|n| n.action == Action::NoOp) && !self.outputs_changed
+        let still = |n: &Node| matches!(n.action, Action::NoOp | Action::Find);
+        self.moves.is_empty() && self.nodes.iter().all(still) && !self.outputs_changed
     }
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
@@ -174,6 +183,8 @@ pub mod reason {
     pub const OUTPUTS: &str = "its outputs changed outside of dtm";
     /// Only what dtm itself keeps differs: options, dependencies.
     pub const OPTIONS: &str = "its options or dependencies changed";
+    /// What decides which object it is is known after apply.
+    pub const KEY_UNKNOWN: &str = "its key is known after apply";
     /// A replaced object is still there.
     pub const RETIRED: &str = "the object that it replaced is still to be deleted";
     /// An operation was interrupted.

@@ -88,6 +88,9 @@ pub struct Entry {
     /// The settings that say where it is: part of its identity.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub place: Fields,
+    /// The configuration of the plugin that it was made with, if that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub using: Option<String>,
     /// The plugin's name for the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -135,7 +138,7 @@ pub struct Retired {
 }
 
 /// The plugin that made a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginRef {
     /// Its name.
     pub name: String,

@@ -192,14 +192,16 @@ impl Checker<'_> {
                 if library {
                     return self.misplaced(decl.span, "a tool", "modules of the standard library");
                 }
-                self.declare_tool(m, tool);
+                self.declare_tool(m, tool, false);
             }
             DeclKind::Fn { name, params, result, body } => {
                 self.declare_fn(m, name, params, result, body, decl.doc.clone());
             }
-            DeclKind::Existing { name, .. } => {
-                self.reserved(name.span, "`existing`", "`existing`");
-                self.define(m, name, Def::Error);
+            DeclKind::Existing { name, kind, keys } => {
+                if library {
+                    return self.misplaced(decl.span, "`existing`", "modules of the standard library");
+                }
+                self.declare_tool(m, &found(name, kind, keys), true);
             }
             DeclKind::Test { name, .. } => self.reserved(name.span, "`test`", "tests"),
             DeclKind::Settings(_) | DeclKind::Plugins(_) | DeclKind::Configure { .. } if !root => {
@@ -285,6 +287,7 @@ impl Checker<'_> {
                     self.hir.params[id].default = Some(checked);
                 }
                 DeclKind::Tool(tool) => self.check_tool(m, tool),
+                DeclKind::Existing { name, kind, keys } => self.check_tool(m, &found(name, kind, keys)),
                 DeclKind::Out(field) => self.check_out(m, field),
                 DeclKind::Output { name, ty, value } => {
                     if !self.define_unique("output", name) {
@@ -360,6 +363,7 @@ impl Checker<'_> {
             DeclKind::Param { name, .. } => (name, "param"),
             DeclKind::Let { name, .. } => (name, "let"),
             DeclKind::Tool(tool) => (&tool.name, "tool"),
+            DeclKind::Existing { name, .. } => (name, "existing"),
             DeclKind::Type { name, .. } => (name, "type"),
             DeclKind::Output { name, .. } => (name, "output"),
             _ => return,
@@ -367,7 +371,7 @@ impl Checker<'_> {
         let ty = match self.modules[m].values.get(&name.text).map(|(d, _)| d.clone()) {
             Some(Def::Let(id)) if what == "let" => self.hir.lets[id].ty.to_string(),
             Some(Def::Param(id)) if what == "param" => self.hir.params[id].ty.to_string(),
-            Some(Def::Tool(id)) if what == "tool" => self.tool_type(id).to_string(),
+            Some(Def::Tool(id)) if matches!(what, "tool" | "existing") => self.tool_type(id).to_string(),
             _ => match self.modules[m].types.get(&name.text).copied() {
                 Some(id) if what == "type" => self.type_of(id, name.span).to_string(),
                 _ => String::new(),
@@ -453,5 +457,17 @@ impl Checker<'_> {
             return self.error(Code::E0202, name.map_or(plugin.span, |n| n.span), headline, "again here");
         }
         self.hir.configures.push(Configure { plugin: plugin.text.clone(), name: name_text, settings, span });
+    }
+}
+
+/// `existing name: Kind { keys }` as the tool that it is to everything but the engine.
+fn found(name: &ast::Name, kind: &ast::Path, keys: &ast::Expr) -> ast::Tool {
+    ast::Tool {
+        name: name.clone(),
+        each: None,
+        kind: kind.clone(),
+        cond: None,
+        inputs: keys.clone(),
+        with: None,
     }
 }

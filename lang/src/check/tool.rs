@@ -17,7 +17,7 @@ const COMPONENT_OPTIONS: [&str; 3] = ["after", "protect", "using"];
 
 impl Checker<'_> {
     /// Makes the name known, so that other tools can refer to it.
-    pub(super) fn declare_tool(&mut self, m: usize, tool: &ast::Tool) {
+    pub(super) fn declare_tool(&mut self, m: usize, tool: &ast::Tool, existing: bool) {
         let home = self.home(m);
         if !self.define_unique_in(home, "tool", &tool.name) {
             return;
@@ -25,6 +25,15 @@ impl Checker<'_> {
         let Some(FoundKind { plugin, kind, component }) = self.kind(m, &tool.kind) else {
             return self.define_broken(m, &tool.name);
         };
+        if existing && kind.key_inputs().next().is_none() {
+            let headline = format!("`{}` has no natural key, by which an object could be found", kind.path());
+            let d = Diagnostic::new(Code::E0216, headline).at(tool.kind.span, "without a key");
+            self.diags.push(match component {
+                Some(_) => d.note("a component is made of tools: take in what exists as `tool<...>`"),
+                None => d.also(kind.span, "declared here"),
+            });
+            return self.define_broken(m, &tool.name);
+        }
         if let (Some(inner), Some(outer)) = (component, home) {
             self.components[outer].uses.push((inner, tool.kind.span));
         }
@@ -36,6 +45,7 @@ impl Checker<'_> {
             name: tool.name.text.clone(),
             span,
             home,
+            existing,
             component,
             plugin,
             kind,
@@ -82,7 +92,15 @@ impl Checker<'_> {
             }
             return;
         };
-        let record = Arc::new(kind.input_record());
+        let mut record = kind.input_record();
+        if self.hir.tools[id].existing {
+            // The key and nothing else, written out: what somebody else made has no defaults of ours.
+            record.fields.retain(|name, field| {
+                field.default = None;
+                kind.inputs[name].key
+            });
+        }
+        let record = Arc::new(record);
         let why = Some(tool.kind.span);
         let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
         let component = self.hir.tools[id].component.is_some();

@@ -666,7 +666,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             .kind
             .inputs
             .iter()
-            .filter(|(_, i)| matches!(i.field.ty, Type::Any))
+            .filter(|(n, i)| matches!(i.field.ty, Type::Any) && tool.inputs.contains_key(*n))
             .map(|(n, _)| n.clone())
             .collect();
         // An input that is being computed reads itself by way of this output: the cycle is found by the graph.
@@ -686,7 +686,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     pub(crate) fn input(&mut self, id: InstanceId, name: &Symbol, span: Span) -> Value {
         let hir = self.cx.hir;
         let tool = self.world.instances[id.0 as usize].tool;
-        let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else { return Value::error() };
+        let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else {
+            if hir.tools[tool].existing {
+                let addr = &self.world.instances[id.0 as usize].addr;
+                let headline = format!("`{addr}` is somebody else's: its input `{name}` is not known");
+                return self.fail(Code::E0303, span, headline, "not part of its key");
+            }
+            return Value::error();
+        };
         if let Some(value) = self.inputs.get(&(id, at)) {
             return value.clone();
         }

@@ -152,6 +152,9 @@ pub trait Kind: Send + Sync + Sized + 'static {
         Ok(recorded)
     }
     /// What is there; `None` only when the target says definitely that it is absent.
+    ///
+    /// An object that somebody else made (`existing`) is found by its key first; then only the inputs of the key are real,
+    /// the others are empty values of their types.
     fn read(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<Option<Observed<Self>>>> + Send;
     /// Objects with this natural key: their ids.
     fn find(_ctx: &Ctx, _key: Fields) -> impl Future<Output = Result<Vec<String>>> + Send {

@@ -5,13 +5,14 @@ use super::run::{
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
-use crate::project::{holder, settings_of, state_of};
+use crate::project::{holder, state_of};
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
-use dtm_engine::plan::destroy;
+use dtm_engine::plan::{destroy, settings_in_state};
+use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
-use dtm_engine::state::StateStore;
+use dtm_engine::state::{Entry, StateStore};
 use std::sync::Arc;
 
 /// The arguments of `dtm destroy`.
@@ -68,7 +69,10 @@ pub(super) fn remove(
         Some(p) => p.kind(plugin, kind),
         None => shipped_kind(plugin, kind),
     };
-    let settings = |plugin: &str| program.as_ref().map(|p| settings_of(p, plugin)).unwrap_or_default();
+    let settings = |addr: &str, entry: &Entry| match &program {
+        Some(program) => settings_in_state(program, &state, addr, entry),
+        None => Ok(Settings::new()),
+    };
     let rt = runtime()?;
     let switch = Switch::new(planning_events(terminal));
     let lock = lock_of(&*session)?;

@@ -22,6 +22,7 @@ fn mark(action: &Action, style: Style) -> String {
         Action::Replace { create_first: true } => style.yellow("+/-"),
         Action::Replace { create_first: false } => style.yellow("-/+"),
         Action::Read => style.dim("<"),
+        Action::Find => style.dim("?"),
         Action::Adopt => style.green(">"),
         Action::Delete => style.red("-"),
         Action::Forget => style.dim("x"),
@@ -56,6 +57,7 @@ fn node_text(out: &mut String, plan: &Plan, node: &Node, style: Style, width: us
     let kind = node.kind.as_ref().map(|k| k.path()).unwrap_or_else(|| format!("{}.?", node.plugin));
     let _ = write!(out, "  {} {}: {kind}", mark(&node.action, style), style.bold(&node.addr));
     let mut why = vec![];
+    why.extend(node.using.as_ref().map(|name| format!("using {name}")));
     if node.conditional {
         let causes: Vec<String> = plan
             .nodes
@@ -135,6 +137,7 @@ pub fn summary(plan: &Plan) -> String {
     for (number, what) in [
         (other(|a| matches!(a, Action::Read)), "to record"),
         (other(|a| matches!(a, Action::Forget)), "to forget"),
+        (other(|a| matches!(a, Action::Find)), "to look up"),
         (plan.moves.len(), "to move"),
     ] {
         if number > 0 {
@@ -161,7 +164,7 @@ pub fn json(plan: &Plan, sources: &Sources) -> Value {
             .collect();
         json!({
             "address": n.addr, "kind": n.kind.as_ref().map(|k| k.path()), "plugin": n.plugin, "action": n.action.verb(),
-            "reason": n.reason, "conditional": n.conditional, "wave": plan.waves.get(i).map(|w| w + 1),
+            "reason": n.reason, "using": n.using, "conditional": n.conditional, "wave": plan.waves.get(i).map(|w| w + 1),
             "dependencies": n.deps, "changes": changes,
         })
     };

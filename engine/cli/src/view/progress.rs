@@ -154,6 +154,7 @@ fn done(verb: &str, style: Style) -> (String, &'static str) {
         "replace" => (style.yellow("-/+"), "replaced"),
         "delete" => (style.red("-"), "deleted"),
         "forget" => (style.dim("x"), "forgotten"),
+        "find" => (style.dim("?"), "found"),
         "adopt" => (style.green(">"), "adopted"),
         _ => (style.dim("<"), "recorded"),
     }

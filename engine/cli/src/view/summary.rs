@@ -19,6 +19,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
         (of(&["delete"]), "deleted"),
         (of(&["forget"]), "forgotten"),
         (of(&["read"]), "recorded"),
+        (of(&["find"]), "found"),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
