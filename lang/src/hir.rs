@@ -27,6 +27,8 @@ pub struct Hir {
     pub outputs: Vec<Output>,
     /// All `assert`s.
     pub asserts: Vec<Assert>,
+    /// All `test`s.
+    pub tests: Vec<Test>,
     /// Imported data.
     pub data: Vec<Value>,
     /// Conditions of types.
@@ -47,6 +49,27 @@ pub struct Hir {
     pub forgets: Vec<(Symbol, Span)>,
     /// `adopt`.
     pub adopts: Vec<(Symbol, Expr, Span)>,
+}
+
+impl Hir {
+    /// Goes through all expressions.
+    pub fn for_each(&self, look: &mut dyn FnMut(&Expr)) {
+        let tools = self.tools.iter().flat_map(|t| {
+            let with = [&t.with.protect, &t.with.timeout, &t.with.retries, &t.with.read];
+            let each = t.each.iter().flat_map(|e| std::iter::once(&e.iter).chain(&e.by));
+            each.chain(&t.cond)
+                .chain(t.inputs.values())
+                .chain(with.into_iter().flatten())
+                .chain(&t.with.after)
+        });
+        let outs = self.components.iter().flat_map(|c| c.outs.values());
+        let asserts = self.asserts.iter().flat_map(|a| [&a.cond, &a.message]);
+        let params = self.params.iter().filter_map(|p| p.default.as_ref());
+        let all = self.lets.iter().map(|l| &l.expr).chain(self.fns.iter().map(|f| &f.body)).chain(params);
+        let all = all.chain(tools).chain(outs).chain(asserts).chain(&self.defaults);
+        let all = all.chain(self.outputs.iter().map(|o| &o.expr)).chain(self.settings.values());
+        all.chain(self.configures.iter().map(|c| &c.settings)).for_each(|e| e.for_each(look));
+    }
 }
 
 /// A plugin that the program uses.
@@ -212,6 +235,54 @@ pub struct Assert {
     pub home: Option<usize>,
 }
 
+/// `test`
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// Its name.
+    pub name: Symbol,
+    /// Where that stands.
+    pub name_span: Span,
+    /// All of it.
+    pub span: Span,
+    /// Its module.
+    pub module: usize,
+    /// Params and what they are.
+    pub given: IndexMap<usize, Expr>,
+    /// What is put in place.
+    pub mocks: Vec<Mock>,
+    /// What must hold.
+    pub asserts: Vec<TestAssert>,
+}
+
+/// `mock target = value`
+#[derive(Clone, Debug)]
+pub struct Mock {
+    /// What is put in place, and the value.
+    pub of: MockOf,
+    /// Where the target stands.
+    pub span: Span,
+}
+
+/// What a test can put in place.
+#[derive(Clone, Debug)]
+pub enum MockOf {
+    /// An output of a tool, or an `out` of a component: the tool, the name, the value.
+    Output(Expr, Symbol, Expr),
+    /// Imported data, by its place in [`Hir::data`].
+    Data(usize, Expr),
+    /// A variable of the environment.
+    Env(Symbol, Expr),
+}
+
+/// `assert` in a test.
+#[derive(Clone, Debug)]
+pub struct TestAssert {
+    /// The condition.
+    pub cond: Expr,
+    /// What to say when it does not hold.
+    pub message: Option<Expr>,
+}
+
 /// `configure`
 #[derive(Clone, Debug)]
 pub struct Configure {
@@ -243,6 +314,13 @@ impl Expr {
     pub fn error(span: Span) -> Self {
         Expr::new(span, ExprKind::Error)
     }
+    /// Goes through this one and all inside.
+    pub fn for_each(&self, look: &mut dyn FnMut(&Expr)) {
+        look(self);
+        for part in self.parts() {
+            stacker::maybe_grow(64 << 10, 1 << 20, || part.for_each(look));
+        }
+    }
     /// The expressions directly inside this one.
     pub fn parts(&self) -> Vec<&Expr> {
         use ExprKind as H;
@@ -251,11 +329,11 @@ impl Expr {
         }
         match &*self.kind {
             H::Const(_) | H::Local(_) | H::Let(_) | H::In(_) | H::Param(_) | H::Data(_) => vec![],
-            H::Default(_) | H::Tool(_) | H::Error => vec![],
+            H::Default(_) | H::Tool(_) | H::Plan | H::Error => vec![],
             H::Port { base, .. } | H::Field { base, .. } => vec![base],
             H::Not(e) | H::Neg(e) | H::Convert(e, _) | H::Cast(e, _) | H::Lambda { body: e, .. } => vec![e],
             H::Index { base: a, index: b, .. } | H::And(a, b) | H::Or(a, b) | H::Coalesce(a, b) => vec![a, b],
-            H::Binary(_, a, b) => vec![a, b],
+            H::Binary(_, a, b) | H::Order(a, b) => vec![a, b],
             H::Record(fields) => fields.iter().map(|(_, e)| e).collect(),
             H::Map(entries) => {
                 fn entry(e: &MapEntry) -> Vec<&Expr> {
@@ -343,6 +421,10 @@ pub enum ExprKind {
     Call(&'static Builtin, Vec<Expr>),
     /// A function of the program, by its place in [`Hir::fns`], with a value for each parameter.
     CallFn(usize, Vec<Expr>),
+    /// In a test: the plan, a map by address.
+    Plan,
+    /// In a test: whether any tool of the second comes after any of the first.
+    Order(Expr, Expr),
     /// Only as an argument of a builtin.
     Lambda {
         params: Vec<usize>,

@@ -12,6 +12,7 @@ pub mod loader;
 pub mod program;
 pub mod source;
 pub mod syntax;
+pub mod testing;
 pub mod types;
 pub mod value;
 pub mod wire;

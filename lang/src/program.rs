@@ -3,7 +3,7 @@
 
 use crate::check::{Checked, check};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
-use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, World, leaks};
+use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, Stage, World, leaks};
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
 use crate::loader::Loader;
@@ -63,6 +63,7 @@ pub struct Instance {
     /// Where its name stands.
     pub span: Span,
     tool: usize,
+    scope: ScopeId,
 }
 
 /// A checked program with its values.
@@ -77,6 +78,8 @@ pub struct Program {
     instances: Vec<Instance>,
     /// The asserts, those of a component for each of its instances.
     asserts: Vec<(usize, ScopeId)>,
+    /// What a test puts in place.
+    pub(crate) stage: Stage,
 }
 
 /// How a program is built.
@@ -122,6 +125,7 @@ impl Program {
             world: Mutex::default(),
             instances: vec![],
             asserts: vec![],
+            stage: Stage::default(),
         };
         // What is missing is told at once: variables of the environment together with params.
         if sound && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
@@ -163,7 +167,58 @@ impl Program {
         params.filter(|(p, v)| p.default.is_none() && unset(v)).map(|(p, _)| p).collect()
     }
 
-    fn with_evaluator<T>(
+    /// The same program with other values from outside, and what a test puts in place.
+    pub(crate) fn staged(
+        &self,
+        params: Vec<Value>,
+        env: BTreeMap<String, String>,
+        stage: Stage,
+    ) -> (Program, Diagnostics) {
+        let mut program = Program {
+            hir: self.hir.clone(),
+            sources: self.sources.clone(),
+            params,
+            env,
+            loader: self.loader.clone(),
+            strict: false,
+            world: Mutex::default(),
+            instances: vec![],
+            asserts: vec![],
+            stage,
+        };
+        let diags = program.build();
+        (program, diags)
+    }
+
+    /// A tool, and the components around it, by their places in [`Hir::tools`].
+    pub(crate) fn tools_around(&self, instance: &Instance) -> Vec<usize> {
+        let world = self.world.lock().unwrap_or_else(|e| e.into_inner());
+        let mut found = vec![instance.tool];
+        let mut scope = instance.scope;
+        while scope != ROOT {
+            let around = &world.scopes[scope.0 as usize];
+            found.push(around.tool);
+            scope = around.outer;
+        }
+        found
+    }
+
+    /// The branches that were taken so far.
+    pub(crate) fn taken(&self) -> std::collections::HashSet<Span> {
+        self.world.lock().unwrap_or_else(|e| e.into_inner()).taken.clone()
+    }
+
+    /// What a param was given from outside.
+    pub(crate) fn param_value(&self, id: usize) -> &Value {
+        &self.params[id]
+    }
+
+    /// Whether a variable of the environment has a value.
+    pub(crate) fn has_env(&self, name: &str) -> bool {
+        self.env.contains_key(name)
+    }
+
+    pub(crate) fn with_evaluator<T>(
         &self,
         outputs: &dyn Outputs,
         building: bool,
@@ -177,6 +232,7 @@ impl Program {
             env: &env,
             loader: &*self.loader,
             outputs,
+            stage: &self.stage,
             strict: self.strict,
             use_defaults: true,
         };
@@ -265,6 +321,7 @@ impl Program {
             env: &env,
             loader: &*self.loader,
             outputs: &NoOutputs,
+            stage: &self.stage,
             strict: false,
             use_defaults: false,
         };
@@ -507,6 +564,7 @@ fn instance(
         existing: tool.existing,
         span: tool.span,
         tool: known.tool,
+        scope: known.scope,
     }
 }
 
@@ -612,6 +670,7 @@ fn params(
         env: &env,
         loader,
         outputs: &NoOutputs,
+        stage: &Stage::default(),
         strict: purpose == Purpose::Plan,
         use_defaults: true,
     };

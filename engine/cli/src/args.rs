@@ -117,6 +117,8 @@ pub enum Command {
     /// Looks into the state and mends it.
     #[command(subcommand)]
     State(commands::state::StateCommand),
+    /// Runs the tests of a configuration; needs no state, no plugins and no network.
+    Test(commands::test::Test),
     /// Brings `.dts` files into the one style.
     Fmt(commands::fmt::Fmt),
     /// Explains the code of a diagnostic.

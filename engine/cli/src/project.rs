@@ -41,6 +41,14 @@ impl Project {
         Project::with(&inputs(cli)?, file, purpose)
     }
 
+    /// Opens a configuration without anything from outside: no params, no environment.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn bare(file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
+        Project::with(&Inputs::default(), file, purpose)
+    }
+
     fn with(inputs: &Inputs, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
         let path = choose(file)?;
         let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();

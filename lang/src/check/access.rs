@@ -41,6 +41,9 @@ impl Checker<'_> {
                 self.index(m, span, expr, ty, index, short)
             }
             A::Call { callee, args } => {
+                if let Some(expr) = self.plan_order(m, span, callee, args) {
+                    return Access { expr, ty: Type::Bool, short: false };
+                }
                 if let Some(called) = self.as_fn(m, callee) {
                     return self.call_fn(m, span, called, args);
                 }

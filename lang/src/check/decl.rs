@@ -203,7 +203,6 @@ impl Checker<'_> {
                 }
                 self.declare_tool(m, &found(name, kind, keys), true);
             }
-            DeclKind::Test { name, .. } => self.reserved(name.span, "`test`", "tests"),
             DeclKind::Settings(_) | DeclKind::Plugins(_) | DeclKind::Configure { .. } if !root => {
                 self.misplaced(decl.span, "this", "modules other than the root file");
             }
@@ -289,6 +288,7 @@ impl Checker<'_> {
                 DeclKind::Tool(tool) => self.check_tool(m, tool),
                 DeclKind::Existing { name, kind, keys } => self.check_tool(m, &found(name, kind, keys)),
                 DeclKind::Out(field) => self.check_out(m, field),
+                DeclKind::Test { name, body } => self.check_test(m, name, body, decl.span),
                 DeclKind::Output { name, ty, value } => {
                     if !self.define_unique("output", name) {
                         continue;

@@ -202,6 +202,9 @@ impl Checker<'_> {
             return (node(span, H::Local(slot)), ty);
         }
         let Some((def, named)) = self.value(m, name) else {
+            if let Some((expr, ty)) = self.plan_value(name, span) {
+                return (expr, ty);
+            }
             if &**name == CURSOR {
                 self.note_cursor(|c| Cursor::Value { names: c.values_in_scope(m), expected: None });
             }

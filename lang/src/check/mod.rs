@@ -17,6 +17,7 @@ mod matches;
 mod narrow;
 mod operators;
 mod phase;
+mod test;
 mod tool;
 mod ty;
 
@@ -173,6 +174,8 @@ struct Checker<'a> {
     checked_refinements: usize,
     /// The function whose body is being checked.
     function: Option<usize>,
+    /// Whether a test is being checked, where `plan` is known.
+    in_test: bool,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
 }
@@ -205,6 +208,7 @@ impl<'a> Checker<'a> {
             refinements: vec![],
             checked_refinements: 0,
             function: None,
+            in_test: false,
             reading: vec![],
         }
     }
@@ -474,7 +478,8 @@ impl Checker<'_> {
         self.functions();
         self.late_defaults();
         for module in 0..self.modules.len() {
-            if !self.modules[module].library || self.modules[module].inside.is_some() {
+            let body = self.modules[module].inside.is_some();
+            if !self.modules[module].library || body || self.modules[module].path.starts_with("std/") {
                 self.check_decls(module);
             }
         }

@@ -336,6 +336,7 @@ impl Phases<'_> {
 
     fn phase_here(&mut self, e: &Expr) -> Phase {
         match &*e.kind {
+            H::Plan | H::Order(..) => Phase::Known,
             H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) | H::Lambda { .. } => Phase::Known,
             H::Local(slot) => self.locals.get(slot).cloned().unwrap_or(Phase::Known),
             H::Let(id) => self.let_phase(*id),

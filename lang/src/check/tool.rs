@@ -229,7 +229,7 @@ impl Checker<'_> {
     }
 
     /// Tools, families, absent tools: whatever stands for a place in the order.
-    fn after(&mut self, m: usize, value: &ast::Expr) -> Vec<Expr> {
+    pub(super) fn after(&mut self, m: usize, value: &ast::Expr) -> Vec<Expr> {
         let items: Vec<ast::Expr> = match &*value.kind {
             A::List(items) => items
                 .iter()

@@ -17,6 +17,7 @@ impl Evaluator<'_, '_> {
         for (pattern, arm) in arms {
             match pattern.as_ref().map_or(Some(true), |ty| is(&value, ty, true, &mut marks, &mut secret)) {
                 Some(true) => {
+                    self.took(arm);
                     let chosen = self.eval(arm).marked(&marks);
                     return if secret { chosen.into_secret() } else { chosen };
                 }

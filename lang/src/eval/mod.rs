@@ -17,11 +17,13 @@ mod fit;
 mod ops;
 mod refine;
 mod scope;
+mod stage;
 
 use collections::Each;
 pub(crate) use fit::leaks;
 pub use ops::order;
 pub(crate) use scope::{PerScope, ROOT, Scope};
+pub(crate) use stage::Stage;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind as H, Hir};
@@ -31,7 +33,7 @@ use crate::syntax::ast::BinaryOp;
 use crate::types::Type;
 use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
 use indexmap::IndexMap;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Steps that a program may take, and those for each instance on top.
@@ -90,6 +92,8 @@ pub(crate) struct World {
     lets: PerScope<Value>,
     /// Whether an `any` input of the instance holds a secret.
     any_secret: HashMap<InstanceId, bool>,
+    /// The branches that were taken, for a test.
+    pub(crate) taken: HashSet<Span>,
     steps: u64,
 }
 
@@ -101,6 +105,8 @@ pub(crate) struct Context<'p> {
     pub(crate) env: &'p dyn Fn(&str) -> Option<String>,
     pub(crate) loader: &'p dyn Loader,
     pub(crate) outputs: &'p dyn Outputs,
+    /// What a test puts in place.
+    pub(crate) stage: &'p Stage,
     /// Whether a missing environment variable is an error.
     pub(crate) strict: bool,
     /// Whether a param that is not given has its default.
@@ -206,9 +212,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
 
     /// Evaluates what a deferred choice may take or not: only for what it reads.
     fn eval_maybe(&mut self, e: &Expr) -> Value {
-        let before = std::mem::replace(&mut self.quiet, true);
-        let value = self.eval(e);
-        self.quiet = before;
+        let value = self.eval_quietly(e);
         if value.is_error() { Value::plain(Data::Unknown(Unknown::Unset)) } else { value }
     }
 
@@ -283,7 +287,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Let(id) => self.let_value(*id, span),
             H::In(at) => self.in_value(self.scope, *at, span),
             H::Param(id) => self.param(*id, span),
-            H::Data(id) => self.cx.hir.data[*id].clone(),
+            H::Data(id) => self.cx.stage.data.get(id).unwrap_or(&self.cx.hir.data[*id]).clone(),
             H::Default(id) => {
                 let hir = self.cx.hir;
                 let locals = std::mem::take(&mut self.locals);
@@ -378,7 +382,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 let c = self.eval(cond);
                 match c.data {
                     Data::Bool(b) => {
-                        let value = self.eval(if b { then } else { other }).marked(&c.marks);
+                        let branch = if b { then } else { other };
+                        self.took(branch);
+                        let value = self.eval(branch).marked(&c.marks);
                         if c.secret { value.into_secret() } else { value }
                     }
                     Data::Unknown(u) => {
@@ -472,6 +478,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                     Data::String(v.iter().filter_map(Value::text).collect::<String>().into())
                 })
             }
+            H::Plan => self.cx.stage.plan.clone(),
+            H::Order(a, b) => self.order(a, b),
             H::Call(builtin, args) => self.call(builtin, args, span),
             H::Lambda { .. } => Value::error(),
             H::Convert(inner, ty) => {
@@ -751,7 +759,8 @@ fn show_deep(v: &Value) -> String {
             format!("{{ {} }}", fields.join(", "))
         }
         Data::Null => "null".into(),
-        Data::Unknown(_) => "(known after apply)".into(),
+        Data::Unknown(Unknown::Deferred(_)) => "(known after apply)".into(),
+        Data::Unknown(Unknown::Unset) => "(no value)".into(),
         Data::Tool(_) | Data::Component(_) => "(tool)".into(),
         _ => v.text().unwrap_or_default(),
     }

@@ -85,6 +85,9 @@ impl Evaluator<'_, '_> {
 
     /// An `out` of an instance of a component, or else an `in`.
     pub(crate) fn component_port(&mut self, scope: ScopeId, name: &Symbol, span: Span) -> Value {
+        if let Some(value) = self.cx.stage.outs.get(&(scope, name.clone())) {
+            return value.clone();
+        }
         let hir = self.cx.hir;
         let tool = &hir.tools[self.world.scopes[scope.0 as usize].tool];
         let component = tool.component.map(|id| &hir.components[id]);

@@ -17,6 +17,7 @@ pub mod plugin_host;
 mod run;
 pub mod show;
 pub mod state;
+pub mod test;
 pub mod verify;
 pub mod version;
 
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Output(c) => output::run(cli, terminal, c),
         Command::Graph(c) => graph::run(cli, terminal, c),
         Command::State(c) => state::run(cli, terminal, c),
+        Command::Test(c) => test::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
