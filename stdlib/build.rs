@@ -1,4 +1,5 @@
-//! Embeds every file of `examples/`, so that a new example is one folder.
+//! Embeds every file of `examples/`, so that a new example is one folder, every module beside this file, and the
+//! interfaces.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,7 +8,7 @@ fn main() -> std::io::Result<()> {
     let root = std::env::var("CARGO_MANIFEST_DIR").map_err(std::io::Error::other)?;
     let examples = Path::new(&root).join("examples");
     // The folder as a whole: a new example is noticed as well.
-    std::io::Write::write_all(&mut std::io::stdout(), b"cargo::rerun-if-changed=examples\n")?;
+    std::io::Write::write_all(&mut std::io::stdout(), b"cargo::rerun-if-changed=.\n")?;
     let mut code = String::from("/// The examples, by name.\npub const EXAMPLES: &[Example] = &[\n");
     let mut folders: Vec<_> = std::fs::read_dir(&examples)?.filter_map(|e| Some(e.ok()?.path())).collect();
     folders.sort();
@@ -24,6 +25,20 @@ fn main() -> std::io::Result<()> {
         code += "] },\n";
     }
     code += "];\n";
+    for (folder, name, doc) in [
+        (".", "MODULES", "The modules of the standard library: name and text."),
+        ("interfaces", "INTERFACES", "Interfaces of plugins that are not shipped yet: name and text."),
+    ] {
+        let _ = writeln!(code, "/// {doc}\npub const {name}: &[(&str, &str)] = &[");
+        let mut files: Vec<_> =
+            std::fs::read_dir(Path::new(&root).join(folder))?.filter_map(|e| Some(e.ok()?.path())).collect();
+        files.sort();
+        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "dts")) {
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+            let _ = writeln!(code, "({stem:?}, include_str!({:?})),", file.display().to_string());
+        }
+        code += "];\n";
+    }
     let out = std::env::var("OUT_DIR").map_err(std::io::Error::other)?;
     std::fs::write(Path::new(&out).join("examples.rs"), code)
 }

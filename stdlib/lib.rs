@@ -1,4 +1,5 @@
-//! What is embedded in dtm. [`EXAMPLES`] are tested like everything else and are what `dtm new` writes.
+//! What is embedded in dtm. [`EXAMPLES`] are tested like everything else and are what `dtm new` writes; [`MODULES`] are
+//! imported as `std/NAME`; [`INTERFACES`] are those of plugins that are still to come: programs that use them check and plan.
 
 /// An example, which is also a starter.
 #[derive(Clone, Copy, Debug)]
@@ -12,3 +13,13 @@ pub struct Example {
 }
 
 include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+
+/// The text of a module of the standard library.
+pub fn module(name: &str) -> Option<&'static str> {
+    MODULES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+}
+
+/// The interface of a plugin that is still to come.
+pub fn interface(plugin: &str) -> Option<&'static str> {
+    INTERFACES.iter().find(|(n, _)| *n == plugin).map(|(_, text)| *text)
+}

@@ -47,14 +47,20 @@ impl Loader for FileLoader {
         std::fs::read(&real).map_err(|e| reason(&e))
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        installed_interface(plugin)
-            .map(|(text, version)| Shipped { text: text.into(), version: version.into() })
+        if let Some((text, version)) = installed_interface(plugin) {
+            return Some(Shipped { text: text.into(), version: version.into(), interface_only: false });
+        }
+        let text = dtm_stdlib::interface(plugin)?;
+        Some(Shipped { text: text.into(), version: env!("CARGO_PKG_VERSION").into(), interface_only: true })
     }
     fn shipped_names(&self) -> Vec<Symbol> {
-        shipped_names().map(Symbol::from).collect()
+        shipped_names()
+            .chain(dtm_stdlib::INTERFACES.iter().map(|(name, _)| *name))
+            .map(Symbol::from)
+            .collect()
     }
-    fn std_module(&self, _: &str) -> Option<Symbol> {
-        None
+    fn std_module(&self, name: &str) -> Option<Symbol> {
+        dtm_stdlib::module(name).map(Symbol::from)
     }
     fn shown(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)

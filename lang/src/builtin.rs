@@ -80,6 +80,26 @@ fn int(v: &Value) -> i64 {
     }
 }
 
+fn version(v: &Value) -> Result<semver::Version, String> {
+    let text = text(v);
+    let plain = text.strip_prefix('v').unwrap_or(&text);
+    semver::Version::parse(plain).map_err(|e| format!("{} is no version: {e}", quote(&text)))
+}
+
+fn whole(v: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
+    let number = match v.data {
+        Data::Float(f) => round(f),
+        Data::Int(i) => return Ok(Value::plain(Data::Int(i))),
+        _ => return Ok(Value::error()),
+    };
+    // Every float below 2^63 is a whole number that fits.
+    if number.abs() < 9.2e18 {
+        Ok(Value::plain(Data::Int(number as i64)))
+    } else {
+        Err("this number is too large".into())
+    }
+}
+
 macro_rules! builtins {
     ($( $(#[doc = $doc:literal])* $name:ident ( $($p:ident : $ty:expr),* $(; $($o:ident : $oty:expr),*)? ) -> $result:expr, $taint:ident $(, $run:expr)? ; )*) => {
         /// All builtins, by topic.
@@ -133,6 +153,36 @@ builtins! {
         let pattern = text(&a[1]);
         let regex = regex_lite::Regex::new(&pattern).map_err(|e| format!("the pattern {} is not right: {e}", quote(&pattern)))?;
         Ok(Value::plain(Data::Bool(regex.is_match(&text(&a[0])))))
+    };
+    /// Whether a string holds another: `contains("shop-dev", "-")` is `true`. In lists and maps: `x in xs`.
+    contains(text: Type::String, part: Type::String) -> Type::Bool, Deep, |a| {
+        Ok(Value::plain(Data::Bool(text(&a[0]).contains(&*text(&a[1])))))
+    };
+    /// Replaces what a regular expression finds; `$1` is its first group: `regex_replace("v1.2", "^v", "")` is `"1.2"`.
+    regex_replace(text: Type::String, pattern: Type::String, with: Type::String) -> Type::String, Deep, |a| {
+        let pattern = text(&a[1]);
+        let regex = regex_lite::Regex::new(&pattern).map_err(|e| format!("the pattern {} is not right: {e}", quote(&pattern)))?;
+        string(regex.replace_all(&text(&a[0]), &*text(&a[2])).into_owned())
+    };
+    /// A part of a string, by characters counted from 0: `substring("abcd", 1, 3)` is `"bc"`.
+    substring(text: Type::String, from: Type::Int; to: Type::Int) -> Type::String, Deep, |a| {
+        let to = a.get(2).map_or(i64::MAX, int);
+        let (from, to) = (int(&a[1]), to);
+        if from < 0 || to < from {
+            return Err(format!("there is no part from {from} to {to}"));
+        }
+        string(text(&a[0]).chars().skip(from as usize).take((to - from) as usize).collect())
+    };
+    /// The lines of a text, without their ends: `lines("a\nb\n")` is `["a", "b"]`.
+    lines(text: Type::String) -> Type::list(Type::String), Deep, |a| {
+        Ok(Value::list(text(&a[0]).lines().map(Value::string).collect()))
+    };
+    /// A text with blanks before every line that is not empty: `indent("a\nb", 2)` is `"  a\n  b"`.
+    indent(text: Type::String, by: Type::Int) -> Type::String, Deep, |a| {
+        let by = usize::try_from(int(&a[1])).ok().filter(|n| *n <= 1000).ok_or("between 0 and 1000 blanks")?;
+        let pad = " ".repeat(by);
+        let line = |l: &str| if l.trim().is_empty() { l.to_string() } else { format!("{pad}{l}") };
+        string(text(&a[0]).split_inclusive('\n').map(line).collect())
     };
     /// How many characters, elements or entries: `length([1, 2])` is `2`.
     length(of: Type::union([Type::String, Type::list(Type::Any), Type::map(Type::Any)])) -> Type::Int, Shape, |a| {
@@ -224,6 +274,14 @@ builtins! {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
         text.map(Value::string).map_err(|e| e.to_string())
     };
+    /// A value as YAML text: `yaml({ a = [1] })` is `"a:\n  - 1\n"`.
+    yaml(value: Type::Any) -> Type::String, Deep, |a| string(crate::encode::yaml(&crate::wire::plain_json(&a[0])));
+    /// A map as TOML text: `toml({ a = 1 })` is `"a = 1\n"`.
+    toml(value: Type::Any) -> Type::String, Deep, |a| {
+        crate::encode::toml(&crate::wire::plain_json(&a[0])).map(Value::string)
+    };
+    /// A text as part of an address: `url("a b/c")` is `"a%20b%2Fc"`.
+    url(text: Type::String) -> Type::String, Deep, |a| string(crate::encode::percent(&text(&a[0])));
     /// The SHA-256 of a text, in hexadecimal.
     sha256(text: Type::String) -> Type::String, Deep, |a| {
         string(sha2::Sha256::digest(text(&a[0]).as_bytes()).iter().map(|b| format!("{b:02x}")).collect())
@@ -232,6 +290,33 @@ builtins! {
     base64(text: Type::String) -> Type::String, Deep, |a| {
         string(base64::engine::general_purpose::STANDARD.encode(text(&a[0]).as_bytes()))
     };
+    /// The text that is base64: `unbase64("YWI=")` is `"ab"`.
+    unbase64(text: Type::String) -> Type::String, Deep, |a| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text(&a[0]).as_bytes()).map_err(|e| format!("this is not base64: {e}"))?;
+        String::from_utf8(bytes).map(Value::string).map_err(|_| "what it stands for is no text".into())
+    };
+    /// Whether a version is one that a requirement takes, both as Cargo and npm write them: `version_matches("1.4.2", "^1.2")` is `true`.
+    version_matches(version: Type::String, requirement: Type::String) -> Type::Bool, Deep, |a| {
+        let version = version(&a[0])?;
+        let wanted = text(&a[1]);
+        let wanted = semver::VersionReq::parse(&wanted).map_err(|e| format!("{} is no requirement: {e}", quote(&wanted)))?;
+        Ok(Value::plain(Data::Bool(wanted.matches(&version))))
+    };
+    /// The versions in order, the lowest first: `version_sort(["1.10.0", "1.9.0"])` is `["1.9.0", "1.10.0"]`.
+    version_sort(versions: Type::list(Type::String)) -> Type::list(Type::String), Deep, |a| {
+        let mut all = vec![];
+        for v in items(&a[0]) {
+            all.push((version(v)?, v.clone()));
+        }
+        all.sort_by(|x, y| x.0.cmp(&y.0));
+        Ok(Value::list(all.into_iter().map(|(_, v)| v).collect()))
+    };
+    /// The nearest int, halves away from zero: `round(2.5)` is `3`.
+    round(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::round);
+    /// The largest int that is not above: `floor(2.7)` is `2`.
+    floor(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::floor);
+    /// The smallest int that is not below: `ceil(2.1)` is `3`.
+    ceil(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::ceil);
     /// A size as Kubernetes writes it: `quantity(50GiB)` is `"50Gi"`.
     quantity(size: Type::Size) -> Type::String, Deep, |a| {
         string(crate::syntax::size_text(int(&a[0])).trim_end_matches('B').to_string())

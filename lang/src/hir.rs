@@ -37,6 +37,8 @@ pub struct Hir {
     pub refined_data: Vec<(usize, Value, Span)>,
     /// Defaults of fields and inputs.
     pub defaults: Vec<Expr>,
+    /// The backend of the state, and where it is named.
+    pub backend: Option<(Symbol, Span)>,
     /// `settings`, by name.
     pub settings: IndexMap<Symbol, Expr>,
     /// Plugins by the name they have in the program.

@@ -5,6 +5,7 @@ pub mod builtin;
 mod check;
 mod data;
 pub mod diag;
+pub mod encode;
 mod eval;
 pub mod hir;
 pub mod interface;

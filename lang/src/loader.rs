@@ -29,6 +29,8 @@ pub struct Shipped {
     pub text: Symbol,
     /// The plugin's version.
     pub version: Symbol,
+    /// Whether only the interface is there: the plugin is still to come.
+    pub interface_only: bool,
 }
 
 /// Joins a path to the folder of the module that names it.

@@ -44,6 +44,11 @@ impl Program {
         &self.hir().tests
     }
 
+    /// Whether something stands in a file of the program itself, not in the standard library.
+    pub fn is_own(&self, span: Span) -> bool {
+        !self.sources().file(span.file).path.starts_with("std/")
+    }
+
     /// Runs one test, by its position. The program is one that was loaded without values from outside.
     pub fn test(&self, position: usize, waves: Waves<'_>) -> TestOutcome {
         let mut outcome = TestOutcome::default();
@@ -107,7 +112,7 @@ impl Program {
     /// What none of these tests reaches, in files of the program itself.
     pub fn uncovered(&self, outcomes: &[TestOutcome]) -> Uncovered {
         let hir = self.hir();
-        let own = |span: Span| !self.sources().file(span.file).path.starts_with("std/");
+        let own = |span: Span| self.is_own(span);
         let mut out = Uncovered::default();
         for (id, tool) in hir.tools.iter().enumerate().filter(|(_, t)| own(t.span)) {
             out.total.0 += 1;

@@ -147,7 +147,9 @@ fn values_that_fit_come_first() {
 
 #[test]
 fn kinds_types_options_and_declarations_are_completed() {
-    assert_eq!(one("dts 1\n\ntool a: $0").labels(), ["core", "scm"]);
+    assert_eq!(one("dts 1\n\ntool a: $0").labels(), ["core", "scm", "argocd", "ci", "helm"]);
+    let own = one("dts 1\n\nimport { App } from \"std/apps\"\n\ncomponent Own {\n  tool b: $0\n}\n").labels();
+    assert_eq!(own[..3], ["App", "Own", "core"]);
     let kinds = one("dts 1\n\ntool a: core.$0").items();
     let file = kinds.iter().find(|i| i.label == "File").expect("there");
     assert_eq!(file.detail, "{ path: string, content: string }");

@@ -11,7 +11,7 @@ use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::local::LocalStore;
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
-use dtm_lang::{Code, Diagnostics, Inputs, Program, Purpose};
+use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Program, Purpose};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -85,10 +85,21 @@ impl Project {
     }
 
     /// The folder of the state, from the project's root.
-    pub fn state_path(&self) -> String {
+    ///
+    /// # Errors
+    /// When it is to be kept on a server, which this version cannot do.
+    pub fn state_path(&self) -> Result<String, Failure> {
+        if let Some((backend, span)) =
+            self.program.hir().backend.as_ref().filter(|(name, _)| &**name != "local")
+        {
+            let headline = format!("state in `{backend}` cannot be used in this version");
+            let d = Diagnostic::new(Code::E0110, headline).at(*span, "a remote backend");
+            let d = d.help("keep state in files for now: `local { path = \"...\" }`");
+            return Err(Failure::all(d.into(), self.program.sources()));
+        }
         let state = self.program.setting("state");
         let path = state.as_ref().and_then(|s| s.get("path")).and_then(|p| p.as_str()).map(|p| p.to_string());
-        path.unwrap_or_else(|| DEFAULT_STATE.into())
+        Ok(path.unwrap_or_else(|| DEFAULT_STATE.into()))
     }
 
     /// The state's store, once it is sure that it is the right one.
@@ -96,7 +107,7 @@ impl Project {
     /// # Errors
     /// When another state was used before, or this one is gone.
     pub fn store(&self, new_state: bool) -> Result<LocalStore, Failure> {
-        let path = self.state_path();
+        let path = self.state_path()?;
         let store = self.around.store(&path);
         if new_state {
             // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
@@ -130,7 +141,7 @@ impl Project {
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.same_root(&loaded.state, take_over)?;
         let now =
-            Used { backend: "local".into(), path: self.state_path(), lineage: loaded.state.lineage.clone() };
+            Used { backend: "local".into(), path: self.state_path()?, lineage: loaded.state.lineage.clone() };
         if let Err(e) = Backends::load(&self.around.root).remember(&self.around.root, now) {
             return Err(Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {}", reason(&e))));
         }
@@ -187,7 +198,7 @@ impl Project {
 pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, LocalStore, Option<Project>), Failure> {
     match Project::open(cli, file, Purpose::Check) {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
-            let path = project.state_path();
+            let path = project.state_path()?;
             let path = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
                 true => Backends::load(&project.around.root).last().map_or(path, |u| u.path.clone()),
                 false => path,

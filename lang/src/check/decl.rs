@@ -5,9 +5,50 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Assert, Configure, Expr, Let, Output, Param};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind, ExprKind as A};
-use crate::types::{FieldType, RecordType, Type, fits};
+use crate::types::{FieldType, Lit, RecordType, Type, fits};
 use indexmap::IndexMap;
 use std::sync::Arc;
+
+/// The names and types of what a backend of the state takes.
+type Options = &'static [(&'static str, fn() -> Type)];
+
+const BACKENDS: [(&str, Options); 3] = [
+    ("local", &[("path", text)]),
+    (
+        "s3",
+        &[
+            ("bucket", || Type::String),
+            ("key", || Type::String),
+            ("region", || Type::String),
+            ("endpoint", text),
+            ("path_style", || Type::Bool.optional()),
+            ("profile", text),
+            ("sse", text),
+            ("kms_key", text),
+        ],
+    ),
+    (
+        "k8s",
+        &[
+            ("namespace", || Type::String),
+            ("name", || Type::String),
+            ("kind", || {
+                Type::union(
+                    ["ConfigMap", "Secret"]
+                        .map(|k| Type::Lit(Lit::String(k.into())))
+                        .into_iter()
+                        .chain([Type::Null]),
+                )
+            }),
+            ("kubeconfig", text),
+            ("context", text),
+        ],
+    ),
+];
+
+fn text() -> Type {
+    Type::String.optional()
+}
 
 impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
@@ -418,25 +459,16 @@ impl Checker<'_> {
     }
 
     fn backend(&mut self, m: usize, backend: &ast::Name, record: &ast::Expr) -> Expr {
-        match &*backend.text {
-            "local" => {
-                let fields: IndexMap<Symbol, FieldType> =
-                    IndexMap::from([("path".into(), FieldType::plain(Type::String.optional()))]);
-                self.check_expr(m, record, &Type::record(fields), Some(backend.span))
-            }
-            "s3" | "k8s" => {
-                let headline = format!("state in `{}` cannot be used in this version", backend.text);
-                let d = Diagnostic::new(Code::E0110, headline).at(backend.span, "a remote backend");
-                self.diags.push(d.help("keep state in files for now: `local { path = \"...\" }`"));
-                Expr::error(record.span)
-            }
-            other => {
-                let d = Diagnostic::new(Code::E0303, format!("no backend `{other}` is known"))
-                    .at(backend.span, "unknown backend");
-                self.diags.push(d.nearest(other, ["local", "s3", "k8s"]));
-                Expr::error(record.span)
-            }
-        }
+        let Some((_, fields)) = BACKENDS.iter().find(|(name, _)| *name == &*backend.text) else {
+            let d = Diagnostic::new(Code::E0303, format!("no backend `{}` is known", backend.text))
+                .at(backend.span, "unknown backend");
+            self.diags.push(d.nearest(&backend.text, BACKENDS.map(|(name, _)| name)));
+            return Expr::error(record.span);
+        };
+        let fields: IndexMap<Symbol, FieldType> =
+            fields.iter().map(|(name, ty)| (Symbol::from(*name), FieldType::plain(ty()))).collect();
+        self.hir.backend = Some((backend.text.clone(), backend.span));
+        self.check_expr(m, record, &Type::record(fields), Some(backend.span))
     }
 
     fn configure(

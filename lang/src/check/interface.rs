@@ -69,8 +69,12 @@ impl Checker<'_> {
                 );
             }
         }
+        // What would have to be fetched is missed where it is used.
         for field in fields {
-            self.plugin(&field.name);
+            let remote = |(text, _): &(Symbol, Span)| is_remote(text);
+            if !self.requirements.get(&field.name.text).is_some_and(remote) {
+                self.plugin(&field.name);
+            }
         }
     }
 
@@ -91,17 +95,14 @@ impl Checker<'_> {
     fn find_plugin(&mut self, name: &ast::Name) -> Option<usize> {
         let required = self.requirements.get(&name.text).cloned();
         let (interface_path, text, path, interface_only) = match required {
-            Some((text, span))
-                if text.starts_with("oci://")
-                    || text.starts_with("https://")
-                    || text.starts_with("http://") =>
-            {
+            Some((text, span)) if is_remote(&text) => {
                 let d = Diagnostic::new(
                     Code::E0701,
                     "plugins cannot be fetched from a registry or address in this version",
                 );
                 self.diags.push(
-                    d.at(span, "a remote source")
+                    d.at(name.span, "used here")
+                        .also(span, "a remote source")
                         .help("give the path of a plugin that is on this machine: `\"./libown.so\"`"),
                 );
                 return None;
@@ -149,7 +150,8 @@ impl Checker<'_> {
                 if let Some((text, span)) = required {
                     self.shipped_version(name, &text, &shipped.version, span);
                 }
-                (format!("<{}>/{}.dts", name.text, name.text), shipped.text.to_string(), None, false)
+                let path = format!("<{}>/{}.dts", name.text, name.text);
+                (path, shipped.text.to_string(), None, shipped.interface_only)
             }
         };
         let plugin = self.interface(&interface_path, &text)?;
@@ -471,6 +473,11 @@ impl Checker<'_> {
     pub(super) fn define_broken(&mut self, m: usize, name: &ast::Name) {
         self.define(m, name, Def::Error);
     }
+}
+
+/// Whether a requirement names a registry or an address.
+fn is_remote(text: &str) -> bool {
+    ["oci://", "https://", "http://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// What stands after the `:` of a tool.

@@ -43,8 +43,8 @@ pub enum Line {
     Other,
     /// A declaration begins.
     Declaration,
-    /// The plugin of a kind stands here.
-    Plugin,
+    /// The plugin of a kind stands here, or one of these components.
+    Plugin(Vec<String>),
     /// A kind of this plugin stands here.
     Kind(String),
 }
@@ -80,7 +80,10 @@ pub fn request(text: &str, offset: usize) -> Request {
         let marked = format!("{}{CURSOR}{}", &text[..quoted.start], &text[quoted.end..]);
         return Request { range: quoted, marked: Some(marked), line: Line::Other };
     }
-    let line = line_of(before);
+    let mut line = line_of(before);
+    if let Line::Plugin(components) = &mut line {
+        *components = components_of(text);
+    }
     let range = start..end;
     let marked = (line == Line::Other).then(|| format!("{}{CURSOR}{}", &text[..start], &text[end..]));
     Request { range, marked, line }
@@ -117,9 +120,24 @@ fn line_of(before: &str) -> Line {
     }
     match after.trim_start().strip_suffix('.') {
         Some(plugin) if plugin.chars().all(|c| c.is_alphanumeric() || c == '_') => Line::Kind(plugin.into()),
-        None if after.trim().is_empty() => Line::Plugin,
+        None if after.trim().is_empty() => Line::Plugin(vec![]),
         _ => Line::Other,
     }
+}
+
+/// The components that a text declares or imports by name; an imported name in capitals may be a type as well.
+fn components_of(text: &str) -> Vec<String> {
+    let mut out = vec![];
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("component ") {
+            out.extend(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().map(String::from));
+        }
+        let names = line.strip_prefix("import {").and_then(|rest| rest.split_once('}'));
+        let names = names.iter().flat_map(|(names, _)| names.split(',')).map(str::trim);
+        out.extend(names.filter(|n| n.starts_with(char::is_uppercase)).map(String::from));
+    }
+    out.retain(|name| !name.is_empty());
+    out
 }
 
 /// What could stand there, the likeliest first.
@@ -128,7 +146,10 @@ pub fn items(request: &Request, cursor: Option<&Cursor>, loader: &dyn Loader) ->
         (Line::Declaration, _) => {
             DECLARATIONS.iter().map(|(w, doc)| item(w, "keyword", "", doc, 0)).collect()
         }
-        (Line::Plugin, _) => plugins(loader),
+        (Line::Plugin(components), _) => {
+            let own = components.iter().map(|name| item(name, "component", "", "", 0));
+            own.chain(plugins(loader)).collect()
+        }
         (Line::Kind(plugin), _) => kinds(plugin, loader),
         (Line::Other, None) => vec![],
         (Line::Other, Some(cursor)) => at_cursor(cursor),

@@ -49,6 +49,25 @@ impl Destination {
                 checked_url(&url)?;
                 Ok(Destination::Remote(Remote { url, username: field("username"), token: field("token") }))
             }
+            // A repository that exists; the token is that of a person or an app, for which GitHub takes any name.
+            Some("github") => {
+                let (org, name) = (field("org").unwrap_or_default(), field("name").unwrap_or_default());
+                let plain = |part: &str| {
+                    !part.is_empty()
+                        && part != "."
+                        && part != ".."
+                        && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                };
+                for (what, part) in [("organization", &org), ("repository", &name)] {
+                    if !plain(part) {
+                        return Err(bad(format!("`{part}` is no name of a {what} on GitHub")));
+                    }
+                }
+                let url = format!("https://github.com/{org}/{name}.git");
+                let token = field("token");
+                let username = token.as_ref().map(|_| "x-access-token".to_string());
+                Ok(Destination::Remote(Remote { url, username, token }))
+            }
             other => Err(bad(format!("no host `{}` is known", other.unwrap_or("")))),
         }
     }

@@ -1,7 +1,8 @@
 //! `dtm apply`: locks, plans, asks, carries out.
 
 use super::run::{
-    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, record, refuse, runtime,
+    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, needs_plugins, options, planning_events, record,
+    refuse, runtime,
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
@@ -51,6 +52,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
     }
     refuse(&plan, sources)?;
+    needs_plugins(&plan, &project.program)?;
     let root = (state.root != project.file).then(|| project.file.clone());
     if plan.is_empty() {
         if let Some(root) = root {

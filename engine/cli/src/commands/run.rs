@@ -3,7 +3,7 @@
 use crate::args::Cli;
 use crate::exit::{Exit, Failure, reason, state_diagnostic};
 use crate::terminal::Terminal;
-use crate::view::{progress, summary};
+use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::event::{Event, Events};
 use dtm_engine::execute::{self, Options, Outcome};
@@ -11,7 +11,7 @@ use dtm_engine::plan::{Action, Plan};
 use dtm_engine::plugin::Plugins;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Journal, Record, Session, State};
-use dtm_lang::{Code, Diagnostic, Program, Sources};
+use dtm_lang::{Code, Diagnostic, Diagnostics, Program, Sources};
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -198,7 +198,7 @@ pub fn carry_out(
 
 /// Every failure in full.
 fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
-    let mut all = dtm_lang::Diagnostics::default();
+    let mut all = Diagnostics::default();
     outcome.failed.iter().for_each(|(_, d)| all.push(d.clone()));
     all.append(outcome.asserts.clone());
     terminal.diagnostics(&all, sources);
@@ -262,6 +262,32 @@ pub fn record(
 /// Problems of a plan that forbid carrying it out.
 pub fn refuse(plan: &Plan, sources: &Arc<Sources>) -> Result<(), Failure> {
     if plan.diagnostics.has_errors() { Err(Failure::all(plan.diagnostics.clone(), sources)) } else { Ok(()) }
+}
+
+/// Refuses to begin what a plugin would have to do of which only the interface is there.
+pub fn needs_plugins(plan: &Plan, program: &Program) -> Result<(), Failure> {
+    let mut missing: Diagnostics = Diagnostics::default();
+    for (name, used) in program.plugins().iter().filter(|(_, used)| used.interface_only) {
+        let mut nodes = plan.nodes.iter().filter(|n| n.plugin == **name && n.action != Action::NoOp);
+        let Some(node) = nodes.next() else { continue };
+        let headline = match &used.path {
+            Some(path) => {
+                format!("only the interface `{path}` of the plugin `{name}` is there, not the plugin itself")
+            }
+            None => format!(
+                "the plugin `{name}` is still to come: dtm {} has its interface only",
+                env!("CARGO_PKG_VERSION")
+            ),
+        };
+        let d = Diagnostic::new(Code::E0703, headline);
+        let d = match node.instance {
+            Some(id) => d.at(program.instance(id).span, "needs it"),
+            None => d.tool(node.addr.clone()),
+        };
+        let others = nodes.count();
+        missing.push(if others > 0 { d.note(format!("so do {} more", count(others, "tool"))) } else { d });
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Failure::all(missing, program.sources())) }
 }
 
 /// The descriptor of the lock, for plugin hosts to inherit.

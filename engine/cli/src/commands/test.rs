@@ -61,11 +61,14 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
         return Err(Failure::of(d.help("write them in the test: `given { name = value }`")));
     }
     let waves = |p: &Program| dtm_engine::plan::waves(p);
+    let own: Vec<(usize, &dtm_lang::hir::Test)> =
+        program.tests().iter().enumerate().filter(|(_, t)| program.is_own(t.span)).collect();
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
+    let chosen = own.iter().filter(|(_, t)| wanted(&t.name));
     let mut all: Vec<Ran> = vec![];
-    for (position, test) in program.tests().iter().enumerate().filter(|(_, t)| wanted(&t.name)) {
+    for (position, test) in chosen {
         let started = Instant::now();
-        let outcome = program.test(position, &waves);
+        let outcome = program.test(*position, &waves);
         let ran = Ran { name: test.name.to_string(), at: test.name_span, outcome, took: started.elapsed() };
         show(terminal, program, &ran);
         all.push(ran);
@@ -81,7 +84,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
         let outcomes: Vec<TestOutcome> = all.into_iter().map(|r| r.outcome).collect();
         (outcomes.len(), program.uncovered(&outcomes))
     });
-    let ran = program.tests().iter().filter(|t| wanted(&t.name)).count();
+    let ran = own.iter().filter(|(_, t)| wanted(&t.name)).count();
     match terminal.json {
         true => terminal.line(&json!({
             "event": "summary", "tests": ran, "passed": ran - failed, "failed": failed,
@@ -92,17 +95,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
                 terminal.out(&uncovered_text(program, uncovered));
             }
             if !terminal.quiet {
-                terminal.out(&summary(program, ran, failed, args.filter.as_deref()));
+                terminal.out(&summary(own.len(), ran, failed, args.filter.as_deref()));
             }
         }
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
-fn summary(program: &Program, ran: usize, failed: usize, filter: Option<&str>) -> String {
+fn summary(all: usize, ran: usize, failed: usize, filter: Option<&str>) -> String {
     match (ran, failed, filter) {
-        (0, _, Some(filter)) if !program.tests().is_empty() => {
-            format!("No test has `{filter}` in its name; there are {}.\n", program.tests().len())
+        (0, _, Some(filter)) if all > 0 => {
+            format!("No test has `{filter}` in its name; there are {all}.\n")
         }
         (0, ..) => "There are no tests: write `test \"name\" { assert ... }`.\n".to_string(),
         (_, 0, _) => format!("{} passed.\n", count(ran, "test")),

@@ -1,0 +1,133 @@
+//! The standard library: its tests pass, its files are in the one style, and `std/prelude` says of every builtin what it is
+//! and what it gives.
+
+use dtm_lang::builtin::BUILTINS;
+use dtm_lang::syntax::ast::DeclKind;
+use dtm_lang::{Diagnostics, FileId, Inputs, Loader, Program, Purpose, Shipped, Symbol};
+use std::sync::Arc;
+
+struct Embedded;
+
+impl Loader for Embedded {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let name = path.trim_end_matches(".dts");
+        dtm_stdlib::module(name).map(|t| t.as_bytes().to_vec()).ok_or_else(|| "no such module".into())
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        let file = format!("{}/../plugins/{plugin}/{plugin}.dts", env!("CARGO_MANIFEST_DIR"));
+        let text = match dtm_stdlib::interface(plugin) {
+            Some(text) => text.to_string(),
+            None => std::fs::read_to_string(file).ok()?,
+        };
+        Some(Shipped { text: text.into(), version: "0.1.0".into(), interface_only: true })
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        vec![]
+    }
+    fn std_module(&self, name: &str) -> Option<Symbol> {
+        dtm_stdlib::module(name).map(Symbol::from)
+    }
+}
+
+fn shown(program: &Program, diagnostics: &Diagnostics) -> String {
+    let render = |d| {
+        let format = dtm_lang::diag::render::Format::Short;
+        dtm_lang::diag::render::render(d, program.sources(), format, false)
+    };
+    diagnostics.iter().map(render).collect()
+}
+
+#[test]
+fn every_module_checks_and_passes_its_tests() {
+    let mut ran = 0;
+    for (name, _) in dtm_stdlib::MODULES {
+        // As a program of its own, and as what others import.
+        for root in [format!("{name}.dts"), "main.dts".into()] {
+            let loader: Arc<dyn Loader> = match root.as_str() {
+                "main.dts" => Arc::new(Importing(name)),
+                _ => Arc::new(Embedded),
+            };
+            let (program, diagnostics) = Program::load(&root, loader, &Inputs::default(), Purpose::Check);
+            assert!(!diagnostics.has_errors(), "{name}: {}", shown(&program, &diagnostics));
+            for (position, test) in program.tests().iter().enumerate() {
+                let outcome = program.test(position, &|p| dtm_engine::plan::waves(p));
+                assert!(
+                    !outcome.diagnostics.has_errors(),
+                    "{name}, `{}`: {}",
+                    test.name,
+                    shown(&program, &outcome.diagnostics)
+                );
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran > 100, "only {ran} tests ran");
+}
+
+/// A program that imports one module.
+struct Importing(&'static str);
+
+impl Loader for Importing {
+    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(format!("dts 1\n\nimport \"std/{}\" as m\n", self.0).into_bytes())
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        Embedded.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        vec![]
+    }
+    fn std_module(&self, name: &str) -> Option<Symbol> {
+        Embedded.std_module(name)
+    }
+}
+
+#[test]
+fn every_module_is_in_the_one_style() {
+    for (name, text) in dtm_stdlib::MODULES.iter().chain(dtm_stdlib::INTERFACES) {
+        let formatted = dtm_lang::syntax::format::format(FileId(0), text).0.expect("it can be read");
+        assert_eq!(formatted, *text, "{name}");
+    }
+}
+
+#[test]
+fn interfaces_are_interfaces() {
+    for (name, text) in dtm_stdlib::INTERFACES {
+        let (plugin, _, diagnostics) = dtm_lang::read_interface(&format!("{name}.dts"), text);
+        let plugin = plugin.unwrap_or_else(|| panic!("{name} is no interface"));
+        assert!(!diagnostics.has_errors(), "{name}: {diagnostics:?}");
+        assert_eq!(&*plugin.name, *name);
+        for (kind, read) in &plugin.kinds {
+            assert!(read.doc.is_some(), "{name}.{kind} has no documentation");
+        }
+    }
+}
+
+#[test]
+fn the_prelude_says_of_every_builtin_what_it_is() {
+    let text = dtm_stdlib::module("prelude").expect("there is a prelude");
+    let file = FileId(0);
+    let mut diagnostics = Diagnostics::default();
+    let module = dtm_lang::syntax::parse(file, text, &mut diagnostics);
+    let said: Vec<(String, String, usize)> = module
+        .decls
+        .iter()
+        .filter_map(|d| match &d.kind {
+            DeclKind::Test { name, body } => {
+                let title = text[name.span.start as usize..name.span.end as usize].trim_matches('"');
+                Some((title.to_string(), d.doc.clone().unwrap_or_else(|| "".into()).to_string(), body.len()))
+            }
+            _ => None,
+        })
+        .collect();
+    let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
+    for builtin in BUILTINS {
+        let Some((_, doc, asserts)) = said.iter().find(|(name, ..)| name == builtin.name) else {
+            panic!("the prelude does not speak of `{}`", builtin.name);
+        };
+        assert_eq!(words(doc), words(builtin.doc), "`{}` is said to be two things", builtin.name);
+        let unsaid = ["file", "tool_name"].contains(&builtin.name);
+        assert!(*asserts > 0 || unsaid, "`{}` has no example", builtin.name);
+    }
+    assert_eq!(said.len(), BUILTINS.len(), "the prelude speaks of what is not there");
+}
