@@ -10,6 +10,7 @@ mod eval;
 pub mod hir;
 pub mod interface;
 pub mod loader;
+pub mod print;
 pub mod program;
 pub mod source;
 pub mod syntax;
@@ -19,7 +20,7 @@ pub mod value;
 pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
-pub use check::{Checked, check, check_for_editor, interface_hash, read_interface};
+pub use check::{Checked, EXPRESSION, check, check_for_editor, check_inside, interface_hash, read_interface};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};
 pub use eval::{NoOutputs, Outputs};
 pub use loader::{Loader, Shipped};

@@ -135,6 +135,16 @@ impl Program {
         (program, diags)
     }
 
+    /// The type and value of a `let` in the text that was checked inside of the program.
+    pub fn value_of(&self, name: &str, outputs: &dyn Outputs) -> Option<(Type, Value, Diagnostics)> {
+        let own = |l: &crate::hir::Let| &*self.sources.file(l.span.file).path == crate::check::EXPRESSION;
+        let id = self.hir.lets.iter().rposition(|l| &*l.name == name && own(l))?;
+        let def = &self.hir.lets[id];
+        let (value, problems) =
+            self.with_evaluator(outputs, false, |ev| ev.eval(&Expr::new(def.span, H::Let(id))));
+        Some((def.ty.clone(), value, problems))
+    }
+
     /// The instances, in the order of the program.
     pub fn instances(&self) -> &[Instance] {
         &self.instances

@@ -32,6 +32,8 @@ pub enum DiagnosticFormat {
     Short,
     /// One JSON object a line.
     Json,
+    /// One SARIF 2.1.0 log; for `check`.
+    Sarif,
 }
 
 /// When colors are used.
@@ -119,6 +121,10 @@ pub enum Command {
     State(commands::state::StateCommand),
     /// Runs the tests of a configuration; needs no state, no plugins and no network.
     Test(commands::test::Test),
+    /// Computes an expression inside of a configuration.
+    Eval(commands::eval::Eval),
+    /// Computes expressions, one after the other.
+    Console(commands::console::Console),
     /// Brings `.dts` files into the one style.
     Fmt(commands::fmt::Fmt),
     /// Explains the code of a diagnostic.

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod desk;
 mod exit;
 mod project;
 mod terminal;
@@ -26,7 +27,13 @@ pub fn main() -> ExitCode {
     if let args::Command::PluginHost(host) = &cli.command {
         commands::plugin_host::run(host);
     }
-    let terminal = Terminal::new(&cli.global);
+    let mut terminal = Terminal::new(&cli.global);
+    if terminal.sarif && !matches!(cli.command, args::Command::Check(_)) {
+        terminal.sarif = false;
+        let failure = Failure::new(dtm_lang::Code::E0901, "only `dtm check` writes SARIF");
+        terminal.diagnostics(&failure.diagnostics, &failure.sources);
+        return Exit::Usage.into();
+    }
     let result = enter(&cli).and_then(|()| commands::run(&cli, &terminal));
     let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {
         terminal.diagnostics(&diagnostics, &sources);

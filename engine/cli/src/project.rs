@@ -303,7 +303,11 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
-fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
+/// The root file that is meant.
+///
+/// # Errors
+/// When there is none.
+pub fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
     let yaml = |p: &Path| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
     let path = match &file.file {
         Some(path) if path.is_dir() => path.join("main.dts"),

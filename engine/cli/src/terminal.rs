@@ -50,6 +50,8 @@ pub struct Terminal {
     pub format: Format,
     /// Whether the result is for machines.
     pub json: bool,
+    /// Whether diagnostics are one log for code hosts.
+    pub sarif: bool,
     /// Only what is asked for.
     pub quiet: bool,
     /// What plugins log as well.
@@ -73,11 +75,12 @@ impl Terminal {
         let format = match (global.json, global.format) {
             (true, _) | (_, DiagnosticFormat::Json) => Format::Json,
             (_, DiagnosticFormat::Short) => Format::Short,
-            (_, DiagnosticFormat::Human) => Format::Human,
+            (_, DiagnosticFormat::Human | DiagnosticFormat::Sarif) => Format::Human,
         };
         Terminal {
             format,
             json: global.json,
+            sarif: !global.json && global.format == DiagnosticFormat::Sarif,
             quiet: global.quiet,
             verbose: global.verbose,
             style: Style { on: color(std::io::stdout().is_terminal()) },
@@ -149,6 +152,10 @@ impl Terminal {
 
     /// Writes diagnostics: to standard error, or in JSON to standard output.
     pub fn diagnostics(&self, diagnostics: &Diagnostics, sources: &Sources) {
+        if self.sarif {
+            let version = env!("CARGO_PKG_VERSION");
+            return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.iter(), sources, version));
+        }
         for d in diagnostics.iter() {
             if self.json {
                 self.out(&render(d, sources, Format::Json, false));

@@ -80,7 +80,8 @@ impl Checker<'_> {
             types: HashMap::new(),
             components: HashMap::new(),
             library: outer.library,
-            inside: Some((m, id)),
+            inside: Some(m),
+            component: Some(id),
         };
         self.modules.push(module);
         self.components.push(ComponentState {
@@ -97,12 +98,12 @@ impl Checker<'_> {
 
     /// The component whose body a module is.
     pub(super) fn home(&self, m: usize) -> Option<usize> {
-        self.modules[m].inside.map(|(_, component)| component)
+        self.modules[m].component
     }
 
     /// Whether both are one file: a component is part of its module.
     pub(super) fn same_module(&self, a: usize, b: usize) -> bool {
-        let outer = |m: usize| self.modules[m].inside.map_or(m, |(outer, _)| outer);
+        let outer = |m: usize| self.modules[m].inside.unwrap_or(m);
         outer(a) == outer(b)
     }
 
@@ -145,7 +146,7 @@ impl Checker<'_> {
         let found = loop {
             match (self.modules[at].components.get(&name.text), self.modules[at].inside) {
                 (Some(id), _) => break Some(*id),
-                (None, Some((outer, _))) => at = outer,
+                (None, Some(outer)) => at = outer,
                 (None, None) => break None,
             }
         };
@@ -173,7 +174,7 @@ impl Checker<'_> {
 
     /// The components of a module, in order.
     pub(super) fn component_names(&self, m: usize) -> Vec<Symbol> {
-        let m = self.modules[m].inside.map_or(m, |(outer, _)| outer);
+        let m = self.modules[m].inside.unwrap_or(m);
         let mut all: Vec<Symbol> = self.modules[m].components.keys().cloned().collect();
         all.sort_unstable();
         all

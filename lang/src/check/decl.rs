@@ -182,9 +182,9 @@ impl Checker<'_> {
     }
 
     fn declare_values(&mut self, m: usize, decl: &Decl) {
-        let library = self.modules[m].library && self.modules[m].inside.is_none();
+        let library = self.modules[m].library && self.modules[m].component.is_none();
         let root = m == 0;
-        if let Some((_, component)) = self.modules[m].inside
+        if let Some(component) = self.modules[m].component
             && !self.declare_inside(m, component, decl)
         {
             return;

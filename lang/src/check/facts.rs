@@ -176,14 +176,14 @@ impl Checker<'_> {
                 Named { name: name.clone(), what, ty }
             })
             .collect();
-        if let Some((outer, _)) = self.modules[m].inside {
-            let inner = all.len();
+        if let Some(outer) = self.modules[m].inside {
+            let (inner, closed) = (all.len(), self.modules[m].component.is_some());
             all.extend(self.values_of(outer));
             let own: Vec<Symbol> = all[..inner].iter().map(|n| n.name.clone()).collect();
             let mut at = 0;
             all.retain(|n| {
                 at += 1;
-                at <= inner || !own.contains(&n.name) && !matches!(n.what, "param" | "tool")
+                at <= inner || !own.contains(&n.name) && (!closed || !matches!(n.what, "param" | "tool"))
             });
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));

@@ -46,18 +46,45 @@ pub struct Checked {
 
 /// Checks the program of a root file.
 pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
-    let (checked, _, diags) = run(root, loader, None);
+    let (checked, _, diags) = run(Some(root), None, loader, None);
     (checked, diags)
 }
 
-/// Checks the program of a root file, and keeps what an editor wants to know.
-pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
-    run(root, loader, Some(Facts::default()))
+/// Checks a text inside of a program's root file, or by itself: what it declares sees what that declares.
+pub fn check_inside(root: Option<&str>, text: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
+    run(root, Some(text), loader, Some(Facts::default()))
 }
 
-fn run(root: &str, loader: &dyn Loader, facts: Option<Facts>) -> (Checked, Facts, Diagnostics) {
+/// The name of the file that stands for a text inside of a program.
+pub const EXPRESSION: &str = "<expression>";
+
+/// Checks the program of a root file, and keeps what an editor wants to know.
+pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
+    run(Some(root), None, loader, Some(Facts::default()))
+}
+
+fn run(
+    root: Option<&str>,
+    inner: Option<&str>,
+    loader: &dyn Loader,
+    facts: Option<Facts>,
+) -> (Checked, Facts, Diagnostics) {
     let mut checker = Checker::new(loader, facts);
-    checker.load(root, None, &mut vec![]);
+    match root {
+        Some(root) => _ = checker.load(root, None, &mut vec![]),
+        None => _ = checker.add_module("<nothing>", "dts 1\n", false),
+    }
+    if let Some(text) = inner {
+        let outer = (!checker.modules.is_empty()).then_some(0);
+        let id = checker.add_module(EXPRESSION, text, false);
+        checker.modules[id].inside = outer;
+        let ast = checker.modules[id].ast.clone();
+        for decl in &ast.decls {
+            if let DeclKind::Import(import) = &decl.kind {
+                checker.import(id, import, &mut vec![]);
+            }
+        }
+    }
     checker.declare_all();
     checker.bodies();
     if !checker.diags.has_errors() {
@@ -96,8 +123,10 @@ struct Module {
     components: HashMap<Symbol, usize>,
     /// Whether it belongs to the standard library or an interface.
     library: bool,
-    /// The body of a component is a module inside another: that one, and the component.
-    inside: Option<(usize, usize)>,
+    /// The module that this one is inside of, whose names it sees.
+    inside: Option<usize>,
+    /// The component whose body it is.
+    component: Option<usize>,
 }
 
 enum Lazy<T> {
@@ -296,6 +325,7 @@ impl Checker<'_> {
             components: HashMap::new(),
             library,
             inside: None,
+            component: None,
         });
         id
     }
@@ -307,6 +337,7 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0108, format!("edition {text} is not known"));
                 self.diags.push(d.at(*span, "this dtm knows edition 1").fix("write `1`", *span, "1"));
             }
+            _ if &*self.sources.file(file).path == EXPRESSION => {}
             _ => {
                 let span = Span::new(file, 0, 0);
                 let d = Diagnostic::new(Code::W0101, "the edition line is missing").at(span, "before this");
@@ -400,14 +431,14 @@ impl Checker<'_> {
             if let Some(found) = self.modules[m].values.get(name) {
                 return Some(found.clone());
             }
-            m = self.modules[m].inside?.0;
+            m = self.modules[m].inside?;
         }
     }
 
     /// All names of the value name space of a module, in order.
     fn value_names(&self, module: usize) -> Vec<Symbol> {
         let mut all: Vec<Symbol> = self.modules[module].values.keys().cloned().collect();
-        if let Some((outer, _)) = self.modules[module].inside {
+        if let Some(outer) = self.modules[module].inside {
             all.extend(self.value_names(outer));
         }
         all.sort_unstable();
@@ -478,7 +509,7 @@ impl Checker<'_> {
         self.functions();
         self.late_defaults();
         for module in 0..self.modules.len() {
-            let body = self.modules[module].inside.is_some();
+            let body = self.modules[module].component.is_some();
             if !self.modules[module].library || body || self.modules[module].path.starts_with("std/") {
                 self.check_decls(module);
             }

@@ -209,8 +209,10 @@ impl Checker<'_> {
             );
             return Type::Error;
         }
-        // The body of a component has the types of its module.
-        while let Some((outer, _)) = self.modules[home].inside {
+        // What is inside of a module has its types.
+        while let (false, Some(outer)) =
+            (self.modules[home].types.contains_key(&last.text), self.modules[home].inside)
+        {
             home = outer;
         }
         let Some(id) = self.modules[home].types.get(&last.text).copied() else {

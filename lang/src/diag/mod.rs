@@ -4,6 +4,7 @@
 mod codes;
 pub mod fix;
 pub mod render;
+pub mod sarif;
 
 pub use codes::{CODES, Code, lookup};
 

@@ -1,7 +1,7 @@
 //! What an editor asks, as pure functions: an analysis and a byte in, plain values out. No type of the protocol is known
 //! here; a feature is one file here, one method of the server, one line of its capabilities.
 
-mod completion;
+pub mod completion;
 mod definition;
 mod fixes;
 mod format;

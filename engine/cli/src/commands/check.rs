@@ -99,6 +99,12 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
     {
         diagnostics.push(*cycle);
     }
+    if terminal.sarif {
+        terminal.diagnostics(&diagnostics, project.program.sources());
+        let files = project.program.sources().files().map(|(_, f)| project.around.root.join(&*f.path));
+        let exit = if diagnostics.has_errors() { Exit::Failed } else { Exit::Done };
+        return Ok((exit, files.filter(|f| f.is_file()).collect()));
+    }
     let color = terminal.format == Format::Human && terminal.style.is_on();
     let shown: String =
         diagnostics.iter().map(|d| render(d, project.program.sources(), terminal.format, color)).collect();

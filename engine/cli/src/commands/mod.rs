@@ -3,8 +3,10 @@
 pub mod apply;
 pub mod check;
 pub mod completion;
+pub mod console;
 pub mod delete;
 pub mod destroy;
+pub mod eval;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
@@ -39,6 +41,8 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Graph(c) => graph::run(cli, terminal, c),
         Command::State(c) => state::run(cli, terminal, c),
         Command::Test(c) => test::run(cli, terminal, c),
+        Command::Eval(c) => eval::run(cli, terminal, c),
+        Command::Console(c) => console::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
