@@ -131,3 +131,22 @@ fn the_prelude_says_of_every_builtin_what_it_is() {
     }
     assert_eq!(said.len(), BUILTINS.len(), "the prelude speaks of what is not there");
 }
+
+#[test]
+fn the_manual_has_every_page_of_the_language() {
+    let spec = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec");
+    let manual = std::fs::read_to_string(spec.join("MANUAL.md")).expect("there is a manual");
+    let links: Vec<&str> = manual
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|l| l.ends_with(".md"))
+        .collect();
+    for link in &links {
+        assert!(spec.join(link).is_file(), "`{link}` is not there");
+    }
+    for entry in std::fs::read_dir(spec.join("lang")).expect("a folder") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        assert!(links.contains(&format!("lang/{name}").as_str()), "the manual does not link to lang/{name}");
+    }
+}

@@ -125,6 +125,8 @@ pub enum Command {
     Eval(commands::eval::Eval),
     /// Computes expressions, one after the other.
     Console(commands::console::Console),
+    /// Writes documentation from doc comments.
+    Doc(commands::doc::Doc),
     /// Brings `.dts` files into the one style.
     Fmt(commands::fmt::Fmt),
     /// Explains the code of a diagnostic.

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod desk;
+mod doc;
 mod exit;
 mod project;
 mod terminal;

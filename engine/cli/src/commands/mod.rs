@@ -6,6 +6,7 @@ pub mod completion;
 pub mod console;
 pub mod delete;
 pub mod destroy;
+pub mod doc;
 pub mod eval;
 pub mod explain;
 pub mod fmt;
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Test(c) => test::run(cli, terminal, c),
         Command::Eval(c) => eval::run(cli, terminal, c),
         Command::Console(c) => console::run(cli, terminal, c),
+        Command::Doc(c) => doc::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),

@@ -1,0 +1,189 @@
+//! `dtm doc`: documentation of modules, plugins and the manual, as Markdown or HTML.
+
+use crate::args::{Cli, FileArg};
+use crate::doc::{Page, examples, html, markdown, page};
+use crate::exit::{Exit, Failure, reason};
+use crate::project::{Project, unreadable};
+use crate::terminal::Terminal;
+use crate::view::count;
+use clap::Args;
+use dtm_engine::project::FileLoader;
+use dtm_lang::{Code, Diagnostic, Diagnostics, Loader, Purpose, Severity, Shipped, Sources, Symbol};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The arguments of `dtm doc`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning\nof a file is that of the module. A manual is a list of links to Markdown files, in order."
+)]
+pub struct Doc {
+    /// A configuration, or a module of the standard library [default: main.dts].
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The interface of a plugin that is shipped.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "manual", "std"])]
+    plugin: Option<String>,
+    /// The standard library and all plugins.
+    #[arg(long, conflicts_with_all = ["file", "manual"])]
+    std: bool,
+    /// A list of links to Markdown files, which become one manual.
+    #[arg(long, value_name = "FILE", conflicts_with = "file", requires = "html")]
+    manual: Option<PathBuf>,
+    /// Writes one HTML page each into this folder.
+    #[arg(long, value_name = "DIR")]
+    html: Option<PathBuf>,
+}
+
+pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
+    let (name, sources) = match &args.manual {
+        Some(manual) => manual_of(manual)?,
+        None => {
+            let (name, pages) = pages(args)?;
+            for page in &pages {
+                hold(page)?;
+            }
+            let source = |p: &Page| html::Source {
+                file: p.path.trim_end_matches(".dts").replace(['/', '\\', ' '], "."),
+                title: p.path.clone(),
+                markdown: markdown::text(p),
+            };
+            (name, pages.iter().map(source).collect())
+        }
+    };
+    let Some(folder) = &args.html else {
+        let texts: Vec<String> = sources.into_iter().map(|s| s.markdown).collect();
+        terminal.out(&texts.join("\n"));
+        return Ok(Exit::Done);
+    };
+    let failed = |e: std::io::Error| {
+        Failure::of(Diagnostic::new(
+            Code::E0903,
+            format!("cannot write into `{}`: {}", folder.display(), reason(&e)),
+        ))
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let files = html::site(&name, &sources);
+    for (file, text) in &files {
+        std::fs::write(folder.join(file), text).map_err(failed)?;
+    }
+    let first = files.first().map(|(f, _)| folder.join(f).display().to_string()).unwrap_or_default();
+    terminal.note(&format!("{} in `{}`: begin with `{first}`", count(files.len(), "page"), folder.display()));
+    Ok(Exit::Done)
+}
+
+/// Makes sure that the examples of a page are what the language takes: a whole program checks, a part of one can be read.
+fn hold(page: &Page) -> Result<(), Failure> {
+    for (name, text) in examples(page) {
+        let whole = text.starts_with("dts ");
+        let (diagnostics, sources) = if whole {
+            let loader =
+                Example { text: text.clone(), shipped: FileLoader::new(PathBuf::new(), String::new()) };
+            let (checked, diagnostics) = dtm_lang::check("example.dts", &loader);
+            (diagnostics, checked.sources)
+        } else {
+            let mut sources = Sources::default();
+            let file = sources.add("example.dts", text.as_str());
+            let mut diagnostics = Diagnostics::default();
+            dtm_lang::syntax::parse(file, &text, &mut diagnostics);
+            (diagnostics, sources)
+        };
+        if diagnostics.has_errors() {
+            let mut all = Diagnostics::default();
+            for d in diagnostics.into_iter().filter(|d| d.severity() == Severity::Error) {
+                all.push(
+                    d.note(format!("in the example of `{name}`, in the documentation of `{}`", page.path)),
+                );
+            }
+            return Err(Failure::all(all, &Arc::new(sources)));
+        }
+    }
+    Ok(())
+}
+
+/// A program of one file, with what is shipped.
+struct Example {
+    text: String,
+    shipped: FileLoader,
+}
+
+impl Loader for Example {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        match path {
+            "example.dts" => Ok(self.text.clone().into_bytes()),
+            _ => Err("an example is one file".into()),
+        }
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        self.shipped.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        self.shipped.shipped_names()
+    }
+    fn std_module(&self, name: &str) -> Option<Symbol> {
+        self.shipped.std_module(name)
+    }
+}
+
+/// The pages that are asked for, and what all of them are called.
+fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
+    let std = |module: &str| {
+        dtm_stdlib::module(module).map(|text| page(&format!("std/{module}"), text)).ok_or_else(|| {
+            let d = Diagnostic::new(Code::E0206, format!("the standard library has no module `{module}`"));
+            Failure::of(d.nearest(module, dtm_stdlib::MODULES.iter().map(|(name, _)| *name)))
+        })
+    };
+    // Any folder will do: what is shipped is in no project.
+    let loader = FileLoader::new(PathBuf::new(), String::new());
+    let plugin = |name: &str| {
+        loader.shipped(name).map(|shipped| page(&format!("plugin {name}"), &shipped.text)).ok_or_else(|| {
+            let d = Diagnostic::new(Code::E0204, format!("no plugin `{name}` is known"));
+            Failure::of(d.nearest(name, loader.shipped_names().iter().map(|n| &**n)))
+        })
+    };
+    if args.std {
+        let mut all: Vec<Page> = vec![];
+        for (name, _) in dtm_stdlib::MODULES {
+            all.push(std(name)?);
+        }
+        for name in loader.shipped_names() {
+            all.push(plugin(&name)?);
+        }
+        // The prelude is what everybody has.
+        all.sort_by_key(|p| p.path != "std/prelude");
+        return Ok(("dtm".into(), all));
+    }
+    if let Some(name) = &args.plugin {
+        return Ok(("dtm".into(), vec![plugin(name)?]));
+    }
+    if let Some(module) = args.file.as_ref().and_then(|f| f.to_str()).and_then(|f| f.strip_prefix("std/"))
+        && args.file.as_ref().is_some_and(|f| !f.exists())
+    {
+        return Ok(("dtm".into(), vec![std(module)?]));
+    }
+    let (project, _) = Project::bare(&FileArg { file: args.file.clone() }, Purpose::Check)?;
+    let own =
+        |path: &str| path.ends_with(".dts") && !path.starts_with(['<', '/']) && !path.starts_with("std/");
+    let files = project.program.sources().files().filter(|(_, f)| own(&f.path));
+    let all: Vec<Page> = files.map(|(_, f)| page(&f.path, &f.text)).collect();
+    let root = project.around.root.file_name().map(|n| n.to_string_lossy().into_owned());
+    Ok((root.unwrap_or_else(|| "dtm".into()), all))
+}
+
+/// The pages that a list links to; its heading is the name of the manual, and it is the first page itself.
+fn manual_of(list: &Path) -> Result<(String, Vec<html::Source>), Failure> {
+    let text = std::fs::read_to_string(list).map_err(|e| unreadable(list, &reason(&e)))?;
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let name = text.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or("Manual").trim().to_string();
+    let mut out =
+        vec![html::Source { file: "index".into(), title: "Contents".into(), markdown: text.clone() }];
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|l| l.ends_with(".md") && !l.contains("://")) {
+        let path = folder.join(link);
+        let markdown = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &reason(&e)))?;
+        let title = markdown.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or(link).replace('`', "");
+        let file = link.trim_start_matches("./").trim_end_matches(".md").replace('/', ".");
+        out.push(html::Source { file, title, markdown });
+    }
+    Ok((name, out))
+}
