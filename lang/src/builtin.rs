@@ -52,6 +52,18 @@ pub fn signature(b: &Builtin) -> String {
     format!("{}({}) -> {}", b.name, params.join(", "), (b.result)())
 }
 
+/// How a builtin is called, one that takes a function of an element as well.
+pub fn signature_of(name: &str) -> Option<String> {
+    let higher = crate::hir::Higher::ALL.into_iter().find(|h| h.name() == name);
+    find(name).map(signature).or_else(|| higher.map(|h| h.signature().to_string()))
+}
+
+/// How a builtin is called, and what it does.
+pub fn doc_of(name: &str) -> Option<(String, &'static str)> {
+    let higher = crate::hir::Higher::ALL.into_iter().find(|h| h.name() == name).map(|h| h.doc());
+    Some((signature_of(name)?, find(name).map(|b| b.doc).or(higher)?))
+}
+
 fn t() -> Type {
     Type::Var(0)
 }

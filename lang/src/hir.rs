@@ -333,9 +333,9 @@ impl Expr {
             H::Const(_) | H::Local(_) | H::Let(_) | H::In(_) | H::Param(_) | H::Data(_) => vec![],
             H::Default(_) | H::Tool(_) | H::Plan | H::Error => vec![],
             H::Port { base, .. } | H::Field { base, .. } => vec![base],
-            H::Not(e) | H::Neg(e) | H::Convert(e, _) | H::Cast(e, _) | H::Lambda { body: e, .. } => vec![e],
+            H::Not(e) | H::Neg(e) | H::Convert(e, _) | H::Cast(e, _) => vec![e],
             H::Index { base: a, index: b, .. } | H::And(a, b) | H::Or(a, b) | H::Coalesce(a, b) => vec![a, b],
-            H::Binary(_, a, b) | H::Order(a, b) => vec![a, b],
+            H::Binary(_, a, b) | H::Order(a, b) | H::Higher { items: a, body: b, .. } => vec![a, b],
             H::Record(fields) => fields.iter().map(|(_, e)| e).collect(),
             H::Map(entries) => {
                 fn entry(e: &MapEntry) -> Vec<&Expr> {
@@ -427,9 +427,11 @@ pub enum ExprKind {
     Plan,
     /// In a test: whether any tool of the second comes after any of the first.
     Order(Expr, Expr),
-    /// Only as an argument of a builtin.
-    Lambda {
-        params: Vec<usize>,
+    /// A builtin that takes `x => body`: the list, and the slot of `x`.
+    Higher {
+        what: Higher,
+        items: Expr,
+        slot: usize,
         body: Expr,
     },
     /// Defaults filled, ints widened, secrets marked.
@@ -437,6 +439,53 @@ pub enum ExprKind {
     /// `as T`: checked when evaluated.
     Cast(Expr, Arc<Type>),
     Error,
+}
+
+/// A builtin that takes a function of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Higher {
+    /// In the order of what the function gives.
+    SortBy,
+    /// Lists by what the function gives.
+    GroupBy,
+    /// The first of which the function says so.
+    Find,
+}
+
+impl Higher {
+    /// All of them.
+    pub const ALL: [Higher; 3] = [Higher::SortBy, Higher::GroupBy, Higher::Find];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Higher::SortBy => "sort_by",
+            Higher::GroupBy => "group_by",
+            Higher::Find => "find",
+        }
+    }
+    /// How it is called.
+    pub fn signature(self) -> &'static str {
+        match self {
+            Higher::SortBy => "sort_by(items: [T], key: x => ...) -> [T]",
+            Higher::GroupBy => "group_by(items: [T], key: x => string) -> map<[T]>",
+            Higher::Find => "find(items: [T], condition: x => bool) -> T?",
+        }
+    }
+    /// What it does, with an example.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Higher::SortBy => {
+                "A list in the order of what a function gives: `sort_by([3, 1, 2], x => -x)` is `[3, 2, 1]`."
+            }
+            Higher::GroupBy => {
+                "Lists by a key that a function gives: `group_by([\"ab\", \"c\"], s => \"${length(s)}\")` is `{ \"2\" = [\"ab\"], \"1\" = [\"c\"] }`."
+            }
+            Higher::Find => {
+                "The first element of which a condition holds, or `null`: `find([1, 5, 7], x => x > 2)` is `5`."
+            }
+        }
+    }
 }
 
 /// An entry of a map literal.

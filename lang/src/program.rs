@@ -274,6 +274,25 @@ impl Program {
         self.with_evaluator(outputs, false, |ev| judge(&self.hir, &self.asserts, ev)).1
     }
 
+    /// What is wrong with values that nothing needs, now that outputs are known.
+    pub fn unneeded(&self, outputs: &dyn Outputs) -> Diagnostics {
+        let hir = self.hir.clone();
+        self.with_evaluator(outputs, false, |ev| {
+            let scopes = ev.world.scopes.len() as u32;
+            for (id, def) in hir.lets.iter().enumerate() {
+                let all = if def.home.is_none() { 0..1 } else { 1..scopes };
+                for scope in all.map(ScopeId) {
+                    let here =
+                        hir.tools.get(ev.world.scopes[scope.0 as usize].tool).and_then(|t| t.component);
+                    if def.home.is_none() || def.home == here {
+                        ev.within(scope, |ev| ev.eval(&Expr::new(def.span, H::Let(id))));
+                    }
+                }
+            }
+        })
+        .1
+    }
+
     /// The asserts whose values are not known yet: their position, and the instances that they wait for.
     pub fn waiting_asserts(&self, outputs: &dyn Outputs) -> Vec<(usize, BTreeSet<InstanceId>)> {
         let (found, _) = self.with_evaluator(outputs, false, |ev| {

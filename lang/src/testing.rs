@@ -289,10 +289,14 @@ fn is_written_out(e: &Expr) -> bool {
 /// What can be computed by itself: not what stands under a variable of its own.
 fn collect(e: &Expr, parts: &mut Vec<Arc<Expr>>) {
     match &*e.kind {
-        H::Const(_) | H::Lambda { .. } | H::Local(_) | H::Plan | H::Error => return,
+        H::Const(_) | H::Local(_) | H::Plan | H::Error => return,
         H::ListComp { clause, .. } | H::MapComp { clause, .. } => {
             parts.push(Arc::new(e.clone()));
             return collect(&clause.iter, parts);
+        }
+        H::Higher { items, .. } => {
+            parts.push(Arc::new(e.clone()));
+            return collect(items, parts);
         }
         H::Default(_) => {}
         H::List(_) | H::Record(_) | H::Map(_) | H::Convert(..) if is_written_out(e) => return,

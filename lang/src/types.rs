@@ -3,6 +3,7 @@
 use crate::interface::Kind;
 use crate::source::{Span, Symbol};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A type.
@@ -121,10 +122,22 @@ impl Type {
     /// The union, made flat; members that another one holds are left out.
     pub fn union(members: impl IntoIterator<Item = Type>) -> Type {
         let mut flat: Vec<Type> = vec![];
+        // Literals may be many: they are told apart without going through all of them.
+        let mut literals: HashSet<Lit> = HashSet::new();
+        let mut add = |new: Type| match &new {
+            Type::Lit(lit) => {
+                let held = |t: &Type| holds(t, &new) || matches!(t, Type::Error);
+                let wide = flat.iter().filter(|t| !matches!(t, Type::Lit(_))).any(held);
+                if !wide && literals.insert(lit.clone()) {
+                    flat.push(new);
+                }
+            }
+            _ => add(&mut flat, new),
+        };
         for member in members {
             match member {
-                Type::Union(inner) => inner.iter().for_each(|t| add(&mut flat, t.clone())),
-                other => add(&mut flat, other),
+                Type::Union(inner) => inner.iter().for_each(|t| add(t.clone())),
+                other => add(other),
             }
         }
         match flat.len() {
@@ -396,7 +409,10 @@ impl std::fmt::Display for Type {
             Type::Duration => f.write_str("duration"),
             Type::Size => f.write_str("size"),
             Type::Lit(l) => write!(f, "{l}"),
+            // Of an empty one nobody knows what it would hold.
+            Type::List(t) if **t == Type::Error => f.write_str("[]"),
             Type::List(t) => write!(f, "[{t}]"),
+            Type::Map(t) if **t == Type::Error => f.write_str("{}"),
             Type::Map(t) => write!(f, "map<{t}>"),
             Type::Record(r) => {
                 let mut parts: Vec<String> =

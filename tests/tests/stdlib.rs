@@ -2,6 +2,7 @@
 //! and what it gives.
 
 use dtm_lang::builtin::BUILTINS;
+use dtm_lang::hir::Higher;
 use dtm_lang::syntax::ast::DeclKind;
 use dtm_lang::{Diagnostics, FileId, Inputs, Loader, Program, Purpose, Shipped, Symbol};
 use std::sync::Arc;
@@ -121,15 +122,17 @@ fn the_prelude_says_of_every_builtin_what_it_is() {
         })
         .collect();
     let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
-    for builtin in BUILTINS {
-        let Some((_, doc, asserts)) = said.iter().find(|(name, ..)| name == builtin.name) else {
-            panic!("the prelude does not speak of `{}`", builtin.name);
+    let higher = Higher::ALL.iter().map(|h| (h.name(), h.doc()));
+    let all: Vec<(&str, &str)> = BUILTINS.iter().map(|b| (b.name, b.doc)).chain(higher).collect();
+    for (builtin, its) in &all {
+        let Some((_, doc, asserts)) = said.iter().find(|(name, ..)| name == builtin) else {
+            panic!("the prelude does not speak of `{builtin}`");
         };
-        assert_eq!(words(doc), words(builtin.doc), "`{}` is said to be two things", builtin.name);
-        let unsaid = ["file", "tool_name"].contains(&builtin.name);
-        assert!(*asserts > 0 || unsaid, "`{}` has no example", builtin.name);
+        assert_eq!(words(doc), words(its), "`{builtin}` is said to be two things");
+        let unsaid = ["file", "tool_name"].contains(builtin);
+        assert!(*asserts > 0 || unsaid, "`{builtin}` has no example");
     }
-    assert_eq!(said.len(), BUILTINS.len(), "the prelude speaks of what is not there");
+    assert_eq!(said.len(), all.len(), "the prelude speaks of what is not there");
 }
 
 #[test]

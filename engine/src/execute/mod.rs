@@ -237,6 +237,7 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
     let (values, problems) = program.outputs(&known);
     if outcome.failed.is_empty() && outcome.stopped.is_empty() {
         outcome.asserts.append(problems);
+        outcome.asserts.append(program.unneeded(&known));
     }
     let values = values.iter().filter(|(_, v)| v.is_known() && !v.is_error());
     let now: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();

@@ -100,6 +100,7 @@ pub async fn build(
     b.finish();
     b.plan.waiting_asserts = program.waiting_asserts(&b.known.of(program));
     b.plan.diagnostics.append(program.asserts(&b.known.of(program)));
+    b.plan.diagnostics.append(program.unneeded(&b.known.of(program)));
     b.plan.diagnostics.sort();
     let (outputs, _) = program.outputs(&b.known.of(program));
     let outputs: Fields = outputs.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();

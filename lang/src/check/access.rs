@@ -4,7 +4,7 @@ use super::facts::{CURSOR, Cursor};
 use super::{Checker, Def, node};
 use crate::builtin::{self, Builtin, signature};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind as H};
+use crate::hir::{Expr, ExprKind as H, Higher};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::{Lit, Type, fits};
@@ -277,6 +277,13 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, m: usize, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
+        if let A::Member { base, name, .. } = &*callee.kind
+            && let Some(home) = self.as_module(m, base)
+            && self.value(home, &name.text).is_none()
+        {
+            self.module_member(m, base, name);
+            return (Expr::error(span), Type::Error);
+        }
         let A::Name(name) = &*callee.kind else {
             self.error(Code::E0306, callee.span, "this is no function", "only functions are called");
             return (Expr::error(span), Type::Error);
@@ -299,6 +306,16 @@ impl Checker<'_> {
                 "write the text where it is used, as a `\"\"\"` block with `${...}` in it; whole folders are rendered by tools",
             ));
             return (Expr::error(span), Type::Error);
+        }
+        if let Some(what) = Higher::ALL.into_iter().find(|h| h.name() == &**name) {
+            self.note_use(
+                callee.span,
+                None,
+                "builtin",
+                || what.signature().into(),
+                || Some(what.doc().into()),
+            );
+            return self.higher(m, span, what, args);
         }
         let Some(builtin) = builtin::find(name) else {
             self.unknown_function(m, name, callee.span);
@@ -374,6 +391,9 @@ impl Checker<'_> {
             "int" | "tonumber" | "parseInt" => {
                 Some("a text becomes no number; give the number, or untyped data as it is: `x as int`")
             }
+            "map" | "filter" | "flat_map" | "for_each" => {
+                Some("go through the list with a comprehension: `[f(x) for x in xs if p(x)]`")
+            }
             "print" | "println" | "console" | "log" => {
                 Some("a program prints nothing; `output NAME = value` shows a value")
             }
@@ -389,7 +409,9 @@ impl Checker<'_> {
                 let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
                 let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
                 known.sort();
-                let all = known.iter().map(|k| &**k).chain(builtin::BUILTINS.iter().map(|b| b.name));
+                let higher = Higher::ALL.iter().map(|h| h.name());
+                let builtins = builtin::BUILTINS.iter().map(|b| b.name).chain(higher);
+                let all = known.iter().map(|k| &**k).chain(builtins);
                 d.nearest(name, all)
             }
         };

@@ -97,6 +97,7 @@ impl Checker<'_> {
                 self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.unrefined())).collect();
             self.scope.clear();
             self.narrowed.clear();
+            self.slots = 0;
             let mut slots = vec![];
             for (name, ty) in params {
                 let slot = self.new_slot();

@@ -78,6 +78,11 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a name is that of a plugin, required or shipped.
+    pub(super) fn is_plugin(&self, name: &str) -> bool {
+        self.requirements.contains_key(name) || self.loader.shipped(name).is_some()
+    }
+
     /// The plugin of a name, read when first used.
     pub(super) fn plugin(&mut self, name: &ast::Name) -> Option<usize> {
         if let Some(known) = self.plugins.get(&name.text) {
@@ -154,7 +159,9 @@ impl Checker<'_> {
                 (path, shipped.text.to_string(), None, shipped.interface_only)
             }
         };
+        let module = self.modules.len();
         let plugin = self.interface(&interface_path, &text)?;
+        self.interfaces.insert(name.text.clone(), module);
         self.hir.plugins.insert(name.text.clone(), PluginUse { plugin, path, interface_only });
         Some(self.hir.plugins.len() - 1)
     }

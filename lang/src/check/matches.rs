@@ -61,6 +61,7 @@ impl Checker<'_> {
                 None => left.clone(),
             };
             broken |= wrong;
+            out.secret |= meant.as_ref().is_some_and(|p| whole.iter().any(|t| asks_a_secret(t, p)));
             if taken.is_empty() && !broken {
                 let d = Diagnostic::new(Code::W0301, "this arm is never taken")
                     .at(pattern.span, "nothing is left for it");
@@ -73,7 +74,7 @@ impl Checker<'_> {
             let body = value(self, body);
             self.narrowed.truncate(facts);
             match &meant {
-                Some(meant) => left.retain(|t| !fits(t, meant) || matches!(t, Type::Any)),
+                Some(meant) => left = left.iter().flat_map(|t| rest(t, meant)).collect(),
                 None => left.clear(),
             }
             if !wrong {
@@ -193,8 +194,83 @@ fn narrowed(of: &[Type], pattern: &Type) -> Vec<Type> {
         } else if fits(member, pattern) {
             out.push(member.clone());
         } else {
-            out.extend(pattern.members().iter().filter(|p| fits(p, member)).cloned());
+            out.extend(pattern.members().iter().filter_map(|p| match fits(p, member) {
+                true => Some(p.clone()),
+                false => meet(member, p),
+            }));
         }
     }
     out
+}
+
+/// Of the type of a field, what a pattern for it takes, and what it leaves.
+fn field_parts(ty: &Type, pattern: &Type) -> (Vec<Type>, Vec<Type>) {
+    let (plain, secret) = ty.reveal();
+    let whole: Vec<Type> = plain.members().iter().flat_map(split).collect();
+    let back = |t: Type| if secret && !matches!(t, Type::Null) { t.secret() } else { t };
+    let taken = narrowed(&whole, &pattern.reveal().0).into_iter().map(back).collect();
+    let left = whole.iter().flat_map(|t| rest(t, &pattern.reveal().0)).map(back).collect();
+    (taken, left)
+}
+
+/// Whether a pattern chooses by a field that is secret.
+fn asks_a_secret(member: &Type, pattern: &Type) -> bool {
+    match (member, pattern) {
+        (_, Type::Union(patterns)) => patterns.iter().any(|p| asks_a_secret(member, p)),
+        (Type::Record(m), Type::Record(p)) => p.fields.iter().any(|(name, field)| {
+            let Some(of) = m.fields.get(name) else { return false };
+            let (plain, secret) = of.ty.reveal();
+            secret && !fits(&plain, &field.ty.reveal().0)
+                || plain.members().iter().any(|t| asks_a_secret(t, &field.ty))
+        }),
+        _ => false,
+    }
+}
+
+/// The records of a type that a pattern of some of its fields takes.
+fn meet(member: &Type, pattern: &Type) -> Option<Type> {
+    let (Type::Record(m), Type::Record(p)) = (member, pattern) else { return None };
+    if !p.open && (m.open || m.fields.keys().any(|name| !p.fields.contains_key(name))) {
+        return None;
+    }
+    let mut out = (**m).clone();
+    for (name, field) in &p.fields {
+        let of = out.fields.get_mut(name)?;
+        let (taken, _) = field_parts(&of.ty, &field.ty);
+        if taken.is_empty() {
+            return None;
+        }
+        of.ty = Type::union(taken);
+    }
+    Some(Type::Record(Arc::new(out)))
+}
+
+/// What is left of a type when a pattern has taken its part.
+fn rest(member: &Type, pattern: &Type) -> Vec<Type> {
+    if matches!(member, Type::Any) {
+        return vec![member.clone()];
+    }
+    if fits(member, pattern) {
+        return vec![];
+    }
+    if let Type::Union(members) = pattern {
+        return members
+            .iter()
+            .fold(vec![member.clone()], |left, p| left.iter().flat_map(|t| rest(t, p)).collect());
+    }
+    let (Type::Record(m), Type::Record(p), Some(_)) = (member, pattern, meet(member, pattern)) else {
+        return vec![member.clone()];
+    };
+    let parts = p.fields.iter().map(|(name, field)| (name, field_parts(&m.fields[name].ty, &field.ty).1));
+    let open: Vec<(&crate::source::Symbol, Vec<Type>)> = parts.filter(|(_, left)| !left.is_empty()).collect();
+    match open.as_slice() {
+        [] => vec![],
+        // What is left differs in one field, so that it can be told as a type.
+        [(name, left)] => {
+            let mut out = (**m).clone();
+            out.fields[*name].ty = Type::union(left.iter().cloned());
+            vec![Type::Record(Arc::new(out))]
+        }
+        _ => vec![member.clone()],
+    }
 }

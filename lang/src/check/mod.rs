@@ -11,6 +11,7 @@ mod decl;
 mod expr;
 mod facts;
 mod function;
+mod higher;
 mod interface;
 mod literal;
 mod matches;
@@ -189,6 +190,8 @@ struct Checker<'a> {
     /// Names of tools, params and outputs, unique across the program.
     unique: HashMap<(Option<usize>, &'static str, Symbol), Span>,
     plugins: HashMap<Symbol, Option<usize>>,
+    /// The modules that their interfaces are.
+    interfaces: HashMap<Symbol, usize>,
     requirements: HashMap<Symbol, (Symbol, Span)>,
     data_types: Vec<Type>,
     scope: Vec<Local>,
@@ -226,6 +229,7 @@ impl<'a> Checker<'a> {
             checked_defaults: 0,
             unique: HashMap::new(),
             plugins: HashMap::new(),
+            interfaces: HashMap::new(),
             requirements: HashMap::new(),
             data_types: vec![],
             scope: vec![],

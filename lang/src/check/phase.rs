@@ -12,7 +12,7 @@
 
 use crate::builtin::Taint;
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
+use crate::hir::{Clause, Expr, ExprKind as H, Higher, Hir, MapEntry};
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::value::Data;
@@ -131,6 +131,9 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
     }
     for assert in hir.asserts.iter().filter(|a| a.home.is_none()) {
         p.phase(&assert.cond);
+    }
+    for refinement in &hir.refinements {
+        p.known(&refinement.cond, "the condition of a type");
     }
     for (name, expr) in &hir.settings {
         p.known(expr, &format!("the setting `{name}`"));
@@ -337,7 +340,7 @@ impl Phases<'_> {
     fn phase_here(&mut self, e: &Expr) -> Phase {
         match &*e.kind {
             H::Plan | H::Order(..) => Phase::Known,
-            H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) | H::Lambda { .. } => Phase::Known,
+            H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) => Phase::Known,
             H::Local(slot) => self.locals.get(slot).cloned().unwrap_or(Phase::Known),
             H::Let(id) => self.let_phase(*id),
             H::In(at) => self.frame.ins.get(*at).cloned().unwrap_or(Phase::Known),
@@ -428,6 +431,16 @@ impl Phases<'_> {
                         if builtin.name == "get" { element } else { Phase::Each(Box::new(element)) }
                     }
                     (Taint::Deep, None) => Phase::of(phases.iter().find_map(Phase::inside)),
+                }
+            }
+            H::Higher { what, items, slot, body } => {
+                let items = self.phase(items);
+                self.bind(&[*slot], &items);
+                match (&items, self.phase(body).inside()) {
+                    (Phase::Deferred(at), _) => Phase::Deferred(*at),
+                    (_, Some(at)) => Phase::Deferred(at),
+                    _ if *what == Higher::Find => items.element(),
+                    _ => Phase::Each(Box::new(items.element())),
                 }
             }
             H::CallFn(id, args) => {

@@ -189,6 +189,16 @@ impl Checker<'_> {
             match self.value(home, &part.text) {
                 Some((Def::Module(m), _)) => home = m,
                 Some((Def::Error, _)) => return Type::Error,
+                None if path.parts.len() == 2 && self.is_plugin(&part.text) => {
+                    // The types of an interface are for those who use the plugin as well.
+                    if self.plugin(part).is_none() {
+                        return Type::Error;
+                    }
+                    match self.interfaces.get(&part.text) {
+                        Some(m) => home = *m,
+                        None => return Type::Error,
+                    }
+                }
                 _ => {
                     self.error(
                         Code::E0203,

@@ -14,6 +14,7 @@ mod choice;
 mod collections;
 mod family;
 mod fit;
+mod higher;
 mod ops;
 mod refine;
 mod scope;
@@ -481,7 +482,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Plan => self.cx.stage.plan.clone(),
             H::Order(a, b) => self.order(a, b),
             H::Call(builtin, args) => self.call(builtin, args, span),
-            H::Lambda { .. } => Value::error(),
+            H::Higher { what, items, slot, body } => self.higher(*what, items, *slot, body, span),
             H::Convert(inner, ty) => {
                 let value = self.eval(inner);
                 self.place = Some(span);

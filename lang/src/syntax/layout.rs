@@ -107,8 +107,8 @@ pub fn layout(all: &[Token], text: &str, diags: &mut Diagnostics) -> Layout {
                     total -= links.pop().unwrap_or(0);
                 }
             }
-            Kind::Comma => {
-                // A comma begins a new operand: only the bracket itself still counts.
+            Kind::Comma | Kind::Pipe => {
+                // A new operand, or a new member of a union, begins: only the bracket itself still counts.
                 let keep = usize::from(links.len() > 1);
                 if let Some(l) = links.last_mut() {
                     total -= *l - keep.min(*l);
@@ -220,7 +220,6 @@ fn nests(kind: Kind) -> bool {
             | SafeDot
             | DotDot
             | DotDotEq
-            | Pipe
             | Question
             | Secret
     )

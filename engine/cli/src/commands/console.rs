@@ -5,7 +5,7 @@ use crate::desk::{Desk, IT};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use clap::Args;
-use dtm_lang::builtin::{find, signature};
+use dtm_lang::builtin::doc_of;
 use dtm_lang::print::print;
 use dtm_lang::{Code, Diagnostic, Diagnostics, FileId};
 use dtm_lsp::ide::completion::{items, request};
@@ -160,8 +160,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit
 
 fn answer(terminal: &Terminal, desktop: &mut Desktop, line: &str) {
     if let Some(name) = line.strip_prefix(":doc ").map(str::trim) {
-        return match find(name) {
-            Some(builtin) => terminal.out(&format!("{}\n{}\n", signature(builtin), builtin.doc.trim())),
+        return match doc_of(name) {
+            Some((signature, doc)) => terminal.out(&format!("{signature}\n{}\n", doc.trim())),
             None => terminal.out(&format!("`{name}` is no builtin function\n")),
         };
     }

@@ -87,8 +87,8 @@ pub fn page(path: &str, text: &str) -> Page {
         }
         let Some(mut item) = item(decl, text) else { continue };
         if prelude && item.what == "test" {
-            let Some(builtin) = dtm_lang::builtin::find(&item.name) else { continue };
-            (item.what, item.signature) = ("builtin", dtm_lang::builtin::signature(builtin));
+            let Some(signature) = dtm_lang::builtin::signature_of(&item.name) else { continue };
+            (item.what, item.signature) = ("builtin", signature);
         }
         if item.what == "plugin" {
             doc = std::mem::take(&mut item.doc);

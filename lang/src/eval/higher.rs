@@ -1,0 +1,67 @@
+//! The builtins that take `x => ...`. What the function gives decides, so where that is not known, nothing is.
+
+use super::{Evaluator, order};
+use crate::hir::{Expr, Higher};
+use crate::source::{Span, Symbol};
+use crate::value::{Data, Value, union};
+use indexmap::IndexMap;
+use std::cmp::Ordering;
+
+impl Evaluator<'_, '_> {
+    pub(super) fn higher(
+        &mut self,
+        what: Higher,
+        items: &Expr,
+        slot: usize,
+        body: &Expr,
+        span: Span,
+    ) -> Value {
+        let list = self.eval(items);
+        let elements = match &list.data {
+            Data::List(elements) => elements.clone(),
+            Data::Unknown(u) => {
+                let marks = self.whole_marks(&list, span);
+                return Value { data: Data::Unknown(*u), marks, secret: list.has_secret() };
+            }
+            _ => return Value::error(),
+        };
+        let (mut keys, mut marks, mut unknown) = (vec![], list.marks.clone(), None);
+        for element in elements.iter() {
+            self.set(slot, element.clone().marked(&list.marks));
+            let key = self.eval(body);
+            marks = union(&marks, &key.marks);
+            match key.data {
+                Data::Error => return key,
+                Data::Unknown(u) => unknown = unknown.or(Some(u)),
+                _ => {}
+            }
+            keys.push(key);
+        }
+        if let Some(u) = unknown {
+            let parts = elements.iter().cloned().chain(keys).collect();
+            return self.deferred_whole(u, marks, parts, span);
+        }
+        let pairs = keys.into_iter().zip(elements.iter().cloned());
+        let value = match what {
+            Higher::SortBy => {
+                let mut pairs: Vec<(Value, Value)> = pairs.collect();
+                pairs.sort_by(|a, b| order(&a.0, &b.0).unwrap_or(Ordering::Equal));
+                Value::list(pairs.into_iter().map(|(_, element)| element).collect())
+            }
+            Higher::GroupBy => {
+                let mut groups: IndexMap<Symbol, Vec<Value>> = IndexMap::new();
+                for (key, element) in pairs {
+                    let Some(key) = key.as_str() else { return Value::error() };
+                    groups.entry(key.clone()).or_default().push(element);
+                }
+                Value::map(groups.into_iter().map(|(k, v)| (k, Value::list(v))).collect())
+            }
+            Higher::Find => {
+                let mut pairs = pairs;
+                let found = pairs.find(|(key, _)| matches!(key.data, Data::Bool(true)));
+                found.map_or_else(Value::null, |(_, element)| element)
+            }
+        };
+        value.marked(&marks)
+    }
+}
