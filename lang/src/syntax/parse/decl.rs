@@ -16,9 +16,16 @@ pub(super) struct Grammar<'t> {
 }
 
 pub(super) fn grammar<'t>(src: Source<'t>) -> Grammar<'t> {
-    let Exprs { full, header, record, string, args, types } = exprs(src);
+    let exprs = exprs(src);
+    let expr = exprs.full.clone();
+    let decl = recursive(|decl| declaration(src, exprs, decl.boxed()));
+    Grammar { decl: decl.boxed(), expr }
+}
+
+/// A declaration, made with itself: some hold others.
+fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t, Decl> {
+    let Exprs { full, header, record, string, args, types } = exprs;
     let ty = types.full;
-    let mut decl = Recursive::declare();
     let k = |kind: Kind| just(kind);
     let typed = k(Kind::Colon).ignore_then(ty.clone()).or_not().boxed();
     let value = k(Kind::Eq).ignore_then(full.clone()).boxed();
@@ -125,17 +132,14 @@ pub(super) fn grammar<'t>(src: Source<'t>) -> Grammar<'t> {
     .map(|kind| (vec![], kind));
     let annotations =
         annotation(src, args).then_ignore(k(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
-    decl.define(
-        annotations
-            .then(choice((plain, out)).labelled("a declaration"))
-            .map_with(move |(mut annotations, (more, kind)): (Vec<_>, (Vec<_>, _)), x| {
-                annotations.extend(more);
-                let span: Span = x.span();
-                Decl { span, doc: src.doc(span.start), annotations, kind }
-            })
-            .boxed(),
-    );
-    Grammar { decl: decl.boxed(), expr: full }
+    annotations
+        .then(choice((plain, out)).labelled("a declaration"))
+        .map_with(move |(mut annotations, (more, kind)): (Vec<_>, (Vec<_>, _)), x| {
+            annotations.extend(more);
+            let span: Span = x.span();
+            Decl { span, doc: src.doc(span.start), annotations, kind }
+        })
+        .boxed()
 }
 
 fn annotation<'t>(src: Source<'t>, args: P<'t, Vec<Arg>>) -> P<'t, Annotation> {

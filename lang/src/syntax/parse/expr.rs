@@ -3,7 +3,7 @@
 
 use super::error::ParseError;
 use super::types::{Types, types};
-use super::{P, Source, separated};
+use super::{P, Source, both, separated};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::*;
@@ -34,9 +34,14 @@ enum Post {
 }
 
 pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
-    let mut full = Recursive::declare();
-    let mut header = Recursive::declare();
+    let (full, header, (record, string, args, types)) = both(|full, header| parts(src, full, header));
+    Exprs { full, header, record, string, args, types }
+}
 
+type Parts<'t> = (P<'t, Expr>, P<'t, Expr>, (P<'t, Expr>, P<'t, Expr>, P<'t, Vec<Arg>>, Types<'t>));
+
+/// A whole expression and one for headers, made with both.
+fn parts<'t>(src: Source<'t>, full: P<'t, Expr>, header: P<'t, Expr>) -> Parts<'t> {
     let string = string(src, full.clone().boxed());
     let number = select! { Kind::Number => () }
         .map_with(|(), x| x.span())
@@ -142,17 +147,10 @@ pub(super) fn exprs<'t>(src: Source<'t>) -> Exprs<'t> {
         .map_with(|(subject, arms), x| make(x.span(), ExprKind::Match { subject, arms }));
     let atom = choice((simple.clone(), record.clone(), if_, match_)).labelled("a value").boxed();
 
-    full.define(operators(
-        src,
-        smallest.clone(),
-        atom,
-        args.clone(),
-        types.one.clone(),
-        full.clone().boxed(),
-    ));
+    let whole = operators(src, smallest.clone(), atom, args.clone(), types.one.clone(), full.clone().boxed());
     let simple = simple.labelled("a value").boxed();
-    header.define(operators(src, smallest, simple, args.clone(), types.one.clone(), full.clone().boxed()));
-    Exprs { full: full.boxed(), header: header.boxed(), record, string, args, types }
+    let short = operators(src, smallest, simple, args.clone(), types.one.clone(), full.boxed());
+    (whole, short, (record, string, args, types))
 }
 
 fn operators<'t>(

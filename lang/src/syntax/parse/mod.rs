@@ -197,6 +197,30 @@ pub fn parse_literal(file: FileId, text: &str, diags: &mut Diagnostics) -> Optio
     if diags.has_errors() { None } else { expr }
 }
 
+/// Two parsers that refer to each other and to themselves. What they hold of each other is weak: a grammar is made for
+/// every text and must go with it, and parsers that own each other never would.
+fn both<'t, A: 't, B: 't, R>(
+    make: impl FnOnce(P<'t, A>, P<'t, B>) -> (P<'t, A>, P<'t, B>, R),
+) -> (P<'t, A>, P<'t, B>, R) {
+    let mut kept = None;
+    let first = recursive(|first| {
+        let mut own: P<'t, A> = first.clone().boxed();
+        let mut rest = None;
+        let second = recursive(|second| {
+            let (a, b, more) = make(first.boxed(), second.boxed());
+            own = a;
+            rest = Some(more);
+            b
+        });
+        kept = rest.map(|rest| (second.boxed(), rest));
+        own
+    });
+    match kept {
+        Some((second, rest)) => (first.boxed(), second, rest),
+        None => unreachable!("both closures run at once"),
+    }
+}
+
 fn run_parser<'t, O>(parser: &P<'t, O>, run: &'t [Token], file: FileId) -> (Option<O>, Vec<ParseError>) {
     let end = run.last().map_or(Span::new(file, 0, 0), |t| t.span.after());
     let refs: fn(&'t Token) -> (&'t Kind, &'t Span) = |t| (&t.kind, &t.span);

@@ -1,6 +1,6 @@
 //! Types: `T?` binds tighter than `secret`, `secret` tighter than `|`, and `where` takes the whole union.
 
-use super::{P, Source, separated};
+use super::{P, Source, both, separated};
 use crate::source::Span;
 use crate::syntax::ast::*;
 use crate::syntax::token::Kind;
@@ -22,9 +22,22 @@ pub(super) fn types<'t>(
     string: P<'t, Expr>,
     number: P<'t, Expr>,
 ) -> Types<'t> {
-    let mut full = Recursive::declare();
-    let mut one = Recursive::declare();
+    let (full, one, ()) = both(|full, one| {
+        let (full, one) = parts(src, expr, string, number, full, one);
+        (full, one, ())
+    });
+    Types { full, one }
+}
 
+/// Both, made with both.
+fn parts<'t>(
+    src: Source<'t>,
+    expr: P<'t, Expr>,
+    string: P<'t, Expr>,
+    number: P<'t, Expr>,
+    full: P<'t, TypeExpr>,
+    one: P<'t, TypeExpr>,
+) -> (P<'t, TypeExpr>, P<'t, TypeExpr>) {
     let literal = choice((
         string,
         just(Kind::Minus).ignore_then(number.clone()).map_with(|e, x| Expr {
@@ -93,10 +106,10 @@ pub(super) fn types<'t>(
     let optional = atom
         .then(just(Kind::Question).repeated().count())
         .map_with(|(t, n), x| if n == 0 { t } else { make(x.span(), TypeKind::Optional(t)) });
-    one.define(choice((
+    let single = choice((
         just(Kind::Secret).ignore_then(one.clone()).map_with(|t, x| make(x.span(), TypeKind::Secret(t))),
         optional,
-    )));
+    ));
     let union = just(Kind::Pipe)
         .or_not()
         .ignore_then(one.clone().separated_by(just(Kind::Pipe)).at_least(1).collect::<Vec<_>>())
@@ -107,13 +120,14 @@ pub(super) fn types<'t>(
         )
         .boxed();
     let message = just(Kind::Else).ignore_then(expr.clone()).or_not();
-    full.define(union.then(just(Kind::Where).ignore_then(expr).then(message).or_not()).map_with(
-        |(base, cond), x| match cond {
-            None => base,
-            Some((cond, message)) => make(x.span(), TypeKind::Where { base, cond, message }),
-        },
-    ));
-    Types { full: full.boxed(), one: one.boxed() }
+    let whole =
+        union.then(just(Kind::Where).ignore_then(expr).then(message).or_not()).map_with(|(base, cond), x| {
+            match cond {
+                None => base,
+                Some((cond, message)) => make(x.span(), TypeKind::Where { base, cond, message }),
+            }
+        });
+    (whole.boxed(), single.boxed())
 }
 
 /// `name: T [= value]`
