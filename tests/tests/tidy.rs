@@ -167,6 +167,8 @@ fn every_file_below_tests_is_reached() {
         read("tests/Cargo.toml"),
         read("CONTRIBUTING.md"),
         read("editors/vscode/test/run.sh"),
+        read("tests/fuzz/Cargo.toml"),
+        read("tests/fuzz/run.sh"),
     ]
     .concat();
     for path in all {
@@ -177,6 +179,8 @@ fn every_file_below_tests_is_reached() {
         let named = sources.contains(&format!("\"{name}\""))
             || sources.contains(&shown)
             || name == "Cargo.toml"
+            || shown == "fuzz/Cargo.lock"
+            || shown.starts_with("fuzz/targets/")
             || shown.starts_with("benches/");
         assert!(target || suite || named, "tests/{shown} is reached by nothing");
     }

@@ -480,6 +480,8 @@ impl Checker<'_> {
         };
         let scope = std::mem::take(&mut self.scope);
         let narrowed = std::mem::take(&mut self.narrowed);
+        // Each has variables of its own: a number beyond them would cost at every evaluation.
+        let slots = std::mem::take(&mut self.slots);
         let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || match annotation {
             Some(written) => {
                 let ty = self.resolve_type(module, &written);
@@ -494,6 +496,7 @@ impl Checker<'_> {
         self.under_way.pop();
         self.scope = scope;
         self.narrowed = narrowed;
+        self.slots = slots;
         self.hir.lets[id].ty = ty.clone();
         self.hir.lets[id].expr = expr;
         self.lets[id].state = Lazy::Done(ty.clone());
@@ -528,6 +531,7 @@ impl Checker<'_> {
             let (module, expr, ty, slot, interface) = self.defaults[self.checked_defaults].clone();
             self.checked_defaults += 1;
             self.interface = interface;
+            self.slots = 0;
             self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
             self.interface = false;
         }

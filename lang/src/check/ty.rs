@@ -107,6 +107,7 @@ impl Checker<'_> {
             let RefinementState { module, base, cond, message } = self.refinements[id].clone();
             let scope = std::mem::take(&mut self.scope);
             let narrowed = std::mem::take(&mut self.narrowed);
+            let slots = std::mem::take(&mut self.slots);
             let slot = self.new_slot();
             let at = Span { end: cond.span.start, ..cond.span };
             self.scope.push(Local { name: "self".into(), span: at, slot, ty: base });
@@ -114,6 +115,7 @@ impl Checker<'_> {
             let message = message.map(|e| self.check_expr(module, &e, &Type::String, None));
             self.scope = scope;
             self.narrowed = narrowed;
+            self.slots = slots;
             self.hir.refinements[id] = crate::hir::Refinement { slot, cond: checked, message };
         }
     }
