@@ -79,7 +79,7 @@ pub struct RecordType {
 }
 
 /// A field of a record type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FieldType {
     /// Its type.
     pub ty: Type,
@@ -89,6 +89,13 @@ pub struct FieldType {
     pub span: Option<Span>,
     /// Its documentation.
     pub doc: Option<Symbol>,
+}
+
+/// Where it stands, and what is said of it, makes no other type.
+impl PartialEq for FieldType {
+    fn eq(&self, other: &Self) -> bool {
+        self.ty == other.ty && self.default == other.default
+    }
 }
 
 impl FieldType {

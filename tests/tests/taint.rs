@@ -86,7 +86,8 @@ fn sink() -> impl Strategy<Value = String> {
         text().prop_map(|e| format!("let l@: int = int({e})")),
         text().prop_map(|e| format!("tool t@: core.File {{ path = \"f@\", content = {e} }}")),
         text().prop_map(|e| format!("tool t@: core.SecretFile {{ path = \"f@\", content = {e} }}")),
-        text().prop_map(|e| format!("tool t@: core.Value {{ value = {{ k = {e} }} }}\noutput o@ = t@.result")),
+        text()
+            .prop_map(|e| format!("tool t@: core.Value {{ value = {{ k = {e} }} }}\noutput o@ = t@.result")),
         text().prop_map(|e| format!("tool t@[x in [{e}]]: core.Value {{ value = x }}")),
         text().prop_map(|e| format!("tool t@: core.Value if {e} == \"plain\" {{ value = 1 }}")),
         text().prop_map(|e| format!("assert {e} == \"plain\", \"it is ${{{e}}}\"")),

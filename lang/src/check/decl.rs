@@ -78,8 +78,8 @@ impl Checker<'_> {
         }
         for m in 0..modules {
             let ast = self.modules[m].ast.clone();
-            for decl in &ast.decls {
-                self.declare_values(m, decl);
+            for (at, decl) in ast.decls.iter().enumerate() {
+                self.declare_values(m, at, decl);
             }
         }
         // Names first, then what an import takes out of another module, which has taken its own before.
@@ -181,7 +181,7 @@ impl Checker<'_> {
         self.modules[m].types.entry(name.text.clone()).or_insert(self.types.len() - 1);
     }
 
-    fn declare_values(&mut self, m: usize, decl: &Decl) {
+    fn declare_values(&mut self, m: usize, at: usize, decl: &Decl) {
         let library = self.modules[m].library && self.modules[m].component.is_none();
         let root = m == 0;
         if let Some(component) = self.modules[m].component
@@ -193,15 +193,9 @@ impl Checker<'_> {
             self.unknown_annotation(a, &["deprecated", "since"]);
         }
         match &decl.kind {
-            DeclKind::Let { name, ty, value } => {
+            DeclKind::Let { name, value, .. } => {
                 let id = self.lets.len();
-                self.lets.push(LetState {
-                    module: m,
-                    name: name.clone(),
-                    ty: ty.clone(),
-                    value: value.clone(),
-                    state: Lazy::Todo,
-                });
+                self.lets.push(LetState { module: m, name: name.clone(), decl: at, state: Lazy::Todo });
                 let (name_text, span) = (name.text.clone(), name.span);
                 self.hir.lets.push(Let {
                     name: name_text,

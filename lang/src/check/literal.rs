@@ -9,15 +9,16 @@ use crate::syntax::ast::{self, Element, Entry, ExprKind as A};
 use crate::types::{FieldType, RecordType, Type, fits};
 use crate::value::Value;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Checker<'_> {
     /// The value of a field, the short form included.
-    pub(super) fn entry_value(name: &ast::Name, value: &Option<ast::Expr>) -> ast::Expr {
+    pub(super) fn entry_value<'e>(name: &ast::Name, value: &'e Option<ast::Expr>) -> Cow<'e, ast::Expr> {
         match value {
-            Some(value) => value.clone(),
-            None => ast::Expr { span: name.span, kind: Box::new(A::Name(name.text.clone())) },
+            Some(value) => Cow::Borrowed(value),
+            None => Cow::Owned(ast::Expr { span: name.span, kind: Box::new(A::Name(name.text.clone())) }),
         }
     }
 

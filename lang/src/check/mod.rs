@@ -139,8 +139,8 @@ enum Lazy<T> {
 struct LetState {
     module: usize,
     name: ast::Name,
-    ty: Option<ast::TypeExpr>,
-    value: ast::Expr,
+    /// The declaration, by its place in the module's tree.
+    decl: usize,
     state: Lazy<Type>,
 }
 
@@ -474,9 +474,10 @@ impl Checker<'_> {
             Lazy::Todo => self.lets[id].state = Lazy::Busy,
         }
         self.under_way.push((id, at));
-        let (module, annotation, value) = {
-            let l = &self.lets[id];
-            (l.module, l.ty.clone(), l.value.clone())
+        let module = self.lets[id].module;
+        let ast = self.modules[module].ast.clone();
+        let DeclKind::Let { ty: annotation, value, .. } = &ast.decls[self.lets[id].decl].kind else {
+            return Type::Error;
         };
         let scope = std::mem::take(&mut self.scope);
         let narrowed = std::mem::take(&mut self.narrowed);
@@ -484,12 +485,12 @@ impl Checker<'_> {
         let slots = std::mem::take(&mut self.slots);
         let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || match annotation {
             Some(written) => {
-                let ty = self.resolve_type(module, &written);
-                let expr = self.check_expr(module, &value, &ty, Some(written.span));
+                let ty = self.resolve_type(module, written);
+                let expr = self.check_expr(module, value, &ty, Some(written.span));
                 (expr, ty.unrefined())
             }
             None => {
-                let (expr, ty) = self.infer(module, &value);
+                let (expr, ty) = self.infer(module, value);
                 (expr, ty)
             }
         });

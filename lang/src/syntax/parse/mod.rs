@@ -147,19 +147,49 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let layout = layout(&tokens, text, diags);
     let tokens = split_type_closers(layout.tokens, text);
     let src = Source { src: text, comments: &layout.comments };
-    let grammar = decl::grammar(src);
-    let mut decls = vec![];
-    for run in runs(&tokens, text, diags) {
-        let Run::Whole(run) = run else {
-            decls.extend(broken(run.tokens(), src));
-            continue;
-        };
-        let (decl, errors) = run_parser(&grammar.decl, run, file);
-        decls.extend(decl.or_else(|| broken(run, src)));
-        report(errors, run, text, diags);
+    let runs = runs(&tokens, text, diags);
+    let mut decls = Vec::with_capacity(runs.len());
+    for (run, (decl, errors)) in runs.iter().zip(in_parts(&runs, tokens.len(), src, file)) {
+        decls.extend(decl.or_else(|| broken(run.tokens(), src)));
+        if let Run::Whole(run) = run {
+            report(errors, run, text, diags);
+        }
     }
-    drop(grammar);
     Module { decls, comments: layout.comments }
+}
+
+/// From so many tokens on, declarations are read by several threads.
+const MANY_TOKENS: usize = 30_000;
+
+/// What was read of each run. Declarations know nothing of each other, so a long file is read in parts at the same time;
+/// what comes of it is the same, in the same order.
+fn in_parts<'t>(
+    runs: &[Run<'t>],
+    tokens: usize,
+    src: Source<'t>,
+    file: FileId,
+) -> Vec<(Option<Decl>, Vec<ParseError>)> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+    if tokens < MANY_TOKENS || threads == 1 {
+        return read(runs, src, file);
+    }
+    let size = runs.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            runs.chunks(size).map(|part| scope.spawn(move || read(part, src, file))).collect();
+        // A panic of a part is one of the whole.
+        let joined = parts.into_iter().map(|p| p.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        joined.flatten().collect()
+    })
+}
+
+fn read<'t>(runs: &[Run<'t>], src: Source<'t>, file: FileId) -> Vec<(Option<Decl>, Vec<ParseError>)> {
+    let grammar = decl::grammar(src);
+    let one = |run: &Run<'t>| match run {
+        Run::Whole(tokens) => run_parser(&grammar.decl, tokens, file),
+        Run::Cut(_) => (None, vec![]),
+    };
+    runs.iter().map(one).collect()
 }
 
 /// The tokens of one declaration.
