@@ -1,6 +1,8 @@
 //! Types: `T?` binds tighter than `secret`, `secret` tighter than `|`, and `where` takes the whole union.
 
+use super::error::ParseError;
 use super::{P, Source, both, separated};
+use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::*;
 use crate::syntax::token::Kind;
@@ -62,10 +64,6 @@ fn parts<'t>(
         .clone()
         .delimited_by(just(Kind::LBracket), just(Kind::RBracket))
         .map_with(|t, x| make(x.span(), TypeKind::List(t)));
-    let paren = full
-        .clone()
-        .delimited_by(just(Kind::LParen), just(Kind::RParen))
-        .map_with(|t, x| make(x.span(), TypeKind::Paren(t)));
 
     #[derive(Clone)]
     enum Item {
@@ -89,18 +87,32 @@ fn parts<'t>(
         let wildcard = p.parts.len() == 1 && &*p.parts[0].text == "_";
         make(p.span, if wildcard { TypeKind::Wildcard } else { TypeKind::Path(p) })
     });
-    // No part of the language: read as a whole, so that it can be refused as what it is.
-    let params = full
+    // A type in parentheses, or that of a function, which is no part of the language: read as a whole, so that it can be
+    // refused as what it is. One alternative for both: two would read what is inside twice, at every depth.
+    let gives = just(Kind::ThinArrow).ignore_then(one.clone());
+    let group = full
         .clone()
         .separated_by(just(Kind::Comma))
         .allow_trailing()
-        .delimited_by(just(Kind::LParen), just(Kind::RParen));
-    let gives = just(Kind::ThinArrow).ignore_then(one.clone());
-    let function = choice((
-        just(Kind::Fn).ignore_then(params.clone()).then_ignore(gives.clone().or_not()),
-        params.then_ignore(gives),
-    ))
-    .map_with(|_, x| make(x.span(), TypeKind::Function));
+        .collect::<Vec<_>>()
+        .delimited_by(just(Kind::LParen), just(Kind::RParen))
+        .boxed();
+    let paren = group.clone().then(gives.clone().or_not()).validate(|(mut inside, gives), x, emitter| {
+        let span: Span = x.span();
+        match (inside.len(), gives) {
+            (_, Some(_)) => make(span, TypeKind::Function),
+            (1, None) => make(span, TypeKind::Paren(inside.remove(0))),
+            (_, None) => {
+                let d = Diagnostic::new(Code::E0101, "a type in parentheses is one type");
+                emitter.emit(ParseError::custom(span, d.at(span, "not one type")));
+                make(span, TypeKind::Error)
+            }
+        }
+    });
+    let function = just(Kind::Fn)
+        .ignore_then(group)
+        .then_ignore(gives.or_not())
+        .map_with(|_, x| make(x.span(), TypeKind::Function));
     let atom = choice((literal, list, record, function, paren, map, tool, path)).labelled("a type").boxed();
 
     let optional = atom
