@@ -15,10 +15,6 @@ use exit::{Exit, Failure};
 use std::process::ExitCode;
 use terminal::Terminal;
 
-/// Trees of many small nodes come and go: an allocator that is made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match args::Cli::try_parse() {
