@@ -278,16 +278,11 @@ impl Program {
     pub fn unneeded(&self, outputs: &dyn Outputs) -> Diagnostics {
         let hir = self.hir.clone();
         self.with_evaluator(outputs, false, |ev| {
-            let scopes = ev.world.scopes.len() as u32;
-            for (id, def) in hir.lets.iter().enumerate() {
-                let all = if def.home.is_none() { 0..1 } else { 1..scopes };
-                for scope in all.map(ScopeId) {
-                    let here =
-                        hir.tools.get(ev.world.scopes[scope.0 as usize].tool).and_then(|t| t.component);
-                    if def.home.is_none() || def.home == here {
-                        ev.within(scope, |ev| ev.eval(&Expr::new(def.span, H::Let(id))));
-                    }
-                }
+            for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
+                ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
+            }
+            for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
+                lets(ev, &hir, scope);
             }
         })
         .1
@@ -416,6 +411,14 @@ impl Program {
     }
 }
 
+/// Evaluates the `let`s of an instance of a component.
+fn lets(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) {
+    let component = hir.tools[ev.world.scopes[scope.0 as usize].tool].component;
+    for id in component.iter().flat_map(|id| &hir.components[*id].lets) {
+        ev.within(scope, |ev| ev.eval(&Expr::new(hir.lets[*id].span, H::Let(*id))));
+    }
+}
+
 /// Evaluates what stands in an instance of a component, needed or not; gives its asserts.
 fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usize, ScopeId)> {
     let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
@@ -429,9 +432,7 @@ fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usiz
     for (at, given) in tool.inputs.values().enumerate() {
         ev.in_value(scope, at, given.span);
     }
-    for id in &component.lets {
-        ev.within(scope, |ev| ev.eval(&Expr::new(hir.lets[*id].span, H::Let(*id))));
-    }
+    lets(ev, hir, scope);
     for (name, out) in &component.outs {
         ev.component_port(scope, name, out.span);
     }

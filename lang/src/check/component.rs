@@ -316,19 +316,10 @@ impl Checker<'_> {
     fn no_nesting_in_itself(&mut self) {
         let uses: Vec<Vec<(usize, Span)>> = self.components.iter().map(|c| c.uses.clone()).collect();
         for way in super::function::cycles(&uses) {
-            let name = |id: usize| format!("`{}`", self.components[id].name.text);
-            let mut names: Vec<String> = way.iter().map(|(id, _)| name(*id)).collect();
-            names.push(name(way[0].0));
-            let headline = match names.len() {
-                2 => format!("the component {} contains itself", names[0]),
-                _ => format!("these components contain each other: {}", names.join(" → ")),
-            };
-            let mut d = Diagnostic::new(Code::E0404, headline);
-            let last = way.len() - 1;
-            d = d.at(way[last].1, "closes the cycle");
-            for (_, at) in way[..last].iter().take(8) {
-                d = d.also(*at, "by way of this");
-            }
+            let name = |id: usize| self.components[id].name.text.clone();
+            let (alone, together) =
+                ("the component %s contains itself", "these components contain each other");
+            let d = super::function::cycle(&way, name, alone, together);
             self.diags.push(d.help("take the inner one in as `tool<...>`, or describe it with data"));
         }
     }

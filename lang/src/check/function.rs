@@ -117,18 +117,8 @@ impl Checker<'_> {
     fn no_recursion(&mut self) {
         let calls: Vec<Vec<(usize, Span)>> = self.fns.iter().map(|f| f.calls.clone()).collect();
         for way in cycles(&calls) {
-            let name = |id: usize| format!("`{}`", self.fns[id].name.text);
-            let mut names: Vec<String> = way.iter().map(|(id, _)| name(*id)).collect();
-            names.push(name(way[0].0));
-            let headline = match names.len() {
-                2 => format!("{} calls itself", names[0]),
-                _ => format!("these functions call each other: {}", names.join(" → ")),
-            };
-            let last = way.len() - 1;
-            let mut d = Diagnostic::new(Code::E0404, headline).at(way[last].1, "closes the cycle");
-            for (_, at) in way[..last].iter().take(8) {
-                d = d.also(*at, "by way of this");
-            }
+            let names = |id: usize| self.fns[id].name.text.clone();
+            let d = cycle(&way, names, "%s calls itself", "these functions call each other");
             self.diags.push(
                 d.help("go through a list with a comprehension, or through a range: `[f(i) for i in 0..n]`"),
             );
@@ -261,4 +251,22 @@ pub(super) fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
         }
     }
     out
+}
+
+/// What is said of a cycle: of one that needs itself, or of several that need each other.
+pub(super) fn cycle(
+    way: &[(usize, Span)],
+    name: impl Fn(usize) -> Symbol,
+    alone: &str,
+    together: &str,
+) -> Diagnostic {
+    let mut names: Vec<String> = way.iter().map(|(id, _)| format!("`{}`", name(*id))).collect();
+    names.extend(names.first().cloned());
+    let headline = match names.len() {
+        2 => alone.replace("%s", &names[0]),
+        _ => format!("{together}: {}", names.join(" → ")),
+    };
+    let last = way.len() - 1;
+    let d = Diagnostic::new(Code::E0404, headline).at(way[last].1, "closes the cycle");
+    way[..last].iter().take(8).fold(d, |d, (_, at)| d.also(*at, "by way of this"))
 }

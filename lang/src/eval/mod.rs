@@ -744,25 +744,6 @@ fn elements(v: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// A value in a message, on one line, secrets masked.
 pub(crate) fn show(v: &Value) -> String {
-    let text = show_deep(v);
+    let text = crate::print::on_one_line(v);
     if text.chars().count() > 80 { text.chars().take(77).collect::<String>() + "..." } else { text }
-}
-
-fn show_deep(v: &Value) -> String {
-    if v.secret {
-        return "(secret)".into();
-    }
-    match &v.data {
-        Data::String(s) => crate::value::quote(s),
-        Data::List(items) => format!("[{}]", items.iter().map(show_deep).collect::<Vec<_>>().join(", ")),
-        Data::Map(m) => {
-            let fields: Vec<String> = m.iter().map(|(k, v)| format!("{k} = {}", show_deep(v))).collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        Data::Null => "null".into(),
-        Data::Unknown(Unknown::Deferred(_)) => "(known after apply)".into(),
-        Data::Unknown(Unknown::Unset) => "(no value)".into(),
-        Data::Tool(_) | Data::Component(_) => "(tool)".into(),
-        _ => v.text().unwrap_or_default(),
-    }
 }
