@@ -4,7 +4,7 @@
 use dtm_lang::diag::CODES;
 use dtm_tests::sandbox::Sandbox;
 use dtm_tests::suite::{Block, Section, sections};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn root() -> &'static Path {
@@ -96,4 +96,32 @@ fn an_example_with_two_codes_is_seen() {
     let section =
         Section { name: "Wrong".into(), blocks: vec![block("dts 1\nlet a = b\nlet c: int = \"x\"\n")] };
     assert_eq!(given(&section).into_iter().collect::<Vec<_>>(), ["E0201", "E0301"]);
+}
+
+/// The suite of mistakes is as wide as it is long: at least 150 programs, at most 5 of them for one code.
+#[test]
+fn the_mistakes_are_many_and_distinct() {
+    let mut programs = BTreeSet::new();
+    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in std::fs::read_dir(root().join("tests/spec/mistakes")).expect("the suite") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a text");
+        for section in sections(&text) {
+            let Some(program) = section.blocks.iter().find(|b| b.kind == "dts") else { continue };
+            assert!(programs.insert(program.text.clone()), "{} is there twice", section.name);
+            let said = section.blocks.iter().filter(|b| b.kind == "diagnostics").map(|b| &*b.text);
+            let said: String = said.collect();
+            let codes: BTreeSet<&str> = said
+                .lines()
+                .filter_map(|l| l.split_once("[")?.1.split_once("]: ").map(|(code, _)| code))
+                .filter(|c| c.len() == 5)
+                .collect();
+            assert!(!codes.is_empty(), "{} is no mistake", section.name);
+            for code in codes {
+                of.entry(code.into()).or_default().push(section.name.clone());
+            }
+        }
+    }
+    assert!(programs.len() >= 150, "{} programs", programs.len());
+    of.retain(|_, names| names.len() > 5);
+    assert!(of.is_empty(), "more than five for one code: {of:#?}");
 }

@@ -376,8 +376,6 @@ impl Checker<'_> {
 
     /// A function that nobody knows, by the name that it has in another language perhaps.
     fn unknown_function(&mut self, m: usize, name: &Symbol, span: Span) {
-        let d = Diagnostic::new(Code::E0208, format!("no function `{name}` is known"))
-            .at(span, "unknown function");
         let ours = match &**name {
             "len" | "size" | "count" => Some("length"),
             "env" | "getenv" | "get_env" => Some("env_var"),
@@ -399,6 +397,12 @@ impl Checker<'_> {
             }
             _ => None,
         };
+        let code = match (ours, instead) {
+            (Some(_), _) => Code::E0218,
+            (None, Some(_)) => Code::E0219,
+            (None, None) => Code::E0208,
+        };
+        let d = Diagnostic::new(code, format!("no function `{name}` is known")).at(span, "unknown function");
         let d = match (ours, instead) {
             (Some(ours), _) => {
                 let title = format!("write `{ours}`");

@@ -337,7 +337,7 @@ impl Checker<'_> {
                     };
                     if found.has_tool() {
                         let d =
-                            Diagnostic::new(Code::E0301, format!("an output is data, and this is `{found}`"));
+                            Diagnostic::new(Code::E0320, format!("an output is data, and this is `{found}`"));
                         self.diags.push(
                             d.at(value.span, "a tool is no data").help("name one of its outputs: `.id`"),
                         );

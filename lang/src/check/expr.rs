@@ -261,7 +261,8 @@ impl Checker<'_> {
     }
 
     fn unknown_name(&mut self, m: usize, name: &Symbol, span: Span) {
-        let d = Diagnostic::new(Code::E0201, format!("no `{name}` is defined here")).at(span, "unknown name");
+        let mut d =
+            Diagnostic::new(Code::E0201, format!("no `{name}` is defined here")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
             "False" | "no" | "off" => Some("false"),
@@ -269,6 +270,7 @@ impl Checker<'_> {
             _ => None,
         };
         if let Some(fixed) = fixed {
+            d.code = Code::E0217;
             self.diags.push(d.help(format!("write `{fixed}`")).fix(format!("write `{fixed}`"), span, fixed));
             return;
         }
@@ -387,7 +389,7 @@ impl Checker<'_> {
         {
             let choices: Vec<String> = strings.iter().map(|s| crate::value::quote(s)).collect();
             let d = Diagnostic::new(
-                Code::E0301,
+                Code::E0319,
                 format!("{} is not one of the values allowed here", crate::value::quote(given)),
             )
             .at(span, "not allowed here")

@@ -406,10 +406,17 @@ impl Checker<'_> {
         out
     }
     fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
-        let d = Diagnostic::new(Code::E0303, format!("no {what} `{}` is known here", name.text))
+        let code = match &*name.text {
+            "depends_on" | "dependsOn" | "count" | "for_each" if what == "input" => Code::E0317,
+            "after" | "protect" | "ignore" | "replace" | "retries" | "using" if what == "input" => {
+                Code::E0318
+            }
+            _ => Code::E0303,
+        };
+        let d = Diagnostic::new(code, format!("no {what} `{}` is known here", name.text))
             .at(name.span, format!("unknown {what}"));
         let d = match &*name.text {
-            "depends_on" | "dependsOn" => d.help(
+            "depends_on" | "dependsOn" if what == "input" => d.help(
                 "order comes by itself from what a tool reads; without data, write `with { after = [...] }`",
             ),
             option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
@@ -417,7 +424,9 @@ impl Checker<'_> {
             {
                 d.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
             }
-            "count" | "for_each" => d.help("write `tool name[x in xs by key]: ...` for one tool per element"),
+            "count" | "for_each" if what == "input" => {
+                d.help("write `tool name[x in xs by key]: ...` for one tool per element")
+            }
             _ => d.nearest(&name.text, r.fields.keys().map(|k| &**k)),
         };
         let d = match (why, d.help.is_empty()) {

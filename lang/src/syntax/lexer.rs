@@ -139,8 +139,9 @@ impl Lexer<'_> {
     fn bad_char(&mut self, char: char) {
         let span = self.span(self.pos, self.pos + char.len_utf8());
         let named = if char.is_control() { format!("{:?}", char) } else { format!("`{char}`") };
-        let mut d = Diagnostic::new(Code::E0001, format!("unexpected character {named}"))
-            .at(span, "no token begins so");
+        let code = if matches!(char, '\'' | '`' | '“' | '”') { Code::E0008 } else { Code::E0001 };
+        let mut d =
+            Diagnostic::new(code, format!("unexpected character {named}")).at(span, "no token begins so");
         let from = self.pos.saturating_sub(2);
         let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
             || self.text[self.pos..].starts_with("'''");

@@ -60,6 +60,22 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
         let d = bad(format!("`{text}` does not fit into a {what}"));
         return Err(Box::new(d.note(format!("{bits} with 64 bits, signed"))));
     }
+    let base = match plain.get(..2) {
+        Some("0x" | "0X") => Some(16),
+        Some("0o" | "0O") => Some(8),
+        Some("0b") if plain.len() > 2 => Some(2),
+        _ => None,
+    };
+    if let Some(base) = base {
+        let d = Diagnostic::new(Code::E0009, format!("`{text}` is not written with the digits 0 to 9"));
+        let d = d.at(span, format!("of base {base}")).note("numbers are decimal");
+        return Err(Box::new(match i64::from_str_radix(&plain[2..], base) {
+            Ok(value) => {
+                d.help(format!("write `{value}`")).fix(format!("write `{value}`"), span, value.to_string())
+            }
+            Err(_) => d,
+        }));
+    }
     let d = bad(format!("`{text}` has a unit that does not exist"))
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
     // The unit alone is at fault: a fix must not touch the number.

@@ -33,20 +33,30 @@ impl ParseError {
         }
     }
 
-    /// As the user sees it.
-    pub(super) fn into_diagnostic(self) -> Diagnostic {
-        if let Some(d) = self.custom {
-            return *d;
-        }
+    /// Whether a token of this kind would fit.
+    pub(super) fn expects(&self, kind: Kind) -> bool {
+        self.kinds & (1 << (kind as u32)) != 0
+    }
+
+    /// Whether what is named so would fit.
+    pub(super) fn expects_a(&self, label: &str) -> bool {
+        self.labels.contains(&label)
+    }
+
+    /// As the user sees it, in the text `src`, if the grammar did not make a diagnostic of its own.
+    pub(super) fn diagnostic(&self, src: &str) -> Diagnostic {
         let mut expected: Vec<&str> = self.labels.clone();
         for kind in Kind::ALL_PUNCTUATION {
-            if self.kinds & (1 << (*kind as u32)) != 0 {
+            if self.expects(*kind) {
                 expected.push(kind.describe());
             }
         }
         expected.dedup();
         expected.truncate(4);
-        let found = self.found.map_or("the end of the declaration", Kind::describe);
+        let found = match (self.found, src.get(self.span.range())) {
+            (Some(Kind::Ident), Some(word)) if word.len() <= 40 => format!("`{word}`"),
+            (found, _) => found.map_or("the end of the declaration", Kind::describe).to_string(),
+        };
         let list = match expected.as_slice() {
             [] => None,
             [one] => Some(one.to_string()),

@@ -1,28 +1,31 @@
 //! Habits from other languages: where a token does not fit, the words around it often say what was meant. What YAML, HCL,
 //! JSON, TypeScript and Python write there is recognized and told how it is written here.
 
-use crate::diag::Diagnostic;
+use super::error::ParseError;
+use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::token::{Kind, Token};
 
-/// What is said, and the edit that mends it, where there is one that is surely right.
+/// What is said under which code, and the edit that mends it, where there is one that is surely right.
 struct Habit {
+    code: Code,
     help: String,
     edit: Option<(Span, String)>,
 }
 
-fn say(help: impl Into<String>) -> Option<Habit> {
-    Some(Habit { help: help.into(), edit: None })
+fn say(code: Code, help: impl Into<String>) -> Option<Habit> {
+    Some(Habit { code, help: help.into(), edit: None })
 }
 
-fn mend(help: impl Into<String>, span: Span, with: impl Into<String>) -> Option<Habit> {
-    Some(Habit { help: help.into(), edit: Some((span, with.into())) })
+fn mend(code: Code, help: impl Into<String>, span: Span, with: impl Into<String>) -> Option<Habit> {
+    Some(Habit { code, help: help.into(), edit: Some((span, with.into())) })
 }
 
 /// The tokens around the one that does not fit.
 struct Place<'t> {
     run: &'t [Token],
     src: &'t str,
+    error: &'t ParseError,
     /// The position of that token; one too many at the end of the declaration.
     at: usize,
 }
@@ -50,54 +53,66 @@ impl<'t> Place<'t> {
 }
 
 /// The diagnostic with what was meant, if that is known.
-pub(super) fn recognize(d: Diagnostic, at: Span, run: &[Token], src: &str) -> Diagnostic {
-    let at = run.iter().position(|t| t.span.start >= at.start).unwrap_or(run.len());
-    let place = Place { run, src, at };
+pub(super) fn recognize(error: &ParseError, run: &[Token], src: &str) -> Diagnostic {
+    let mut d = error.diagnostic(src);
+    let at = run.iter().position(|t| t.span.start >= error.span.start).unwrap_or(run.len());
+    let place = Place { run, src, error, at };
     let known = if at == 0 { declaration(&place) } else { None };
     let known = known.or_else(|| header(&place)).or_else(|| types(&place)).or_else(|| expression(&place));
-    match known {
-        Some(Habit { help, edit: Some((span, with)) }) => d.help(help.clone()).fix(help, span, with),
-        Some(Habit { help, edit: None }) => d.help(help),
-        None => d,
+    let Some(Habit { code, help, edit }) = known else { return d };
+    d.code = code;
+    match edit {
+        Some((span, with)) => d.help(help.clone()).fix(help, span, with),
+        None => d.help(help),
     }
 }
 
 /// What does not begin a declaration.
 fn declaration(p: &Place<'_>) -> Option<Habit> {
     match p.text(0) {
-        "resource" => say("a tool is written `tool NAME: plugin.Kind { inputs }`"),
-        "variable" => say("an input is written `param NAME: T = default`"),
-        "locals" => say("each value has a line of its own: `let NAME = value`"),
-        "module" => say("write `import \"./file.dts\" as NAME`"),
-        "provider" => say("the settings of a plugin are written `configure PLUGIN { ... }`"),
-        "data" => say("data is imported from a file: `import \"./data.yaml\" as NAME: T`"),
-        "terraform" | "config" => say("where state is kept and the like is written `settings { ... }`"),
+        "resource" => say(Code::E0115, "a tool is written `tool NAME: plugin.Kind { inputs }`"),
+        "variable" => say(Code::E0115, "an input is written `param NAME: T = default`"),
+        "locals" => say(Code::E0116, "each value has a line of its own: `let NAME = value`"),
+        "module" => say(Code::E0116, "write `import \"./file.dts\" as NAME`"),
+        "provider" => say(Code::E0116, "the settings of a plugin are written `configure PLUGIN { ... }`"),
+        "data" => say(Code::E0115, "data is imported from a file: `import \"./data.yaml\" as NAME: T`"),
+        "terraform" | "config" => {
+            say(Code::E0116, "where state is kept and the like is written `settings { ... }`")
+        }
         "const" | "var" | "val" | "local" | "def"
             if p.kind(1).is_some_and(Kind::is_word) && p.text(2) == "=" =>
         {
-            mend("write `let`", p.span(0), "let")
+            mend(Code::E0119, "write `let`", p.span(0), "let")
         }
-        "function" | "def" | "func" | "fun" => say("a function is written `fn NAME(x: T) -> R = value`"),
-        "enum" => say("one of some words is written `type NAME = \"a\" | \"b\"`"),
+        "function" | "def" | "func" | "fun" => {
+            say(Code::E0118, "a function is written `fn NAME(x: T) -> R = value`")
+        }
+        "enum" => say(Code::E0117, "one of some words is written `type NAME = \"a\" | \"b\"`"),
         "interface" | "struct" | "class" | "record" => {
-            say("a record type is written `type NAME = { field: T }`")
+            say(Code::E0117, "a record type is written `type NAME = { field: T }`")
         }
         "export" | "public" | "pub" if p.kind(1).is_some_and(Kind::begins_declaration) => {
             let span = Span { end: p.span(1).start, ..p.span(0) };
-            mend(format!("remove `{}`: what does not begin with `_` can be imported", p.text(0)), span, "")
+            mend(
+                Code::E0119,
+                format!("remove `{}`: what does not begin with `_` can be imported", p.text(0)),
+                span,
+                "",
+            )
         }
         "-" if p.text(1) == "-" && p.text(2) == "-" => {
-            say("this is no YAML: a file begins with `dts 1`, and has no `---`")
+            say(Code::E0120, "this is no YAML: a file begins with `dts 1`, and has no `---`")
         }
-        "-" => say("a list is written `[a, b]`"),
+        "-" => say(Code::E0120, "a list is written `[a, b]`"),
         "{" => say(
+            Code::E0120,
             "a program is made of declarations, one a line: `let NAME = { ... }` gives this record a name",
         ),
         _ if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" => {
-            mend("a value is named with `let`", p.span(0).before(), "let ")
+            mend(Code::E0119, "a value is named with `let`", p.span(0).before(), "let ")
         }
         _ if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == ":" => {
-            say("a value is named with `let NAME = value`, an input with `param NAME: T`")
+            say(Code::E0119, "a value is named with `let NAME = value`, an input with `param NAME: T`")
         }
         _ => None,
     }
@@ -109,57 +124,63 @@ fn header(p: &Place<'_>) -> Option<Habit> {
         ("let" | "param" | "output" | "tool" | "type" | "fn" | "component", word)
             if p.at == 1 && p.kind(0).is_some_and(Kind::is_reserved) =>
         {
-            say(format!("`{word}` is a reserved word: take another name"))
+            say(Code::E0121, format!("`{word}` is a reserved word: take another name"))
         }
         ("output", "\"") if p.at == 1 && p.text(3) == "{" => {
-            say("an output is written `output NAME = value`")
+            say(Code::E0115, "an output is written `output NAME = value`")
         }
-        ("tool", "with") => say("`with { ... }` stands after the inputs"),
+        ("tool", "with") => say(Code::E0125, "`with { ... }` stands after the inputs"),
         ("fn", "," | ")") if p.kind(-1).is_some_and(Kind::is_word) => {
-            say("a parameter has a type: `NAME: T`")
+            say(Code::E0123, "a parameter has a type: `NAME: T`")
         }
-        ("let" | "param" | "output", "==") if p.at == 2 => mend("write `=`", p.span(0), "="),
+        ("let" | "param" | "output", "==") if p.at == 2 => mend(Code::E0122, "write `=`", p.span(0), "="),
         ("let" | "output", "=") if p.text(-1) == ":" && p.touches(0) => {
-            mend("write `=`", p.span(-1).to(p.span(0)), "=")
+            mend(Code::E0122, "write `=`", p.span(-1).to(p.span(0)), "=")
         }
-        ("output", "{") if p.at == 2 => say("an output is written `output NAME = value`"),
+        ("output", "{") if p.at == 2 => say(Code::E0115, "an output is written `output NAME = value`"),
         ("let" | "output", _) if p.at == 2 && p.kind(0).is_some() => {
-            mend("write `=` before the value", p.span(0).before(), "= ")
+            mend(Code::E0122, "write `=` before the value", p.span(0).before(), "= ")
         }
-        ("param", "=") if p.at == 2 => say("a param has a type: `param NAME: T = default`"),
+        ("param", "=") if p.at == 2 => say(Code::E0123, "a param has a type: `param NAME: T = default`"),
         ("param", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
-            mend("write `:` before the type", p.span(-1).after(), ":")
+            mend(Code::E0122, "write `:` before the type", p.span(-1).after(), ":")
         }
         ("tool" | "output" | "param" | "let" | "component", _)
             if p.at == 1 && p.kind(0) == Some(Kind::StrStart) =>
         {
             match p.kind(1) {
                 Some(Kind::StrText) if p.text(1).chars().all(|c| c.is_alphanumeric() || c == '_') => {
-                    mend("write the name without quotes", p.span(0).to(p.span(2)), p.text(1))
+                    mend(Code::E0121, "write the name without quotes", p.span(0).to(p.span(2)), p.text(1))
                 }
-                _ => say("a name is a word without quotes"),
+                _ => say(Code::E0121, "a name is a word without quotes"),
             }
         }
-        ("tool", "=") if p.text(1) == "new" => say("a tool is written `tool NAME: plugin.Kind { inputs }`"),
-        ("tool", "=") if p.at == 2 => mend("a kind follows `:`", p.span(-1).after().to(p.span(0)), ":"),
+        ("tool", "=") if p.text(1) == "new" => {
+            say(Code::E0124, "a tool is written `tool NAME: plugin.Kind { inputs }`")
+        }
+        ("tool", "=") if p.at == 2 => {
+            mend(Code::E0122, "a kind follows `:`", p.span(-1).after().to(p.span(0)), ":")
+        }
         ("tool", ".") if p.at == 2 => {
-            say("a tool has a name before its kind: `tool NAME: core.File { ... }`")
+            say(Code::E0124, "a tool has a name before its kind: `tool NAME: core.File { ... }`")
         }
         ("tool" | "existing", ":") if p.text(-1) != ":" && p.text(1) == ":" && p.touches(1) => {
-            mend("write `.` between plugin and kind", p.span(0).to(p.span(1)), ".")
+            mend(Code::E0124, "write `.` between plugin and kind", p.span(0).to(p.span(1)), ".")
         }
         ("tool" | "existing", _)
             if p.text(-1) == ":" && p.kind(0) == Some(Kind::StrStart) && p.kind(1) == Some(Kind::StrText) =>
         {
-            mend("a kind is named without quotes", p.span(0).to(p.span(2)), p.text(1))
+            mend(Code::E0124, "a kind is named without quotes", p.span(0).to(p.span(2)), p.text(1))
         }
-        ("tool", "") if p.at == p.run.len() => say("the `{` of its inputs stands on the same line"),
+        ("tool", "") if p.at == p.run.len() => {
+            say(Code::E0125, "the `{` of its inputs stands on the same line")
+        }
         ("tool", _) if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" => {
-            say("the inputs stand in braces: `{ name = value }`")
+            say(Code::E0125, "the inputs stand in braces: `{ name = value }`")
         }
-        ("fn", "{") => say("a function is one expression: `fn NAME(x: T) -> R = value`"),
+        ("fn", "{") => say(Code::E0118, "a function is one expression: `fn NAME(x: T) -> R = value`"),
         ("import", _) if p.at == 1 && p.kind(0).is_some_and(Kind::is_word) => {
-            say("an import names a file: `import \"./file.dts\" as NAME`")
+            say(Code::E0137, "an import names a file: `import \"./file.dts\" as NAME`")
         }
         _ => None,
     }
@@ -168,22 +189,26 @@ fn header(p: &Place<'_>) -> Option<Habit> {
 /// Where a type stands, or was to stand.
 fn types(p: &Place<'_>) -> Option<Habit> {
     match (p.text(-1), p.text(0)) {
-        ("list" | "array" | "Array" | "List" | "set", "<" | "(" | "[") => say("a list is written `[T]`"),
-        ("optional" | "Optional" | "Option" | "Maybe", "<" | "(" | "[") => {
-            say("what may be null is written `T?`")
+        ("list" | "array" | "Array" | "List" | "set", "<" | "(" | "[") => {
+            say(Code::E0126, "a list is written `[T]`")
         }
-        ("secret" | "Secret", "<") => say("a secret is written `secret T`"),
+        ("optional" | "Optional" | "Option" | "Maybe", "<" | "(" | "[") => {
+            say(Code::E0126, "what may be null is written `T?`")
+        }
+        ("secret" | "Secret", "<") => say(Code::E0126, "a secret is written `secret T`"),
         ("dict" | "Dict" | "Map" | "Record" | "object", "<" | "(" | "[") => {
-            say("a map is written `map<T>`; its keys are strings")
+            say(Code::E0126, "a map is written `map<T>`; its keys are strings")
         }
         (_, ",") if p.text(-3) == "map" && p.text(-2) == "<" => {
-            say("a map is written `map<T>`; its keys are strings")
+            say(Code::E0126, "a map is written `map<T>`; its keys are strings")
         }
         (word, "[") if p.text(1) == "]" && p.text(-2) == ":" => {
             let span = p.span(-1).to(p.span(1));
-            mend(format!("a list is written `[{word}]`"), span, format!("[{word}]"))
+            mend(Code::E0127, format!("a list is written `[{word}]`"), span, format!("[{word}]"))
         }
-        (_, "?") if p.text(1) == ":" => say("what may be absent has a type that ends in `?`: `name: T?`"),
+        (_, "?") if p.text(1) == ":" => {
+            say(Code::E0127, "what may be absent has a type that ends in `?`: `name: T?`")
+        }
         _ => None,
     }
 }
@@ -191,48 +216,58 @@ fn types(p: &Place<'_>) -> Option<Habit> {
 /// In expressions.
 fn expression(p: &Place<'_>) -> Option<Habit> {
     match (p.text(-1), p.text(0)) {
-        (_, "and") => mend("write `&&`", p.span(0), "&&"),
-        (_, "or") => mend("write `||`", p.span(0), "||"),
-        ("not", "true" | "false" | "(") => mend("write `!`", p.span(-1).to(p.span(0).before()), "!"),
-        ("not", _) if p.kind(0) == Some(Kind::Ident) => {
-            mend("write `!`", p.span(-1).to(p.span(0).before()), "!")
+        (_, "and") => mend(Code::E0128, "write `&&`", p.span(0), "&&"),
+        (_, "or") => mend(Code::E0128, "write `||`", p.span(0), "||"),
+        ("not", "true" | "false" | "(") => {
+            mend(Code::E0128, "write `!`", p.span(-1).to(p.span(0).before()), "!")
         }
-        (_, "not") if p.text(1) == "in" => say("write `!(x in xs)`"),
-        (_, "is") if p.text(1) == "not" => mend("write `!=`", p.span(0).to(p.span(1)), "!="),
-        (_, "is") => mend("write `==`", p.span(0), "=="),
-        (_, "elif" | "elsif" | "elseif") => mend("write `else if`", p.span(0), "else if"),
-        ("==" | "!=", "=") if p.touches(0) => mend("two are enough", p.span(0), ""),
-        ("*", "*") if p.touches(0) => say("there is no operator for powers"),
-        ("/", "*") if p.touches(0) => say("comments begin with `//` and end with the line"),
-        (_, "?") => say("a choice is written `if c then a else b`; `x ?? y` stands in for null"),
-        (_, "!") => say("say what stands for null: `x ?? default`"),
-        (_, "if") => say("a choice is written `if c then a else b`"),
+        ("not", _) if p.kind(0) == Some(Kind::Ident) => {
+            mend(Code::E0128, "write `!`", p.span(-1).to(p.span(0).before()), "!")
+        }
+        (_, "not") if p.text(1) == "in" => say(Code::E0128, "write `!(x in xs)`"),
+        (_, "is") if p.text(1) == "not" => mend(Code::E0128, "write `!=`", p.span(0).to(p.span(1)), "!="),
+        (_, "is") => mend(Code::E0128, "write `==`", p.span(0), "=="),
+        (_, "elif" | "elsif" | "elseif") => mend(Code::E0130, "write `else if`", p.span(0), "else if"),
+        ("==" | "!=", "=") if p.touches(0) => mend(Code::E0129, "two are enough", p.span(0), ""),
+        ("*", "*") if p.touches(0) => say(Code::E0129, "there is no operator for powers"),
+        ("/", "*") if p.touches(0) => say(Code::E0133, "comments begin with `//` and end with the line"),
+        (_, "?") => say(Code::E0131, "a choice is written `if c then a else b`; `x ?? y` stands in for null"),
+        (_, "!") => say(Code::E0129, "say what stands for null: `x ?? default`"),
+        (_, "if") => say(Code::E0130, "a choice is written `if c then a else b`"),
         (_, "{") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::If) => {
-            say("a choice is written `if c then a else b`, without braces")
+            say(Code::E0130, "a choice is written `if c then a else b`, without braces")
         }
         (_, "") if p.run.iter().any(|t| t.kind == Kind::Then) => {
-            say("an `if` always has an `else`: `if c then a else b`")
+            say(Code::E0130, "an `if` always has an `else`: `if c then a else b`")
         }
-        (_, "+") => mend("a number has no `+` before it", p.span(0), ""),
+        (_, "+") if p.error.expects_a("a value") => {
+            mend(Code::E0134, "a number has no `+` before it", p.span(0), "")
+        }
         (_, ".") if p.kind(1) == Some(Kind::Number) => {
-            mend("write a digit before the point", p.span(0).before(), "0")
+            mend(Code::E0134, "write a digit before the point", p.span(0).before(), "0")
         }
-        ("<", "<") if p.touches(0) => say("a text of several lines stands between `\"\"\"`"),
-        ("=", "<") if p.text(1) == "<" => say("a text of several lines stands between `\"\"\"`"),
-        ("=", "|") => say("a text of several lines stands between `\"\"\"`"),
-        ("switch" | "case" | "when", _) => mend("write `match`", p.span(-1), "match"),
-        ("lambda", _) => say("a function as an argument is written `x => value`"),
+        ("<", "<") if p.touches(0) => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
+        ("=", "<") if p.text(1) == "<" => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
+        ("=", "|") => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
+        ("switch" | "case" | "when", _) => mend(Code::E0131, "write `match`", p.span(-1), "match"),
+        ("lambda", _) => say(Code::E0118, "a function as an argument is written `x => value`"),
         (prefix @ ("f" | "b" | "u" | "R"), _) if p.kind(0) == Some(Kind::StrStart) && p.touches(0) => {
-            mend(format!("remove `{prefix}`: every string has `${{...}}`"), p.span(-1), "")
+            mend(Code::E0132, format!("remove `{prefix}`: every string has `${{...}}`"), p.span(-1), "")
         }
         (_, ":") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::For) => {
-            say("a comprehension is written `[f(x) for x in xs]`")
+            say(Code::E0136, "a comprehension is written `[f(x) for x in xs]`")
         }
         (_, "=>") => say(
+            Code::E0118,
             "a function is declared with `fn NAME(x: T) -> R = value`; `x => value` stands only as an argument",
         ),
-        (before, _) if in_list(p) && p.kind(0).is_some_and(begins_value) && !before.is_empty() => {
-            mend("separate the elements with commas", p.span(-1).after(), ",")
+        (before, _)
+            if p.error.expects(Kind::Comma)
+                && in_list(p)
+                && p.kind(0).is_some_and(begins_value)
+                && !before.is_empty() =>
+        {
+            mend(Code::E0135, "separate the elements with commas", p.span(-1).after(), ",")
         }
         _ => None,
     }

@@ -149,10 +149,17 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let src = Source { src: text, comments: &layout.comments };
     let runs = runs(&tokens, text, diags);
     let mut decls = Vec::with_capacity(runs.len());
+    let mut headless = false;
     for (run, (decl, errors)) in runs.iter().zip(in_parts(&runs, tokens.len(), src, file)) {
         decls.extend(decl.or_else(|| broken(run.tokens(), src)));
         if let Run::Whole(run) = run {
-            report(errors, run, text, diags);
+            // The inputs of a tool on a line of their own: that they do not stand behind its kind has been said.
+            let told = headless && run.first().is_some_and(|t| t.kind == Kind::LBrace);
+            let before = diags.iter().len();
+            if !told {
+                report(errors, run, text, diags);
+            }
+            headless = diags.iter().skip(before).any(|d| d.code == Code::E0125);
         }
     }
     Module { decls, comments: layout.comments }
@@ -271,9 +278,10 @@ fn report(errors: Vec<ParseError>, run: &[Token], text: &str, diags: &mut Diagno
     });
     for error in errors {
         if error.custom.is_some() || !echo {
-            let (grammar, at) = (error.custom.is_none(), error.span);
-            let d = error.into_diagnostic();
-            diags.push(if grammar { habit::recognize(d, at, run, text) } else { d });
+            diags.push(match &error.custom {
+                Some(d) => (**d).clone(),
+                None => habit::recognize(&error, run, text),
+            });
         }
     }
 }
