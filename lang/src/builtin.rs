@@ -1,10 +1,10 @@
 //! The builtin functions: signature, documentation and meaning in one table.
 
+use crate::maps::IndexMap;
 use crate::source::Symbol;
 use crate::types::Type;
 use crate::value::{Data, Value, quote};
 use base64::Engine as _;
-use indexmap::IndexMap;
 use sha2::Digest;
 
 /// How a result relates to what the arguments hold.
@@ -82,7 +82,7 @@ fn items(v: &Value) -> &[Value] {
 fn map_of(v: &Value) -> IndexMap<Symbol, Value> {
     match &v.data {
         Data::Map(m) => (**m).clone(),
-        _ => IndexMap::new(),
+        _ => IndexMap::default(),
     }
 }
 fn int(v: &Value) -> i64 {

@@ -3,11 +3,11 @@
 
 use crate::builtin::Builtin;
 use crate::interface::{Kind, Plugin};
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::types::Type;
 use crate::value::Value;
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// A checked program.

@@ -1,8 +1,8 @@
 //! What a plugin's interface file declares: its settings and its kinds.
 
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::types::{FieldType, RecordType, Type};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// A plugin as its interface tells it.

@@ -10,6 +10,8 @@ mod eval;
 pub mod hir;
 pub mod interface;
 pub mod loader;
+pub mod maps;
+mod params;
 pub mod print;
 pub mod program;
 pub mod source;

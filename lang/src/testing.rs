@@ -4,10 +4,11 @@
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::{Evaluator, NoOutputs, Stage, show};
 use crate::hir::{Expr, ExprKind as H, MockOf, Test, TestAssert};
+use crate::maps::HashSet;
 use crate::program::Program;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, InstanceId, Unknown, Value};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// So many values of sub-expressions are shown.
@@ -183,7 +184,7 @@ fn mock_outputs(program: &mut Program, test: &Test) -> Result<(), Diagnostics> {
 /// The plan as a test sees it.
 fn show_plan(program: &mut Program, waves: &[usize]) -> Diagnostics {
     let mut problems = Diagnostics::default();
-    let mut plan = indexmap::IndexMap::new();
+    let mut plan = crate::maps::IndexMap::default();
     for (at, instance) in program.instances().iter().enumerate() {
         let (inputs, wrong) = program.inputs(InstanceId(at as u32), &program.stage);
         problems.append(wrong);
@@ -235,7 +236,7 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
         }
         _ => {
             let mut missing = BTreeSet::new();
-            program.missing_in(&assert.cond, &mut missing, &mut HashSet::new());
+            program.missing_in(&assert.cond, &mut missing, &mut HashSet::default());
             let list: Vec<String> = missing.iter().map(|m| format!("`{m}`")).collect();
             let headline = match list.is_empty() {
                 true => "this needs a value that nobody gives".to_string(),

@@ -1,9 +1,8 @@
 //! Types as the checker knows them: structural, unions flat, `secret` pushed down to scalars and `any`.
 
 use crate::interface::Kind;
+use crate::maps::{HashSet, IndexMap};
 use crate::source::{Span, Symbol};
-use indexmap::IndexMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A type.
@@ -130,7 +129,7 @@ impl Type {
     pub fn union(members: impl IntoIterator<Item = Type>) -> Type {
         let mut flat: Vec<Type> = vec![];
         // Literals may be many: they are told apart without going through all of them.
-        let mut literals: HashSet<Lit> = HashSet::new();
+        let mut literals: HashSet<Lit> = HashSet::default();
         let mut add = |new: Type| match &new {
             Type::Lit(lit) => {
                 let held = |t: &Type| holds(t, &new) || matches!(t, Type::Error);

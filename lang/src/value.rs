@@ -3,9 +3,9 @@
 //! A value that is not known yet is [`Data::Unknown`]; it keeps its marks, so that an edge of the graph follows
 //! the data and not the mention. Secrets sit on scalars.
 
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::ExprKind;
-use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 //! What JSON has not is `{"$dtm": "secret" | "unknown" | ..., "v": ...}`; a user's key that begins with `$` has
 //! its `$` doubled. Durations and sizes are their shortest source text.
 
+use crate::maps::IndexMap;
 use crate::source::Symbol;
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
-use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 /// The tag that marks what JSON has not.
@@ -139,7 +139,7 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
             Value::map(m.iter().map(field).collect::<Result<_, String>>()?)
         }
         (Type::Record(r), Json::Object(m)) => {
-            let mut out = IndexMap::new();
+            let mut out = IndexMap::default();
             for (name, field) in &r.fields {
                 let value = m.get(&escape(name)).unwrap_or(&Json::Null);
                 if value.is_null() && field.default.is_some() {

@@ -84,6 +84,12 @@ impl Project {
         Ok(project)
     }
 
+    /// The program stays until the process ends, which gives all of it back at once and not node by node. For commands
+    /// that end after one look at it.
+    pub fn leave(&self) {
+        std::mem::forget(self.program.clone());
+    }
+
     /// The folder of the state, from the project's root.
     ///
     /// # Errors

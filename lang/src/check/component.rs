@@ -11,12 +11,10 @@ use super::{Checker, Def, Lazy, Module};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Component, Expr, ExprKind as H};
 use crate::interface::{Input, Kind, Output, Recover};
+use crate::maps::{HashMap, IndexMap};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind};
 use crate::types::{FieldType, Type};
-use indexmap::IndexMap;
-use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// A component as the checker knows it.
@@ -75,10 +73,10 @@ impl Checker<'_> {
         let module = Module {
             file: outer.file,
             path: outer.path.clone(),
-            ast: Rc::new(ast),
-            values: HashMap::new(),
-            types: HashMap::new(),
-            components: HashMap::new(),
+            ast: Arc::new(ast),
+            values: HashMap::default(),
+            types: HashMap::default(),
+            components: HashMap::default(),
             library: outer.library,
             inside: Some(m),
             component: Some(id),
@@ -195,10 +193,10 @@ impl Checker<'_> {
             name: state.name.text.clone(),
             doc: state.doc.clone(),
             recover: Recover::Ask,
-            recover_when: IndexMap::new(),
-            timeouts: IndexMap::new(),
-            inputs: IndexMap::new(),
-            outputs: IndexMap::new(),
+            recover_when: IndexMap::default(),
+            timeouts: IndexMap::default(),
+            inputs: IndexMap::default(),
+            outputs: IndexMap::default(),
             span: state.name.span,
         };
         match &state.kind {
@@ -276,7 +274,8 @@ impl Checker<'_> {
     /// Components contain no instance of themselves, and read nothing from outside but through their `in`s.
     pub(super) fn closed_components(&mut self) {
         self.no_nesting_in_itself();
-        let mut outside = Outside { lets: HashMap::new(), fns: HashMap::new(), defaults: HashMap::new() };
+        let mut outside =
+            Outside { lets: HashMap::default(), fns: HashMap::default(), defaults: HashMap::default() };
         let mut found = vec![];
         let hir = &self.hir;
         let mut look = |e: &Expr| outside.find(hir, e, &mut |at, what| found.push((at, what)));

@@ -3,10 +3,10 @@
 use super::{Checker, Def, Lazy, LetState, TypeState};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Assert, Configure, Expr, Let, Output, Param};
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind, ExprKind as A};
 use crate::types::{FieldType, Lit, RecordType, Type, fits};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// The names and types of what a backend of the state takes.

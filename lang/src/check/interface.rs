@@ -4,10 +4,10 @@ use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::PluginUse;
 use crate::interface::{Input, Kind, Output, Plugin, Recover, Same};
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Annotation, Decl, DeclKind, ExprKind as A};
 use crate::types::{FieldType, RecordType, Type};
-use indexmap::IndexMap;
 use sha2::Digest;
 use std::sync::Arc;
 
@@ -228,7 +228,7 @@ impl Checker<'_> {
             settings: Arc::new(RecordType::default()),
             setting_keys: vec![],
             env: vec![],
-            kinds: IndexMap::new(),
+            kinds: IndexMap::default(),
             span: name.span,
         };
         for a in &decl.annotations {
@@ -240,7 +240,7 @@ impl Checker<'_> {
         for decl in &ast.decls {
             match &decl.kind {
                 DeclKind::Settings(fields) => {
-                    let mut out = IndexMap::new();
+                    let mut out = IndexMap::default();
                     for field in fields {
                         let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
                         let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
@@ -308,10 +308,10 @@ impl Checker<'_> {
             name: name.text.clone(),
             doc: decl.doc.clone(),
             recover: Recover::Ask,
-            recover_when: IndexMap::new(),
-            timeouts: IndexMap::new(),
-            inputs: IndexMap::new(),
-            outputs: IndexMap::new(),
+            recover_when: IndexMap::default(),
+            timeouts: IndexMap::default(),
+            inputs: IndexMap::default(),
+            outputs: IndexMap::default(),
             span: name.span,
         };
         for a in &decl.annotations {

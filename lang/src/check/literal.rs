@@ -4,13 +4,12 @@ use super::facts::{CURSOR, Cursor};
 use super::{Checker, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, MapEntry};
+use crate::maps::{HashMap, IndexMap};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Element, Entry, ExprKind as A};
 use crate::types::{FieldType, RecordType, Type, fits};
 use crate::value::Value;
-use indexmap::IndexMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Checker<'_> {
@@ -31,14 +30,25 @@ impl Checker<'_> {
         if !Self::is_static(entries) {
             return self.infer_map(m, span, entries);
         }
-        let mut fields: IndexMap<Symbol, (Expr, Type, Option<Span>)> = IndexMap::new();
-        let mut written: HashMap<Symbol, Span> = HashMap::new();
+        // A field that a spread gives has no place of its own.
+        let mut fields: IndexMap<Symbol, FieldType> =
+            IndexMap::with_capacity_and_hasher(entries.len(), Default::default());
+        let mut parts: Vec<(Symbol, Expr)> = Vec::with_capacity(entries.len());
+        let put =
+            |parts: &mut Vec<(Symbol, Expr)>, at: usize, name: &Symbol, expr: Expr| match parts.get_mut(at) {
+                Some(part) => part.1 = expr,
+                None => parts.push((name.clone(), expr)),
+            };
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
                     let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
-                    self.once(name, &mut written);
-                    fields.insert(name.text.clone(), (expr, ty, Some(name.span)));
+                    let field = FieldType { ty, default: None, span: Some(name.span), doc: None };
+                    let (at, before) = fields.insert_full(name.text.clone(), field);
+                    if let Some(first) = before.and_then(|f| f.span) {
+                        self.twice(name, first);
+                    }
+                    put(&mut parts, at, &name.text, expr);
                 }
                 Entry::Spread(base) => {
                     let (expr, ty) = self.infer(m, base);
@@ -46,7 +56,11 @@ impl Checker<'_> {
                         Type::Record(r) if !r.open => {
                             for (name, field) in &r.fields {
                                 let part = H::Field { base: expr.clone(), name: name.clone(), safe: false };
-                                fields.insert(name.clone(), (node(base.span, part), field.ty.clone(), None));
+                                let span = fields.get(name).and_then(|f| f.span);
+                                let field =
+                                    FieldType { ty: field.ty.clone(), default: None, span, doc: None };
+                                let (at, _) = fields.insert_full(name.clone(), field);
+                                put(&mut parts, at, name, node(base.span, part));
                             }
                         }
                         Type::Error => {}
@@ -56,17 +70,17 @@ impl Checker<'_> {
                 Entry::Computed(..) | Entry::Error(_) => {}
             }
         }
-        let ty = fields.iter().map(|(n, (_, t, at))| {
-            (n.clone(), FieldType { ty: t.clone(), default: None, span: *at, doc: None })
-        });
-        let ty = Type::record(ty.collect());
-        let parts = fields.into_iter().map(|(n, (e, ..))| (n, e)).collect();
-        (node(span, H::Record(parts)), ty)
+        (node(span, H::Record(parts)), Type::record(fields))
     }
 
     /// A field is written once; spreads may give it besides.
     fn once(&mut self, name: &ast::Name, written: &mut HashMap<Symbol, Span>) {
-        let Some(first) = written.insert(name.text.clone(), name.span) else { return };
+        if let Some(first) = written.insert(name.text.clone(), name.span) {
+            self.twice(name, first);
+        }
+    }
+
+    fn twice(&mut self, name: &ast::Name, first: Span) {
         let d = Diagnostic::new(Code::E0312, format!("the field `{}` is written twice", name.text));
         self.diags.push(d.at(name.span, "again here").also(first, "first here"));
     }
@@ -74,7 +88,7 @@ impl Checker<'_> {
     /// A literal with computed keys, or a spread of a map: its type is a map.
     fn infer_map(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
-        let mut written: HashMap<Symbol, Span> = HashMap::new();
+        let mut written: HashMap<Symbol, Span> = HashMap::default();
         let mut join = |c: &mut Self, ty: Type| {
             let ty = ty.widen();
             of = Some(match of.take() {
@@ -175,7 +189,7 @@ impl Checker<'_> {
             }
             (A::Record(entries), Type::Map(of)) => {
                 let mut parts = vec![];
-                let mut written: HashMap<Symbol, Span> = HashMap::new();
+                let mut written: HashMap<Symbol, Span> = HashMap::default();
                 for entry in entries {
                     match entry {
                         Entry::Field { name, value, .. } => {
@@ -286,8 +300,8 @@ impl Checker<'_> {
         why: Option<Span>,
         what: &'static str,
     ) -> IndexMap<Symbol, Expr> {
-        let mut given: IndexMap<Symbol, Expr> = IndexMap::new();
-        let mut written: HashMap<Symbol, Span> = HashMap::new();
+        let mut given: IndexMap<Symbol, Expr> = IndexMap::default();
+        let mut written: HashMap<Symbol, Span> = HashMap::default();
         let mut broken = false;
         let mut misspelt: Vec<Symbol> = vec![];
         for entry in entries {
@@ -392,7 +406,7 @@ impl Checker<'_> {
         if !missing.is_empty() && !broken {
             self.missing_fields(span, &missing, r, why, what);
         }
-        let mut out: IndexMap<Symbol, Expr> = IndexMap::new();
+        let mut out: IndexMap<Symbol, Expr> = IndexMap::default();
         for (name, field) in &r.fields {
             let expr = match (given.shift_remove(name), field.default) {
                 (Some(expr), _) => expr,

@@ -28,11 +28,11 @@ pub use interface::{interface_hash, read_interface};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind, Hir};
 use crate::loader::{Loader, join};
+use crate::maps::HashMap;
 use crate::source::{FileId, Sources, Span, Symbol};
 use crate::syntax::ast::{self, DeclKind};
 use crate::types::Type;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A file larger than this is refused.
 pub const MAX_FILE: usize = 64 << 20;
@@ -43,6 +43,8 @@ pub struct Checked {
     pub hir: Hir,
     /// Its files.
     pub sources: Sources,
+    /// What was read of them, which the program needs no more.
+    pub(crate) syntax: Vec<Arc<ast::Module>>,
 }
 
 /// Checks the program of a root file.
@@ -97,7 +99,8 @@ fn run(
     }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();
-    (Checked { hir: checker.hir, sources: checker.sources }, facts, checker.diags)
+    let syntax = checker.modules.into_iter().map(|m| m.ast).collect();
+    (Checked { hir: checker.hir, sources: checker.sources, syntax }, facts, checker.diags)
 }
 
 /// What a name of the value name space stands for.
@@ -118,7 +121,7 @@ enum Def {
 struct Module {
     file: FileId,
     path: String,
-    ast: Rc<ast::Module>,
+    ast: Arc<ast::Module>,
     values: HashMap<Symbol, (Def, Span)>,
     types: HashMap<Symbol, usize>,
     components: HashMap<Symbol, usize>,
@@ -221,16 +224,16 @@ impl<'a> Checker<'a> {
             diags: Diagnostics::default(),
             hir: Hir::default(),
             modules: vec![],
-            by_path: HashMap::new(),
+            by_path: HashMap::default(),
             lets: vec![],
             under_way: vec![],
             types: vec![],
             defaults: vec![],
             checked_defaults: 0,
-            unique: HashMap::new(),
-            plugins: HashMap::new(),
-            interfaces: HashMap::new(),
-            requirements: HashMap::new(),
+            unique: HashMap::default(),
+            plugins: HashMap::default(),
+            interfaces: HashMap::default(),
+            requirements: HashMap::default(),
             data_types: vec![],
             scope: vec![],
             narrowed: vec![],
@@ -316,7 +319,7 @@ impl Checker<'_> {
         let inside = !(path.starts_with("std/") || path.starts_with('<'));
         let shown = if inside { self.loader.shown(path) } else { path.to_string() };
         let file = self.sources.add_shown(path, shown, text);
-        let ast = Rc::new(crate::syntax::parse(file, text, &mut self.diags));
+        let ast = Arc::new(crate::syntax::parse(file, text, &mut self.diags));
         let id = self.modules.len();
         self.by_path.insert(path.to_string(), id);
         self.edition(file, &ast);
@@ -324,9 +327,9 @@ impl Checker<'_> {
             file,
             path: path.to_string(),
             ast,
-            values: HashMap::new(),
-            types: HashMap::new(),
-            components: HashMap::new(),
+            values: HashMap::default(),
+            types: HashMap::default(),
+            components: HashMap::default(),
             library,
             inside: None,
             component: None,

@@ -13,14 +13,13 @@
 use crate::builtin::Taint;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Clause, Expr, ExprKind as H, Higher, Hir, MapEntry};
+use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::value::Data;
-use indexmap::IndexMap;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// What is known of a value before anything runs.
+/// What is known of a value before anything runs. A part is kept only of what is not known as a whole.
 #[derive(Clone, Debug)]
 enum Phase {
     Known,
@@ -52,7 +51,8 @@ impl Phase {
     fn join(self, other: Phase) -> Phase {
         match (self, other) {
             (Phase::Deferred(at), _) | (_, Phase::Deferred(at)) => Phase::Deferred(at),
-            (Phase::Known, Phase::Known) => Phase::Known,
+            // Of whatever shape the known one is: the parts of the other one say all that is not known.
+            (Phase::Known, other) | (other, Phase::Known) => other,
             (Phase::Fields(mut a), Phase::Fields(b)) if a.keys().eq(b.keys()) => {
                 for (name, phase) in b {
                     if let Some(mine) = a.get_mut(&name) {
@@ -61,8 +61,14 @@ impl Phase {
                 }
                 Phase::Fields(a)
             }
-            (a, b) => Phase::Each(Box::new(a.element().join(b.element()))),
+            (a, b) => Phase::each(a.element().join(b.element())),
         }
+    }
+    fn each(element: Phase) -> Phase {
+        if let Phase::Known = element { element } else { Phase::Each(Box::new(element)) }
+    }
+    fn fields(fields: IndexMap<Symbol, Phase>) -> Phase {
+        if fields.values().all(|p| matches!(p, Phase::Known)) { Phase::Known } else { Phase::Fields(fields) }
     }
     fn of(at: Option<Span>) -> Phase {
         at.map_or(Phase::Known, Phase::Deferred)
@@ -106,14 +112,14 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         sources,
         diags: Diagnostics::default(),
         lets: vec![None; hir.lets.len()],
-        inputs: HashMap::new(),
-        locals: HashMap::new(),
+        inputs: HashMap::default(),
+        locals: HashMap::default(),
         depth: 0,
-        calls: HashMap::new(),
-        components: HashMap::new(),
+        calls: HashMap::default(),
+        components: HashMap::default(),
         frame: Frame::default(),
-        args: HashSet::new(),
-        told: HashSet::new(),
+        args: HashSet::default(),
+        told: HashSet::default(),
         seen: seen.take(),
     };
     for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
@@ -318,9 +324,9 @@ impl Phases<'_> {
         phase
     }
 
-    fn all(&mut self, parts: &[&Expr]) -> Phase {
-        let found: Vec<Option<Span>> = parts.iter().map(|e| self.phase(e).inside()).collect();
-        Phase::of(found.into_iter().flatten().next())
+    fn all<'e>(&mut self, parts: impl IntoIterator<Item = &'e Expr>) -> Phase {
+        // All are gone through, for what is said of them.
+        Phase::of(parts.into_iter().fold(None, |first, e| first.or(self.phase(e).inside())))
     }
 
     fn phase(&mut self, e: &Expr) -> Phase {
@@ -373,7 +379,19 @@ impl Phases<'_> {
                 Phase::of(key.inside()).join_choice(element)
             }
             H::Record(fields) => {
-                Phase::Fields(fields.iter().map(|(n, e)| (n.clone(), self.phase(e))).collect())
+                let mut out = IndexMap::default();
+                for (at, (name, e)) in fields.iter().enumerate() {
+                    match self.phase(e) {
+                        Phase::Known if out.is_empty() => {}
+                        phase => {
+                            if out.is_empty() {
+                                out.extend(fields[..at].iter().map(|(n, _)| (n.clone(), Phase::Known)));
+                            }
+                            out.insert(name.clone(), phase);
+                        }
+                    }
+                }
+                Phase::fields(out)
             }
             H::Map(entries) => self.map(entries),
             H::List(items) => {
@@ -389,7 +407,7 @@ impl Phases<'_> {
                         None => phase,
                     });
                 }
-                Phase::Each(Box::new(element.unwrap_or(Phase::Known)))
+                Phase::each(element.unwrap_or(Phase::Known))
             }
             H::ListComp { body, clause } => self.comprehension(clause, |p| p.phase(body)),
             H::MapComp { key, value, clause } => self.comprehension(clause, |p| {
@@ -415,9 +433,9 @@ impl Phases<'_> {
                 let (of, among) = (self.phase(a).inside(), self.phase(b));
                 Phase::of(if let Phase::Fields(_) = among { of } else { of.or_else(|| among.inside()) })
             }
-            H::And(a, b) | H::Or(a, b) | H::Binary(_, a, b) => self.all(&[a, b]),
-            H::Not(a) | H::Neg(a) => self.all(&[a]),
-            H::Interp(parts) => self.all(&parts.iter().collect::<Vec<_>>()),
+            H::And(a, b) | H::Or(a, b) | H::Binary(_, a, b) => self.all([a, b]),
+            H::Not(a) | H::Neg(a) => self.all([a]),
+            H::Interp(parts) => self.all(parts),
             H::Call(builtin, args) => {
                 let phases: Vec<Phase> = args.iter().map(|a| self.phase(a)).collect();
                 let whole =
@@ -428,7 +446,7 @@ impl Phases<'_> {
                     (Taint::Structure, None) => {
                         let element =
                             phases.iter().map(Phase::element).reduce(Phase::join).unwrap_or(Phase::Known);
-                        if builtin.name == "get" { element } else { Phase::Each(Box::new(element)) }
+                        if builtin.name == "get" { element } else { Phase::each(element) }
                     }
                     (Taint::Deep, None) => Phase::of(phases.iter().find_map(Phase::inside)),
                 }
@@ -440,7 +458,7 @@ impl Phases<'_> {
                     (Phase::Deferred(at), _) => Phase::Deferred(*at),
                     (_, Some(at)) => Phase::Deferred(at),
                     _ if *what == Higher::Find => items.element(),
-                    _ => Phase::Each(Box::new(items.element())),
+                    _ => Phase::each(items.element()),
                 }
             }
             H::CallFn(id, args) => {
@@ -468,7 +486,7 @@ impl Phases<'_> {
     }
 
     fn map(&mut self, entries: &[MapEntry]) -> Phase {
-        let mut fields = IndexMap::new();
+        let mut fields = IndexMap::default();
         let mut open: Option<Phase> = None;
         for entry in entries {
             match entry {
@@ -490,8 +508,8 @@ impl Phases<'_> {
             }
         }
         match open {
-            None => Phase::Fields(fields),
-            Some(open) => Phase::Each(Box::new(fields.into_values().fold(open, Phase::join))),
+            None => Phase::fields(fields),
+            Some(open) => Phase::each(fields.into_values().fold(open, Phase::join)),
         }
     }
 
@@ -502,7 +520,7 @@ impl Phases<'_> {
         let element = body(self);
         match (iter, filter) {
             (Phase::Deferred(at), _) | (_, Some(at)) => Phase::Deferred(at),
-            _ => Phase::Each(Box::new(element)),
+            _ => Phase::each(element),
         }
     }
 }

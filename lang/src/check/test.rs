@@ -4,10 +4,10 @@ use super::{Checker, Def, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, Mock, MockOf, Test, TestAssert};
 use crate::interface::Kind;
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind, Entry, ExprKind as A};
 use crate::types::{FieldType, Lit, Type};
-use indexmap::IndexMap;
 
 /// The type of `plan[ADDRESS]`.
 fn planned() -> Type {
@@ -42,7 +42,7 @@ impl Checker<'_> {
             name_span: name.span,
             span,
             module: m,
-            given: IndexMap::new(),
+            given: IndexMap::default(),
             mocks: vec![],
             asserts: vec![],
         };

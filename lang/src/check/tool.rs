@@ -5,9 +5,9 @@ use super::interface::FoundKind;
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Each, Expr, Tool, With};
+use crate::maps::IndexMap;
 use crate::syntax::ast::{self, Entry, ExprKind as A};
 use crate::types::{Type, fits};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 const OPTIONS: [&str; 8] = ["after", "protect", "ignore", "replace", "timeout", "retries", "read", "using"];
@@ -51,7 +51,7 @@ impl Checker<'_> {
             kind,
             each,
             cond,
-            inputs: IndexMap::new(),
+            inputs: IndexMap::default(),
             with: With::default(),
         });
         let id = self.hir.tools.len() - 1;
@@ -141,7 +141,7 @@ impl Checker<'_> {
 
     fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind, component: bool) -> With {
         let mut out = With::default();
-        let mut written: IndexMap<crate::source::Symbol, crate::source::Span> = IndexMap::new();
+        let mut written: IndexMap<crate::source::Symbol, crate::source::Span> = IndexMap::default();
         let A::Record(entries) = &*with.kind else { return out };
         for entry in entries {
             let (name, value) = match entry {

@@ -5,10 +5,10 @@ use super::literal::is_tag;
 use super::{Checker, Def, Lazy, Local, RefinementState, names};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
+use crate::maps::IndexMap;
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind as A, StrPart, TypeExpr, TypeKind};
 use crate::types::{FieldType, Lit, RecordType, Refined, Type};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 const BUILTIN: [(&str, Type); 9] = [
@@ -159,7 +159,7 @@ impl Checker<'_> {
     }
 
     fn record_type(&mut self, module: usize, fields: &[ast::Field], open: bool) -> Type {
-        let mut out: IndexMap<crate::source::Symbol, FieldType> = IndexMap::new();
+        let mut out: IndexMap<crate::source::Symbol, FieldType> = IndexMap::default();
         for field in fields {
             let Some(written) = &field.ty else { continue };
             let ty = self.resolve_type(module, written);
@@ -358,15 +358,10 @@ pub(super) fn plain_text(parts: &[StrPart]) -> Option<crate::source::Symbol> {
     match parts {
         [] => Some("".into()),
         [StrPart::Text(t)] => Some(t.clone()),
+        _ if parts.iter().any(|p| matches!(p, StrPart::Expr(_))) => None,
         _ => {
-            let mut out = String::new();
-            for part in parts {
-                match part {
-                    StrPart::Text(t) => out += t,
-                    StrPart::Expr(_) => return None,
-                }
-            }
-            Some(out.into())
+            let text = |p: &StrPart| if let StrPart::Text(t) = p { t.to_string() } else { String::new() };
+            Some(parts.iter().map(text).collect::<String>().into())
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{MAX_DEPTH, Node, NodeKind, syntax};
 use crate::diag::Diagnostic;
+use crate::maps::HashMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::value::{Data, Value};
 use jsonc_parser::ast::{ObjectPropName, Value as Json};
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
-use std::collections::HashMap;
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let strict = ParseOptions {
@@ -55,7 +55,8 @@ fn node(file: FileId, value: &Json<'_>, depth: usize) -> Result<Node, Box<Diagno
         }
         Json::Object(o) => {
             let mut entries: Vec<(Symbol, Span, Node)> = Vec::with_capacity(o.properties.len());
-            let mut seen: HashMap<Symbol, Span> = HashMap::with_capacity(o.properties.len());
+            let mut seen: HashMap<Symbol, Span> =
+                HashMap::with_capacity_and_hasher(o.properties.len(), Default::default());
             for property in &o.properties {
                 let (name, key) = match &property.name {
                     ObjectPropName::String(s) => (Symbol::from(&*s.value), span(file, s.range)),

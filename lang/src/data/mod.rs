@@ -5,10 +5,10 @@ mod toml;
 mod yaml;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
-use indexmap::IndexMap;
 
 /// A node of a data file.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             Value::map(entries.iter().map(|(k, _, n)| (k.clone(), typed(n, t, declared, diags))).collect())
         }
         (Type::Record(r), NodeKind::Map(entries)) => {
-            let mut out = IndexMap::new();
+            let mut out = IndexMap::default();
             let mut misspelt: Vec<String> = vec![];
             for (name, at, value) in entries {
                 match r.fields.get(name) {

@@ -20,7 +20,7 @@ fn count(node: &Node) -> usize {
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let mut stack: Vec<(Node, Option<(Symbol, Span)>)> = vec![];
-    let mut anchors: std::collections::HashMap<usize, Node> = Default::default();
+    let mut anchors: crate::maps::HashMap<usize, Node> = Default::default();
     let mut ids: Vec<usize> = vec![];
     let mut root = None;
     let mut expanded = 0;

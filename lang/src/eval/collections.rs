@@ -3,15 +3,15 @@
 use super::{Evaluator, elements};
 use crate::diag::Code;
 use crate::hir::{Clause, MapEntry};
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, Marks, Unknown, Value, union};
-use indexmap::IndexMap;
 
 impl Evaluator<'_, '_> {
     pub(super) fn map(&mut self, entries: &[MapEntry], span: Span) -> Value {
-        let mut out = IndexMap::new();
+        let mut out = IndexMap::default();
         let (mut marks, mut unknown) = (None, None);
-        let mut written: std::collections::HashSet<Symbol> = Default::default();
+        let mut written: crate::maps::HashSet<Symbol> = Default::default();
         for entry in entries {
             match entry {
                 MapEntry::Entry(key, value) => {

@@ -2,9 +2,9 @@
 
 use super::{Busy, Evaluator, Family, Instance, ROOT, Scope, elements, show};
 use crate::diag::{Code, Diagnostic};
+use crate::maps::HashMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
@@ -47,7 +47,7 @@ impl Evaluator<'_, '_> {
             }
             return family;
         }
-        let mut first: HashMap<Symbol, String> = HashMap::new();
+        let mut first: HashMap<Symbol, String> = HashMap::default();
         for (position, item) in elements(&iter).unwrap_or_default() {
             let item = item.marked(&iter.marks);
             let locals: Vec<(usize, Value)> = match each.vars.as_slice() {

@@ -2,10 +2,10 @@
 
 use super::{Evaluator, show};
 use crate::diag::{Code, Diagnostic};
+use crate::maps::IndexMap;
 use crate::source::Span;
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
-use indexmap::IndexMap;
 
 impl Evaluator<'_, '_> {
     /// Refuses a value with a secret in a place that is not secret; types cannot tell where it came by way of
@@ -68,14 +68,14 @@ impl Evaluator<'_, '_> {
                 Value::list(out).data
             }
             (Type::Map(t), Data::Map(m)) => {
-                let mut out = IndexMap::with_capacity(m.len());
+                let mut out = IndexMap::with_capacity_and_hasher(m.len(), Default::default());
                 for (k, v) in m.iter() {
                     out.insert(k.clone(), self.fit(v.clone(), t, &format!("{path}.{k}"))?);
                 }
                 Value::map(out).data
             }
             (Type::Record(r), Data::Map(m)) => {
-                let mut out = IndexMap::with_capacity(r.fields.len());
+                let mut out = IndexMap::with_capacity_and_hasher(r.fields.len(), Default::default());
                 for (name, field) in &r.fields {
                     let given = m.get(name);
                     let value = match (given, field.default) {

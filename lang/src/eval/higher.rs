@@ -2,9 +2,9 @@
 
 use super::{Evaluator, order};
 use crate::hir::{Expr, Higher};
+use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, Value, union};
-use indexmap::IndexMap;
 use std::cmp::Ordering;
 
 impl Evaluator<'_, '_> {
@@ -49,7 +49,7 @@ impl Evaluator<'_, '_> {
                 Value::list(pairs.into_iter().map(|(_, element)| element).collect())
             }
             Higher::GroupBy => {
-                let mut groups: IndexMap<Symbol, Vec<Value>> = IndexMap::new();
+                let mut groups: IndexMap<Symbol, Vec<Value>> = IndexMap::default();
                 for (key, element) in pairs {
                     let Some(key) = key.as_str() else { return Value::error() };
                     groups.entry(key.clone()).or_default().push(element);

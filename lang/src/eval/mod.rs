@@ -20,6 +20,7 @@ mod refine;
 mod scope;
 mod stage;
 
+use crate::maps::{HashMap, HashSet, IndexMap};
 use collections::Each;
 pub(crate) use fit::leaks;
 pub use ops::order;
@@ -33,8 +34,7 @@ use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::types::Type;
 use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
-use indexmap::IndexMap;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that a program may take, and those for each instance on top.
@@ -162,10 +162,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             diags: Diagnostics::default(),
             building,
             lets: PerScope::default(),
-            inputs: HashMap::new(),
-            ins: HashMap::new(),
-            outs: HashMap::new(),
-            params: HashMap::new(),
+            inputs: HashMap::default(),
+            ins: HashMap::default(),
+            outs: HashMap::default(),
+            params: HashMap::default(),
             busy: vec![],
             locals: vec![],
             current: None,
@@ -317,7 +317,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::Index { base, index, .. } => self.index(base, index, span),
             H::Record(fields) => {
-                let mut out = IndexMap::with_capacity(fields.len());
+                let mut out = IndexMap::with_capacity_and_hasher(fields.len(), Default::default());
                 for (name, value) in fields {
                     let value = self.eval(value);
                     out.insert(name.clone(), value);
@@ -365,7 +365,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 }
             }
             H::MapComp { key, value, clause } => {
-                let mut out: IndexMap<Symbol, Value> = IndexMap::new();
+                let mut out: IndexMap<Symbol, Value> = IndexMap::default();
                 let mut all = vec![];
                 let done = self.each(clause, &mut |ev| {
                     let k = ev.eval(key);

@@ -7,9 +7,10 @@
 //! ```
 
 use super::{Busy, Evaluator};
+use crate::maps::HashMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, InstanceId, Marks, ScopeId, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The program: what stands in no component.
@@ -41,7 +42,7 @@ pub(crate) struct PerScope<T> {
 
 impl<T> Default for PerScope<T> {
     fn default() -> Self {
-        PerScope { root: vec![], inner: HashMap::new() }
+        PerScope { root: vec![], inner: HashMap::default() }
     }
 }
 

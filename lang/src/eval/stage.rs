@@ -2,9 +2,10 @@
 
 use super::{Evaluator, Outputs};
 use crate::hir::Expr;
+use crate::maps::HashMap;
 use crate::source::Symbol;
 use crate::value::{Data, InstanceId, ScopeId, Value};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// What stands in place of the outside; nothing, but in a test.
 #[derive(Debug)]
@@ -27,9 +28,9 @@ impl Default for Stage {
     fn default() -> Self {
         let plan = Value::map(Default::default());
         Stage {
-            data: HashMap::new(),
-            outs: HashMap::new(),
-            outputs: HashMap::new(),
+            data: HashMap::default(),
+            outs: HashMap::default(),
+            outputs: HashMap::default(),
             covering: false,
             plan,
             edges: vec![],

@@ -102,7 +102,7 @@ fn lines<'t>(text: &'t str, tokens: &[Token]) -> Vec<Line<'t>> {
 fn braces(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
     // For each open bracket: its kind, where it stands, whether it is a comprehension.
     let mut open: Vec<(Kind, usize, usize, bool)> = vec![];
-    let mut breaks: std::collections::HashSet<(usize, usize)> = Default::default();
+    let mut breaks: crate::maps::HashSet<(usize, usize)> = Default::default();
     for (number, line) in lines.iter().enumerate() {
         for (at, piece) in line.pieces.iter().enumerate() {
             match piece.kind {

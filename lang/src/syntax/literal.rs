@@ -4,6 +4,7 @@ use super::ast::StrPart;
 use super::ast::{Expr, ExprKind};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
+use std::borrow::Cow;
 
 const DURATIONS: [(&str, i64); 8] = [
     ("w", 604_800_000_000_000),
@@ -33,7 +34,7 @@ const SIZES: [(&str, i64); 11] = [
 /// Reads the text of a number token.
 pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
     let bad = |headline: String| Diagnostic::new(Code::E0004, headline).at(span, "not a number");
-    let plain: String = text.chars().filter(|c| *c != '_').collect();
+    let plain = if text.contains('_') { Cow::Owned(text.replace('_', "")) } else { Cow::Borrowed(text) };
     let digits = plain.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     if digits.is_empty() && !plain.contains('.') {
         return plain.parse().map(ExprKind::Int).map_err(|_| {
@@ -262,7 +263,7 @@ pub(super) fn string(
         }
     }
     let count = parts.len();
-    let mut out: Vec<StrPart> = vec![];
+    let mut out: Vec<StrPart> = Vec::with_capacity(count);
     for (i, part) in parts.into_iter().enumerate() {
         let span = match part {
             RawPart::Expr(e) => {
@@ -271,7 +272,12 @@ pub(super) fn string(
             }
             RawPart::Text(span) => span,
         };
-        let mut text = text_of(&span).replace("\r\n", "\n");
+        let text = text_of(&span);
+        if !block && !text.contains(['\\', '\r']) && !text.is_empty() {
+            out.push(StrPart::Text(Symbol::from(text)));
+            continue;
+        }
+        let mut text = text.replace("\r\n", "\n");
         if block {
             text = strip(&text, indent, i == 0, i + 1 == count).map_err(|line| {
                 Box::new(

@@ -94,6 +94,9 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
         mend(cli, terminal, args)?;
     }
     let (project, mut diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+    if !args.watch {
+        project.leave();
+    }
     if !diagnostics.has_errors()
         && let Err(cycle) = dtm_engine::plan::waves(&project.program)
     {

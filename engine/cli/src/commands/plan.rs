@@ -28,6 +28,7 @@ pub struct PlanArgs {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
     let project = Project::sound(cli, terminal, &args.file)?;
+    project.leave();
     let store = project.store(false)?;
     let loaded = project.load(terminal, &store)?;
     let plan = make(terminal, &project, &loaded.state, BuildOptions { no_read: args.no_read })?;

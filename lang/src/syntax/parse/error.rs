@@ -8,6 +8,13 @@ use chumsky::error::{Error, LabelError};
 use chumsky::input::Input;
 use chumsky::util::MaybeRef;
 
+/// What the grammar names as a whole, instead of the tokens that it begins with.
+const LABELS: [&str; 5] = ["a declaration", "a field", "a name", "a type", "a value"];
+
+fn bit(label: &str) -> u8 {
+    LABELS.iter().position(|l| *l == label).map_or(0, |at| 1 << at)
+}
+
 /// What went wrong at one place.
 #[derive(Clone, Debug)]
 pub(super) struct ParseError {
@@ -15,14 +22,15 @@ pub(super) struct ParseError {
     pub(super) found: Option<Kind>,
     /// One bit for each kind of token.
     kinds: u128,
-    labels: Vec<&'static str>,
+    /// One bit for each of `LABELS`. Errors are made and merged at every token: they own nothing.
+    labels: u8,
     /// A diagnostic made by the grammar itself.
     pub(super) custom: Option<Box<Diagnostic>>,
 }
 
 impl ParseError {
     pub(super) fn custom(span: Span, diagnostic: Diagnostic) -> Self {
-        ParseError { span, found: None, kinds: 0, labels: vec![], custom: Some(Box::new(diagnostic)) }
+        ParseError { span, found: None, kinds: 0, labels: 0, custom: Some(Box::new(diagnostic)) }
     }
 
     fn add(&mut self, expected: DefaultExpected<'_, Kind>) {
@@ -40,12 +48,12 @@ impl ParseError {
 
     /// Whether what is named so would fit.
     pub(super) fn expects_a(&self, label: &str) -> bool {
-        self.labels.contains(&label)
+        self.labels & bit(label) != 0
     }
 
     /// As the user sees it, in the text `src`, if the grammar did not make a diagnostic of its own.
     pub(super) fn diagnostic(&self, src: &str) -> Diagnostic {
-        let mut expected: Vec<&str> = self.labels.clone();
+        let mut expected: Vec<&str> = LABELS.into_iter().filter(|l| self.expects_a(l)).collect();
         for kind in Kind::ALL_PUNCTUATION {
             if self.expects(*kind) {
                 expected.push(kind.describe());
@@ -80,7 +88,7 @@ where
         span: Span,
     ) -> Self {
         let found = found.map(MaybeRef::into_inner);
-        let mut error = ParseError { span, found, kinds: 0, labels: vec![], custom: None };
+        let mut error = ParseError { span, found, kinds: 0, labels: 0, custom: None };
         expected.into_iter().for_each(|e| error.add(e));
         error
     }
@@ -105,13 +113,13 @@ where
         span: Span,
     ) -> Self {
         let found = found.map(MaybeRef::into_inner);
-        ParseError { span, found, kinds: 0, labels: expected.into_iter().collect(), custom: None }
+        let labels = expected.into_iter().fold(0, |all, label| all | bit(label));
+        ParseError { span, found, kinds: 0, labels, custom: None }
     }
     fn label_with(&mut self, label: &'static str) {
         if self.custom.is_none() {
             self.kinds = 0;
-            self.labels.clear();
-            self.labels.push(label);
+            self.labels = bit(label);
         }
     }
 }
@@ -128,11 +136,7 @@ where
             return other;
         }
         self.kinds |= other.kinds;
-        for label in other.labels {
-            if !self.labels.contains(&label) {
-                self.labels.push(label);
-            }
-        }
+        self.labels |= other.labels;
         self
     }
 }
