@@ -125,7 +125,7 @@ fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t
     let out = k(Kind::Out).ignore_then(inner).then(port).map(|(a, p)| (a, DeclKind::Out(p)));
 
     let plain = choice((
-        choice((edition, settings, plugins, configure, import(src, &ty), param, let_, type_, fn_)).boxed(),
+        choice((let_, param, type_, fn_, edition, settings, plugins, configure, import(src, &ty))).boxed(),
         choice((tool, component, existing, output, assert, test, given, mock)).boxed(),
         choice((moved, forget, adopt, plugin, kind, in_)).boxed(),
     ))

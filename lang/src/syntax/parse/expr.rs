@@ -9,7 +9,6 @@ use crate::source::Span;
 use crate::syntax::ast::*;
 use crate::syntax::literal::{self, RawPart};
 use crate::syntax::token::Kind;
-use chumsky::pratt::{infix, left, postfix, prefix};
 use chumsky::prelude::*;
 
 fn make(span: Span, kind: ExprKind) -> Expr {
@@ -131,7 +130,7 @@ fn parts<'t>(src: Source<'t>, full: P<'t, Expr>, header: P<'t, Expr>) -> Parts<'
         .map_with(|e, x| make(x.span(), ExprKind::Paren(e)));
     let error = just(Kind::Error).map_with(|_, x| make(x.span(), ExprKind::Error));
     let simple =
-        choice((name, number, smallest.clone(), string.clone(), keyword, paren, list, error)).boxed();
+        choice((string.clone(), name, number, smallest.clone(), keyword, paren, list, error)).boxed();
 
     let if_ = just(Kind::If)
         .ignore_then(full.clone())
@@ -161,12 +160,16 @@ fn operators<'t>(
     one: P<'t, TypeExpr>,
     full: P<'t, Expr>,
 ) -> P<'t, Expr> {
-    let post = choice((
+    // What stands after a value is asked for by its first token: most values have nothing after them.
+    let follows =
+        any().filter(|k| matches!(k, Kind::Dot | Kind::SafeDot | Kind::LBracket | Kind::LParen)).rewind();
+    let post = follows.ignore_then(choice((
         just(Kind::Dot).ignore_then(src.member()).map(|n| Post::Member(n, false)),
         just(Kind::SafeDot).ignore_then(src.member()).map(|n| Post::Member(n, true)),
         full.delimited_by(just(Kind::LBracket), just(Kind::RBracket)).map(Post::Index),
         args.map(Post::Call),
-    ));
+    )));
+    let cast = just(Kind::As).ignore_then(one);
     let atom = atom
         .foldl_with(post.repeated(), |base, post, x| {
             let span = base.span.to(x.span());
@@ -179,43 +182,60 @@ fn operators<'t>(
                 },
             )
         })
+        .foldl(cast.repeated(), |e: Expr, t: TypeExpr| make(e.span.to(t.span), ExprKind::Cast(e, t)));
+    let sign = select! { Kind::Minus => UnaryOp::Neg, Kind::Bang => UnaryOp::Not }.and_is(smallest.not());
+    let operand = sign
+        .map_with(|op, x| (op, x.span()))
+        .repeated()
+        .foldr(atom, |(op, at): (UnaryOp, Span), e: Expr| make(at.to(e.span), ExprKind::Unary(op, e)))
         .boxed();
-    let binary =
-        |a: Expr, op: BinaryOp, b: Expr, x: Span| make(a.span.to(x).to(b.span), ExprKind::Binary(op, a, b));
+    operand
+        .clone()
+        .then(operator().then(operand).repeated().collect::<Vec<_>>())
+        .map(|(first, rest)| by_precedence(first, rest))
+        .boxed()
+}
+
+fn operator<'t>() -> P<'t, BinaryOp> {
     use BinaryOp::*;
-    let sign = just(Kind::Minus).and_is(smallest.not()).to(UnaryOp::Neg);
-    atom.pratt((
-        prefix(9, choice((sign, just(Kind::Bang).to(UnaryOp::Not))), |op, e: Expr, x| {
-            let span: Span = x.span();
-            make(span.to(e.span), ExprKind::Unary(op, e))
-        }),
-        postfix(10, just(Kind::As).ignore_then(one), |e: Expr, t: TypeExpr, _| {
-            make(e.span.to(t.span), ExprKind::Cast(e, t))
-        }),
-        infix(
-            left(8),
-            select! { Kind::Star => Mul, Kind::Slash => Div, Kind::Percent => Rem },
-            move |a, op, b, x| binary(a, op, b, x.span()),
-        ),
-        infix(left(7), select! { Kind::Plus => Add, Kind::Minus => Sub }, move |a, op, b, x| {
-            binary(a, op, b, x.span())
-        }),
-        infix(left(6), select! { Kind::DotDot => Range, Kind::DotDotEq => RangeEq }, move |a, op, b, x| {
-            binary(a, op, b, x.span())
-        }),
-        infix(
-            left(5),
-            select! {
-                Kind::EqEq => Eq, Kind::NotEq => NotEq, Kind::Lt => Lt, Kind::LtEq => LtEq, Kind::Gt => Gt,
-                Kind::GtEq => GtEq, Kind::In => In,
-            },
-            move |a, op, b, x| binary(a, op, b, x.span()),
-        ),
-        infix(left(4), just(Kind::AndAnd).to(And), move |a, op, b, x| binary(a, op, b, x.span())),
-        infix(left(3), just(Kind::OrOr).to(Or), move |a, op, b, x| binary(a, op, b, x.span())),
-        infix(left(2), just(Kind::Coalesce).to(Coalesce), move |a, op, b, x| binary(a, op, b, x.span())),
-    ))
+    select! {
+        Kind::Star => Mul, Kind::Slash => Div, Kind::Percent => Rem,
+        Kind::Plus => Add, Kind::Minus => Sub,
+        Kind::DotDot => Range, Kind::DotDotEq => RangeEq,
+        Kind::EqEq => Eq, Kind::NotEq => NotEq, Kind::Lt => Lt, Kind::LtEq => LtEq, Kind::Gt => Gt,
+        Kind::GtEq => GtEq, Kind::In => In,
+        Kind::AndAnd => And, Kind::OrOr => Or, Kind::Coalesce => Coalesce,
+    }
     .boxed()
+}
+
+/// How strongly an operator binds what stands beside it.
+fn strength(op: BinaryOp) -> u8 {
+    use BinaryOp::*;
+    match op {
+        Mul | Div | Rem => 8,
+        Add | Sub => 7,
+        Range | RangeEq => 6,
+        Eq | NotEq | Lt | LtEq | Gt | GtEq | In => 5,
+        And => 4,
+        Or => 3,
+        Coalesce => 2,
+    }
+}
+
+/// Operands with operators between them, all of which associate to the left.
+fn by_precedence(first: Expr, rest: Vec<(BinaryOp, Expr)>) -> Expr {
+    // Operands that wait for a weaker operator, each with the one after it.
+    let mut waiting: Vec<(Expr, BinaryOp)> = vec![];
+    let mut last = first;
+    let join = |(a, op): (Expr, BinaryOp), b: Expr| make(a.span.to(b.span), ExprKind::Binary(op, a, b));
+    for (op, operand) in rest {
+        while let Some(before) = waiting.pop_if(|(_, before)| strength(*before) >= strength(op)) {
+            last = join(before, last);
+        }
+        waiting.push((std::mem::replace(&mut last, operand), op));
+    }
+    waiting.into_iter().rev().fold(last, |b, before| join(before, b))
 }
 
 fn string<'t>(src: Source<'t>, full: P<'t, Expr>) -> P<'t, Expr> {
