@@ -71,6 +71,7 @@ impl<'a> Places<'a> {
             source: Some("dtm".into()),
             message,
             related_information: (!related.is_empty()).then_some(related),
+            tags: (d.code == dtm_lang::Code::W0302).then(|| vec![lsp::DiagnosticTag::DEPRECATED]),
             ..lsp::Diagnostic::default()
         })
     }

@@ -104,6 +104,11 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether somebody wants to know where a name is used.
+    pub(super) fn wants_uses(&self) -> bool {
+        self.facts.is_some() || !self.deprecated.is_empty()
+    }
+
     /// `ty` and `doc` are made only where somebody wants them: an ordinary check runs through here as well.
     pub(super) fn note_use(
         &mut self,
@@ -113,6 +118,9 @@ impl Checker<'_> {
         ty: impl FnOnce() -> String,
         doc: impl FnOnce() -> Option<Symbol>,
     ) {
+        if let Some(definition) = definition.filter(|_| !self.deprecated.is_empty()) {
+            self.warn_deprecated(at, definition);
+        }
         if let Some(facts) = &mut self.facts {
             facts.uses.push(Use { at, definition, what, ty: ty(), doc: doc() });
         }

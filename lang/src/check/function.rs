@@ -151,7 +151,7 @@ impl Checker<'_> {
             let headline = format!("`{}` is private to its module", self.fns[id].name.text);
             self.error(Code::E0210, at, headline, "begins with `_`");
         }
-        if self.facts.is_some() {
+        if self.wants_uses() {
             let f = &self.fns[id];
             let (signature, doc, named) = (f.signature(), f.doc.clone(), f.name.span);
             self.note_use(at, Some(named), "fn", || signature, || doc);

@@ -248,7 +248,8 @@ impl Checker<'_> {
                         for a in &field.annotations {
                             match &*a.name.text {
                                 "key" => plugin.setting_keys.push(name.clone()),
-                                _ => self.unknown_annotation(a, &["key"]),
+                                "since" | "deprecated" => {}
+                                _ => self.unknown_annotation(a, &["key", "since", "deprecated"]),
                             }
                         }
                         out.insert(

@@ -8,6 +8,7 @@ mod access;
 mod component;
 mod data;
 mod decl;
+mod deprecated;
 mod expr;
 mod facts;
 mod function;
@@ -182,6 +183,8 @@ struct Checker<'a> {
     hir: Hir,
     modules: Vec<Module>,
     by_path: HashMap<String, usize>,
+    /// By the name where it is declared.
+    deprecated: HashMap<Span, deprecated::Deprecation>,
     lets: Vec<LetState>,
     /// The `let`s that are being checked, each with the place that reads it.
     under_way: Vec<(usize, Span)>,
@@ -225,6 +228,7 @@ impl<'a> Checker<'a> {
             hir: Hir::default(),
             modules: vec![],
             by_path: HashMap::default(),
+            deprecated: HashMap::default(),
             lets: vec![],
             under_way: vec![],
             types: vec![],
@@ -322,6 +326,7 @@ impl Checker<'_> {
         let ast = Arc::new(crate::syntax::parse(file, text, &mut self.diags));
         let id = self.modules.len();
         self.by_path.insert(path.to_string(), id);
+        self.deprecations(&ast.decls);
         self.edition(file, &ast);
         self.modules.push(Module {
             file,
