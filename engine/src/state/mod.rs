@@ -6,6 +6,8 @@ pub mod frame;
 pub mod journal;
 pub mod local;
 pub mod memory;
+mod seal;
+mod spill;
 pub mod store;
 
 pub use journal::Journal;

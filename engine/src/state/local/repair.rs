@@ -1,10 +1,10 @@
 //! Repairs that work on the files of a state: set aside, recover, rekey. Each takes the lock first, except where
 //! there is nothing to lock any more.
 
-use super::session::sealed_state;
 use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::{Key, drop_sealed, open_state};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
+use crate::state::seal::sealed_state;
 use crate::state::{Holder, Record, State, StateError};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

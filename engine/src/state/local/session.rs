@@ -2,10 +2,12 @@
 
 use super::files::Replayed;
 use super::{LocalStore, io, make_folder, sync_folder};
-use crate::secret::{Key, Redactor, open};
-use crate::state::frame::{decode, encode};
+use crate::secret::Key;
+use crate::state::frame::encode;
+use crate::state::seal::{sealed_records, sealed_state};
+use crate::state::spill::fitting;
 use crate::state::{Loaded, Record, Session, State, StateError};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,21 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// The room that is kept for records when the disk is full.
 const SPILL: u64 = 1 << 20;
-
-/// A state as it is written: secrets sealed, and the key named if there are any.
-pub(super) fn sealed_state(
-    state: &State,
-    key: Option<&Key>,
-    redactor: &Redactor,
-) -> Result<State, StateError> {
-    let mut value = state.to_json();
-    value["key"] = json!(key.map(Key::id));
-    if let Some(key) = key {
-        let sealed = redactor.seal(&mut value, key);
-        sealed.map_err(|_| StateError::Closed("a secret could not be sealed".into()))?;
-    }
-    serde_json::from_value(value).map_err(|e| StateError::Closed(e.to_string()))
-}
 
 pub(super) struct LocalSession {
     store: LocalStore,
@@ -98,23 +85,12 @@ impl LocalSession {
         Ok(session)
     }
 
-    /// The records as they are written: secrets sealed, and the key named once.
+    /// The records as they are written.
     fn sealed(&mut self, records: &[Record]) -> Result<Vec<Value>, StateError> {
-        let mut out = vec![];
-        for record in records {
-            let mut value = serde_json::to_value(record).map_err(|e| StateError::Closed(e.to_string()))?;
-            if self.store.redactor.needs_key(&value) {
-                let key = self.key()?;
-                if !self.key_known {
-                    self.key_known = true;
-                    out.push(json!({ "record": "key", "id": key.id() }));
-                }
-                let sealed = self.store.redactor.seal(&mut value, &key);
-                sealed.map_err(|_| StateError::Closed("a secret could not be sealed".into()))?;
-            }
-            out.push(value);
-        }
-        Ok(out)
+        let (redactor, mut known) = (self.store.redactor.clone(), self.key_known);
+        let out = sealed_records(records, &redactor, &mut known, || self.key());
+        self.key_known = known;
+        out
     }
 
     /// The state's key, made when there is none.
@@ -160,39 +136,8 @@ impl LocalSession {
     /// Takes over what an earlier run could only spill.
     fn merge_spill(&mut self, path: &Path) -> Result<(), StateError> {
         let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
-        let mut at = 0;
-        let mut taken = vec![];
-        while let Some((frame, _)) = bytes.get(at..).and_then(decode) {
-            at += frame.length;
-            let mut values: Value = serde_json::from_slice(frame.payload).unwrap_or(Value::Null);
-            if let Some(key) = &self.key {
-                let _ = open(&mut values, key);
-            }
-            let records: Vec<Record> = serde_json::from_value(values).unwrap_or_default();
-            for record in records {
-                let (addr, op, id) = match &record {
-                    Record::Put { addr, entry } => (addr.clone(), Some(entry.op.clone()), entry.id.clone()),
-                    Record::Checkpoint { addr, op, id, .. } => {
-                        (addr.clone(), Some(op.clone()), Some(id.clone()))
-                    }
-                    Record::Remove { addr } => (addr.clone(), None, None),
-                    _ => continue,
-                };
-                match self.loaded.state.tools.get(&addr) {
-                    Some(known) if known.status.is_open() && op.as_ref().is_none_or(|o| *o == known.op) => taken.push(record),
-                    Some(known) if known.id != id => self.loaded.notices.push(format!(
-                        "`{addr}` is `{}` in the state and `{}` in what an earlier run could not write; the state stands",
-                        known.id.as_deref().unwrap_or("-"),
-                        id.as_deref().unwrap_or("-")
-                    )),
-                    _ => {}
-                }
-            }
-        }
+        let taken = fitting(&bytes, self.key.as_ref(), &mut self.loaded);
         if !taken.is_empty() {
-            self.loaded
-                .notices
-                .push(format!("{} records of an earlier run that could not write were merged", taken.len()));
             self.try_append(&taken)?;
             taken.into_iter().for_each(|r| self.loaded.state.apply(r));
             self.loaded.state.serial = self.sequence;

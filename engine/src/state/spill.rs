@@ -1,0 +1,46 @@
+//! What a run could not append: it is kept on this machine as frames of records, and the next holder of the lock takes it
+//! over.
+
+use super::frame::decode;
+use super::{Loaded, Record};
+use crate::secret::{Key, open};
+use serde_json::Value;
+
+/// The records of a spill file that still fit the state: those of operations that are open there. What contradicts the
+/// state is only told.
+pub(super) fn fitting(bytes: &[u8], key: Option<&Key>, loaded: &mut Loaded) -> Vec<Record> {
+    let mut at = 0;
+    let mut taken = vec![];
+    while let Some((frame, _)) = bytes.get(at..).and_then(decode) {
+        at += frame.length;
+        let mut values: Value = serde_json::from_slice(frame.payload).unwrap_or(Value::Null);
+        if let Some(key) = key {
+            let _ = open(&mut values, key);
+        }
+        let records: Vec<Record> = serde_json::from_value(values).unwrap_or_default();
+        for record in records {
+            let (addr, op, id) = match &record {
+                Record::Put { addr, entry } => (addr.clone(), Some(entry.op.clone()), entry.id.clone()),
+                Record::Checkpoint { addr, op, id, .. } => (addr.clone(), Some(op.clone()), Some(id.clone())),
+                Record::Remove { addr } => (addr.clone(), None, None),
+                _ => continue,
+            };
+            match loaded.state.tools.get(&addr) {
+                Some(known) if known.status.is_open() && op.as_ref().is_none_or(|o| *o == known.op) => {
+                    taken.push(record);
+                }
+                Some(known) if known.id != id => loaded.notices.push(format!(
+                    "`{addr}` is `{}` in the state and `{}` in what an earlier run could not write; the state stands",
+                    known.id.as_deref().unwrap_or("-"),
+                    id.as_deref().unwrap_or("-")
+                )),
+                _ => {}
+            }
+        }
+    }
+    if !taken.is_empty() {
+        let told = format!("{} records of an earlier run that could not write were merged", taken.len());
+        loaded.notices.push(told);
+    }
+    taken
+}
