@@ -19,6 +19,7 @@
 //! `DTM_BLESS=1` writes what was found into the suite; read it before you commit it.
 
 pub mod bench;
+pub mod exam;
 pub mod git_http;
 pub mod lsp;
 pub mod plugins;

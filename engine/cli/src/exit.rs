@@ -99,6 +99,15 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         StateError::Key { .. } => of(Code::E0805)
             .help("give the right key in `DTM_STATE_KEY`, or bring the key file back")
             .help("if it is lost for good: `dtm state rekey --lost`"),
+        StateError::NeedsKey { .. } => of(Code::E0805)
+            .note("a key that lies on one machine would lock out all the others")
+            .help("make one, keep it where your secrets are, and give it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
+        StateError::Fenced { .. } => of(Code::E0807)
+            .note("nothing was written since; what ended meanwhile is kept here for the next run"),
+        StateError::Remote { help, .. } => match help {
+            Some(help) => of(Code::E0806).help(help.clone()),
+            None => of(Code::E0806),
+        },
         StateError::Io { .. } => of(Code::E0806),
         StateError::Closed(_) => of(Code::E0807),
     }

@@ -84,6 +84,11 @@ pub trait Session: Send {
     fn lock_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
 }
 
+fn taken_by(by: Option<&Holder>) -> String {
+    by.map(|h| format!(" by {} (process {}), since {}, doing `{}`", h.who, h.pid, h.since, h.doing))
+        .unwrap_or_default()
+}
+
 /// Why state cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -125,6 +130,32 @@ pub enum StateError {
         wanted: String,
         /// What was found instead.
         given: String,
+    },
+    /// It is to hold secrets, and no key was given.
+    #[error("the state at `{place}` is to hold secrets, and no key was given")]
+    NeedsKey {
+        /// Where it is.
+        place: String,
+    },
+    /// Somebody took the lock over while this run was held up.
+    #[error("the lock on `{place}` was taken over{}", taken_by(by.as_deref()))]
+    Fenced {
+        /// Where the state is.
+        place: String,
+        /// Who has it now.
+        by: Option<Box<Holder>>,
+    },
+    /// The server refused, or gave no answer for too long.
+    #[error("cannot {doing} `{place}`: {why}")]
+    Remote {
+        /// What was tried.
+        doing: &'static str,
+        /// Where the state is.
+        place: String,
+        /// What the server said.
+        why: String,
+        /// What would help.
+        help: Option<String>,
     },
     /// The operating system refused.
     #[error("cannot {doing} `{}`: {source}", path.display())]

@@ -1,0 +1,112 @@
+//! The head: the one object that is ever written twice. Who holds the lock, what the state is made of, and the newest
+//! records are in it, so that one conditional write renews, fences and commits.
+
+use crate::state::store::Holder;
+use serde::{Deserialize, Serialize};
+
+/// The name of the head.
+pub(super) const HEAD: &str = "head";
+
+/// So many bytes of records stand in the head itself, in base64 then; more are moved into a segment.
+pub(super) const TAIL: usize = 64 << 10;
+
+/// How many earlier snapshots are kept.
+pub(super) const HISTORY: usize = 20;
+
+/// An object that never changes: a snapshot, or a segment of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// `snapshot-SERIAL-NONCE`, `segment-SERIAL-NONCE`; never used again.
+    pub(super) name: String,
+    /// The serial of the state after it.
+    pub(super) serial: u64,
+    /// How long it is.
+    pub(super) bytes: u64,
+    /// The checksum of its last frame.
+    pub(super) crc: u32,
+}
+
+/// A snapshot that was, for the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Past {
+    #[serde(flatten)]
+    pub(super) part: Part,
+    /// Who wrote it.
+    pub(super) who: String,
+    /// Doing what.
+    pub(super) doing: String,
+    /// When, RFC 3339.
+    pub(super) time: String,
+}
+
+/// The head as it is written, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// The format of the state.
+    pub(super) format: u32,
+    /// The lineage of the state.
+    pub(super) lineage: String,
+    /// Raised by every holder that takes the lock.
+    pub(super) epoch: u64,
+    /// New for every write, so that no two heads are equal and a writer knows its own.
+    pub(super) write: String,
+    /// Who holds the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) holder: Option<Holder>,
+    /// After so many milliseconds without a write the holder counts as gone.
+    pub(super) ttl_ms: u64,
+    /// The serial of the last batch.
+    pub(super) serial: u64,
+    /// The checksum of the last frame.
+    pub(super) crc: u32,
+    /// What replay begins with; none is an empty state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot: Option<Part>,
+    /// The journal since then, without its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) segments: Vec<Part>,
+    /// The end of the journal: frames, in base64.
+    #[serde(default, with = "frames", skip_serializing_if = "Vec::is_empty")]
+    pub(super) tail: Vec<u8>,
+    /// Earlier snapshots, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) history: Vec<Past>,
+}
+
+impl Head {
+    /// How long the journal is.
+    pub(super) fn journal(&self) -> u64 {
+        self.segments.iter().map(|s| s.bytes).sum::<u64>() + self.tail.len() as u64
+    }
+    /// Whether a name belongs to the state or its history.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let mut parts =
+            self.snapshot.iter().chain(&self.segments).chain(self.history.iter().map(|p| &p.part));
+        parts.any(|p| p.name == name)
+    }
+}
+
+/// A name that was never used: with the serial of what it holds, and a nonce.
+pub(super) fn name(what: &str, serial: u64) -> String {
+    format!("{what}-{serial:012}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// The serial in a name.
+pub(super) fn serial_of(name: &str) -> Option<u64> {
+    let (what, rest) = name.split_once('-')?;
+    matches!(what, "snapshot" | "segment").then(|| rest.split_once('-')?.0.parse().ok())?
+}
+
+mod frames {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,264 @@
+//! State on a server: immutable snapshots and segments of the journal, and one head that names them. Any server will do
+//! that has conditional writes ([`objects::Objects`]).
+//!
+//! ```text
+//! head ── holder, epoch, write id, the newest records
+//!   ├── snapshot-000000000040-...      replay begins here
+//!   ├── segment-000000000052-...       records after it
+//!   └── history: snapshot-000000000031-..., ...
+//! ```
+//!
+//! The lock is in the head. Its holder writes at least every third of the TTL; who waits takes over when it has seen the
+//! same write for a whole TTL on its own clock. Every write is under the condition that nobody wrote since, so a holder
+//! that slept and wakes up writes nothing any more.
+
+mod clock;
+pub mod double;
+mod head;
+mod line;
+pub mod objects;
+mod session;
+
+use super::frame::{End, decode, read_all};
+use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore};
+use crate::secret::{Key, Redactor, open_state};
+use clock::now;
+use head::{HEAD, Head, Part};
+use line::{Wire, Written};
+use objects::Objects;
+use session::{Held, RemoteSession};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After so long without a renewal a holder counts as gone.
+pub const TTL: Duration = Duration::from_secs(60);
+
+/// State on a server.
+#[derive(Clone)]
+pub struct RemoteStore {
+    wire: Wire,
+    key: Option<Key>,
+    redactor: Redactor,
+    /// The folder on this machine for what could not be written.
+    spill: PathBuf,
+    ttl: Duration,
+}
+
+impl RemoteStore {
+    /// A store on these objects. `spill` is a folder on this machine for records that the server did not take.
+    pub fn new(
+        objects: Arc<dyn Objects>,
+        key: Option<Key>,
+        redactor: Redactor,
+        spill: PathBuf,
+    ) -> RemoteStore {
+        RemoteStore { wire: Wire { objects }, key, redactor, spill, ttl: TTL }
+    }
+
+    /// With another TTL of the lock.
+    pub fn with_ttl(self, ttl: Duration) -> RemoteStore {
+        RemoteStore { ttl, ..self }
+    }
+
+    fn spill_file(&self, lineage: &str) -> PathBuf {
+        self.spill.join(lineage)
+    }
+
+    fn corrupt(&self, name: &str, offset: usize, why: impl Into<String>) -> StateError {
+        let file = format!("{}/{name}", self.wire.place()).into();
+        StateError::Corrupt { file, offset: offset as u64, why: why.into(), backup: None }
+    }
+
+    /// An object that the head names; `None` where it is gone, because a later head does not name it.
+    fn part(&self, part: &Part) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(bytes) = self.wire.read(&part.name, self.ttl)? else { return Ok(None) };
+        match bytes.len() as u64 == part.bytes {
+            true => Ok(Some(bytes)),
+            false => {
+                let why = format!("it has {} bytes, and {} were written", bytes.len(), part.bytes);
+                Err(self.corrupt(&part.name, bytes.len(), why))
+            }
+        }
+    }
+
+    /// The state of a head, secrets still sealed; `None` where a part of it is gone.
+    fn replay(&self, head: &Head) -> Result<Option<State>, StateError> {
+        let mut state = State { format: FORMAT, lineage: head.lineage.clone(), ..State::default() };
+        if let Some(part) = &head.snapshot {
+            let Some(bytes) = self.part(part)? else { return Ok(None) };
+            let bad = |why: String| self.corrupt(&part.name, 0, why);
+            let (frame, _) = decode(&bytes).ok_or_else(|| bad("its checksum does not fit".into()))?;
+            if frame.crc != part.crc {
+                return Err(bad("it is not the one that the head names".into()));
+            }
+            state = serde_json::from_slice(frame.payload).map_err(|e| bad(e.to_string()))?;
+            if state.lineage != head.lineage {
+                return Err(bad(format!("it belongs to another state, {}", state.lineage)));
+            }
+        }
+        let mut journal = vec![];
+        for part in &head.segments {
+            let Some(bytes) = self.part(part)? else { return Ok(None) };
+            journal.extend_from_slice(&bytes);
+        }
+        journal.extend_from_slice(&head.tail);
+        let (frames, end) = read_all(&journal);
+        if let End::Torn(at) | End::Corrupt(at) = end {
+            return Err(self.corrupt(HEAD, at, "a record of the journal is damaged"));
+        }
+        for frame in &frames {
+            if frame.sequence != state.serial + 1 {
+                let why = format!("record {} follows {}", frame.sequence, state.serial);
+                return Err(self.corrupt(HEAD, 0, why));
+            }
+            let records: Vec<Record> =
+                serde_json::from_slice(frame.payload).map_err(|e| self.corrupt(HEAD, 0, e.to_string()))?;
+            records.into_iter().for_each(|r| state.apply(r));
+            state.serial = frame.sequence;
+        }
+        match state.serial == head.serial {
+            true => Ok(Some(state)),
+            false => Err(self.corrupt(HEAD, 0, format!("records after {} are missing", state.serial))),
+        }
+    }
+
+    fn unseal(&self, state: State) -> Result<State, StateError> {
+        let Some(wanted) = state.key.clone() else { return Ok(state) };
+        let fail = |given: &str| StateError::Key { wanted: wanted.clone(), given: given.into() };
+        let key = self.key.as_ref().ok_or_else(|| fail("no key was given"))?;
+        if key.id() != wanted {
+            return Err(fail(&format!("the key that was given is {}", key.id())));
+        }
+        let state =
+            open_state(&state, key, &self.redactor).ok_or_else(|| fail("a secret does not open with it"))?;
+        self.redactor.set_key(key);
+        Ok(state)
+    }
+
+    /// The state of the newest head. Parts that are gone belong to a head that is not the newest any more.
+    fn current(&self) -> Result<Option<State>, StateError> {
+        for _ in 0..10 {
+            let Some((head, _)) = self.wire.head(self.ttl)? else { return Ok(None) };
+            if let Some(state) = self.replay(&head)? {
+                return self.unseal(state).map(Some);
+            }
+        }
+        Err(self.corrupt(HEAD, 0, "it names objects that are not there"))
+    }
+
+    /// Takes the lock: of a new state, of a free one, or of one whose holder is gone.
+    fn take(&self, holder: &Holder, wait: Duration, break_it: bool) -> Result<(Held, bool), StateError> {
+        let begun = now();
+        // The last write that was seen, and since when.
+        let mut seen: Option<(String, Duration)> = None;
+        loop {
+            let asked = now();
+            let found = self.wire.head(self.ttl)?;
+            let is_new = found.is_none();
+            let (mut head, known) = match found {
+                None => (self.first_head(), None),
+                Some((head, version)) => (head.clone(), Some((head, version))),
+            };
+            if let Some((old, _)) = &known
+                && let Some(by) = &old.holder
+                && !break_it
+            {
+                let ttl = Duration::from_millis(old.ttl_ms);
+                let gone = match &seen {
+                    Some((write, since)) if *write == old.write => asked.saturating_sub(*since) >= ttl,
+                    // It renewed, so it is there.
+                    Some(_) if asked.saturating_sub(begun) >= wait => {
+                        return Err(StateError::Locked(Box::new(by.clone())));
+                    }
+                    _ => {
+                        seen = Some((old.write.clone(), now()));
+                        false
+                    }
+                };
+                if !gone {
+                    std::thread::sleep((ttl / 20).min(Duration::from_secs(1)));
+                    continue;
+                }
+            }
+            head.epoch += 1;
+            head.holder = Some(holder.clone());
+            head.ttl_ms = self.ttl.as_millis() as u64;
+            head.write = uuid::Uuid::new_v4().to_string();
+            let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
+            if let Written::Done { version, sent } = self.wire.replace(&head, of, self.ttl)? {
+                let wire = self.wire.clone();
+                let held = Held { wire, head, version, sent, ttl: self.ttl, closed: None };
+                return Ok((held, is_new));
+            }
+        }
+    }
+
+    fn first_head(&self) -> Head {
+        Head {
+            format: FORMAT,
+            lineage: State::fresh().lineage,
+            epoch: 0,
+            write: String::new(),
+            holder: None,
+            ttl_ms: 0,
+            serial: 0,
+            crc: 0,
+            snapshot: None,
+            segments: vec![],
+            tail: vec![],
+            history: vec![],
+        }
+    }
+
+    fn enter(&self, holder: &Holder, wait: Duration, break_it: bool) -> Result<RemoteSession, StateError> {
+        let (held, is_new) = self.take(holder, wait, break_it)?;
+        let state = match self.replay(&held.head) {
+            Ok(Some(state)) => self.unseal(state),
+            Ok(None) => Err(self.corrupt(HEAD, 0, "it names objects that are not there")),
+            Err(e) => Err(e),
+        };
+        match state {
+            Ok(state) => RemoteSession::begin(self, held, state, is_new),
+            Err(e) => {
+                // What cannot be read is not held either.
+                let free =
+                    Head { holder: None, write: uuid::Uuid::new_v4().to_string(), ..held.head.clone() };
+                let _ = self.wire.replace(&free, Some((&held.head.write, &held.version)), Duration::ZERO);
+                Err(e)
+            }
+        }
+    }
+
+    /// Who holds the lock.
+    ///
+    /// # Errors
+    /// When the head cannot be read.
+    pub fn holder(&self) -> Result<Option<Holder>, StateError> {
+        Ok(self.wire.head(self.ttl)?.and_then(|(head, _)| head.holder))
+    }
+
+    /// Frees the lock of a holder that is gone, at once: whoever holds it can write nothing any more.
+    ///
+    /// # Errors
+    /// When the head cannot be read or written.
+    pub fn unlock(&self, by: &Holder) -> Result<(), StateError> {
+        self.enter(by, Duration::ZERO, true).map(drop)
+    }
+}
+
+impl StateStore for RemoteStore {
+    fn load(&self) -> Result<Loaded, StateError> {
+        let state = self.current()?;
+        let is_new = state.is_none();
+        Ok(Loaded { state: state.unwrap_or_else(State::fresh), notices: vec![], is_new })
+    }
+
+    fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
+        Ok(Box::new(self.enter(&holder, wait, false)?))
+    }
+
+    fn describe(&self) -> String {
+        self.wire.place()
+    }
+}

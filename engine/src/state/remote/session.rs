@@ -1,0 +1,277 @@
+//! A remote state under lock: every batch is one write of the head, which renews the lock too; a thread renews it when
+//! nothing is written.
+
+use super::RemoteStore;
+use super::clock::now;
+use super::head::{HISTORY, Head, Part, Past, TAIL, name, serial_of};
+use super::line::{Wire, Written};
+use crate::secret::Key;
+use crate::state::frame::encode;
+use crate::state::seal::{sealed_records, sealed_state};
+use crate::state::spill::fitting;
+use crate::state::{Loaded, Record, Session, State, StateError};
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The head as this holder knows it, and the line to it.
+pub(super) struct Held {
+    pub(super) wire: Wire,
+    pub(super) head: Head,
+    pub(super) version: String,
+    /// When the last write that succeeded was sent.
+    pub(super) sent: Duration,
+    pub(super) ttl: Duration,
+    pub(super) closed: Option<String>,
+}
+
+impl Held {
+    /// Writes a head in the place of the known one.
+    fn write(&mut self, mut head: Head) -> Result<(), StateError> {
+        if let Some(why) = &self.closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        head.write = uuid::Uuid::new_v4().to_string();
+        let known = Some((&*self.head.write, &*self.version));
+        let result = match self.wire.replace(&head, known, self.ttl) {
+            Ok(Written::Done { version, sent }) => {
+                (self.head, self.version, self.sent) = (head, version, sent);
+                Ok(())
+            }
+            Ok(Written::Lost(Some(other))) => {
+                Err(StateError::Fenced { place: self.wire.place(), by: other.holder.map(Box::new) })
+            }
+            Ok(Written::Lost(None)) => Err(StateError::Remote {
+                doing: "write",
+                place: self.wire.place(),
+                why: "the state is not there any more".into(),
+                help: Some("bring it back before anything else is done".into()),
+            }),
+            Err(e) => Err(e),
+        };
+        result.inspect_err(|e| self.closed = Some(e.to_string()))
+    }
+}
+
+pub(super) struct RemoteSession {
+    store: RemoteStore,
+    loaded: Loaded,
+    held: Arc<Mutex<Held>>,
+    key: Option<Key>,
+    key_known: bool,
+    spill: Option<File>,
+    /// Renews until its sender is gone.
+    renewal: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+/// Renews the lock whenever a third of its time has passed without a write.
+fn renew(held: &Mutex<Held>, stop: &mpsc::Receiver<()>) {
+    let lock = || held.lock().unwrap_or_else(|e| e.into_inner());
+    let ttl = lock().ttl;
+    let mut next = ttl / 3;
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next) {
+        let mut held = lock();
+        let quiet = now().saturating_sub(held.sent);
+        next = if quiet >= ttl / 3 {
+            let head = held.head.clone();
+            if held.write(head).is_err() {
+                return;
+            }
+            ttl / 3
+        } else {
+            ttl / 3 - quiet
+        };
+    }
+}
+
+impl RemoteSession {
+    pub(super) fn begin(
+        store: &RemoteStore,
+        held: Held,
+        state: State,
+        is_new: bool,
+    ) -> Result<RemoteSession, StateError> {
+        let held = Arc::new(Mutex::new(held));
+        let (sender, receiver) = mpsc::channel();
+        let renewed = held.clone();
+        let thread = std::thread::Builder::new()
+            .name("renewal".into())
+            .spawn(move || renew(&renewed, &receiver))
+            .map_err(|e| StateError::Closed(format!("no thread could be started: {e}")))?;
+        let mut session = RemoteSession {
+            store: store.clone(),
+            key_known: state.key.is_some(),
+            key: store.key.clone(),
+            loaded: Loaded { state, notices: vec![], is_new },
+            held,
+            spill: None,
+            renewal: Some((sender, thread)),
+        };
+        session.merge_spill()?;
+        Ok(session)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn key(&self) -> Result<Key, StateError> {
+        self.key.clone().ok_or_else(|| StateError::NeedsKey { place: self.store.wire.place() })
+    }
+
+    fn sealed(&mut self, records: &[Record]) -> Result<Vec<Value>, StateError> {
+        let mut known = self.key_known;
+        let out = sealed_records(records, &self.store.redactor, &mut known, || self.key());
+        self.key_known = known;
+        out
+    }
+
+    fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        let values = self.sealed(records)?;
+        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let mut held = self.held();
+        let mut head = held.head.clone();
+        let (frame, crc) = encode(head.serial + 1, head.crc, &payload);
+        let full = head.tail.len() + frame.len() > TAIL;
+        // A frame that is too large by itself goes into the segment as well.
+        let (before, rest) = if frame.len() > TAIL { (frame, vec![]) } else { (vec![], frame) };
+        if full {
+            let mut bytes = std::mem::take(&mut head.tail);
+            let (serial, last) =
+                if before.is_empty() { (head.serial, head.crc) } else { (head.serial + 1, crc) };
+            bytes.extend_from_slice(&before);
+            if !bytes.is_empty() {
+                let part =
+                    Part { name: name("segment", serial), serial, bytes: bytes.len() as u64, crc: last };
+                held.wire.create(&part.name, &bytes, held.ttl)?;
+                head.segments.push(part);
+            }
+        }
+        head.tail.extend_from_slice(&rest);
+        (head.serial, head.crc) = (head.serial + 1, crc);
+        held.write(head)?;
+        Ok(held.head.serial)
+    }
+
+    fn try_snapshot(&mut self, state: &State) -> Result<(), StateError> {
+        let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
+        let mut held = self.held();
+        let serial = held.head.serial;
+        let sealed = sealed_state(&State { serial, ..state.clone() }, key.as_ref(), &self.store.redactor)?;
+        let payload = serde_json::to_vec(&sealed).map_err(|e| StateError::Closed(e.to_string()))?;
+        let (frame, crc) = encode(serial, 0, &payload);
+        let part = Part { name: name("snapshot", serial), serial, bytes: frame.len() as u64, crc };
+        held.wire.create(&part.name, &frame, held.ttl)?;
+        let mut head = held.head.clone();
+        let holder = head.holder.clone();
+        if let (Some(old), Some(by)) = (head.snapshot.take(), holder) {
+            let past = Past { part: old, who: by.who, doing: by.doing, time: crate::state::now() };
+            head.history.insert(0, past);
+            head.history.truncate(HISTORY);
+        }
+        (head.snapshot, head.crc) = (Some(part), crc);
+        head.segments.clear();
+        head.tail.clear();
+        held.write(head)?;
+        collect(&held.wire, &held.head);
+        Ok(())
+    }
+
+    /// Takes over what an earlier run on this machine could only spill.
+    fn merge_spill(&mut self) -> Result<(), StateError> {
+        let path = self.store.spill_file(&self.loaded.state.lineage);
+        let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
+        let taken = fitting(&bytes, self.key.as_ref(), &mut self.loaded);
+        if !taken.is_empty() {
+            self.loaded.state.serial = self.try_append(&taken)?;
+            taken.into_iter().for_each(|r| self.loaded.state.apply(r));
+        }
+        std::fs::remove_file(&path).map_err(io("remove", &path))
+    }
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
+    let path = path.to_path_buf();
+    move |source| StateError::Io { doing, path, source }
+}
+
+/// Removes what is older than the snapshot and belongs to nothing. What cannot be removed now will be later.
+fn collect(wire: &Wire, head: &Head) {
+    let Some(snapshot) = &head.snapshot else { return };
+    for name in wire.objects.list().unwrap_or_default() {
+        if serial_of(&name).is_some_and(|s| s < snapshot.serial) && !head.names(&name) {
+            let _ = wire.objects.delete(&name);
+        }
+    }
+}
+
+impl Session for RemoteSession {
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        if let Some(why) = &self.held().closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        self.try_append(records).inspect_err(|e| _ = self.held().closed.get_or_insert(e.to_string()))
+    }
+
+    fn snapshot(&mut self, state: &State) -> Result<(), StateError> {
+        if let Some(why) = &self.held().closed {
+            return Err(StateError::Closed(why.clone()));
+        }
+        self.try_snapshot(state)
+    }
+
+    fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
+        let values = self.sealed(records)?;
+        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let (frame, _) = encode(self.held().head.serial, 0, &payload);
+        let path = self.store.spill_file(&self.loaded.state.lineage);
+        if self.spill.is_none() {
+            if let Some(folder) = path.parent() {
+                let mut make = std::fs::DirBuilder::new();
+                make.recursive(true).mode(0o700).create(folder).map_err(io("create", folder))?;
+            }
+            let mut options = OpenOptions::new();
+            let file =
+                options.append(true).create(true).mode(0o600).open(&path).map_err(io("create", &path))?;
+            self.spill = Some(file);
+        }
+        let Some(file) = &mut self.spill else { return Ok(()) };
+        file.write_all(&frame).map_err(io("write", &path))?;
+        file.sync_all().map_err(io("sync", &path))
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.held().head.journal()
+    }
+
+    fn lock_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl Drop for RemoteSession {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.renewal.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+        let mut held = self.held();
+        let mut head = held.head.clone();
+        head.holder = None;
+        // Whatever closed it: the write takes place only if the head is still as it was left. What cannot be given back is
+        // free when its time is over.
+        held.closed = None;
+        held.ttl = held.ttl.min(Duration::from_secs(5));
+        let _ = held.write(head);
+    }
+}

@@ -1,0 +1,96 @@
+//! The contract of a state store: the exam that every one of them passes.
+
+use dtm_engine::Fields;
+use dtm_engine::state::{Entry, Holder, OpKey, PluginRef, Record, StateError, StateStore, Status};
+use serde_json::{Value, json};
+use std::sync::Barrier;
+use std::time::Duration;
+
+/// A holder of the lock.
+pub fn holder(doing: &str) -> Holder {
+    Holder { who: "tester@here".into(), pid: 1, since: "2030-01-02T03:04:05Z".into(), doing: doing.into() }
+}
+
+/// A tool in state, perhaps with a secret output.
+pub fn entry(id: &str, secret: Option<&str>) -> Entry {
+    let mut outputs = Fields::new();
+    if let Some(secret) = secret {
+        outputs.insert("token".into(), json!({ "$dtm": "secret", "v": secret }));
+    }
+    Entry {
+        plugin: PluginRef { name: "core".into(), path: None, version: "1".into(), interface: "x".into() },
+        kind: "Value".into(),
+        place: Fields::new(),
+        using: None,
+        id: Some(id.into()),
+        inputs: Fields::new(),
+        outputs,
+        private: Value::Null,
+        deps: vec![],
+        protect: false,
+        status: Status::Ok,
+        op: OpKey(format!("op-{id}")),
+        absent_before: false,
+        retired: vec![],
+        time: "2030-01-02T03:04:05Z".into(),
+    }
+}
+
+/// A record that puts a tool.
+pub fn put(addr: &str, id: &str) -> Record {
+    Record::Put { addr: addr.into(), entry: Box::new(entry(id, None)) }
+}
+
+/// The exam that every store passes.
+pub fn exam(store: &dyn StateStore) {
+    let first = store.load().expect("an absent state loads as a new one");
+    assert!(first.is_new && first.state.tools.is_empty());
+    let mut session = store.lock(holder("apply"), Duration::ZERO).expect("the lock is free");
+    let lineage = session.loaded().state.lineage.clone();
+    let one = session.append(&[put("a", "1"), put("b", "2")]).expect("durable");
+    let two = session.append(&[Record::Remove { addr: "a".into() }]).expect("durable");
+    assert!(two > one, "serials grow");
+    match store.lock(holder("destroy"), Duration::ZERO) {
+        Err(StateError::Locked(by)) => assert_eq!(by.doing, "apply", "the holder is named"),
+        other => panic!("a held lock is refused: {:?}", other.map(|_| ())),
+    }
+    let seen = store.load().expect("a reader needs no lock");
+    assert_eq!(seen.state.tools.keys().collect::<Vec<_>>(), ["b"]);
+    let mut state = seen.state.clone();
+    state.serial = two;
+    session.snapshot(&state).expect("written");
+    session.append(&[put("c", "3")]).expect("after a snapshot too");
+    drop(session);
+    let again = store.lock(holder("apply"), Duration::ZERO).expect("the lock is free again");
+    assert_eq!(again.loaded().state.lineage, lineage, "the lineage stays");
+    assert!(!again.loaded().is_new);
+    assert_eq!(again.loaded().state.tools.keys().collect::<Vec<_>>(), ["b", "c"]);
+    drop(again);
+    // Eight race for the lock; one has it at a time.
+    let (barrier, inside) = (Barrier::new(8), std::sync::atomic::AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (barrier, inside) = (&barrier, &inside);
+            scope.spawn(move || {
+                barrier.wait();
+                loop {
+                    match store.lock(holder("race"), Duration::from_secs(20)) {
+                        Ok(mut session) => {
+                            assert_eq!(
+                                inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst),
+                                0,
+                                "exactly one is inside"
+                            );
+                            session.append(&[put(&format!("race{n}"), "x")]).expect("durable");
+                            inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                            return;
+                        }
+                        Err(StateError::Locked(_)) => std::thread::yield_now(),
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(store.load().expect("whole").state.tools.len(), 10);
+}
