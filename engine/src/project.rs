@@ -4,7 +4,8 @@ use crate::event::Events;
 use crate::plugin::{Locations, Plugins, Spec, installed_interface, shipped_names};
 use crate::secret::{Key, Redactor};
 use crate::state::State;
-use crate::state::local::LocalStore;
+use crate::state::StateError;
+use crate::state::place::{Opening, Place, Store};
 use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
 use dtm_lang::{Loader, Program, Shipped, Symbol};
@@ -101,10 +102,14 @@ impl Surroundings {
         base.unwrap_or_else(|| self.root.join(".dtm")).join("dtm")
     }
 
-    /// The local state in a folder, a path from the project's root.
-    pub fn store(&self, folder: &str) -> LocalStore {
+    /// The state in a place.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn store(&self, place: &Place) -> Result<Store, StateError> {
         let key = self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k));
-        LocalStore::new(self.root.join(folder), key, self.data_home().join("keys"), self.redactor.clone())
+        let (keys, redactor) = (self.data_home().join("keys"), self.redactor.clone());
+        Store::open(place, Opening { root: &self.root, key, keys, redactor })
     }
 
     /// The plugins of a program and of what is in state.

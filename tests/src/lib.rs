@@ -22,6 +22,7 @@ pub mod bench;
 pub mod exam;
 pub mod git_http;
 pub mod lsp;
+pub mod minio;
 pub mod plugins;
 pub mod sandbox;
 pub mod stage;

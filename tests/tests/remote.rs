@@ -323,6 +323,15 @@ fn a_state_that_vanishes_in_mid_run_is_an_error_and_is_not_made_anew() {
 }
 
 #[test]
+fn a_server_that_ignores_conditions_is_refused() {
+    let place = Place::patient();
+    drop(place.lock());
+    place.objects.ignore_conditions();
+    let error = place.store().lock(holder("apply"), Duration::ZERO).map(drop).expect_err("refused");
+    assert!(error.to_string().contains("without looking at the condition"), "{error}");
+}
+
+#[test]
 fn secrets_need_a_key_and_are_sealed_with_it() {
     let place = Place::patient();
     let secret =

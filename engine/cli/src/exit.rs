@@ -105,8 +105,8 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
         StateError::Remote { help, .. } => match help {
-            Some(help) => of(Code::E0806).help(help.clone()),
-            None => of(Code::E0806),
+            Some(help) => of(Code::E0809).help(help.clone()),
+            None => of(Code::E0809),
         },
         StateError::Io { .. } => of(Code::E0806),
         StateError::Closed(_) => of(Code::E0807),

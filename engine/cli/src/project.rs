@@ -8,7 +8,7 @@ use dtm_engine::plugin::Plugins;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
-use dtm_engine::state::local::LocalStore;
+use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Program, Purpose};
@@ -16,9 +16,6 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Where state is when the program says nothing.
-const DEFAULT_STATE: &str = ".dtm/state";
 
 /// A configuration that was opened.
 pub struct Project {
@@ -90,35 +87,44 @@ impl Project {
         std::mem::forget(self.program.clone());
     }
 
-    /// The folder of the state, from the project's root.
+    /// Where the state is kept.
     ///
     /// # Errors
-    /// When it is to be kept on a server, which this version cannot do.
-    pub fn state_path(&self) -> Result<String, Failure> {
-        if let Some((backend, span)) =
-            self.program.hir().backend.as_ref().filter(|(name, _)| &**name != "local")
-        {
-            let headline = format!("state in `{backend}` cannot be used in this version");
-            let d = Diagnostic::new(Code::E0110, headline).at(*span, "a remote backend");
-            let d = d.help("keep state in files for now: `local { path = \"...\" }`");
-            return Err(Failure::all(d.into(), self.program.sources()));
+    /// When this dtm has no such backend.
+    pub fn place(&self) -> Result<Place, Failure> {
+        let (Some((backend, span)), Some(value)) =
+            (&self.program.hir().backend, self.program.setting("state"))
+        else {
+            return Ok(Place::default());
+        };
+        let mut options = dtm_lang::wire::plain_json(&value);
+        if let Some(options) = options.as_object_mut() {
+            options.retain(|_, v| !v.is_null());
+            options.insert("backend".into(), backend.to_string().into());
         }
-        let state = self.program.setting("state");
-        let path = state.as_ref().and_then(|s| s.get("path")).and_then(|p| p.as_str()).map(|p| p.to_string());
-        Ok(path.unwrap_or_else(|| DEFAULT_STATE.into()))
+        serde_json::from_value(options).map_err(|_| {
+            let headline = format!("state in `{backend}` cannot be used in this version");
+            let d = Diagnostic::new(Code::E0110, headline).at(*span, "a backend that is not there");
+            let d = d.help(
+                "keep state in files or in S3: `local { path = \"...\" }`, `s3 { bucket = \"...\", ... }`",
+            );
+            Failure::all(d.into(), self.program.sources())
+        })
     }
 
     /// The state's store, once it is sure that it is the right one.
     ///
     /// # Errors
     /// When another state was used before, or this one is gone.
-    pub fn store(&self, new_state: bool) -> Result<LocalStore, Failure> {
-        let path = self.state_path()?;
-        let store = self.around.store(&path);
+    pub fn store(&self, new_state: bool) -> Result<Store, Failure> {
+        let place = self.place()?;
+        let store = self.around.store(&place)?;
         if new_state {
             // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
             match store.load() {
-                Err(StateError::Missing { .. } | StateError::Corrupt { .. }) => {
+                Err(StateError::Missing { .. } | StateError::Corrupt { .. })
+                    if let Some(store) = store.local() =>
+                {
                     store.set_aside(&holder("apply"), std::time::Duration::from_secs(5))?;
                 }
                 Err(e) => return Err(e.into()),
@@ -126,7 +132,7 @@ impl Project {
             }
             return Ok(store);
         }
-        guard(&self.around.root, &path, &store, self.program.param_selects_state())?;
+        guard(&self.around.root, &place, &store, self.program.param_selects_state())?;
         Ok(store)
     }
 
@@ -139,15 +145,14 @@ impl Project {
         cli: &Cli,
         terminal: &Terminal,
         doing: &str,
-        store: &LocalStore,
+        store: &Store,
         take_over: bool,
     ) -> Result<Box<dyn Session>, Failure> {
         let session = store.lock(holder(doing), cli.global.lock_timeout)?;
         let loaded = session.loaded();
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.same_root(&loaded.state, take_over)?;
-        let now =
-            Used { backend: "local".into(), path: self.state_path()?, lineage: loaded.state.lineage.clone() };
+        let now = Used::new(&self.place()?, &loaded.state.lineage);
         if let Err(e) = Backends::load(&self.around.root).remember(&self.around.root, now) {
             return Err(Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {}", reason(&e))));
         }
@@ -158,7 +163,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::lock`].
-    pub fn load(&self, terminal: &Terminal, store: &LocalStore) -> Result<Loaded, Failure> {
+    pub fn load(&self, terminal: &Terminal, store: &Store) -> Result<Loaded, Failure> {
         let loaded = store.load()?;
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.same_root(&loaded.state, false)?;
@@ -201,16 +206,16 @@ impl Project {
 ///
 /// # Errors
 /// When there is no such file, or another state was used.
-pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, LocalStore, Option<Project>), Failure> {
+pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
     match Project::open(cli, file, Purpose::Check) {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
-            let path = project.state_path()?;
-            let path = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
-                true => Backends::load(&project.around.root).last().map_or(path, |u| u.path.clone()),
-                false => path,
+            let used = Backends::load(&project.around.root).last().map(Used::place);
+            let place = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
+                true => used.map_or_else(|| project.place(), Ok)?,
+                false => project.place()?,
             };
-            let store = project.around.store(&path);
-            guard(&project.around.root, &path, &store, project.program.param_selects_state())?;
+            let store = project.around.store(&place)?;
+            guard(&project.around.root, &place, &store, project.program.param_selects_state())?;
             let around = surroundings(project.around.root.clone(), project.around.env.clone())?;
             Ok((around, store, Some(project)))
         }
@@ -229,31 +234,38 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, LocalStore, 
                 return Err(failure);
             }
             let around = surroundings(root.clone(), environment())?;
-            let path = Backends::load(&root).last().map_or(DEFAULT_STATE.to_string(), |u| u.path.clone());
-            let store = around.store(&path);
-            guard(&root, &path, &store, false)?;
+            let place = Backends::load(&root).last().map_or(Place::default(), Used::place);
+            let store = around.store(&place)?;
+            guard(&root, &place, &store, false)?;
             Ok((around, store, None))
         }
     }
 }
 
 /// A state that was used and is gone, and a new one in the place of another, are errors.
-fn guard(root: &Path, path: &str, store: &LocalStore, selected: bool) -> Result<(), Failure> {
-    if store.has_remains() {
+fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Result<(), Failure> {
+    if store.has_remains()? {
         return Ok(());
     }
     let backends = Backends::load(root);
-    if let Some(used) = backends.at(path) {
+    let path = place.to_string();
+    if let Some(used) = backends.at(&path) {
         let marker = root.join(".dtm/backend");
         return Err(StateError::Missing { marker, lineage: used.lineage.clone() }.into());
     }
     match backends.last() {
-        Some(used) if !selected => Err(Failure::new(
-            Code::E0808,
-            format!("this project kept its state in `{}`, and there is none in `{path}`", used.path),
-        )
-        .help(format!("move what is there: `mv {} {path}`, or put the setting back", used.path))
-        .help("to begin a new state, in which nothing was made yet: `--new-state`")),
+        Some(used) if !selected => {
+            let headline =
+                format!("this project kept its state in `{}`, and there is none in `{path}`", used.path);
+            let failure = Failure::new(Code::E0808, headline);
+            Err(match (used.place(), place) {
+                (Place::Local { path: from }, Place::Local { path: to }) => {
+                    failure.help(format!("move what is there: `mv {from} {to}`, or put the setting back"))
+                }
+                _ => failure.help("put the setting back"),
+            }
+            .help("to begin a new state, in which nothing was made yet: `--new-state`"))
+        }
         _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! `.dtm/backend`: which states this project has used. A state that was used and is gone, or a new empty one in
 //! the place of another, is never taken for "nothing was made yet".
 
+use super::place::Place;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,9 @@ pub struct Used {
     pub path: String,
     /// Its lineage.
     pub lineage: String,
+    /// The place with its options, if it is not in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// The states that a project used, the last one at the end.
@@ -23,6 +27,25 @@ pub struct Backends {
 
 fn file(root: &Path) -> PathBuf {
     root.join(".dtm/backend")
+}
+
+impl Used {
+    /// A state of this lineage in a place.
+    pub fn new(place: &Place, lineage: &str) -> Used {
+        let (backend, path) = match place {
+            Place::Local { path } => ("local".to_string(), path.clone()),
+            other => {
+                let path = other.to_string();
+                (path.split("://").next().unwrap_or_default().to_string(), path)
+            }
+        };
+        let place = Some(place.clone()).filter(|p| !matches!(p, Place::Local { .. }));
+        Used { backend, path, lineage: lineage.into(), place }
+    }
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.place.clone().unwrap_or_else(|| Place::Local { path: self.path.clone() })
+    }
 }
 
 impl Backends {

@@ -6,6 +6,7 @@ pub mod frame;
 pub mod journal;
 pub mod local;
 pub mod memory;
+pub mod place;
 pub mod remote;
 mod seal;
 mod spill;

@@ -52,7 +52,7 @@ pub(super) fn remove(
             .map(|_| Exit::Failed)
             .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));
     }
-    if !store.has_remains() {
+    if !store.has_remains()? {
         if !terminal.json && !terminal.quiet {
             terminal.out("Nothing to destroy: there is no state.\n");
         }

@@ -7,6 +7,8 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use clap::{Args, Subcommand};
 use dtm_engine::secret::Key;
+use dtm_engine::state::local::LocalStore;
+use dtm_engine::state::place::Store;
 use dtm_engine::state::{Record, StateError, StateStore, Status};
 use dtm_lang::Code;
 use std::path::PathBuf;
@@ -56,9 +58,17 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Shows who holds the lock.
-    #[command(after_help = "Example:\n  dtm state unlock")]
-    Unlock(ConfigArg),
+    /// Shows who holds the lock; on a server, frees it of a run that is gone.
+    #[command(
+        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n\nA run that still lives can write nothing any more once its lock was freed; what it ends it keeps on its own machine."
+    )]
+    Unlock {
+        /// Asks no question.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
 }
 
 /// The configuration whose state is meant.
@@ -103,7 +113,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
             resolve(cli, terminal, &config.file(), tool, id.as_deref())
         }
         StateCommand::Rekey { lost, config } => rekey(cli, terminal, &config.file(), *lost),
-        StateCommand::Unlock(config) => unlock(cli, terminal, &config.file()),
+        StateCommand::Unlock { yes, config } => unlock(cli, terminal, &config.file(), *yes),
     }
 }
 
@@ -125,7 +135,7 @@ fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failu
         Err(StateError::Corrupt { .. } | StateError::Missing { .. }) => {}
         Err(e) => return Err(e.into()),
     }
-    let (state, behind) = store.recover(&holder("state recover"), cli.global.lock_timeout)?;
+    let (state, behind) = in_files(&store)?.recover(&holder("state recover"), cli.global.lock_timeout)?;
     terminal.note(&format!(
         "Recovered the state as of serial {}: {}.",
         state.serial,
@@ -151,7 +161,7 @@ fn resolve(
     id: Option<&str>,
 ) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(cli, file)?;
-    if !store.has_remains() {
+    if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
     }
     let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
@@ -192,7 +202,7 @@ fn resolve(
 
 fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<Exit, Failure> {
     let (around, store, _) = state_of(cli, file)?;
-    if !store.has_remains() {
+    if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
     }
     let new = around.env.get("DTM_STATE_NEW_KEY").filter(|k| !k.is_empty());
@@ -208,7 +218,7 @@ fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<E
         }
         None => None,
     };
-    let dropped = store.rekey(&holder("state rekey"), cli.global.lock_timeout, key, lost)?;
+    let dropped = in_files(&store)?.rekey(&holder("state rekey"), cli.global.lock_timeout, key, lost)?;
     terminal.note(&match (lost, new.is_some()) {
         (true, _) => format!("{} dropped; the next apply makes them anew.", count(dropped, "secret")),
         (false, true) => {
@@ -219,10 +229,40 @@ fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<E
     Ok(Exit::Done)
 }
 
-fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
+/// The store, for what can be done with files only.
+fn in_files(store: &Store) -> Result<&LocalStore, Failure> {
+    store.local().ok_or_else(|| {
+        let headline = format!("this works on states in files, and this one is in `{}`", store.describe());
+        Failure::new(Code::E0806, headline)
+    })
+}
+
+fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg, yes: bool) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(cli, file)?;
-    if !store.has_remains() {
+    if !store.has_remains()? {
         terminal.note("There is no state.");
+        return Ok(Exit::Done);
+    }
+    if let Store::Remote(store) = &store {
+        let Some(by) = store.holder()? else {
+            terminal.note("The state is not locked.");
+            return Ok(Exit::Done);
+        };
+        terminal.note(&format!(
+            "The state is locked by {} (process {}), since {}, doing `{}`.",
+            by.who, by.pid, by.since, by.doing
+        ));
+        let agreed = yes
+            || terminal.can_ask()
+                && terminal
+                    .read_line("Free it? That run will write nothing any more. [y/N] ", false)
+                    .is_some_and(|a| matches!(a.trim().to_lowercase().as_str(), "y" | "yes"));
+        if !agreed {
+            terminal.note("Left as it is. Without a question: `dtm state unlock -y`.");
+            return Ok(Exit::Failed);
+        }
+        store.unlock(&holder("state unlock"))?;
+        terminal.note("The state is free.");
         return Ok(Exit::Done);
     }
     match store.lock(holder("state unlock"), Duration::ZERO) {

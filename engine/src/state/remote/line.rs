@@ -103,6 +103,24 @@ impl Wire {
         })
     }
 
+    /// Makes sure that the server refuses what it must: a write of the same head, which does no harm, under a condition that
+    /// cannot hold.
+    pub(super) fn looks_at_conditions(&self, head: &Head, patience: Duration) -> Result<(), StateError> {
+        let Some(never) = self.objects.never() else { return Ok(()) };
+        let bytes = serde_json::to_vec(head).map_err(|e| StateError::Closed(e.to_string()))?;
+        self.patiently("lock", patience, || {
+            match self.objects.put(HEAD, &bytes, &Condition::Same(never.clone())) {
+                Err(Fault::Refused) => Ok(()),
+                Ok(_) => Err(Fault::Denied {
+                    why: "the server writes without looking at the condition (`If-Match`)".into(),
+                    help: "two runs could not be kept apart there: use a server with conditional writes"
+                        .into(),
+                }),
+                Err(fault) => Err(fault),
+            }
+        })
+    }
+
     /// Writes the head in the place of the one whose write id and version are known; `None` where none is to be there.
     pub(super) fn replace(
         &self,

@@ -17,6 +17,8 @@ pub mod double;
 mod head;
 mod line;
 pub mod objects;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod session;
 
 use super::frame::{End, decode, read_all};
@@ -33,6 +35,9 @@ use std::time::Duration;
 
 /// After so long without a renewal a holder counts as gone.
 pub const TTL: Duration = Duration::from_secs(60);
+
+/// So long a question without a lock is asked again when no answer comes.
+const ASK: Duration = Duration::from_secs(10);
 
 /// State on a server.
 #[derive(Clone)]
@@ -72,7 +77,7 @@ impl RemoteStore {
 
     /// An object that the head names; `None` where it is gone, because a later head does not name it.
     fn part(&self, part: &Part) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(bytes) = self.wire.read(&part.name, self.ttl)? else { return Ok(None) };
+        let Some(bytes) = self.wire.read(&part.name, ASK)? else { return Ok(None) };
         match bytes.len() as u64 == part.bytes {
             true => Ok(Some(bytes)),
             false => {
@@ -139,7 +144,7 @@ impl RemoteStore {
     /// The state of the newest head. Parts that are gone belong to a head that is not the newest any more.
     fn current(&self) -> Result<Option<State>, StateError> {
         for _ in 0..10 {
-            let Some((head, _)) = self.wire.head(self.ttl)? else { return Ok(None) };
+            let Some((head, _)) = self.wire.head(ASK)? else { return Ok(None) };
             if let Some(state) = self.replay(&head)? {
                 return self.unseal(state).map(Some);
             }
@@ -154,7 +159,7 @@ impl RemoteStore {
         let mut seen: Option<(String, Duration)> = None;
         loop {
             let asked = now();
-            let found = self.wire.head(self.ttl)?;
+            let found = self.wire.head(ASK)?;
             let is_new = found.is_none();
             let (mut head, known) = match found {
                 None => (self.first_head(), None),
@@ -186,8 +191,9 @@ impl RemoteStore {
             head.ttl_ms = self.ttl.as_millis() as u64;
             head.write = uuid::Uuid::new_v4().to_string();
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
-            if let Written::Done { version, sent } = self.wire.replace(&head, of, self.ttl)? {
+            if let Written::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
                 let wire = self.wire.clone();
+                self.wire.looks_at_conditions(&head, ASK)?;
                 let held = Held { wire, head, version, sent, ttl: self.ttl, closed: None };
                 return Ok((held, is_new));
             }
@@ -230,12 +236,20 @@ impl RemoteStore {
         }
     }
 
+    /// Whether there is a state, whole or not.
+    ///
+    /// # Errors
+    /// When the server gives no answer.
+    pub fn exists(&self) -> Result<bool, StateError> {
+        Ok(self.wire.read(HEAD, ASK)?.is_some())
+    }
+
     /// Who holds the lock.
     ///
     /// # Errors
     /// When the head cannot be read.
     pub fn holder(&self) -> Result<Option<Holder>, StateError> {
-        Ok(self.wire.head(self.ttl)?.and_then(|(head, _)| head.holder))
+        Ok(self.wire.head(ASK)?.and_then(|(head, _)| head.holder))
     }
 
     /// Frees the lock of a holder that is gone, at once: whoever holds it can write nothing any more.

@@ -71,6 +71,12 @@ pub trait Objects: Send + Sync {
     /// [`Fault::Unsure`] or [`Fault::Denied`].
     fn delete(&self, name: &str) -> Result<(), Fault>;
 
+    /// A version that no object ever has, to try out whether the server looks at conditions at all; none where that is
+    /// sure.
+    fn never(&self) -> Option<String> {
+        None
+    }
+
     /// Where they are, for a person: `s3://bucket/key`.
     fn describe(&self) -> String;
 }

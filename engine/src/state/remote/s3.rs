@@ -1,0 +1,264 @@
+//! Objects in S3, or in anything that speaks like it and honours conditional writes.
+
+use super::objects::{Condition, Fault, Object, Objects};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Where a state is in S3: the options of `s3 { ... }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Place {
+    /// The bucket; it must be there.
+    pub bucket: String,
+    /// What the names of the objects begin with; without a `/` at its end.
+    pub key: String,
+    /// The region.
+    pub region: String,
+    /// The address of the server, if it is not that of AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Whether the bucket stands in the path instead of the host.
+    #[serde(default)]
+    pub path_style: bool,
+    /// The profile of the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Server-side encryption: `AES256`, `aws:kms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sse: Option<String>,
+    /// The key of `aws:kms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+}
+
+/// Objects below one key of a bucket.
+pub struct S3Objects {
+    place: S3Place,
+    client: Client,
+    runtime: Runtime,
+}
+
+/// A request that takes longer is as good as lost.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl S3Objects {
+    /// Connects; credentials are looked for as the SDK does: environment, profile, web identity, instance.
+    ///
+    /// # Errors
+    /// When no runtime can be started.
+    pub fn open(place: S3Place) -> std::io::Result<S3Objects> {
+        S3Objects::connect(place, None)
+    }
+
+    /// Connects with these credentials, wherever others may be.
+    ///
+    /// # Errors
+    /// As [`S3Objects::open`].
+    pub fn open_as(place: S3Place, key_id: &str, secret: &str) -> std::io::Result<S3Objects> {
+        S3Objects::connect(place, Some(Credentials::new(key_id, secret, None, None, "given")))
+    }
+
+    fn connect(place: S3Place, credentials: Option<Credentials>) -> std::io::Result<S3Objects> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("s3")
+            .enable_all()
+            .build()?;
+        // Who calls decides what is sent again: a conditional write that is repeated blindly refuses itself.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_timeout(PATIENCE)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(place.region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(endpoint) = &place.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
+        }
+        if let Some(profile) = &place.profile {
+            loader = loader.profile_name(profile);
+        }
+        let shared = wait(&runtime, async move { loader.load().await });
+        // Checksums of our own are in every object; many servers know none of the newer ones.
+        let config = aws_sdk_s3::config::Builder::from(&shared)
+            .force_path_style(place.path_style)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .build();
+        Ok(S3Objects { place, client: Client::from_conf(config), runtime })
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.place.key)
+    }
+}
+
+/// Waits for what runs on the runtime. The thread that waits may belong to another runtime, which is blocked meanwhile.
+fn wait<T: Send + 'static>(runtime: &Runtime, future: impl Future<Output = T> + Send + 'static) -> T {
+    let (done, answer) = std::sync::mpsc::sync_channel(1);
+    runtime.spawn(async move {
+        let _ = done.send(future.await);
+    });
+    match answer.recv() {
+        Ok(answer) => answer,
+        Err(_) => unreachable!("the task sends its answer or takes the process with it"),
+    }
+}
+
+/// An error with what caused it, in words.
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            told += &format!(": {text}");
+        }
+        next = cause.source();
+    }
+    told
+}
+
+/// What a failed request means.
+fn fault<E>(error: &SdkError<E>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let response = error.raw_response();
+    let status = response.map_or(0, |r| r.status().as_u16());
+    let code = error.as_service_error().and_then(|e| e.code()).unwrap_or_default();
+    let message = error.as_service_error().and_then(|e| e.message()).unwrap_or_default();
+    let told = match (code, message) {
+        ("", "") => chain(error),
+        ("", message) => message.to_string(),
+        (code, "") => code.to_string(),
+        (code, message) => format!("{code}: {message}"),
+    };
+    let told = match told.contains("no credentials found in chain") {
+        true => "no credentials were found".to_string(),
+        false => told,
+    };
+    let deny = |help: &str| Fault::Denied { why: told.clone(), help: help.into() };
+    if let SdkError::ConstructionFailure(_) = error {
+        return deny("give credentials: `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`");
+    }
+    if status == 0 && (told.contains("no credentials") || told.contains("loading credentials")) {
+        return deny("give credentials: `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`");
+    }
+    match (status, code) {
+        (412, _) => Fault::Refused,
+        (_, "NoSuchBucket") => deny("make the bucket, or name the right one in `settings`"),
+        (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
+            deny("the credentials have expired: get new ones, then do it again")
+        }
+        (_, "RequestTimeTooSkewed") => deny("set the clock of this machine"),
+        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch") => {
+            deny("look at the credentials: `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`")
+        }
+        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            deny("name the region of the bucket in `settings`")
+        }
+        (401 | 403, _) => {
+            deny("these credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket")
+        }
+        (501, _) => deny("the server has no conditional writes, which keep two runs apart: use another one"),
+        (400, "RequestTimeout" | "IncompleteBody") | (0 | 200 | 408 | 409 | 425 | 429, _) | (500.., _) => {
+            let after = response.and_then(|r| r.headers().get("retry-after")).and_then(|v| v.parse().ok());
+            Fault::Unsure { why: told, after: after.map(Duration::from_secs) }
+        }
+        _ => deny(""),
+    }
+}
+
+impl Objects for S3Objects {
+    fn get(&self, name: &str) -> Result<Option<Object>, Fault> {
+        let request = self.client.get_object().bucket(&self.place.bucket).key(self.path(name));
+        wait(&self.runtime, async move {
+            let found = match request.send().await {
+                Ok(found) => found,
+                Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+                Err(e) => return Err(fault(&e)),
+            };
+            let version = found.e_tag().unwrap_or_default().to_string();
+            let whole = tokio::time::timeout(PATIENCE, found.body.collect()).await;
+            let cut = |why: String| Fault::Unsure { why, after: None };
+            let whole = whole.map_err(|_| cut("the answer did not end".into()))?;
+            let bytes = whole.map_err(|e| cut(format!("the answer was cut: {}", chain(&e))))?;
+            Ok(Some(Object { bytes: bytes.to_vec(), version }))
+        })
+    }
+
+    fn put(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<String, Fault> {
+        let mut request = self
+            .client
+            .put_object()
+            .bucket(&self.place.bucket)
+            .key(self.path(name))
+            .set_server_side_encryption(self.place.sse.as_deref().map(ServerSideEncryption::from))
+            .set_ssekms_key_id(self.place.kms_key.clone())
+            .body(ByteStream::from(bytes.to_vec()));
+        request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Same(version) => request.if_match(version),
+        };
+        wait(&self.runtime, async move {
+            match request.send().await {
+                Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
+                // What is to be replaced is not there.
+                Err(e) if e.as_service_error().and_then(|e| e.code()) == Some("NoSuchKey") => {
+                    Err(Fault::Refused)
+                }
+                Err(e) => Err(fault(&e)),
+            }
+        })
+    }
+
+    fn list(&self) -> Result<Vec<String>, Fault> {
+        let prefix = self.path("");
+        let mut names = vec![];
+        let mut more: Option<String> = None;
+        loop {
+            let request = self
+                .client
+                .list_objects_v2()
+                .bucket(&self.place.bucket)
+                .prefix(&prefix)
+                .set_continuation_token(more.take());
+            let page = wait(&self.runtime, async move { request.send().await }).map_err(|e| fault(&e))?;
+            let found = page.contents().iter().filter_map(|o| o.key()?.strip_prefix(&prefix));
+            names.extend(found.map(String::from));
+            match page.next_continuation_token() {
+                Some(token) => more = Some(token.to_string()),
+                None => return Ok(names),
+            }
+        }
+    }
+
+    fn delete(&self, name: &str) -> Result<(), Fault> {
+        let request = self.client.delete_object().bucket(&self.place.bucket).key(self.path(name));
+        wait(&self.runtime, async move { request.send().await }).map(drop).map_err(|e| fault(&e))
+    }
+
+    fn describe(&self) -> String {
+        format!("s3://{}/{}", self.place.bucket, self.place.key)
+    }
+
+    fn never(&self) -> Option<String> {
+        Some("\"00000000000000000000000000000000\"".into())
+    }
+}
