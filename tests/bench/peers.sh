@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Evaluates the same configuration of 5,000 objects with dtm and with the languages that are found: jrsonnet, CUE, Pkl and
-# Terraform. Each object has a name, a port, labels and a text made of them, in two forms: from one comprehension, and written
+# Evaluates the same configuration of 5,000 objects with dtm and with the languages that are found: jrsonnet, CUE, Pkl,
+# Terraform and OpenTofu. Each object has a name, a port, labels and a text made of them, in two forms: from one comprehension, and written
 # out (50,000 lines). Prints the best wall time of five, and the ratio to dtm. Usage: tests/bench/peers.sh [OBJECTS]
-# Peers are taken from the path, or from JRSONNET, CUE and PKL_JAR (a jar of its command line).
+# Peers are taken from the path, or from JRSONNET, CUE, TERRAFORM, TOFU and PKL_JAR (a jar of its command line).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 n=${1:-5000}
@@ -111,8 +111,11 @@ for form in short long; do
   cue=${CUE:-$(command -v cue || true)}
   [ -z "$cue" ] || row CUE "$(best "$cue" export "$form.cue")"
   [ -z "${PKL_JAR:-}" ] || row Pkl "$(best java -jar "$PKL_JAR" eval -f json "$form.pkl")"
-  if [ $form = short ] && command -v terraform >/dev/null; then
-    (cd tf && terraform init -input=false >/dev/null)
-    row Terraform "$(best terraform -chdir=tf plan -input=false)"
+  if [ $form = short ]; then
+    for pair in "Terraform:${TERRAFORM:-terraform}" "OpenTofu:${TOFU:-tofu}"; do
+      command -v "${pair#*:}" >/dev/null || continue
+      (cd tf && rm -rf .terraform* && "${pair#*:}" init -input=false >/dev/null)
+      row "${pair%%:*}" "$(best "${pair#*:}" -chdir=tf plan -input=false)"
+    done
   fi
 done

@@ -148,7 +148,7 @@ impl Project {
         store: &Store,
         take_over: bool,
     ) -> Result<Box<dyn Session>, Failure> {
-        let session = store.lock(holder(doing), cli.global.lock_timeout)?;
+        let session = enter(cli, doing, store)?;
         let loaded = session.loaded();
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.same_root(&loaded.state, take_over)?;
@@ -240,6 +240,19 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Optio
             Ok((around, store, None))
         }
     }
+}
+
+/// Takes the lock.
+///
+/// # Errors
+/// When it is held, or the state cannot be read.
+pub fn enter(cli: &Cli, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
+    store.lock(holder(doing), cli.global.lock_timeout).map_err(|e| match (&e, store) {
+        (StateError::Locked(_), Store::Remote(_)) => {
+            Failure::from(e).help("if that run is gone for good, free the lock: `dtm state unlock`")
+        }
+        _ => e.into(),
+    })
 }
 
 /// A state that was used and is gone, and a new one in the place of another, are errors.

@@ -12,6 +12,7 @@
 
 use super::{Record, Session, State, StateError};
 use std::sync::mpsc;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A journal of so many bytes is followed by a snapshot in the middle of a run.
@@ -74,12 +75,18 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
     let mut closed: Option<String> = None;
     let mut wrote = false;
     let mut limit = LARGE;
+    let linger = session.linger();
     while let Ok(first) = receiver.recv() {
         let mut records = vec![];
         let mut waiting = vec![];
         let mut finish = None;
         let mut large = false;
-        for message in std::iter::once(first).chain(receiver.try_iter()) {
+        let until = Instant::now() + linger;
+        let gathered = std::iter::from_fn(|| match linger.is_zero() {
+            true => receiver.try_recv().ok(),
+            false => receiver.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+        });
+        for message in std::iter::once(first).chain(gathered) {
             match message {
                 Message::Write(record, done) => {
                     records.push(record);
@@ -91,7 +98,10 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
         if !records.is_empty() {
             let result = match &closed {
                 Some(why) => Err(why.clone()),
-                None => session.append(&records).map_err(|e| e.to_string()),
+                None => session.append(&records).map_err(|e| match e {
+                    StateError::Closed(why) => why,
+                    other => other.to_string(),
+                }),
             };
             match &result {
                 Ok(serial) => {

@@ -70,6 +70,11 @@ pub trait Session: Send {
     /// When that fails too.
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError>;
 
+    /// How long a batch waits for more records: where each costs a round trip, it is worth a moment.
+    fn linger(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How many bytes the journal has, so that its owner knows when to write a snapshot.
     fn journal_bytes(&self) -> u64 {
         0

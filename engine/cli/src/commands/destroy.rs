@@ -5,14 +5,14 @@ use super::run::{
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
-use crate::project::{holder, state_of};
+use crate::project::{enter, state_of};
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::{destroy, settings_in_state};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
-use dtm_engine::state::{Entry, StateStore};
+use dtm_engine::state::Entry;
 use std::sync::Arc;
 
 /// The arguments of `dtm destroy`.
@@ -58,7 +58,7 @@ pub(super) fn remove(
         }
         return Ok(Exit::Done);
     }
-    let session = store.lock(holder("destroy"), cli.global.lock_timeout)?;
+    let session = enter(cli, "destroy", &store)?;
     session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let state = session.loaded().state.clone();
     if let Some(project) = &project {

@@ -1,13 +1,14 @@
 //! The head: the one object that is ever written twice. Who holds the lock, what the state is made of, and the newest
 //! records are in it, so that one conditional write renews, fences and commits.
 
+use super::pack::Tail;
 use crate::state::store::Holder;
 use serde::{Deserialize, Serialize};
 
 /// The name of the head.
 pub(super) const HEAD: &str = "head";
 
-/// So many bytes of records stand in the head itself, in base64 then; more are moved into a segment.
+/// So many packed bytes of records stand in the head itself; more are moved into a segment.
 pub(super) const TAIL: usize = 64 << 10;
 
 /// How many earlier snapshots are kept.
@@ -22,6 +23,8 @@ pub(super) struct Part {
     pub(super) serial: u64,
     /// How long it is.
     pub(super) bytes: u64,
+    /// How long it is when it is unpacked.
+    pub(super) unpacked: u64,
     /// The checksum of its last frame.
     pub(super) crc: u32,
 }
@@ -65,9 +68,9 @@ pub(super) struct Head {
     /// The journal since then, without its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) segments: Vec<Part>,
-    /// The end of the journal: frames, in base64.
-    #[serde(default, with = "frames", skip_serializing_if = "Vec::is_empty")]
-    pub(super) tail: Vec<u8>,
+    /// The end of the journal.
+    #[serde(default, skip_serializing_if = "Tail::is_empty")]
+    pub(super) tail: Tail,
     /// Earlier snapshots, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) history: Vec<Past>,
@@ -76,7 +79,7 @@ pub(super) struct Head {
 impl Head {
     /// How long the journal is.
     pub(super) fn journal(&self) -> u64 {
-        self.segments.iter().map(|s| s.bytes).sum::<u64>() + self.tail.len() as u64
+        self.segments.iter().map(|s| s.unpacked).sum::<u64>() + self.tail.frames().len() as u64
     }
     /// Whether a name belongs to the state or its history.
     pub(super) fn names(&self, name: &str) -> bool {
@@ -95,18 +98,4 @@ pub(super) fn name(what: &str, serial: u64) -> String {
 pub(super) fn serial_of(name: &str) -> Option<u64> {
     let (what, rest) = name.split_once('-')?;
     matches!(what, "snapshot" | "segment").then(|| rest.split_once('-')?.0.parse().ok())?
-}
-
-mod frames {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&STANDARD.encode(bytes))
-    }
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(from)?;
-        STANDARD.decode(text).map_err(serde::de::Error::custom)
-    }
 }

@@ -17,6 +17,7 @@ pub mod double;
 mod head;
 mod line;
 pub mod objects;
+mod pack;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod session;
@@ -28,6 +29,7 @@ use clock::now;
 use head::{HEAD, Head, Part};
 use line::{Wire, Written};
 use objects::Objects;
+use pack::{Tail, unpack};
 use session::{Held, RemoteSession};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,13 +80,12 @@ impl RemoteStore {
     /// An object that the head names; `None` where it is gone, because a later head does not name it.
     fn part(&self, part: &Part) -> Result<Option<Vec<u8>>, StateError> {
         let Some(bytes) = self.wire.read(&part.name, ASK)? else { return Ok(None) };
-        match bytes.len() as u64 == part.bytes {
-            true => Ok(Some(bytes)),
-            false => {
-                let why = format!("it has {} bytes, and {} were written", bytes.len(), part.bytes);
-                Err(self.corrupt(&part.name, bytes.len(), why))
-            }
+        if bytes.len() as u64 != part.bytes {
+            let why = format!("it has {} bytes, and {} were written", bytes.len(), part.bytes);
+            return Err(self.corrupt(&part.name, bytes.len(), why));
         }
+        let whole = unpack(&bytes, part.unpacked);
+        whole.map(Some).ok_or_else(|| self.corrupt(&part.name, 0, "it cannot be unpacked"))
     }
 
     /// The state of a head, secrets still sealed; `None` where a part of it is gone.
@@ -107,7 +108,7 @@ impl RemoteStore {
             let Some(bytes) = self.part(part)? else { return Ok(None) };
             journal.extend_from_slice(&bytes);
         }
-        journal.extend_from_slice(&head.tail);
+        journal.extend_from_slice(head.tail.frames());
         let (frames, end) = read_all(&journal);
         if let End::Torn(at) | End::Corrupt(at) = end {
             return Err(self.corrupt(HEAD, at, "a record of the journal is damaged"));
@@ -212,7 +213,7 @@ impl RemoteStore {
             crc: 0,
             snapshot: None,
             segments: vec![],
-            tail: vec![],
+            tail: Tail::default(),
             history: vec![],
         }
     }

@@ -5,6 +5,7 @@ use super::RemoteStore;
 use super::clock::now;
 use super::head::{HISTORY, Head, Part, Past, TAIL, name, serial_of};
 use super::line::{Wire, Written};
+use super::pack::{Tail, pack};
 use crate::secret::Key;
 use crate::state::frame::encode;
 use crate::state::seal::{sealed_records, sealed_state};
@@ -138,22 +139,18 @@ impl RemoteSession {
         let mut held = self.held();
         let mut head = held.head.clone();
         let (frame, crc) = encode(head.serial + 1, head.crc, &payload);
-        let full = head.tail.len() + frame.len() > TAIL;
-        // A frame that is too large by itself goes into the segment as well.
-        let (before, rest) = if frame.len() > TAIL { (frame, vec![]) } else { (vec![], frame) };
-        if full {
-            let mut bytes = std::mem::take(&mut head.tail);
-            let (serial, last) =
-                if before.is_empty() { (head.serial, head.crc) } else { (head.serial + 1, crc) };
-            bytes.extend_from_slice(&before);
-            if !bytes.is_empty() {
-                let part =
-                    Part { name: name("segment", serial), serial, bytes: bytes.len() as u64, crc: last };
-                held.wire.create(&part.name, &bytes, held.ttl)?;
-                head.segments.push(part);
-            }
+        let more = head.tail.with(&frame);
+        if more.written() <= TAIL {
+            head.tail = more;
+        } else {
+            // A frame that is too large by itself goes into the segment as well.
+            let alone = Tail::new(frame);
+            let (bytes, serial, last) = match alone.written() <= TAIL {
+                true => (std::mem::replace(&mut head.tail, alone), head.serial, head.crc),
+                false => (std::mem::take(&mut head.tail).with(alone.frames()), head.serial + 1, crc),
+            };
+            head.segments.push(create(&held.wire, "segment", serial, last, bytes.frames(), held.ttl)?);
         }
-        head.tail.extend_from_slice(&rest);
         (head.serial, head.crc) = (head.serial + 1, crc);
         held.write(head)?;
         Ok(held.head.serial)
@@ -166,8 +163,7 @@ impl RemoteSession {
         let sealed = sealed_state(&State { serial, ..state.clone() }, key.as_ref(), &self.store.redactor)?;
         let payload = serde_json::to_vec(&sealed).map_err(|e| StateError::Closed(e.to_string()))?;
         let (frame, crc) = encode(serial, 0, &payload);
-        let part = Part { name: name("snapshot", serial), serial, bytes: frame.len() as u64, crc };
-        held.wire.create(&part.name, &frame, held.ttl)?;
+        let part = create(&held.wire, "snapshot", serial, crc, &frame, held.ttl)?;
         let mut head = held.head.clone();
         let holder = head.holder.clone();
         if let (Some(old), Some(by)) = (head.snapshot.take(), holder) {
@@ -177,7 +173,7 @@ impl RemoteSession {
         }
         (head.snapshot, head.crc) = (Some(part), crc);
         head.segments.clear();
-        head.tail.clear();
+        head.tail = Tail::default();
         held.write(head)?;
         collect(&held.wire, &held.head);
         Ok(())
@@ -199,6 +195,22 @@ impl RemoteSession {
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
     let path = path.to_path_buf();
     move |source| StateError::Io { doing, path, source }
+}
+
+/// Writes an object of a new name.
+fn create(
+    wire: &Wire,
+    what: &str,
+    serial: u64,
+    crc: u32,
+    frames: &[u8],
+    patience: Duration,
+) -> Result<Part, StateError> {
+    let packed = pack(frames);
+    let (bytes, unpacked) = (packed.len() as u64, frames.len() as u64);
+    let part = Part { name: name(what, serial), serial, bytes, unpacked, crc };
+    wire.create(&part.name, &packed, patience)?;
+    Ok(part)
 }
 
 /// Removes what is older than the snapshot and belongs to nothing. What cannot be removed now will be later.
@@ -248,6 +260,10 @@ impl Session for RemoteSession {
         let Some(file) = &mut self.spill else { return Ok(()) };
         file.write_all(&frame).map_err(io("write", &path))?;
         file.sync_all().map_err(io("sync", &path))
+    }
+
+    fn linger(&self) -> Duration {
+        Duration::from_millis(5)
     }
 
     fn journal_bytes(&self) -> u64 {
