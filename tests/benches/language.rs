@@ -97,8 +97,8 @@ fn deep(lines: usize) -> String {
             "component C{level} {{\n  in text: string\n  tool first: core.Value {{\n    value = text\n  }}\n{inner}  out id: string = first.id\n}}\n\n"
         );
     }
-    let used = out.lines().count();
-    for i in 0..lines.saturating_sub(used) / 4 {
+    // Twice the lines are twice the tools; the components themselves come on top.
+    for i in 0..lines / 4 {
         let _ = write!(out, "tool c{i}: C0 {{\n  text = \"{i}\"\n}}\n\n");
     }
     out
