@@ -178,3 +178,8 @@ impl Terminal {
         }
     }
 }
+
+/// Whether an answer is yes: `y` or `yes`, in either case.
+pub fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}

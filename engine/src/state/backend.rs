@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A state that the project used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
-    /// Its backend: `local`.
+    /// Its backend: `local`, `s3`.
     pub backend: String,
     /// Where it is, from the project's root.
     pub path: String,

@@ -2,7 +2,7 @@
 
 use super::{Record, State};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Who holds a lock.
@@ -16,6 +16,12 @@ pub struct Holder {
     pub since: String,
     /// Doing what: `apply`, `destroy`.
     pub doing: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (process {}), since {}, doing `{}`", self.who, self.pid, self.since, self.doing)
+    }
 }
 
 /// State as it was loaded.
@@ -90,15 +96,20 @@ pub trait Session: Send {
 }
 
 fn taken_by(by: Option<&Holder>) -> String {
-    by.map(|h| format!(" by {} (process {}), since {}, doing `{}`", h.who, h.pid, h.since, h.doing))
-        .unwrap_or_default()
+    by.map(|holder| format!(" by {holder}")).unwrap_or_default()
+}
+
+/// What the operating system refused, as an error of the state.
+pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
+    let path = path.to_path_buf();
+    move |source| StateError::Io { doing, path, source }
 }
 
 /// Why state cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another process works on it.
-    #[error("the state is locked by {} (process {}), since {}, doing `{}`", .0.who, .0.pid, .0.since, .0.doing)]
+    #[error("the state is locked by {0}")]
     Locked(Box<Holder>),
     /// A file is damaged.
     #[error("the state is damaged: `{}`, at byte {offset}: {why}", file.display())]

@@ -101,11 +101,6 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
         let sure = !meant.ends_with("iB");
         return Err(Box::new(if sure { d.fix(title, unit, meant) } else { d.guess(title, unit, meant) }));
     }
-    if text.starts_with("0x") || text.starts_with("0b") || text.starts_with("0o") {
-        return Err(Box::new(
-            d.at(unit, "not a unit").help("numbers are written with the digits 0 to 9, to the base of ten"),
-        ));
-    }
     Err(Box::new(
         d.at(unit, "not a unit")
             .nearest(digits, SIZES.iter().chain(&DURATIONS).map(|s| s.0))

@@ -2,7 +2,7 @@
 
 use crate::args::Cli;
 use crate::exit::{Exit, Failure, reason, state_diagnostic};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, is_yes};
 use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::event::{Event, Events};
@@ -58,7 +58,7 @@ pub fn ask(terminal: &Terminal, args: &RunArgs, question: &str) -> bool {
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
-    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    is_yes(&answer)
 }
 
 /// Events while planning: only what plugins log, and only when asked for.

@@ -3,7 +3,7 @@
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::{holder, state_of};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, is_yes};
 use crate::view::count;
 use clap::{Args, Subcommand};
 use dtm_engine::secret::Key;
@@ -233,7 +233,7 @@ fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<E
 fn in_files(store: &Store) -> Result<&LocalStore, Failure> {
     store.local().ok_or_else(|| {
         let headline = format!("this works on states in files, and this one is in `{}`", store.describe());
-        Failure::new(Code::E0806, headline)
+        Failure::new(Code::E0110, headline)
     })
 }
 
@@ -248,15 +248,12 @@ fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg, yes: bool) -> Result<E
             terminal.note("The state is not locked.");
             return Ok(Exit::Done);
         };
-        terminal.note(&format!(
-            "The state is locked by {} (process {}), since {}, doing `{}`.",
-            by.who, by.pid, by.since, by.doing
-        ));
+        terminal.note(&format!("The state is locked by {by}."));
         let agreed = yes
             || terminal.can_ask()
                 && terminal
                     .read_line("Free it? That run will write nothing any more. [y/N] ", false)
-                    .is_some_and(|a| matches!(a.trim().to_lowercase().as_str(), "y" | "yes"));
+                    .is_some_and(|answer| is_yes(&answer));
         if !agreed {
             terminal.note("Left as it is. Without a question: `dtm state unlock -y`.");
             return Ok(Exit::Failed);

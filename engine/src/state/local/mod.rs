@@ -15,6 +15,7 @@ mod files;
 mod repair;
 mod session;
 
+use super::store::io;
 use super::{Holder, Loaded, Session, State, StateError, StateStore};
 use crate::secret::{Key, Redactor, open_state};
 use rustix::fs::{FlockOperation, flock};
@@ -34,11 +35,6 @@ pub struct LocalStore {
     /// Where keys are kept that dtm made.
     keys: PathBuf,
     redactor: Redactor,
-}
-
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
-    let path = path.to_path_buf();
-    move |source| StateError::Io { doing, path, source }
 }
 
 impl LocalStore {

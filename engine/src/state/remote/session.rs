@@ -10,12 +10,12 @@ use crate::secret::Key;
 use crate::state::frame::encode;
 use crate::state::seal::{sealed_records, sealed_state};
 use crate::state::spill::fitting;
+use crate::state::store::io;
 use crate::state::{Loaded, Record, Session, State, StateError};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -190,11 +190,6 @@ impl RemoteSession {
         }
         std::fs::remove_file(&path).map_err(io("remove", &path))
     }
-}
-
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
-    let path = path.to_path_buf();
-    move |source| StateError::Io { doing, path, source }
 }
 
 /// Writes an object of a new name.
