@@ -332,6 +332,7 @@ fn a_server_that_ignores_conditions_is_refused() {
     place.objects.ignore_conditions();
     let error = place.store().lock(holder("apply"), Duration::ZERO).map(drop).expect_err("refused");
     assert!(error.to_string().contains("without looking at the condition"), "{error}");
+    assert_eq!(place.store().holder().expect("read"), None, "what cannot be used is not held");
 }
 
 #[test]

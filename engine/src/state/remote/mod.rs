@@ -194,7 +194,6 @@ impl RemoteStore {
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
             if let Written::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
                 let wire = self.wire.clone();
-                self.wire.looks_at_conditions(&head, ASK)?;
                 let held = Held { wire, head, version, sent, ttl: self.ttl, closed: None };
                 return Ok((held, is_new));
             }
@@ -220,7 +219,8 @@ impl RemoteStore {
 
     fn enter(&self, holder: &Holder, wait: Duration, break_it: bool) -> Result<RemoteSession, StateError> {
         let (held, is_new) = self.take(holder, wait, break_it)?;
-        let state = match self.replay(&held.head) {
+        let tried = self.wire.looks_at_conditions(&held.head, ASK).and_then(|()| self.replay(&held.head));
+        let state = match tried {
             Ok(Some(state)) => self.unseal(state),
             Ok(None) => Err(self.corrupt(HEAD, 0, "it names objects that are not there")),
             Err(e) => Err(e),
@@ -228,7 +228,7 @@ impl RemoteStore {
         match state {
             Ok(state) => RemoteSession::begin(self, held, state, is_new),
             Err(e) => {
-                // What cannot be read is not held either.
+                // What cannot be used is not held either.
                 let free =
                     Head { holder: None, write: uuid::Uuid::new_v4().to_string(), ..held.head.clone() };
                 let _ = self.wire.replace(&free, Some((&held.head.write, &held.version)), Duration::ZERO);
