@@ -105,9 +105,7 @@ impl Project {
         serde_json::from_value(options).map_err(|_| {
             let headline = format!("state in `{backend}` cannot be used in this version");
             let d = Diagnostic::new(Code::E0110, headline).at(*span, "a backend that is not there");
-            let d = d.help(
-                "keep state in files or in S3: `local { path = \"...\" }`, `s3 { bucket = \"...\", ... }`",
-            );
+            let d = d.help("keep state in files, `local { path = \"...\" }`, or build dtm with this backend");
             Failure::all(d.into(), self.program.sources())
         })
     }

@@ -2,6 +2,10 @@
 
 use super::local::LocalStore;
 use super::remote::RemoteStore;
+#[cfg(feature = "k8s")]
+use super::remote::k8s::{K8sObjects, K8sPlace};
+#[cfg(any(feature = "k8s", feature = "s3"))]
+use super::remote::objects::{Fault, Objects};
 #[cfg(feature = "s3")]
 use super::remote::s3::{S3Objects, S3Place};
 use super::{Holder, Loaded, Session, StateError, StateStore};
@@ -23,6 +27,9 @@ pub enum Place {
     /// S3.
     #[cfg(feature = "s3")]
     S3(S3Place),
+    /// Kubernetes.
+    #[cfg(feature = "k8s")]
+    K8s(K8sPlace),
 }
 
 /// Where state is when nothing is said.
@@ -44,6 +51,8 @@ impl std::fmt::Display for Place {
             Place::Local { path } => f.write_str(path),
             #[cfg(feature = "s3")]
             Place::S3(place) => write!(f, "s3://{}/{}", place.bucket, place.key),
+            #[cfg(feature = "k8s")]
+            Place::K8s(place) => place.fmt(f),
         }
     }
 }
@@ -80,16 +89,22 @@ impl Store {
             #[cfg(feature = "s3")]
             Place::S3(s3) => {
                 let opened = S3Objects::open(s3.clone());
-                let objects = opened.map_err(|e| StateError::Remote {
-                    doing: "open",
-                    place: place.to_string(),
-                    why: e.to_string(),
-                    help: None,
-                })?;
-                let spill = root.join(".dtm/spill");
-                Ok(Store::Remote(RemoteStore::new(std::sync::Arc::new(objects), key, redactor, spill)))
+                let objects = opened.map_err(|e| cannot_open(place, e.to_string(), ""))?;
+                Ok(Store::on(objects, root, key, redactor))
             }
+            #[cfg(feature = "k8s")]
+            Place::K8s(k8s) => match K8sObjects::open(k8s.clone(), root) {
+                Ok(objects) => Ok(Store::on(objects, root, key, redactor)),
+                Err(Fault::Denied { why, help }) => Err(cannot_open(place, why, &help)),
+                Err(other) => Err(cannot_open(place, other.to_string(), "")),
+            },
         }
+    }
+
+    #[cfg(any(feature = "k8s", feature = "s3"))]
+    fn on(objects: impl Objects + 'static, root: &Path, key: Option<Key>, redactor: Redactor) -> Store {
+        let spill = root.join(".dtm/spill");
+        Store::Remote(RemoteStore::new(std::sync::Arc::new(objects), key, redactor, spill))
     }
 
     /// The store, if it is in files.
@@ -110,6 +125,12 @@ impl Store {
             Store::Remote(store) => store.exists(),
         }
     }
+}
+
+#[cfg(any(feature = "k8s", feature = "s3"))]
+fn cannot_open(place: &Place, why: String, help: &str) -> StateError {
+    let help = Some(help.to_string()).filter(|h| !h.is_empty());
+    StateError::Remote { doing: "open", place: place.to_string(), why, help }
 }
 
 impl StateStore for Store {

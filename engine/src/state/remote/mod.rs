@@ -15,9 +15,13 @@
 mod clock;
 pub mod double;
 mod head;
+#[cfg(feature = "k8s")]
+pub mod k8s;
 mod line;
 pub mod objects;
 mod pack;
+#[cfg(any(feature = "k8s", feature = "s3"))]
+mod runtime;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod session;

@@ -1,5 +1,6 @@
 //! What a remote store needs of a server: named objects of bytes, and writes that take place only under a condition.
 
+use crate::state::Holder;
 use std::time::Duration;
 
 /// An object as it was read.
@@ -45,6 +46,17 @@ pub enum Fault {
     },
 }
 
+/// Who holds the lock, for others to see.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The holder; none where it is free.
+    pub holder: Option<Holder>,
+    /// How often it was taken.
+    pub epoch: u64,
+    /// After so long without a renewal it is free.
+    pub ttl: Duration,
+}
+
 /// Named objects on a server. The methods block, and try once: whoever calls knows what may be sent again.
 pub trait Objects: Send + Sync {
     /// Reads an object; `None` where there is none.
@@ -76,6 +88,9 @@ pub trait Objects: Send + Sync {
     fn never(&self) -> Option<String> {
         None
     }
+
+    /// Shows who holds the lock where people of the platform look for it. It decides nothing, so it may fail unseen.
+    fn show(&self, _shown: &Shown) {}
 
     /// Where they are, for a person: `s3://bucket/key`.
     fn describe(&self) -> String;

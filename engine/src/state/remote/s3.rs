@@ -1,6 +1,7 @@
 //! Objects in S3, or in anything that speaks like it and honours conditional writes.
 
 use super::objects::{Condition, Fault, Object, Objects};
+use super::runtime::{PATIENCE, Runtime, chain};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
@@ -12,9 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::future::Future;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 /// Where a state is in S3: the options of `s3 { ... }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,9 +48,6 @@ pub struct S3Objects {
     runtime: Runtime,
 }
 
-/// A request that takes longer is as good as lost.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 impl S3Objects {
     /// Connects; credentials are looked for as the SDK does: environment, profile, web identity, instance.
     ///
@@ -70,11 +66,7 @@ impl S3Objects {
     }
 
     fn connect(place: S3Place, credentials: Option<Credentials>) -> std::io::Result<S3Objects> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("s3")
-            .enable_all()
-            .build()?;
+        let runtime = Runtime::new("s3")?;
         // Who calls decides what is sent again: a conditional write that is repeated blindly refuses itself.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -93,7 +85,7 @@ impl S3Objects {
         if let Some(profile) = &place.profile {
             loader = loader.profile_name(profile);
         }
-        let shared = wait(&runtime, async move { loader.load().await });
+        let shared = runtime.wait(async move { loader.load().await });
         // Checksums of our own are in every object; many servers know none of the newer ones.
         let config = aws_sdk_s3::config::Builder::from(&shared)
             .force_path_style(place.path_style)
@@ -106,32 +98,6 @@ impl S3Objects {
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.key)
     }
-}
-
-/// Waits for what runs on the runtime. The thread that waits may belong to another runtime, which is blocked meanwhile.
-fn wait<T: Send + 'static>(runtime: &Runtime, future: impl Future<Output = T> + Send + 'static) -> T {
-    let (done, answer) = std::sync::mpsc::sync_channel(1);
-    runtime.spawn(async move {
-        let _ = done.send(future.await);
-    });
-    match answer.recv() {
-        Ok(answer) => answer,
-        Err(_) => unreachable!("the task sends its answer or takes the process with it"),
-    }
-}
-
-/// An error with what caused it, in words.
-fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !told.contains(&text) {
-            told += &format!(": {text}");
-        }
-        next = cause.source();
-    }
-    told
 }
 
 /// What a failed request means.
@@ -188,7 +154,7 @@ where
 impl Objects for S3Objects {
     fn get(&self, name: &str) -> Result<Option<Object>, Fault> {
         let request = self.client.get_object().bucket(&self.place.bucket).key(self.path(name));
-        wait(&self.runtime, async move {
+        self.runtime.wait(async move {
             let found = match request.send().await {
                 Ok(found) => found,
                 Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
@@ -216,7 +182,7 @@ impl Objects for S3Objects {
             Condition::Absent => request.if_none_match("*"),
             Condition::Same(version) => request.if_match(version),
         };
-        wait(&self.runtime, async move {
+        self.runtime.wait(async move {
             match request.send().await {
                 Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
                 // What is to be replaced is not there.
@@ -239,7 +205,7 @@ impl Objects for S3Objects {
                 .bucket(&self.place.bucket)
                 .prefix(&prefix)
                 .set_continuation_token(more.take());
-            let page = wait(&self.runtime, async move { request.send().await }).map_err(|e| fault(&e))?;
+            let page = self.runtime.wait(async move { request.send().await }).map_err(|e| fault(&e))?;
             let found = page.contents().iter().filter_map(|o| o.key()?.strip_prefix(&prefix));
             names.extend(found.map(String::from));
             match page.next_continuation_token() {
@@ -251,7 +217,7 @@ impl Objects for S3Objects {
 
     fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_object().bucket(&self.place.bucket).key(self.path(name));
-        wait(&self.runtime, async move { request.send().await }).map(drop).map_err(|e| fault(&e))
+        self.runtime.wait(async move { request.send().await }).map(drop).map_err(|e| fault(&e))
     }
 
     fn describe(&self) -> String {

@@ -5,6 +5,7 @@ use super::RemoteStore;
 use super::clock::now;
 use super::head::{HISTORY, Head, Part, Past, TAIL, name, serial_of};
 use super::line::{Wire, Written};
+use super::objects::Shown;
 use super::pack::{Tail, pack};
 use crate::secret::Key;
 use crate::state::frame::encode;
@@ -33,6 +34,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Who holds the lock, for others to see.
+    fn shown(&self) -> Shown {
+        Shown { holder: self.head.holder.clone(), epoch: self.head.epoch, ttl: self.ttl }
+    }
+
     /// Writes a head in the place of the known one.
     fn write(&mut self, mut head: Head) -> Result<(), StateError> {
         if let Some(why) = &self.closed {
@@ -74,8 +80,12 @@ pub(super) struct RemoteSession {
 /// Renews the lock whenever a third of its time has passed without a write.
 fn renew(held: &Mutex<Held>, stop: &mpsc::Receiver<()>) {
     let lock = || held.lock().unwrap_or_else(|e| e.into_inner());
-    let ttl = lock().ttl;
+    let (ttl, objects, shown) = {
+        let held = lock();
+        (held.ttl, held.wire.objects.clone(), held.shown())
+    };
     let mut next = ttl / 3;
+    objects.show(&shown);
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next) {
         let mut held = lock();
         let quiet = now().saturating_sub(held.sent);
@@ -88,6 +98,8 @@ fn renew(held: &Mutex<Held>, stop: &mpsc::Receiver<()>) {
         } else {
             ttl / 3 - quiet
         };
+        drop(held);
+        objects.show(&shown);
     }
 }
 
@@ -279,6 +291,10 @@ impl Drop for RemoteSession {
         let mut held = self.held();
         let mut head = held.head.clone();
         head.holder = None;
+        if held.closed.is_none() {
+            // Before it is free, so that it is not said of the next holder.
+            held.wire.objects.show(&Shown { holder: None, ..held.shown() });
+        }
         // Whatever closed it: the write takes place only if the head is still as it was left. What cannot be given back is
         // free when its time is over.
         held.closed = None;

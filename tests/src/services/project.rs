@@ -1,0 +1,133 @@
+//! A project whose state is on a server, and what it has to live through there.
+
+use super::proxy::{Proxy, Wrong};
+use crate::exam::{holder, put};
+use crate::sandbox::{Ran, Sandbox};
+use dtm_engine::state::StateStore;
+use dtm_engine::state::remote::RemoteStore;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+/// A project whose state is on a server.
+pub struct Project {
+    /// Where it is.
+    pub sandbox: Sandbox,
+    state: String,
+    env: String,
+}
+
+impl Project {
+    /// A project with a place of its state, `s3 { ... }`, variables of the environment, and tools.
+    pub fn new(dtm: &str, state: &str, env: &str, tools: &str) -> Project {
+        let project = Project { sandbox: Sandbox::new(Path::new(dtm)), state: state.into(), env: env.into() };
+        project.set(tools);
+        project
+    }
+    /// Writes other tools.
+    pub fn set(&self, tools: &str) {
+        self.sandbox
+            .write("main.dts", format!("dts 1\n\nsettings {{\n  state = {}\n}}\n\n{tools}\n", self.state));
+    }
+    /// Runs dtm.
+    pub fn run(&self, args: &str) -> Ran {
+        self.sandbox.shell(&format!("{} dtm {args}", self.env))
+    }
+    /// Runs dtm, which has to do it.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn done(&self, args: &str) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "dtm {args}\n{}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// A thousand tools need few requests, a plan writes nothing, and everything goes again. Gives how many requests the
+    /// apply needed, and how many of them were writes.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn live(&self, proxy: &Proxy) -> (usize, usize) {
+        self.set("tool t[n in 0..1000 by \"${n}\"]: core.Value { value = n }");
+        self.done("apply -y -q --parallelism 100");
+        let seen = proxy.take_seen();
+        assert!(seen.len() <= 100, "{} requests: batches are shared\n{seen:#?}", seen.len());
+        let is_write = |s: &&String| !s.starts_with("GET");
+        let counted = (seen.len(), seen.iter().filter(is_write).count());
+        assert!(self.done("plan").contains("No changes"));
+        assert_eq!(proxy.take_seen().iter().filter(is_write).count(), 0, "a plan writes nothing");
+        assert_eq!(self.done("state list").lines().count(), 1000);
+        self.done("destroy -y -q --parallelism 100");
+        assert_eq!(self.done("state list"), "");
+        counted
+    }
+
+    /// Credentials expire in the middle of a run: what was begun is known afterwards, nothing is made twice.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn expire(&self, proxy: &Proxy, told: &str) {
+        self.set("tool t[n in 0..40 by \"${n}\"]: core.Exec { create = [\"sh\", \"-c\", \"echo made ${n} >> log\"], read = [\"grep\", \"-qx\", \"made ${n}\", \"log\"] }");
+        // The lock is taken, some batches are written.
+        proxy.expire_after(Some(12));
+        let ran = self.run("apply -y --parallelism 2");
+        assert!(ran.code == 4 || ran.code == 1, "{}: {}{}", ran.code, ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains(told), "{}{}", ran.stdout, ran.stderr);
+        let made = || std::fs::read_to_string(self.sandbox.path().join("log")).unwrap_or_default();
+        let first = made().lines().count();
+        assert!(first > 0 && first < 40, "it stopped in the middle: {first}");
+        let ran = self.run("plan");
+        assert!(ran.code == 1 && ran.stderr.contains(told), "{}{}", ran.stdout, ran.stderr);
+        proxy.expire_after(None);
+        // The lock could not be given back.
+        self.done("state unlock -y");
+        self.done("apply -y");
+        let all = made();
+        let different: BTreeSet<&str> = all.lines().collect();
+        assert_eq!((all.lines().count(), different.len()), (40, 40), "each is made once: {all}");
+        assert!(self.done("plan").contains("No changes"));
+        self.done("destroy -y -q");
+    }
+}
+
+/// Answers are lost, cut, late and old; requests are refused for a time. Each batch counts once, and no read is wrong.
+///
+/// # Panics
+/// When it is not so.
+pub fn survive(store: &RemoteStore, proxy: &Proxy) {
+    proxy.next_puts([Wrong::AnswerLost]);
+    let mut session = store.lock(holder("apply"), Duration::ZERO).expect("free");
+    let first = session.append(&[put("a", "1")]).expect("durable");
+    let wrongs =
+        [Wrong::AnswerLost, Wrong::Reset, Wrong::SlowDown, Wrong::TooMany, Wrong::AnswerCut, Wrong::Slow];
+    for wrong in wrongs {
+        proxy.next_puts([wrong]);
+        proxy.next_gets([wrong]);
+        session.append(&[put(&format!("{wrong:?}"), "1")]).expect("durable");
+    }
+    // An old copy says that nothing was written, though it was.
+    let before = store.load().expect("whole").state;
+    proxy.next_puts([Wrong::AnswerLost]);
+    proxy.next_gets([Wrong::Stale]);
+    session.append(&[put("late", "1")]).expect("durable");
+    proxy.next_gets([Wrong::Stale]);
+    let state = store.load().expect("whole").state;
+    assert!(state == before || state.serial == before.serial + 1, "an old state or the new one");
+    let state = store.load().expect("whole").state;
+    proxy.next_puts([Wrong::AnswerLost, Wrong::AnswerLost, Wrong::Reset]);
+    session.snapshot(&state).expect("written");
+    drop(session);
+    let found = store.load().expect("whole").state;
+    assert_eq!(found.tools.len(), 2 + wrongs.len());
+    assert_eq!(found.serial, first + 1 + wrongs.len() as u64, "each batch counts once");
+    proxy.next_gets([
+        Wrong::AnswerCut,
+        Wrong::SlowDown,
+        Wrong::Reset,
+        Wrong::Slow,
+        Wrong::TooMany,
+        Wrong::AnswerCut,
+    ]);
+    assert_eq!(store.load().expect("whole").state, found, "reads are asked again");
+}
