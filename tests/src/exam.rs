@@ -1,7 +1,7 @@
 //! The contract of a state store: the exam that every one of them passes.
 
 use dtm_engine::Fields;
-use dtm_engine::state::{Entry, Holder, OpKey, PluginRef, Record, StateError, StateStore, Status};
+use dtm_engine::state::{Entry, Holder, OpKey, PluginRef, Record, State, StateError, StateStore, Status};
 use serde_json::{Value, json};
 use std::sync::Barrier;
 use std::time::Duration;
@@ -60,6 +60,15 @@ pub fn exam(store: &dyn StateStore) {
     state.serial = two;
     session.snapshot(&state).expect("written");
     session.append(&[put("c", "3")]).expect("after a snapshot too");
+    let kept = store.history().expect("a history");
+    assert_eq!(
+        (kept[0].serial, &*kept[0].doing, kept[0].tools),
+        (two, "apply", 1),
+        "it says by whom, and what"
+    );
+    let then = store.at(two).expect("whole").expect("kept");
+    assert_eq!(then.tools, state.tools, "a snapshot is what it was");
+    assert!(store.at(two + 1).expect("whole").is_none(), "no snapshot was written then");
     drop(session);
     let again = store.lock(holder("apply"), Duration::ZERO).expect("the lock is free again");
     assert_eq!(again.loaded().state.lineage, lineage, "the lineage stays");
@@ -92,5 +101,16 @@ pub fn exam(store: &dyn StateStore) {
             });
         }
     });
-    assert_eq!(store.load().expect("whole").state.tools.len(), 10);
+    let all = store.load().expect("whole").state;
+    assert_eq!(all.tools.len(), 10);
+    // Another state in its place, under a serial after those of both.
+    let mut session = store.lock(holder("state push"), Duration::from_secs(5)).expect("free");
+    let serial = session.replace(&State { serial: all.serial + 7, ..then.clone() }).expect("written");
+    assert_eq!(serial, all.serial + 8);
+    drop(session);
+    let now = store.load().expect("whole").state;
+    assert_eq!((now.tools, now.serial, &now.lineage), (then.tools, serial, &lineage));
+    assert_eq!(store.history().expect("a history")[0].doing, "state push");
+    let away = store.seal(&all).and_then(|sealed| store.open(sealed)).expect("opened again");
+    assert_eq!(away.tools, all.tools);
 }

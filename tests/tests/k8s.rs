@@ -8,6 +8,7 @@ use dtm_engine::state::remote::objects::{Condition, Fault, Objects};
 use dtm_engine::state::{Record, StateError, StateStore};
 use dtm_tests::exam::{entry, exam, holder};
 use dtm_tests::services::kubernetes::Kubernetes;
+use dtm_tests::services::minio::{Minio, PASSWORD, USER};
 use dtm_tests::services::project::{Project, survive};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -179,4 +180,42 @@ fn a_user_needs_few_rights_and_is_told_which() {
     drop(server);
     let gone = store(place(&away, "shop", K8sKind::ConfigMap), dir.path()).load().map(|_| ());
     assert!(matches!(gone, Err(StateError::Remote { .. })), "{gone:?}");
+}
+
+#[test]
+fn a_state_moves_from_files_to_s3_to_a_cluster_and_back() {
+    let (Some(server), Some(minio)) = (Kubernetes::start(), Minio::start()) else { return };
+    let admin = server.kubeconfig("admin", None);
+    let tools = "tool word: core.Password { length = 16 }\n\noutput word = word.value";
+    let places = [
+        "local { path = \".dtm/state\" }".to_string(),
+        format!(
+            "s3 {{ bucket = \"bucket\", key = \"app\", region = \"us-east-1\", endpoint = \"http://127.0.0.1:{}\", path_style = true }}",
+            minio.port
+        ),
+        format!("k8s {{ namespace = \"dtm\", name = \"app\", kubeconfig = \"{}\" }}", admin.display()),
+    ];
+    let env = format!("DTM_STATE_KEY=shared AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD}");
+    let mut project = Project::new(env!("CARGO_BIN_EXE_dtm-under-test"), &places[0], "", tools);
+    project.done("apply -y -q");
+    let lineage = |project: &Project| {
+        let state: Value = serde_json::from_str(&project.done("state pull --json")).expect("JSON");
+        state["lineage"].clone()
+    };
+    let (word, first) = (project.done("output word --reveal"), lineage(&project));
+    let local = project.sandbox.path().join(".dtm/backend");
+    project = project.with_env(&env);
+    for to in [1, 2, 0, 2, 1] {
+        project.keep_in(&places[to], tools);
+        let ran = project.run("plan --format short");
+        assert!(ran.code == 1 && ran.stderr.contains("E080"), "{}{}", ran.stdout, ran.stderr);
+        project.done("state migrate -y");
+        assert!(project.done("plan").contains("No changes"));
+        assert_eq!((project.done("output word --reveal"), lineage(&project)), (word.clone(), first.clone()));
+    }
+    // Whoever comes from another machine with the old settings is told.
+    std::fs::remove_file(local).expect("removed");
+    project.keep_in(&places[2], tools);
+    let ran = project.run("apply -y --format short");
+    assert!(ran.code == 1 && ran.stderr.contains("was moved from"), "{}{}", ran.stdout, ran.stderr);
 }

@@ -50,6 +50,11 @@ impl Place {
     fn head(&self) -> Value {
         serde_json::from_slice(&self.objects.bytes("head").expect("a head")).expect("JSON")
     }
+    /// The serial and the lineage in the head.
+    fn state_of_head(&self) -> (u64, String) {
+        let head = self.head();
+        (head["serial"].as_u64().expect("a serial"), head["lineage"].as_str().expect("a lineage").into())
+    }
     fn edit_head(&self, change: impl FnOnce(&mut Value)) {
         let mut head = self.head();
         change(&mut head);
@@ -248,7 +253,7 @@ fn garbage_goes_and_history_stays() {
     assert_eq!(count("snapshot"), 21, "the newest, and twenty before it");
     assert!(count("segment") <= 1, "{names:?}");
     assert_eq!(place.head()["history"].as_array().map(Vec::len), Some(20));
-    assert_eq!(place.head()["history"][0]["doing"], "apply");
+    assert_eq!(place.head()["history"][0]["written"]["doing"], "apply");
     assert_eq!(place.tools().len(), 30);
 }
 
@@ -361,6 +366,147 @@ fn secrets_need_a_key_and_are_sealed_with_it() {
     let other = place.keyed(Some("another key"));
     assert!(matches!(other.lock(holder("apply"), Duration::ZERO), Err(StateError::Key { .. })));
     assert_eq!(place.store().holder().expect("read"), None, "what cannot be read is not held");
+}
+
+/// Three snapshots of one tool more each, and one more in the journal.
+fn lived() -> Place {
+    let place = Place::new();
+    for n in 0..3 {
+        let mut session = place.lock();
+        session.append(&[put(&format!("t{n}"), "1")]).expect("durable");
+        session.snapshot(&place.state()).expect("written");
+    }
+    place.lock().append(&[put("last", "1")]).expect("durable");
+    place
+}
+
+fn recovered(place: &Place) -> (State, usize) {
+    place.store().recover(&holder("state recover"), Duration::from_secs(5)).expect("recovered")
+}
+
+#[test]
+fn a_damaged_state_is_rebuilt_from_what_is_whole() {
+    // The newest snapshot is damaged: the one before it is taken, and what came after it is counted.
+    let place = lived();
+    let newest = place.head()["snapshot"]["name"].as_str().expect("a name").to_string();
+    place.objects.tamper(&newest, Some(b"damaged".to_vec()));
+    assert!(matches!(place.store().load(), Err(StateError::Corrupt { .. })));
+    let before = place.state_of_head();
+    let (state, behind) = recovered(&place);
+    assert_eq!(state.tools.keys().collect::<Vec<_>>(), ["t0", "t1"]);
+    assert_eq!(behind, 1, "the record in the head follows the damaged snapshot");
+    assert!(state.serial > before.0, "no serial is given out twice");
+    assert_eq!(place.state().tools, state.tools);
+    assert!(place.objects.names().iter().any(|n| n.starts_with("old-")), "what was damaged is kept");
+    let session = place.lock();
+    assert_eq!(session.loaded().state.lineage, before.1);
+    drop(session);
+    assert_eq!(place.store().history().expect("read").len(), 3, "the damaged one is not in it");
+
+    // A head that is empty, cut, or gone: the newest snapshot is found by its name.
+    for damage in [Some(vec![]), Some(b"{\"format\": 1".to_vec()), None] {
+        let place = lived();
+        let before = place.state_of_head();
+        place.objects.tamper("head", damage);
+        assert!(place.store().has_pieces().expect("listed"));
+        let (state, _) = recovered(&place);
+        assert_eq!(state.tools.keys().collect::<Vec<_>>(), ["t0", "t1", "t2"]);
+        assert_eq!((&state.lineage, place.state().tools), (&before.1, state.tools.clone()));
+        place.lock().append(&[put("more", "1")]).expect("durable");
+    }
+
+    // Nothing of it is left.
+    let place = lived();
+    place.objects.names().iter().for_each(|n| place.objects.tamper(n, None));
+    let nothing = place.store().recover(&holder("state recover"), Duration::ZERO);
+    assert!(matches!(nothing, Err(StateError::Corrupt { .. })), "{nothing:?}");
+    assert_eq!(place.objects.names(), Vec::<String>::new(), "nothing is made of nothing");
+}
+
+#[test]
+fn segments_are_found_when_the_head_is_gone() {
+    let place = Place::patient();
+    let mut session = place.lock();
+    session.append(&[put("first", "1")]).expect("durable");
+    session.snapshot(&place.state()).expect("written");
+    for n in 0..4 {
+        session.append(&[large(&format!("large{n}"), 60_000)]).expect("durable");
+    }
+    drop(session);
+    let before = place.state();
+    assert!(place.objects.names().iter().filter(|n| n.starts_with("segment")).count() >= 2);
+    place.objects.tamper("head", Some(vec![]));
+    let (state, _) = recovered(&place);
+    assert!(state.tools.len() >= 3 && state.tools.len() < before.tools.len(), "{:?}", state.tools.keys());
+    assert!(state.tools.iter().all(|(addr, entry)| before.tools[addr] == *entry));
+}
+
+#[test]
+fn a_held_state_is_neither_recovered_nor_set_aside_nor_sealed_anew() {
+    let place = Place::patient();
+    let session = place.lock();
+    let key = || Some(Key::from_text("key"));
+    let by = holder("state recover");
+    let locked = |r: Result<(), StateError>| assert!(matches!(r, Err(StateError::Locked(_))), "{r:?}");
+    // A renewal has to be seen, or a TTL to pass.
+    let renews = std::thread::scope(|scope| {
+        let beats = scope.spawn(|| {
+            for n in 0..60 {
+                place.edit_head(|head| head["write"] = format!("write {n}").into());
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        locked(place.store().recover(&by, Duration::ZERO).map(drop));
+        locked(place.store().set_aside(&by, Duration::ZERO));
+        locked(place.store().rekey(&by, Duration::ZERO, key(), false).map(drop));
+        beats.join()
+    });
+    renews.expect("the holder renews");
+    drop(session);
+}
+
+#[test]
+fn a_state_is_set_aside_and_begun_anew() {
+    let place = lived();
+    let before = place.state_of_head();
+    place.store().set_aside(&holder("apply"), Duration::from_secs(5)).expect("done");
+    assert_eq!(place.tools(), Vec::<String>::new());
+    assert_ne!(place.state().lineage, before.1);
+    place.lock().append(&[put("new", "1")]).expect("durable");
+    assert_eq!(place.tools(), ["new"]);
+    assert!(place.objects.names().iter().any(|n| n.starts_with("old-")), "the old head is kept");
+}
+
+#[test]
+fn another_key_seals_state_and_history() {
+    let place = Place::new();
+    for (n, token) in ["first-token", "second-token"].into_iter().enumerate() {
+        let mut session = place.keyed(Some("old")).lock(holder("apply"), Duration::ZERO).expect("free");
+        let tool = Box::new(entry("1", Some(token)));
+        session.append(&[Record::Put { addr: format!("t{n}"), entry: tool }]).expect("durable");
+        let state = place.keyed(Some("old")).load().expect("whole").state;
+        session.snapshot(&state).expect("written");
+    }
+    let before = place.keyed(Some("old")).load().expect("whole").state;
+    let kept = place.keyed(Some("old")).history().expect("read");
+    let by = holder("state rekey");
+    let no_key = place.keyed(Some("old")).rekey(&by, Duration::ZERO, None, false);
+    assert!(matches!(no_key, Err(StateError::NeedsKey { .. })), "{no_key:?}");
+    let wrong = place.keyed(Some("wrong")).rekey(&by, Duration::ZERO, Some(Key::from_text("new")), false);
+    assert!(matches!(wrong, Err(StateError::Key { .. })), "{wrong:?}");
+    assert_eq!(place.keyed(Some("old")).load().expect("whole").state, before, "the old key stands");
+    place.keyed(Some("old")).rekey(&by, Duration::ZERO, Some(Key::from_text("new")), false).expect("sealed");
+    let new = place.keyed(Some("new"));
+    assert_eq!(new.load().expect("whole").state.tools, before.tools);
+    assert_eq!(new.history().expect("read"), kept, "the history says what it said");
+    let first = new.at(kept[1].serial).expect("opened").expect("kept");
+    assert_eq!(first.tools["t0"].outputs["token"]["v"], "first-token");
+    assert!(matches!(place.keyed(Some("old")).load(), Err(StateError::Key { .. })));
+
+    // The key is lost.
+    let lost = place.keyed(Some("third"));
+    assert_eq!(lost.rekey(&by, Duration::ZERO, None, true).expect("sealed"), 2, "secrets that are gone");
+    assert_eq!(lost.load().expect("whole").state.tools.len(), 2);
 }
 
 fn mishap() -> impl Strategy<Value = Mishap> {

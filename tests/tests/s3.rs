@@ -2,7 +2,7 @@
 
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::remote::RemoteStore;
-use dtm_engine::state::remote::objects::Objects;
+use dtm_engine::state::remote::objects::{Condition, Objects};
 use dtm_engine::state::remote::s3::{S3Objects, S3Place};
 use dtm_engine::state::{StateError, StateStore};
 use dtm_tests::exam::exam;
@@ -98,4 +98,48 @@ fn a_state_that_is_gone_or_elsewhere_is_not_taken_for_a_new_one() {
     assert!(ran.stderr.contains("E0803") && ran.code == 1, "{}{}", ran.stdout, ran.stderr);
     assert_eq!(project.run("apply -y -q --new-state").code, 0);
     assert_eq!(project.run("state list").stdout, "a\n");
+}
+
+#[test]
+fn what_is_damaged_on_a_server_is_recovered_and_a_key_is_changed() {
+    let Some(server) = Minio::start() else { return };
+    let word = "tool word: core.Password { length = 16 }\n\noutput word = word.value";
+    let project = project(server.port, word);
+    let ran = project.run("apply -y -q --format short");
+    assert!(ran.stderr.contains("E0805") && ran.code != 0, "a key is needed: {}", ran.stderr);
+    let with = |key: &str, args: &str| project.sandbox.shell(&format!("{} {key} dtm {args}", project.env()));
+    let done = |key: &str, args: &str| {
+        let ran = with(key, args);
+        assert_eq!(ran.code, 0, "{key} dtm {args}\n{}{}", ran.stdout, ran.stderr);
+        format!("{}{}", ran.stdout, ran.stderr)
+    };
+    let old = "DTM_STATE_KEY=old";
+    done(old, "apply -y -q");
+    let told = done(old, "output word --reveal");
+    let objects = objects(place(server.port, "team/app"));
+
+    // A head that is cut.
+    let head = objects.get("head").expect("read").expect("there");
+    let half = &head.bytes[..head.bytes.len() / 2];
+    objects.put("head", half, &Condition::Same(head.version)).expect("written");
+    let ran = with(old, "plan --format short");
+    assert!(ran.stderr.contains("E0802") && ran.code == 1, "{}", ran.stderr);
+    assert!(done(old, "state recover").contains("Recovered the state"), "from its snapshot");
+    assert!(done(old, "plan").contains("No changes"));
+    assert_eq!(done(old, "output word --reveal"), told);
+
+    // No head at all.
+    objects.delete("head").expect("removed");
+    assert!(with(old, "apply -y --format short").stderr.contains("E0803"));
+    assert!(done(old, "state recover").contains("Recovered the state"), "from its snapshot");
+    assert!(done(old, "plan").contains("No changes"));
+
+    // Another key, and one that is lost.
+    assert!(done("DTM_STATE_KEY=old DTM_STATE_NEW_KEY=new", "state rekey").contains("Sealed with the key"));
+    assert!(with(old, "plan --format short").stderr.contains("E0805"));
+    assert_eq!(done("DTM_STATE_KEY=new", "output word --reveal"), told);
+    assert!(done("DTM_STATE_KEY=third", "state rekey --lost").contains("dropped; the next apply"));
+    done("DTM_STATE_KEY=third", "apply -y -q");
+    assert_ne!(done("DTM_STATE_KEY=third", "output word --reveal"), told, "it was made anew");
+    done("DTM_STATE_KEY=third", "destroy -y -q");
 }

@@ -95,6 +95,9 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             .note("without it, everything would be made a second time")
             .help("bring the files back, or rebuild them from a backup: `dtm state recover`")
             .help("if it was removed on purpose, begin a new one: `dtm apply --new-state`"),
+        StateError::Moved { .. } => of(Code::E0808)
+            .help("say in `settings` where it is now")
+            .help("to begin a new one here: `dtm apply --new-state`"),
         StateError::NewerFormat { .. } => of(Code::E0804).help("use the dtm that wrote it, or a later one"),
         StateError::Key { .. } => of(Code::E0805)
             .help("give the right key in `DTM_STATE_KEY`, or bring the key file back")

@@ -120,9 +120,7 @@ impl Project {
         if new_state {
             // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
             match store.load() {
-                Err(StateError::Missing { .. } | StateError::Corrupt { .. })
-                    if let Some(store) = store.local() =>
-                {
+                Err(StateError::Missing { .. } | StateError::Corrupt { .. } | StateError::Moved { .. }) => {
                     store.set_aside(&holder("apply"), std::time::Duration::from_secs(5))?;
                 }
                 Err(e) => return Err(e.into()),
@@ -199,12 +197,36 @@ impl Project {
     }
 }
 
+/// A state with what is around it.
+pub struct Opened {
+    /// The rest of the world.
+    pub around: Surroundings,
+    /// The state's store.
+    pub store: Store,
+    /// Where it is.
+    pub place: Place,
+    /// Whether a param selects it.
+    pub selected: bool,
+    /// The configuration, if it can be read.
+    pub project: Option<Project>,
+}
+
 /// The state of a configuration that may be broken: from its settings where they can be read, else from what the
 /// project used last.
 ///
 /// # Errors
 /// When there is no such file, or another state was used.
 pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
+    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+    guard(&around.root, &place, &store, selected)?;
+    Ok((around, store, project))
+}
+
+/// As [`state_of`], and nothing is said about what is there.
+///
+/// # Errors
+/// When there is no such file.
+pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
     match Project::open(cli, file, Purpose::Check) {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
             let used = Backends::load(&project.around.root).last().map(Used::place);
@@ -213,9 +235,9 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Optio
                 false => project.place()?,
             };
             let store = project.around.store(&place)?;
-            guard(&project.around.root, &place, &store, project.program.param_selects_state())?;
+            let selected = project.program.param_selects_state();
             let around = surroundings(project.around.root.clone(), project.around.env.clone())?;
-            Ok((around, store, Some(project)))
+            Ok(Opened { around, store, place, selected, project: Some(project) })
         }
         opened => {
             let root = match (&opened, &file.file) {
@@ -234,8 +256,7 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Optio
             let around = surroundings(root.clone(), environment())?;
             let place = Backends::load(&root).last().map_or(Place::default(), Used::place);
             let store = around.store(&place)?;
-            guard(&root, &place, &store, false)?;
-            Ok((around, store, None))
+            Ok(Opened { around, store, place, selected: false, project: None })
         }
     }
 }
@@ -254,7 +275,10 @@ pub fn enter(cli: &Cli, doing: &str, store: &Store) -> Result<Box<dyn Session>, 
 }
 
 /// A state that was used and is gone, and a new one in the place of another, are errors.
-fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Result<(), Failure> {
+///
+/// # Errors
+/// When this is so, or a server gives no answer.
+pub fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Result<(), Failure> {
     if store.has_remains()? {
         return Ok(());
     }
@@ -269,13 +293,9 @@ fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Result<()
             let headline =
                 format!("this project kept its state in `{}`, and there is none in `{path}`", used.path);
             let failure = Failure::new(Code::E0808, headline);
-            Err(match (used.place(), place) {
-                (Place::Local { path: from }, Place::Local { path: to }) => {
-                    failure.help(format!("move what is there: `mv {from} {to}`, or put the setting back"))
-                }
-                _ => failure.help("put the setting back"),
-            }
-            .help("to begin a new state, in which nothing was made yet: `--new-state`"))
+            Err(failure
+                .help("move what is there: `dtm state migrate`, or put the setting back")
+                .help("to begin a new state, in which nothing was made yet: `--new-state`"))
         }
         _ => Ok(()),
     }

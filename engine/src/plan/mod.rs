@@ -167,6 +167,18 @@ impl Plan {
         let still = |n: &Node| matches!(n.action, Action::NoOp | Action::Find);
         self.moves.is_empty() && self.nodes.iter().all(still) && !self.outputs_changed
     }
+    /// Whether carrying it out records secrets: those that are given, and those that a plugin will give.
+    pub fn records_secrets(&self) -> bool {
+        let writes =
+            |n: &&Node| !matches!(n.action, Action::NoOp | Action::Find | Action::Delete | Action::Forget);
+        self.nodes.iter().filter(writes).any(|n| {
+            n.desired.values().any(dtm_lang::wire::has_secret)
+                || n.kind.as_ref().is_some_and(|k| {
+                    k.outputs.values().any(|o| o.ty.has_secret())
+                        || k.inputs.iter().any(|(name, i)| i.write_only && n.desired.contains_key(&**name))
+                })
+        })
+    }
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {

@@ -57,6 +57,10 @@ impl Backends {
     pub fn last(&self) -> Option<&Used> {
         self.used.last()
     }
+    /// Every state that was used, the last one at the end.
+    pub fn all(&self) -> impl Iterator<Item = &Used> {
+        self.used.iter()
+    }
     /// The state that was used in this place.
     pub fn at(&self, path: &str) -> Option<&Used> {
         self.used.iter().find(|u| u.path == path)

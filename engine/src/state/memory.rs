@@ -1,7 +1,7 @@
 //! The double used in tests: stricter than any real store. It fails on demand, refuses whatever a real store
 //! could refuse, and shows every batch that became durable.
 
-use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore};
+use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,8 +17,18 @@ struct Inner {
     holder: Option<Holder>,
     batches: Vec<Vec<Record>>,
     spilled: Vec<Record>,
+    snapshots: Vec<(Written, State)>,
     /// Appends that still succeed; `None` for all.
     allowed: Option<usize>,
+}
+
+impl Inner {
+    fn keep(&mut self, state: &State) {
+        if let Some(holder) = &self.holder {
+            self.snapshots.push((Written::by(holder, state), state.clone()));
+        }
+        self.state = Some(state.clone());
+    }
 }
 
 impl MemoryStore {
@@ -67,6 +77,23 @@ impl StateStore for MemoryStore {
         Ok(Box::new(MemorySession { store: self.clone(), loaded, closed: None }))
     }
 
+    fn history(&self) -> Result<Vec<Written>, StateError> {
+        Ok(self.inner().snapshots.iter().rev().map(|(written, _)| written.clone()).collect())
+    }
+
+    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+        let inner = self.inner();
+        Ok(inner.snapshots.iter().rev().find(|(w, _)| w.serial == serial).map(|(_, state)| state.clone()))
+    }
+
+    fn seal(&self, state: &State) -> Result<State, StateError> {
+        Ok(state.clone())
+    }
+
+    fn open(&self, state: State) -> Result<State, StateError> {
+        Ok(state)
+    }
+
     fn describe(&self) -> String {
         "memory".into()
     }
@@ -111,8 +138,15 @@ impl Session for MemorySession {
         {
             return Err(StateError::Closed("the snapshot is not what the records say".into()));
         }
-        inner.state = Some(state.clone());
+        inner.keep(state);
         Ok(())
+    }
+    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
+        let mut inner = self.store.inner();
+        let own = inner.state.as_ref().map_or(0, |s| s.serial);
+        let serial = own.max(state.serial) + 1;
+        inner.keep(&State { serial, ..state.clone() });
+        Ok(serial)
     }
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
         self.store.inner().spilled.extend_from_slice(records);

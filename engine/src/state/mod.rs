@@ -13,7 +13,7 @@ mod spill;
 pub mod store;
 
 pub use journal::Journal;
-pub use store::{Holder, Loaded, Session, StateError, StateStore};
+pub use store::{Holder, Loaded, Session, StateError, StateStore, Written};
 
 use crate::Fields;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct State {
     /// The key that its secrets are sealed with, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Where it was moved to, so that nobody goes on here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// The root file that it belongs to.
     #[serde(default)]
     pub root: String,
@@ -206,6 +209,11 @@ pub enum Record {
         /// Its path.
         root: String,
     },
+    /// The state is in another place from here on.
+    Moved {
+        /// The place.
+        to: String,
+    },
     /// The key that secrets are sealed with from here on.
     Key {
         /// Its name.
@@ -249,6 +257,7 @@ impl State {
             }
             Record::Outputs { outputs } => self.outputs = outputs,
             Record::Root { root } => self.root = root,
+            Record::Moved { to } => self.moved_to = Some(to),
             Record::Key { id } => self.key = Some(id),
         }
     }

@@ -8,7 +8,7 @@ use super::remote::k8s::{K8sObjects, K8sPlace};
 use super::remote::objects::{Fault, Objects};
 #[cfg(feature = "s3")]
 use super::remote::s3::{S3Objects, S3Place};
-use super::{Holder, Loaded, Session, StateError, StateStore};
+use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,31 @@ impl std::fmt::Display for Place {
             Place::S3(place) => write!(f, "s3://{}/{}", place.bucket, place.key),
             #[cfg(feature = "k8s")]
             Place::K8s(place) => place.fmt(f),
+        }
+    }
+}
+
+/// What may be begun in a place, or gone on with.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The lineage of a state that is begun here; else a new one.
+    pub lineage: Option<String>,
+    /// Whether a state that was moved away may be used all the same.
+    pub even_moved: bool,
+}
+
+impl Policy {
+    /// A state that nobody has used yet.
+    pub(super) fn fresh(&self) -> State {
+        let fresh = State::fresh();
+        let lineage = self.lineage.clone().unwrap_or_else(|| fresh.lineage.clone());
+        State { lineage, ..fresh }
+    }
+    /// Refuses what is somewhere else now.
+    pub(super) fn allows(&self, state: &State, from: impl FnOnce() -> String) -> Result<(), StateError> {
+        match &state.moved_to {
+            Some(to) if !self.even_moved => Err(StateError::Moved { from: from(), to: to.clone() }),
+            _ => Ok(()),
         }
     }
 }
@@ -107,11 +132,63 @@ impl Store {
         Store::Remote(RemoteStore::new(std::sync::Arc::new(objects), key, redactor, spill))
     }
 
-    /// The store, if it is in files.
-    pub fn local(&self) -> Option<&LocalStore> {
+    /// With other rules of what may be begun or gone on with here.
+    pub fn with_policy(self, policy: Policy) -> Store {
         match self {
-            Store::Local(store) => Some(store),
-            Store::Remote(_) => None,
+            Store::Local(store) => Store::Local(store.with_policy(policy)),
+            Store::Remote(store) => Store::Remote(store.with_policy(policy)),
+        }
+    }
+
+    /// Sets aside what is there, so that the next lock makes a new state.
+    ///
+    /// # Errors
+    /// When it cannot be moved, or the lock is held.
+    pub fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+        match self {
+            Store::Local(store) => store.set_aside(holder, wait).map(drop),
+            Store::Remote(store) => store.set_aside(holder, wait),
+        }
+    }
+
+    /// Rebuilds a damaged state from what is whole, and sets the rest aside. Gives the state, secrets still sealed, and how
+    /// many whole records cannot be used.
+    ///
+    /// # Errors
+    /// When there is nothing to rebuild it from, or the lock is held.
+    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+        match self {
+            Store::Local(store) => store.recover(holder, wait),
+            Store::Remote(store) => store.recover(holder, wait),
+        }
+    }
+
+    /// Seals everything with another key, history included. Without `new`, a state in files gets a random one. With `lost`
+    /// what the old key sealed is dropped. Gives how many secrets were dropped.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or the lock is held. The old key stands then.
+    pub fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError> {
+        match self {
+            Store::Local(store) => store.rekey(holder, wait, new, lost),
+            Store::Remote(store) => store.rekey(holder, wait, new, lost),
+        }
+    }
+
+    /// Whether there is anything of which a state could be rebuilt.
+    ///
+    /// # Errors
+    /// When a server gives no answer.
+    pub fn has_pieces(&self) -> Result<bool, StateError> {
+        match self {
+            Store::Local(store) => Ok(store.has_remains()),
+            Store::Remote(store) => store.has_pieces(),
         }
     }
 
@@ -133,23 +210,35 @@ fn cannot_open(place: &Place, why: String, help: &str) -> StateError {
     StateError::Remote { doing: "open", place: place.to_string(), why, help }
 }
 
+impl Store {
+    fn inner(&self) -> &dyn StateStore {
+        match self {
+            Store::Local(store) => store,
+            Store::Remote(store) => store,
+        }
+    }
+}
+
 impl StateStore for Store {
     fn load(&self) -> Result<Loaded, StateError> {
-        match self {
-            Store::Local(store) => store.load(),
-            Store::Remote(store) => store.load(),
-        }
+        self.inner().load()
     }
     fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
-        match self {
-            Store::Local(store) => store.lock(holder, wait),
-            Store::Remote(store) => store.lock(holder, wait),
-        }
+        self.inner().lock(holder, wait)
+    }
+    fn history(&self) -> Result<Vec<Written>, StateError> {
+        self.inner().history()
+    }
+    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+        self.inner().at(serial)
+    }
+    fn seal(&self, state: &State) -> Result<State, StateError> {
+        self.inner().seal(state)
+    }
+    fn open(&self, state: State) -> Result<State, StateError> {
+        self.inner().open(state)
     }
     fn describe(&self) -> String {
-        match self {
-            Store::Local(store) => store.describe(),
-            Store::Remote(store) => store.describe(),
-        }
+        self.inner().describe()
     }
 }

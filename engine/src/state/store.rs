@@ -24,6 +24,34 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// A snapshot that is kept, by whom it was written, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The serial of the state in it.
+    pub serial: u64,
+    /// `user@host`
+    pub who: String,
+    /// Doing what: `apply`, `state rm`.
+    pub doing: String,
+    /// RFC 3339.
+    pub time: String,
+    /// How many tools are in it.
+    pub tools: usize,
+}
+
+impl Written {
+    /// What a holder of the lock writes now.
+    pub fn by(holder: &Holder, state: &State) -> Written {
+        Written {
+            serial: state.serial,
+            who: holder.who.clone(),
+            doing: holder.doing.clone(),
+            time: super::now(),
+            tools: state.tools.len(),
+        }
+    }
+}
+
 /// State as it was loaded.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -49,6 +77,30 @@ pub trait StateStore: Send + Sync {
     /// As `load`; and when the lock is held.
     fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError>;
 
+    /// The snapshots that are kept, the newest first.
+    ///
+    /// # Errors
+    /// As `load`.
+    fn history(&self) -> Result<Vec<Written>, StateError>;
+
+    /// The state in a snapshot that is kept; `None` where none of this serial is.
+    ///
+    /// # Errors
+    /// As `load`.
+    fn at(&self, serial: u64) -> Result<Option<State>, StateError>;
+
+    /// A state as it may lie anywhere: its secrets sealed with the key of this store.
+    ///
+    /// # Errors
+    /// When it holds secrets and there is no key.
+    fn seal(&self, state: &State) -> Result<State, StateError>;
+
+    /// Opens what [`StateStore::seal`] has sealed.
+    ///
+    /// # Errors
+    /// When the key is another one.
+    fn open(&self, state: State) -> Result<State, StateError>;
+
     /// Where it is, for a person.
     fn describe(&self) -> String;
 }
@@ -70,11 +122,25 @@ pub trait Session: Send {
     /// As `append`.
     fn snapshot(&mut self, state: &State) -> Result<(), StateError>;
 
+    /// Puts another state in the place of this one, as a snapshot under a serial after those of both; gives the serial.
+    ///
+    /// # Errors
+    /// As `append`.
+    fn replace(&mut self, state: &State) -> Result<u64, StateError>;
+
     /// Keeps records that could not be appended for the next holder of the lock.
     ///
     /// # Errors
     /// When that fails too.
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError>;
+
+    /// Makes sure that secrets can be kept, before anything is made that gives one.
+    ///
+    /// # Errors
+    /// When there is no key, and none may be made.
+    fn keeps_secrets(&self) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// How long a batch waits for more records: where each costs a round trip, it is worth a moment.
     fn linger(&self) -> Duration {
@@ -138,6 +204,14 @@ pub enum StateError {
         found: u32,
         /// The newest known one.
         known: u32,
+    },
+    /// It was moved to another place.
+    #[error("the state was moved from `{from}` to `{to}`")]
+    Moved {
+        /// Where it was.
+        from: String,
+        /// Where it is now.
+        to: String,
     },
     /// Its secrets do not open.
     #[error("the secrets of the state are sealed with the key {wanted}; {given}")]

@@ -10,4 +10,4 @@ pub mod token;
 
 pub use layout::MAX_DEPTH;
 pub use literal::{duration, duration_text, go_duration_text, size, size_text};
-pub use parse::{parse, parse_literal};
+pub use parse::{is_address, parse, parse_literal};

@@ -24,6 +24,20 @@ impl Project {
         project.set(tools);
         project
     }
+    /// With other variables.
+    #[must_use]
+    pub fn with_env(self, env: &str) -> Project {
+        Project { env: env.into(), ..self }
+    }
+    /// The variables with which it runs.
+    pub fn env(&self) -> &str {
+        &self.env
+    }
+    /// From here on the state is in another place.
+    pub fn keep_in(&mut self, state: &str, tools: &str) {
+        self.state = state.into();
+        self.set(tools);
+    }
     /// Writes other tools.
     pub fn set(&self, tools: &str) {
         self.sandbox

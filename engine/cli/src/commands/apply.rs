@@ -53,6 +53,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     }
     refuse(&plan, sources)?;
     needs_plugins(&plan, &project.program)?;
+    if plan.records_secrets() {
+        session.keeps_secrets()?;
+    }
     let root = (state.root != project.file).then(|| project.file.clone());
     if plan.is_empty() {
         if let Some(root) = root {

@@ -2,7 +2,7 @@
 
 use super::{LocalStore, hash, io, sync_folder};
 use crate::state::frame::{End, decode, encode, read_all};
-use crate::state::{FORMAT, Record, State, StateError};
+use crate::state::{FORMAT, Holder, Record, State, StateError, Written};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -11,6 +11,22 @@ use std::path::{Path, PathBuf};
 
 /// How many earlier snapshots `history/` keeps.
 const HISTORY: usize = 20;
+
+/// What stands in a snapshot: the state, and by whom it was written.
+pub(super) fn snapshot(sealed: &State, written: &Written) -> Vec<u8> {
+    let mut value = sealed.to_json();
+    value["written"] = json!(written);
+    serde_json::to_vec(&value).unwrap_or_default()
+}
+
+/// By whom a snapshot was written.
+pub(super) fn written(payload: &[u8]) -> Option<Written> {
+    #[derive(serde::Deserialize)]
+    struct Dated {
+        written: Option<Written>,
+    }
+    serde_json::from_slice::<Dated>(payload).ok()?.written
+}
 
 /// A state as its files tell it, secrets still sealed.
 pub(super) struct Replayed {
@@ -68,6 +84,15 @@ impl LocalStore {
         }
         let state: State = serde_json::from_value(value).map_err(|e| bad(0, &e.to_string()))?;
         Ok((state, hash(&bytes)))
+    }
+
+    /// The snapshots in `history/`, the newest first.
+    pub(super) fn past(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path("history")).into_iter().flatten();
+        let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        paths.retain(|p| p.extension().is_none());
+        paths.sort_by(|a, b| b.cmp(a));
+        paths
     }
 
     /// Snapshot plus replay. `cut` removes a torn tail, which only the holder of the lock may do.
@@ -163,8 +188,9 @@ impl LocalStore {
         &self,
         generation: u64,
         sealed: &State,
+        by: &Holder,
     ) -> Result<(File, u32, u64), StateError> {
-        let payload = serde_json::to_vec(sealed).unwrap_or_default();
+        let payload = snapshot(sealed, &Written::by(by, sealed));
         let (snapshot, _) = encode(sealed.serial, 0, &payload);
         let header =
             json!({ "lineage": sealed.lineage, "generation": generation, "snapshot": hash(&snapshot) });
@@ -204,12 +230,7 @@ impl LocalStore {
             self.path(&format!("snapshot-{generation}")),
             history.join(format!("{serial:012}")),
         );
-        if let Ok(entries) = std::fs::read_dir(&history) {
-            let mut names: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-            names.sort();
-            let extra = names.len().saturating_sub(HISTORY);
-            names.iter().take(extra).for_each(|p| _ = std::fs::remove_file(p));
-        }
+        self.past().iter().skip(HISTORY).for_each(|p| _ = std::fs::remove_file(p));
         for what in ["snapshot", "journal"] {
             for old in self.generations(what).unwrap_or_default().iter().filter(|g| **g + 1 < generation) {
                 let _ = std::fs::remove_file(self.path(&format!("{what}-{old}")));

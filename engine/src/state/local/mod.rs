@@ -15,8 +15,11 @@ mod files;
 mod repair;
 mod session;
 
+use super::frame::decode;
+use super::place::Policy;
+use super::seal::sealed_state;
 use super::store::io;
-use super::{Holder, Loaded, Session, State, StateError, StateStore};
+use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor, open_state};
 use rustix::fs::{FlockOperation, flock};
 use sha2::Digest;
@@ -35,12 +38,18 @@ pub struct LocalStore {
     /// Where keys are kept that dtm made.
     keys: PathBuf,
     redactor: Redactor,
+    policy: Policy,
 }
 
 impl LocalStore {
     /// A store in `folder`. `keys` is where keys are kept when none is given.
     pub fn new(folder: PathBuf, given_key: Option<Key>, keys: PathBuf, redactor: Redactor) -> Self {
-        LocalStore { folder, given_key, keys, redactor }
+        LocalStore { folder, given_key, keys, redactor, policy: Policy::default() }
+    }
+
+    /// With other rules of what may be begun or gone on with here.
+    pub fn with_policy(self, policy: Policy) -> LocalStore {
+        LocalStore { policy, ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -58,13 +67,16 @@ impl LocalStore {
 
     /// The key of this name, or without a name any that there is.
     fn find_key(&self, lineage: &str, wanted: Option<&str>) -> Option<Key> {
-        if let Some(key) = &self.given_key {
+        // A state that moves away may have a key of its own beside the one that is given for its new place.
+        if let Some(key) = self.given_key.as_ref().filter(|_| !self.policy.even_moved) {
             return Some(key.clone());
         }
         let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| Key::from_text(text.trim()));
-        let found = [read(self.key_file(lineage)), read(self.next_key_file(lineage))];
-        let fits = found.iter().flatten().find(|k| wanted.is_none_or(|w| k.id() == w)).cloned();
-        fits.or_else(|| found.into_iter().flatten().next())
+        let files = [self.key_file(lineage), self.next_key_file(lineage)];
+        let found: Vec<Key> =
+            self.given_key.clone().into_iter().chain(files.into_iter().filter_map(read)).collect();
+        let fits = found.iter().find(|k| wanted.is_none_or(|w| k.id() == w)).cloned();
+        fits.or_else(|| found.into_iter().next())
     }
 
     /// Opens the secrets of a state.
@@ -142,13 +154,13 @@ impl LocalStore {
         sync_folder(&self.folder)
     }
 
-    fn replay_or_begin(&self) -> Result<(files::Replayed, bool), StateError> {
+    fn replay_or_begin(&self, holder: &Holder) -> Result<(files::Replayed, bool), StateError> {
         if let Some(found) = self.replay(true)? {
             self.write_marker(&found.state.lineage)?;
             return Ok((found, false));
         }
-        let state = State::fresh();
-        self.write_generation(0, &state)?;
+        let state = self.policy.fresh();
+        self.write_generation(0, &state, holder)?;
         self.write_marker(&state.lineage)?;
         let found =
             self.replay(true)?.ok_or_else(|| StateError::Closed("the new state is not there".into()))?;
@@ -182,8 +194,9 @@ impl StateStore for LocalStore {
             }
         };
         match found {
-            None => Ok(Loaded { state: State::fresh(), notices: vec![], is_new: true }),
+            None => Ok(Loaded { state: self.policy.fresh(), notices: vec![], is_new: true }),
             Some(found) => {
+                self.policy.allows(&found.state, || self.describe())?;
                 let (state, _) = self.unseal(found.state)?;
                 Ok(Loaded { state, notices: found.notices, is_new: false })
             }
@@ -192,8 +205,39 @@ impl StateStore for LocalStore {
 
     fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
         let lock = self.take_lock(&holder, wait)?;
-        let (found, is_new) = self.replay_or_begin()?;
-        Ok(Box::new(session::LocalSession::begin(self, lock, found, is_new)?))
+        let (found, is_new) = self.replay_or_begin(&holder)?;
+        self.policy.allows(&found.state, || self.describe())?;
+        Ok(Box::new(session::LocalSession::begin(self, holder, lock, found, is_new)?))
+    }
+
+    fn history(&self) -> Result<Vec<Written>, StateError> {
+        let found = self.past().into_iter().filter_map(|path| {
+            let bytes = std::fs::read(path).ok()?;
+            files::written(decode(&bytes)?.0.payload)
+        });
+        Ok(found.collect())
+    }
+
+    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+        let path = self.path("history").join(format!("{serial:012}"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let found = repair::read_history(&path);
+        let state = found.ok_or_else(|| self.corrupt(path, 0, "its checksum does not fit", 0))?;
+        self.unseal(state).map(|(state, _)| Some(state))
+    }
+
+    fn seal(&self, state: &State) -> Result<State, StateError> {
+        let key = self.find_key(&state.lineage, state.key.as_deref());
+        if key.is_none() && self.redactor.needs_key(&state.to_json()) {
+            return Err(StateError::NeedsKey { place: self.describe() });
+        }
+        sealed_state(state, key.as_ref(), &self.redactor)
+    }
+
+    fn open(&self, state: State) -> Result<State, StateError> {
+        self.unseal(state).map(|(state, _)| state)
     }
 
     fn describe(&self) -> String {

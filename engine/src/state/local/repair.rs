@@ -1,11 +1,12 @@
 //! Repairs that work on the files of a state: set aside, recover, rekey. Each takes the lock first, except where
 //! there is nothing to lock any more.
 
+use super::files::{snapshot, written};
 use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::{Key, drop_sealed, open_state};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
 use crate::state::seal::sealed_state;
-use crate::state::{Holder, Record, State, StateError};
+use crate::state::{Holder, Record, State, StateError, Written};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -62,12 +63,8 @@ impl LocalStore {
                 Err(e) => _ = problem.get_or_insert(e),
             }
         }
-        let found = found.or_else(|| {
-            let mut names: Vec<PathBuf> =
-                std::fs::read_dir(self.path("history")).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
-            names.sort();
-            names.iter().rev().find_map(|p| read_history(p)).map(|state| (state, 0))
-        });
+        let found =
+            found.or_else(|| self.past().iter().find_map(|p| read_history(p)).map(|state| (state, 0)));
         let Some((state, behind)) = found else {
             let nothing =
                 || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);
@@ -80,7 +77,7 @@ impl LocalStore {
         std::fs::rename(kept.join("lineage"), self.path("lineage"))
             .or_else(ignore_missing)
             .map_err(io("move", &kept))?;
-        self.write_generation(0, &state)?;
+        self.write_generation(0, &state, holder)?;
         self.write_marker(&state.lineage)?;
         Ok((state, behind))
     }
@@ -140,13 +137,12 @@ impl LocalStore {
         };
         // Twice, so that the backup pair is sealed anew too.
         for generation in [found.generation + 1, found.generation + 2] {
-            self.write_generation(generation, &sealed(&State { key: None, ..state.clone() })?)?;
+            self.write_generation(generation, &sealed(&State { key: None, ..state.clone() })?, holder)?;
         }
         self.tidy(found.generation + 2, state.serial);
-        for path in
-            std::fs::read_dir(self.path("history")).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()))
-        {
+        for path in self.past() {
             let Some(past) = read_history(&path) else { continue };
+            let by = written_in(&path);
             let opened = match &old {
                 Some(old) if past.key.as_deref() == Some(&*old.id()) => {
                     open_state(&past, old, &self.redactor)
@@ -155,8 +151,8 @@ impl LocalStore {
                 _ => Some(drop_sealed(&past).0),
             };
             if let Some(opened) = opened {
-                let payload =
-                    serde_json::to_vec(&sealed(&State { key: None, ..opened })?).unwrap_or_default();
+                let sealed = sealed(&State { key: None, ..opened })?;
+                let payload = snapshot(&sealed, &by.unwrap_or_else(|| Written::by(holder, &sealed)));
                 write_whole(&path, &encode(past.serial, 0, &payload).0)?;
             }
         }
@@ -173,7 +169,11 @@ fn ignore_missing(e: std::io::Error) -> std::io::Result<()> {
     if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
 }
 
-fn read_history(path: &Path) -> Option<State> {
+fn written_in(path: &Path) -> Option<Written> {
+    written(decode(&std::fs::read(path).ok()?)?.0.payload)
+}
+
+pub(super) fn read_history(path: &Path) -> Option<State> {
     let bytes = std::fs::read(path).ok()?;
     let (frame, _) = decode(&bytes)?;
     serde_json::from_slice(frame.payload).ok()

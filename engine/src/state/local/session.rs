@@ -6,7 +6,7 @@ use crate::secret::Key;
 use crate::state::frame::encode;
 use crate::state::seal::{sealed_records, sealed_state};
 use crate::state::spill::fitting;
-use crate::state::{Loaded, Record, Session, State, StateError};
+use crate::state::{Holder, Loaded, Record, Session, State, StateError};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -19,6 +19,7 @@ const SPILL: u64 = 1 << 20;
 
 pub(super) struct LocalSession {
     store: LocalStore,
+    holder: Holder,
     loaded: Loaded,
     key: Option<Key>,
     lock: File,
@@ -40,6 +41,7 @@ impl LocalSession {
     /// A session on a state that was just replayed under the lock.
     pub(super) fn begin(
         store: &LocalStore,
+        holder: Holder,
         lock: File,
         found: Replayed,
         is_new: bool,
@@ -55,6 +57,7 @@ impl LocalSession {
         let mut session = LocalSession {
             key_known: state.key.is_some(),
             store: store.clone(),
+            holder,
             loaded: Loaded { state, notices: found.notices, is_new },
             key,
             lock,
@@ -166,11 +169,19 @@ impl Session for LocalSession {
         let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
         let sealed = sealed_state(&state, key.as_ref(), &self.store.redactor)?;
         let generation = self.generation + 1;
-        let (journal, crc, end) = self.store.write_generation(generation, &sealed)?;
+        let (journal, crc, end) = self.store.write_generation(generation, &sealed, &self.holder)?;
         self.journal_path = self.store.path(&format!("journal-{generation}"));
         (self.journal, self.crc, self.end, self.generation) = (journal, crc, end, generation);
         self.store.tidy(generation, self.sequence);
         Ok(())
+    }
+
+    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
+        self.sequence = self.sequence.max(state.serial) + 1;
+        // What was here before may have had another key.
+        self.key = self.store.given_key.clone().or(self.key.take());
+        self.snapshot(state)?;
+        Ok(self.sequence)
     }
 
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {

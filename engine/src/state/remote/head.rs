@@ -2,7 +2,7 @@
 //! records are in it, so that one conditional write renews, fences and commits.
 
 use super::pack::Tail;
-use crate::state::store::Holder;
+use crate::state::store::{Holder, Written};
 use serde::{Deserialize, Serialize};
 
 /// The name of the head.
@@ -29,17 +29,14 @@ pub(super) struct Part {
     pub(super) crc: u32,
 }
 
-/// A snapshot that was, for the history.
+/// A snapshot, and by whom it was written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
+    /// The object.
     #[serde(flatten)]
     pub(super) part: Part,
-    /// Who wrote it.
-    pub(super) who: String,
-    /// Doing what.
-    pub(super) doing: String,
-    /// When, RFC 3339.
-    pub(super) time: String,
+    /// Who wrote it, and when.
+    pub(super) written: Written,
 }
 
 /// The head as it is written, as JSON.
@@ -64,7 +61,7 @@ pub(super) struct Head {
     pub(super) crc: u32,
     /// What replay begins with; none is an empty state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) snapshot: Option<Part>,
+    pub(super) snapshot: Option<Past>,
     /// The journal since then, without its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) segments: Vec<Part>,
@@ -83,9 +80,12 @@ impl Head {
     }
     /// Whether a name belongs to the state or its history.
     pub(super) fn names(&self, name: &str) -> bool {
-        let mut parts =
-            self.snapshot.iter().chain(&self.segments).chain(self.history.iter().map(|p| &p.part));
+        let mut parts = self.snapshots().map(|p| &p.part).chain(&self.segments);
         parts.any(|p| p.name == name)
+    }
+    /// Every snapshot, the newest first.
+    pub(super) fn snapshots(&self) -> impl Iterator<Item = &Past> {
+        self.snapshot.iter().chain(&self.history)
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How a write of the head ended.
-pub(super) enum Written {
+pub(super) enum Ended {
     /// It is the head now, of this version; sent at this time at the latest.
     Done { version: String, sent: Duration },
     /// Somebody else's is; none is there any more.
@@ -127,7 +127,7 @@ impl Wire {
         head: &Head,
         known: Option<(&str, &str)>,
         patience: Duration,
-    ) -> Result<Written, StateError> {
+    ) -> Result<Ended, StateError> {
         let bytes = serde_json::to_vec(head).map_err(|e| StateError::Closed(e.to_string()))?;
         let mut condition = match known {
             Some((_, version)) => Condition::Same(version.to_string()),
@@ -137,10 +137,10 @@ impl Wire {
         loop {
             let sent = now();
             match self.objects.put(HEAD, &bytes, &condition) {
-                Ok(version) => return Ok(Written::Done { version, sent }),
+                Ok(version) => return Ok(Ended::Done { version, sent }),
                 Err(Fault::Refused) => match self.head(patience)? {
                     Some((found, version)) if found.write == head.write => {
-                        return Ok(Written::Done { version, sent });
+                        return Ok(Ended::Done { version, sent });
                     }
                     Some((found, version)) if known.is_some_and(|(write, _)| *write == found.write) => {
                         if now() >= until {
@@ -150,9 +150,9 @@ impl Wire {
                         condition = Condition::Same(version);
                         pauses.wait(None);
                     }
-                    Some((found, _)) => return Ok(Written::Lost(Some(Box::new(found)))),
+                    Some((found, _)) => return Ok(Ended::Lost(Some(Box::new(found)))),
                     None if known.is_none() && now() < until => pauses.wait(None),
-                    None => return Ok(Written::Lost(None)),
+                    None => return Ok(Ended::Lost(None)),
                 },
                 Err(Fault::Unsure { after, .. }) if now() < until => pauses.wait(after),
                 Err(fault) => return Err(self.failed("write", fault)),

@@ -20,6 +20,7 @@ pub mod k8s;
 mod line;
 pub mod objects;
 mod pack;
+mod repair;
 #[cfg(any(feature = "k8s", feature = "s3"))]
 mod runtime;
 #[cfg(feature = "s3")]
@@ -27,11 +28,13 @@ pub mod s3;
 mod session;
 
 use super::frame::{End, decode, read_all};
-use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore};
+use super::place::Policy;
+use super::seal::sealed_state;
+use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor, open_state};
 use clock::now;
 use head::{HEAD, Head, Part};
-use line::{Wire, Written};
+use line::{Ended, Wire};
 use objects::Objects;
 use pack::{Tail, unpack};
 use session::{Held, RemoteSession};
@@ -54,6 +57,7 @@ pub struct RemoteStore {
     /// The folder on this machine for what could not be written.
     spill: PathBuf,
     ttl: Duration,
+    policy: Policy,
 }
 
 impl RemoteStore {
@@ -64,12 +68,17 @@ impl RemoteStore {
         redactor: Redactor,
         spill: PathBuf,
     ) -> RemoteStore {
-        RemoteStore { wire: Wire { objects }, key, redactor, spill, ttl: TTL }
+        RemoteStore { wire: Wire { objects }, key, redactor, spill, ttl: TTL, policy: Policy::default() }
     }
 
     /// With another TTL of the lock.
     pub fn with_ttl(self, ttl: Duration) -> RemoteStore {
         RemoteStore { ttl, ..self }
+    }
+
+    /// With other rules of what may be begun or gone on with here.
+    pub fn with_policy(self, policy: Policy) -> RemoteStore {
+        RemoteStore { policy, ..self }
     }
 
     fn spill_file(&self, lineage: &str) -> PathBuf {
@@ -92,19 +101,28 @@ impl RemoteStore {
         whole.map(Some).ok_or_else(|| self.corrupt(&part.name, 0, "it cannot be unpacked"))
     }
 
+    /// The state in a snapshot that a head names, secrets still sealed; `None` where it is gone.
+    fn snapshot(&self, head: &Head, part: &Part) -> Result<Option<State>, StateError> {
+        let Some(bytes) = self.part(part)? else { return Ok(None) };
+        let bad = |why: String| self.corrupt(&part.name, 0, why);
+        let (frame, _) = decode(&bytes).ok_or_else(|| bad("its checksum does not fit".into()))?;
+        if frame.crc != part.crc {
+            return Err(bad("it is not the one that the head names".into()));
+        }
+        let state: State = serde_json::from_slice(frame.payload).map_err(|e| bad(e.to_string()))?;
+        match state.lineage == head.lineage {
+            true => Ok(Some(state)),
+            false => Err(bad(format!("it belongs to another state, {}", state.lineage))),
+        }
+    }
+
     /// The state of a head, secrets still sealed; `None` where a part of it is gone.
     fn replay(&self, head: &Head) -> Result<Option<State>, StateError> {
         let mut state = State { format: FORMAT, lineage: head.lineage.clone(), ..State::default() };
-        if let Some(part) = &head.snapshot {
-            let Some(bytes) = self.part(part)? else { return Ok(None) };
-            let bad = |why: String| self.corrupt(&part.name, 0, why);
-            let (frame, _) = decode(&bytes).ok_or_else(|| bad("its checksum does not fit".into()))?;
-            if frame.crc != part.crc {
-                return Err(bad("it is not the one that the head names".into()));
-            }
-            state = serde_json::from_slice(frame.payload).map_err(|e| bad(e.to_string()))?;
-            if state.lineage != head.lineage {
-                return Err(bad(format!("it belongs to another state, {}", state.lineage)));
+        if let Some(past) = &head.snapshot {
+            match self.snapshot(head, &past.part)? {
+                Some(found) => state = found,
+                None => return Ok(None),
             }
         }
         let mut journal = vec![];
@@ -151,6 +169,7 @@ impl RemoteStore {
         for _ in 0..10 {
             let Some((head, _)) = self.wire.head(ASK)? else { return Ok(None) };
             if let Some(state) = self.replay(&head)? {
+                self.policy.allows(&state, || self.describe())?;
                 return self.unseal(state).map(Some);
             }
         }
@@ -196,7 +215,7 @@ impl RemoteStore {
             head.ttl_ms = self.ttl.as_millis() as u64;
             head.write = uuid::Uuid::new_v4().to_string();
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
-            if let Written::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
+            if let Ended::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
                 let wire = self.wire.clone();
                 let held = Held { wire, head, version, sent, ttl: self.ttl, closed: None };
                 return Ok((held, is_new));
@@ -207,7 +226,7 @@ impl RemoteStore {
     fn first_head(&self) -> Head {
         Head {
             format: FORMAT,
-            lineage: State::fresh().lineage,
+            lineage: self.policy.fresh().lineage,
             epoch: 0,
             write: String::new(),
             holder: None,
@@ -225,12 +244,14 @@ impl RemoteStore {
         let (held, is_new) = self.take(holder, wait, break_it)?;
         let tried = self.wire.looks_at_conditions(&held.head, ASK).and_then(|()| self.replay(&held.head));
         let state = match tried {
-            Ok(Some(state)) => self.unseal(state),
+            Ok(Some(state)) => {
+                self.policy.allows(&state, || self.describe()).and_then(|()| self.unseal(state))
+            }
             Ok(None) => Err(self.corrupt(HEAD, 0, "it names objects that are not there")),
             Err(e) => Err(e),
         };
         match state {
-            Ok(state) => RemoteSession::begin(self, held, state, is_new),
+            Ok(state) => RemoteSession::begin(self, holder, held, state, is_new),
             Err(e) => {
                 // What cannot be used is not held either.
                 let free =
@@ -270,11 +291,33 @@ impl StateStore for RemoteStore {
     fn load(&self) -> Result<Loaded, StateError> {
         let state = self.current()?;
         let is_new = state.is_none();
-        Ok(Loaded { state: state.unwrap_or_else(State::fresh), notices: vec![], is_new })
+        Ok(Loaded { state: state.unwrap_or_else(|| self.policy.fresh()), notices: vec![], is_new })
     }
 
     fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
         Ok(Box::new(self.enter(&holder, wait, false)?))
+    }
+
+    fn history(&self) -> Result<Vec<Written>, StateError> {
+        let found = self.wire.head(ASK)?;
+        Ok(found.map_or(vec![], |(head, _)| head.snapshots().map(|p| p.written.clone()).collect()))
+    }
+
+    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+        let Some((head, _)) = self.wire.head(ASK)? else { return Ok(None) };
+        let Some(past) = head.snapshots().find(|p| p.part.serial == serial) else { return Ok(None) };
+        self.snapshot(&head, &past.part)?.map(|state| self.unseal(state)).transpose()
+    }
+
+    fn seal(&self, state: &State) -> Result<State, StateError> {
+        if self.key.is_none() && self.redactor.needs_key(&state.to_json()) {
+            return Err(StateError::NeedsKey { place: self.describe() });
+        }
+        sealed_state(state, self.key.as_ref(), &self.redactor)
+    }
+
+    fn open(&self, state: State) -> Result<State, StateError> {
+        self.unseal(state)
     }
 
     fn describe(&self) -> String {

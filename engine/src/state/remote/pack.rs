@@ -22,6 +22,16 @@ pub(super) fn unpack(bytes: &[u8], length: u64) -> Option<Vec<u8>> {
     (out.len() as u64 == length).then_some(out)
 }
 
+/// Unpacks as much as can be: of what is damaged, the beginning.
+pub(super) fn unpack_all(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![];
+    let _ = ZlibDecoder::new(bytes).take(LARGEST).read_to_end(&mut out);
+    out
+}
+
+/// No object is larger.
+const LARGEST: u64 = 1 << 30;
+
 /// The end of a journal, as it is in memory and as it is written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tail {

@@ -4,7 +4,7 @@
 use super::RemoteStore;
 use super::clock::now;
 use super::head::{HISTORY, Head, Part, Past, TAIL, name, serial_of};
-use super::line::{Wire, Written};
+use super::line::{Ended, Wire};
 use super::objects::Shown;
 use super::pack::{Tail, pack};
 use crate::secret::Key;
@@ -12,7 +12,7 @@ use crate::state::frame::encode;
 use crate::state::seal::{sealed_records, sealed_state};
 use crate::state::spill::fitting;
 use crate::state::store::io;
-use crate::state::{Loaded, Record, Session, State, StateError};
+use crate::state::{Holder, Loaded, Record, Session, State, StateError, Written};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -47,14 +47,14 @@ impl Held {
         head.write = uuid::Uuid::new_v4().to_string();
         let known = Some((&*self.head.write, &*self.version));
         let result = match self.wire.replace(&head, known, self.ttl) {
-            Ok(Written::Done { version, sent }) => {
+            Ok(Ended::Done { version, sent }) => {
                 (self.head, self.version, self.sent) = (head, version, sent);
                 Ok(())
             }
-            Ok(Written::Lost(Some(other))) => {
+            Ok(Ended::Lost(Some(other))) => {
                 Err(StateError::Fenced { place: self.wire.place(), by: other.holder.map(Box::new) })
             }
-            Ok(Written::Lost(None)) => Err(StateError::Remote {
+            Ok(Ended::Lost(None)) => Err(StateError::Remote {
                 doing: "write",
                 place: self.wire.place(),
                 why: "the state is not there any more".into(),
@@ -68,6 +68,7 @@ impl Held {
 
 pub(super) struct RemoteSession {
     store: RemoteStore,
+    holder: Holder,
     loaded: Loaded,
     held: Arc<Mutex<Held>>,
     key: Option<Key>,
@@ -106,6 +107,7 @@ fn renew(held: &Mutex<Held>, stop: &mpsc::Receiver<()>) {
 impl RemoteSession {
     pub(super) fn begin(
         store: &RemoteStore,
+        holder: &Holder,
         held: Held,
         state: State,
         is_new: bool,
@@ -119,6 +121,7 @@ impl RemoteSession {
             .map_err(|e| StateError::Closed(format!("no thread could be started: {e}")))?;
         let mut session = RemoteSession {
             store: store.clone(),
+            holder: holder.clone(),
             key_known: state.key.is_some(),
             key: store.key.clone(),
             loaded: Loaded { state, notices: vec![], is_new },
@@ -168,22 +171,18 @@ impl RemoteSession {
         Ok(held.head.serial)
     }
 
-    fn try_snapshot(&mut self, state: &State) -> Result<(), StateError> {
+    fn try_snapshot(&mut self, state: &State, serial: u64) -> Result<(), StateError> {
         let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
         let mut held = self.held();
-        let serial = held.head.serial;
         let sealed = sealed_state(&State { serial, ..state.clone() }, key.as_ref(), &self.store.redactor)?;
-        let payload = serde_json::to_vec(&sealed).map_err(|e| StateError::Closed(e.to_string()))?;
-        let (frame, crc) = encode(serial, 0, &payload);
-        let part = create(&held.wire, "snapshot", serial, crc, &frame, held.ttl)?;
+        let past = snapshot(&held.wire, &sealed, &self.holder, held.ttl)?;
         let mut head = held.head.clone();
-        let holder = head.holder.clone();
-        if let (Some(old), Some(by)) = (head.snapshot.take(), holder) {
-            let past = Past { part: old, who: by.who, doing: by.doing, time: crate::state::now() };
-            head.history.insert(0, past);
+        if let Some(old) = head.snapshot.take() {
+            head.history.insert(0, old);
             head.history.truncate(HISTORY);
         }
-        (head.snapshot, head.crc) = (Some(part), crc);
+        (head.serial, head.crc) = (serial, past.part.crc);
+        head.snapshot = Some(past);
         head.segments.clear();
         head.tail = Tail::default();
         held.write(head)?;
@@ -204,6 +203,19 @@ impl RemoteSession {
     }
 }
 
+/// Writes a snapshot.
+pub(super) fn snapshot(
+    wire: &Wire,
+    sealed: &State,
+    by: &Holder,
+    patience: Duration,
+) -> Result<Past, StateError> {
+    let payload = serde_json::to_vec(sealed).map_err(|e| StateError::Closed(e.to_string()))?;
+    let (frame, crc) = encode(sealed.serial, 0, &payload);
+    let part = create(wire, "snapshot", sealed.serial, crc, &frame, patience)?;
+    Ok(Past { part, written: Written::by(by, sealed) })
+}
+
 /// Writes an object of a new name.
 fn create(
     wire: &Wire,
@@ -221,8 +233,8 @@ fn create(
 }
 
 /// Removes what is older than the snapshot and belongs to nothing. What cannot be removed now will be later.
-fn collect(wire: &Wire, head: &Head) {
-    let Some(snapshot) = &head.snapshot else { return };
+pub(super) fn collect(wire: &Wire, head: &Head) {
+    let Some(snapshot) = head.snapshot.as_ref().map(|s| &s.part) else { return };
     for name in wire.objects.list().unwrap_or_default() {
         if serial_of(&name).is_some_and(|s| s < snapshot.serial) && !head.names(&name) {
             let _ = wire.objects.delete(&name);
@@ -246,7 +258,14 @@ impl Session for RemoteSession {
         if let Some(why) = &self.held().closed {
             return Err(StateError::Closed(why.clone()));
         }
-        self.try_snapshot(state)
+        let serial = self.held().head.serial;
+        self.try_snapshot(state, serial)
+    }
+
+    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
+        let serial = self.held().head.serial.max(state.serial) + 1;
+        self.try_snapshot(state, serial)?;
+        Ok(serial)
     }
 
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
@@ -267,6 +286,10 @@ impl Session for RemoteSession {
         let Some(file) = &mut self.spill else { return Ok(()) };
         file.write_all(&frame).map_err(io("write", &path))?;
         file.sync_all().map_err(io("sync", &path))
+    }
+
+    fn keeps_secrets(&self) -> Result<(), StateError> {
+        self.key().map(drop)
     }
 
     fn linger(&self) -> Duration {

@@ -234,6 +234,14 @@ pub fn parse_literal(file: FileId, text: &str, diags: &mut Diagnostics) -> Optio
     if diags.has_errors() { None } else { expr }
 }
 
+/// Whether a text is the address of a tool in its one form: `site`, `site["eu"]`, `shop/site`.
+pub fn is_address(text: &str) -> bool {
+    let mut diags = Diagnostics::default();
+    let module = parse(FileId(0), &format!("dts 1\nmoved here -> {text}\n"), &mut diags);
+    let last = module.decls.last().map(|d| &d.kind);
+    matches!(last, Some(DeclKind::Moved(_, to)) if !diags.has_errors() && *to.text == *text)
+}
+
 /// Two parsers that refer to each other and to themselves. What they hold of each other is weak: a grammar is made for
 /// every text and must go with it, and parsers that own each other never would.
 fn both<'t, A: 't, B: 't, R>(

@@ -1,0 +1,255 @@
+//! `dtm state ...`: looks into the state and mends it. Every change is a record of the journal, or a snapshot under a
+//! serial of its own.
+
+mod migrate;
+mod repair;
+mod surgery;
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::state_of;
+use crate::terminal::{Terminal, is_yes};
+use clap::{Args, Subcommand};
+use dtm_engine::state::place::Store;
+use dtm_engine::state::{State, StateStore, Status};
+use dtm_lang::{Code, Diagnostic};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// `dtm state`
+#[derive(Subcommand)]
+pub enum StateCommand {
+    /// Lists the tools in state.
+    #[command(after_help = "Example:\n  dtm state list")]
+    List(ConfigArg),
+    /// Shows the tools in state, or one of them.
+    #[command(
+        after_help = "Examples:\n  dtm state show 'repo[\"cart\"]'\n  dtm state show --at 12    as it was"
+    )]
+    Show {
+        /// A tool.
+        tool: Option<String>,
+        /// As of the snapshot of this serial, which `dtm state history` lists.
+        #[arg(long, value_name = "SERIAL")]
+        at: Option<u64>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Lists the snapshots that are kept: by whom, when, doing what.
+    #[command(after_help = "Example:\n  dtm state history")]
+    History(ConfigArg),
+    /// Gives a tool another address; `moved` in the program does it for everybody.
+    #[command(after_help = "Example:\n  dtm state mv site 'site[\"eu\"]'")]
+    Mv {
+        /// Its address.
+        from: String,
+        /// Its new address.
+        to: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Lets tools go: they stay as they are, and dtm knows them no longer.
+    #[command(after_help = "Example:\n  dtm state rm deploy 'repo[\"cart\"]'")]
+    Rm {
+        /// The tools.
+        #[arg(required = true)]
+        tools: Vec<String>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Writes the whole state to standard output as JSON, its secrets sealed.
+    #[command(
+        after_help = "Examples:\n  dtm state pull > backup.json\n  dtm state pull --at 12 > before.json"
+    )]
+    Pull {
+        /// As of the snapshot of this serial.
+        #[arg(long, value_name = "SERIAL")]
+        at: Option<u64>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Puts a state that was pulled, or one of the history, in the place of this one.
+    #[command(
+        after_help = "Examples:\n  dtm state push --at 12      goes back to it\n  dtm state push edited.json\n  dtm state push - < backup.json"
+    )]
+    Push {
+        /// What `dtm state pull` wrote; `-` is standard input.
+        #[arg(value_name = "STATE", required_unless_present = "at", conflicts_with = "at")]
+        state: Option<PathBuf>,
+        /// The snapshot of this serial.
+        #[arg(long, value_name = "SERIAL")]
+        at: Option<u64>,
+        /// Even if the state has changed since it was pulled.
+        #[arg(long)]
+        force: bool,
+        /// Asks no question.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Moves the state from where it was to where the settings say.
+    #[command(
+        after_help = "Example:\n  dtm state migrate      after `state = ...` in `settings` was changed\n\nWhat stays behind is marked, so that nobody goes on with it by mistake."
+    )]
+    Migrate {
+        /// Where it is, as `dtm` names the place [default: where it was used last].
+        #[arg(long, value_name = "PLACE")]
+        from: Option<String>,
+        /// Asks no question.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Rebuilds a damaged state from what is whole.
+    #[command(after_help = "Example:\n  dtm state recover")]
+    Recover(ConfigArg),
+    /// Says what became of an interrupted tool that cannot be found out.
+    #[command(
+        after_help = "Examples:\n  dtm state resolve deploy --id web-1\n  dtm state resolve deploy --none"
+    )]
+    Resolve {
+        /// The tool.
+        tool: String,
+        /// It exists, as this id.
+        #[arg(long, required_unless_present = "none", conflicts_with = "none")]
+        id: Option<String>,
+        /// Nothing of it exists.
+        #[arg(long)]
+        none: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Seals the secrets of the state and its history with another key.
+    #[command(
+        after_help = "Examples:\n  DTM_STATE_NEW_KEY=... dtm state rekey\n  dtm state rekey --lost     the old key is gone: secrets are made anew by the next apply"
+    )]
+    Rekey {
+        /// The old key is gone: what it sealed is dropped.
+        #[arg(long)]
+        lost: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Shows who holds the lock; on a server, frees it of a run that is gone.
+    #[command(
+        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n\nA run that still lives can write nothing any more once its lock was freed; what it ends it keeps on its own machine."
+    )]
+    Unlock {
+        /// Asks no question.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+/// The configuration whose state is meant.
+#[derive(Args)]
+pub struct ConfigArg {
+    /// The configuration [default: main.dts].
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    fn file(&self) -> FileArg {
+        FileArg { file: self.file.clone() }
+    }
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Result<Exit, Failure> {
+    match command {
+        StateCommand::List(config) => {
+            let (_, store, _) = state_of(cli, &config.file())?;
+            let state = store.load()?.state;
+            if terminal.json {
+                terminal.line(&state.tools.keys().cloned().collect());
+                return Ok(Exit::Done);
+            }
+            for (addr, entry) in &state.tools {
+                let status = if entry.status == Status::Ok {
+                    String::new()
+                } else {
+                    format!("  ({})", format!("{:?}", entry.status).to_lowercase())
+                };
+                terminal.out(&format!("{addr}{status}\n"));
+            }
+            Ok(Exit::Done)
+        }
+        StateCommand::Show { tool, at, config } => {
+            let (_, store, _) = state_of(cli, &config.file())?;
+            super::show::tools(terminal, &as_of(&store, *at)?, tool.as_deref())
+        }
+        StateCommand::History(config) => history(cli, terminal, &config.file()),
+        StateCommand::Mv { from, to, config } => surgery::mv(cli, terminal, &config.file(), from, to),
+        StateCommand::Rm { tools, config } => surgery::rm(cli, terminal, &config.file(), tools),
+        StateCommand::Pull { at, config } => surgery::pull(cli, terminal, &config.file(), *at),
+        StateCommand::Push { state, at, force, yes, config } => {
+            let wanted = surgery::Wanted { file: state.as_deref(), at: *at, force: *force, yes: *yes };
+            surgery::push(cli, terminal, &config.file(), &wanted)
+        }
+        StateCommand::Migrate { from, yes, config } => {
+            migrate::run(cli, terminal, &config.file(), from.as_deref(), *yes)
+        }
+        StateCommand::Recover(config) => repair::recover(cli, terminal, &config.file()),
+        StateCommand::Resolve { tool, id, none: _, config } => {
+            repair::resolve(cli, terminal, &config.file(), tool, id.as_deref())
+        }
+        StateCommand::Rekey { lost, config } => repair::rekey(cli, terminal, &config.file(), *lost),
+        StateCommand::Unlock { yes, config } => repair::unlock(cli, terminal, &config.file(), *yes),
+    }
+}
+
+/// The state now, or in a snapshot that is kept.
+fn as_of(store: &Store, at: Option<u64>) -> Result<State, Failure> {
+    let Some(serial) = at else { return Ok(store.load()?.state) };
+    if let Some(state) = store.at(serial)? {
+        return Ok(state);
+    }
+    let kept: Vec<String> = store.history()?.iter().map(|w| w.serial.to_string()).collect();
+    let d = Diagnostic::new(Code::E0606, format!("no snapshot of serial {serial} is kept"));
+    Err(Failure::of(match kept.is_empty() {
+        true => d.help("a snapshot is written at the end of every run that changes something"),
+        false => d.help(format!("kept are {}", kept.join(", "))),
+    }))
+}
+
+fn history(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, file)?;
+    let kept = store.history()?;
+    if terminal.json {
+        terminal.line(&json!(kept));
+        return Ok(Exit::Done);
+    }
+    if kept.is_empty() {
+        terminal.out("No snapshot is kept: nothing was changed so far.\n");
+        return Ok(Exit::Done);
+    }
+    let head = ["serial", "when", "who", "doing", "tools"].map(String::from);
+    let rows = kept.into_iter().map(|w| [w.serial.to_string(), w.time, w.who, w.doing, w.tools.to_string()]);
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(rows).collect();
+    let widest = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(widest).collect();
+    for [serial, when, who, doing, tools] in &rows {
+        terminal.out(&format!(
+            "{serial:>0$}  {when:1$}  {who:2$}  {doing:3$}  {tools:>4$}\n",
+            widths[0], widths[1], widths[2], widths[3], widths[4]
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Whether a person agrees. Where nobody can be asked, `command` says how it goes without a question.
+fn agreed(terminal: &Terminal, yes: bool, question: &str, command: &str) -> bool {
+    if yes {
+        return true;
+    }
+    let asked = terminal.can_ask()
+        && terminal.read_line(&format!("{question} [y/N] "), false).is_some_and(|answer| is_yes(&answer));
+    if !asked {
+        terminal.note(&format!("Left as it is. Without a question: `{command}`."));
+    }
+    asked
+}

@@ -1,0 +1,155 @@
+//! `dtm state recover`, `resolve`, `rekey`, `unlock`: what helps after an accident.
+
+use super::agreed;
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure};
+use crate::project::{Opened, guard, holder, state_at, state_of};
+use crate::terminal::Terminal;
+use crate::view::count;
+use dtm_engine::secret::Key;
+use dtm_engine::state::place::Store;
+use dtm_engine::state::{Record, StateError, StateStore, Status};
+use dtm_lang::Code;
+use std::time::Duration;
+
+pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
+    let Opened { around, store, place, selected, .. } = state_at(cli, file)?;
+    if !store.has_pieces()? {
+        guard(&around.root, &place, &store, selected).map_err(|failure| {
+            if failure.diagnostics.iter().all(|d| d.code != Code::E0803) {
+                return failure;
+            }
+            let gone = Failure::new(Code::E0803, "the state is gone as a whole, and with it its backups");
+            gone.help("bring it back from a backup of your own, or begin anew: `dtm apply --new-state`")
+        })?;
+    }
+    match store.load() {
+        Ok(_) if store.has_remains()? || !store.has_pieces()? => {
+            terminal.note("The state is whole: there is nothing to recover.");
+            return Ok(Exit::Done);
+        }
+        Ok(_) | Err(StateError::Corrupt { .. } | StateError::Missing { .. }) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let (state, behind) = store.recover(&holder("state recover"), cli.global.lock_timeout)?;
+    terminal.note(&format!(
+        "Recovered the state as of serial {}: {}.",
+        state.serial,
+        count(state.tools.len(), "tool")
+    ));
+    if behind > 0 {
+        terminal.note(&format!(
+            "{} behind the damage could not be used: what was made then may exist without being known here.",
+            count(behind, "record")
+        ));
+    }
+    terminal.note("What was damaged is set aside beside it. `dtm plan` shows what differs from reality.");
+    Ok(Exit::Done)
+}
+
+pub(super) fn resolve(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    tool: &str,
+    id: Option<&str>,
+) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, file)?;
+    if !store.has_remains()? {
+        return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
+    }
+    let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
+    let state = session.loaded().state.clone();
+    let mut entry = crate::commands::show::find(&state, tool)?.clone();
+    if !entry.status.is_open() {
+        return Err(Failure::new(
+            Code::E0606,
+            format!("nothing of `{tool}` is open: its last operation ended"),
+        ));
+    }
+    let addr = tool.to_string();
+    let record = match (id, entry.retired.pop()) {
+        (Some(id), retired) => {
+            entry.retired.extend(retired);
+            entry.id = Some(id.to_string());
+            // What the plugin kept of its interruption holds no longer: a person has looked.
+            entry.private = serde_json::Value::Null;
+            entry.status = Status::Broken;
+            Record::Put { addr, entry: Box::new(entry) }
+        }
+        // The replaced object is still the only one.
+        (None, Some(old)) => {
+            entry.id = Some(old.id);
+            (entry.inputs, entry.outputs, entry.private) = (old.inputs, old.outputs, old.private);
+            entry.status = Status::Ok;
+            Record::Put { addr, entry: Box::new(entry) }
+        }
+        (None, None) => Record::Remove { addr },
+    };
+    crate::commands::run::record(&crate::commands::run::runtime()?, session, record)?;
+    terminal.note(&match id {
+        Some(id) => format!("`{tool}` is `{id}` now; the next apply reads it and brings it up to date."),
+        None => format!("`{tool}` does not exist; the next apply makes it if it is in the program."),
+    });
+    Ok(Exit::Done)
+}
+
+pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<Exit, Failure> {
+    let (around, store, _) = state_of(cli, file)?;
+    if !store.has_remains()? {
+        return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
+    }
+    let new = around.env.get("DTM_STATE_NEW_KEY").filter(|k| !k.is_empty());
+    let key = match new {
+        Some(text) => Some(Key::from_text(text)),
+        None if around.env.get("DTM_STATE_KEY").is_some_and(|k| !k.is_empty()) && !lost => {
+            let failure = Failure::new(
+                Code::E0805,
+                "the state is sealed with `DTM_STATE_KEY`, and no other key is given",
+            );
+            return Err(failure
+                .help("give the new one in `DTM_STATE_NEW_KEY`, and use it as `DTM_STATE_KEY` afterwards"));
+        }
+        None => None,
+    };
+    let dropped = store.rekey(&holder("state rekey"), cli.global.lock_timeout, key, lost)?;
+    terminal.note(&match (lost, new.is_some()) {
+        (true, _) => format!("{} dropped; the next apply makes them anew.", count(dropped, "secret")),
+        (false, true) => {
+            "Sealed with the key of `DTM_STATE_NEW_KEY`: give it as `DTM_STATE_KEY` from now on.".to_string()
+        }
+        (false, false) => "Sealed with a new key, which is kept where the old one was.".to_string(),
+    });
+    Ok(Exit::Done)
+}
+
+pub(super) fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg, yes: bool) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, file)?;
+    if !store.has_remains()? {
+        terminal.note("There is no state.");
+        return Ok(Exit::Done);
+    }
+    if let Store::Remote(store) = &store {
+        let Some(by) = store.holder()? else {
+            terminal.note("The state is not locked.");
+            return Ok(Exit::Done);
+        };
+        terminal.note(&format!("The state is locked by {by}."));
+        let question = "Free it? That run will write nothing any more.";
+        if !agreed(terminal, yes, question, "dtm state unlock -y") {
+            return Ok(Exit::Failed);
+        }
+        store.unlock(&holder("state unlock"))?;
+        terminal.note("The state is free.");
+        return Ok(Exit::Done);
+    }
+    match store.lock(holder("state unlock"), Duration::ZERO) {
+        Ok(_) => {
+            terminal.note("The state is not locked.");
+            Ok(Exit::Done)
+        }
+        Err(error @ StateError::Locked(_)) => Err(Failure::from(error)
+            .help("the operating system frees it when they end: end that process if it hangs")),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,225 @@
+//! `dtm state mv`, `rm`, `pull`, `push`: changes by hand. The state before is kept as a snapshot, so that each can be undone.
+
+use super::{agreed, as_of};
+use crate::args::{Cli, FileArg};
+use crate::commands::show::find;
+use crate::exit::{Exit, Failure, reason};
+use crate::project::{enter, state_of, unreadable};
+use crate::terminal::Terminal;
+use crate::view::count;
+use dtm_engine::state::place::{Policy, Store};
+use dtm_engine::state::{FORMAT, Record, Session, State, StateError, StateStore};
+use dtm_lang::{Code, Diagnostic};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+/// The state under lock, once it is kept as a snapshot.
+fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
+    let mut session = enter(cli, doing, store)?;
+    let loaded = session.loaded().clone();
+    loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+    let newest = store.history()?.first().map(|w| w.serial);
+    if !loaded.is_new && newest != Some(loaded.state.serial) {
+        session.snapshot(&loaded.state)?;
+    }
+    Ok(session)
+}
+
+/// Writes records, and the snapshot after them; then says what was done.
+fn write(
+    terminal: &Terminal,
+    session: &mut dyn Session,
+    records: Vec<Record>,
+    told: &[String],
+) -> Result<(), Failure> {
+    let mut state = session.loaded().state.clone();
+    let before = state.serial;
+    state.serial = session.append(&records)?;
+    records.into_iter().for_each(|r| state.apply(r));
+    session.snapshot(&state)?;
+    told.iter().for_each(|t| terminal.note(t));
+    undo(terminal, before);
+    Ok(())
+}
+
+fn undo(terminal: &Terminal, before: u64) {
+    terminal.note(&format!("To undo it: `dtm state push --at {before}`."));
+}
+
+/// A state that is there.
+fn there(cli: &Cli, file: &FileArg) -> Result<Store, Failure> {
+    let (_, store, _) = state_of(cli, file)?;
+    match store.has_remains()? {
+        true => Ok(store),
+        false => Err(Failure::new(Code::E0606, "there is no state: nothing was made so far")),
+    }
+}
+
+pub(super) fn mv(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    from: &str,
+    to: &str,
+) -> Result<Exit, Failure> {
+    let store = there(cli, file)?;
+    let mut session = kept(cli, terminal, "state mv", &store)?;
+    let state = &session.loaded().state;
+    find(state, from)?;
+    if state.tools.contains_key(to) {
+        return Err(Failure::new(Code::E0606, format!("`{to}` is another tool in state"))
+            .help(format!("to let it go first: `dtm state rm '{to}'`")));
+    }
+    if !dtm_lang::syntax::is_address(to) {
+        return Err(Failure::new(Code::E0606, format!("`{to}` is no address of a tool"))
+            .help("write it as `dtm state list` does: `site`, `site[\"eu\"]`, `shop/site`"));
+    }
+    let record = Record::Move { from: from.into(), to: to.into() };
+    write(terminal, &mut *session, vec![record], &[format!("`{from}` is `{to}` now.")])?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String]) -> Result<Exit, Failure> {
+    let store = there(cli, file)?;
+    let mut session = kept(cli, terminal, "state rm", &store)?;
+    let state = session.loaded().state.clone();
+    let mut told = vec![];
+    for tool in tools {
+        let entry = find(&state, tool)?;
+        let id =
+            entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id))).unwrap_or_default();
+        told.push(format!(
+            "`{tool}` ({}.{}{id}) is known no longer; it stays as it is.",
+            entry.plugin.name, entry.kind
+        ));
+    }
+    let once: BTreeSet<&String> = tools.iter().collect();
+    let records = once.into_iter().map(|addr| Record::Remove { addr: addr.clone() }).collect();
+    write(terminal, &mut *session, records, &told)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn pull(cli: &Cli, terminal: &Terminal, file: &FileArg, at: Option<u64>) -> Result<Exit, Failure> {
+    let store = there(cli, file)?;
+    let sealed = store.seal(&as_of(&store, at)?)?;
+    let text = match terminal.json {
+        true => sealed.to_json().to_string(),
+        false => format!("{:#}", sealed.to_json()),
+    };
+    terminal.out(&format!("{text}\n"));
+    Ok(Exit::Done)
+}
+
+/// What is to be put in the place of the state.
+pub(super) struct Wanted<'a> {
+    pub(super) file: Option<&'a Path>,
+    pub(super) at: Option<u64>,
+    pub(super) force: bool,
+    pub(super) yes: bool,
+}
+
+pub(super) fn push(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    wanted: &Wanted<'_>,
+) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(cli, file)?;
+    let new = match wanted.file {
+        Some(path) => read(path)?,
+        None => as_of(&store, wanted.at)?,
+    };
+    // A backup may begin a state of its own lineage again where there is none.
+    let policy = Policy { lineage: Some(new.lineage.clone()), even_moved: false };
+    let store = store.with_policy(policy);
+    let begins = !store.has_remains()?;
+    let old = store.load()?.state;
+    fits(&old, &new, begins || wanted.force || wanted.file.is_none())?;
+    let new = store.open(new)?;
+    let changes = changes(&old, &new);
+    if !begins && changes.is_empty() && old.outputs == new.outputs && old.root == new.root {
+        terminal.note("It says the same as the state: nothing is to be done.");
+        return Ok(Exit::Done);
+    }
+    if !terminal.quiet && !terminal.json {
+        changes.iter().for_each(|c| terminal.out(&format!("  {c}\n")));
+    }
+    if !agreed(terminal, wanted.yes, "Put it in the place of the state?", "dtm state push -y ...") {
+        return Ok(Exit::Failed);
+    }
+    let mut session = kept(cli, terminal, "state push", &store)?;
+    let now = session.loaded().state.clone();
+    if now.serial != old.serial {
+        return Err(changed(now.serial, old.serial));
+    }
+    let serial = session.replace(&State { moved_to: None, ..new })?;
+    terminal
+        .note(&format!("The state has {} now, at serial {serial}.", count(session_tools(&store)?, "tool")));
+    if !begins {
+        undo(terminal, now.serial);
+    }
+    Ok(Exit::Done)
+}
+
+fn session_tools(store: &Store) -> Result<usize, Failure> {
+    Ok(store.load()?.state.tools.len())
+}
+
+/// A state that was pulled.
+fn read(path: &Path) -> Result<State, Failure> {
+    let mut bytes = vec![];
+    let read = match path.to_str() {
+        Some("-") => std::io::stdin().read_to_end(&mut bytes).map(drop),
+        _ => std::fs::read(path).map(|b| bytes = b),
+    };
+    read.map_err(|e| unreadable(path, &reason(&e)))?;
+    let no_state = |why: String| {
+        Failure::new(Code::E0810, format!("`{}` holds no state: {why}", path.display()))
+            .help("give what `dtm state pull` wrote")
+    };
+    if bytes.is_empty() {
+        return Err(no_state("it is empty".into()));
+    }
+    let value: Value = serde_json::from_slice(&bytes).map_err(|e| no_state(e.to_string()))?;
+    let format =
+        value.get("format").and_then(Value::as_u64).ok_or_else(|| no_state("it names no format".into()))?;
+    if format > u64::from(FORMAT) {
+        return Err(StateError::NewerFormat { found: format as u32, known: FORMAT }.into());
+    }
+    serde_json::from_value(value).map_err(|e| no_state(e.to_string()))
+}
+
+/// Refuses a state of another lineage, and one that others have gone on from.
+fn fits(old: &State, new: &State, whatever_serial: bool) -> Result<(), Failure> {
+    if old.lineage != new.lineage {
+        let headline =
+            format!("it is another state: its lineage is {}, and here is {}", new.lineage, old.lineage);
+        return Err(Failure::new(Code::E0810, headline)
+            .help("push it where it comes from, or where there is no state yet"));
+    }
+    match new.serial < old.serial && !whatever_serial {
+        true => Err(changed(old.serial, new.serial)),
+        false => Ok(()),
+    }
+}
+
+fn changed(now: u64, then: u64) -> Failure {
+    let headline =
+        format!("the state has changed since: it is at serial {now}, and this one is of serial {then}");
+    let d = Diagnostic::new(Code::E0810, headline);
+    Failure::of(d.help("pull it again, or put this one in its place all the same: `--force`"))
+}
+
+/// What differs between two states, a line for each tool.
+fn changes(old: &State, new: &State) -> Vec<String> {
+    let all: BTreeSet<&String> = old.tools.keys().chain(new.tools.keys()).collect();
+    let lines = all.into_iter().filter_map(|addr| match (old.tools.get(addr), new.tools.get(addr)) {
+        (None, Some(_)) => Some(format!("+ {addr}")),
+        (Some(_), None) => Some(format!("- {addr}")),
+        (Some(a), Some(b)) if a != b => Some(format!("~ {addr}")),
+        _ => None,
+    });
+    lines.collect()
+}

@@ -1,0 +1,264 @@
+//! Repairs of a state on a server: set aside, recover, rekey. Each takes the lock first, except where the head cannot be
+//! read: then whoever holds it can write nothing any more once this is done.
+
+use super::head::{HEAD, Head, Past, serial_of};
+use super::line::Ended;
+use super::pack::{Tail, unpack_all};
+use super::session::{collect, snapshot};
+use super::{ASK, RemoteStore};
+use crate::secret::{Key, drop_sealed, open_state};
+use crate::state::frame::{decode, read_all};
+use crate::state::seal::sealed_state;
+use crate::state::{FORMAT, Holder, Record, State, StateError};
+use std::time::Duration;
+
+/// What is to be replaced: the version of the head that is there, and the head if it can be read.
+struct Old {
+    head: Option<Head>,
+    bytes: Vec<u8>,
+    version: Option<String>,
+}
+
+impl RemoteStore {
+    /// Whether there are objects of a state, whole or not.
+    ///
+    /// # Errors
+    /// When the server gives no answer.
+    pub fn has_pieces(&self) -> Result<bool, StateError> {
+        let names = self.wire.patiently("read", ASK, || self.wire.objects.list())?;
+        Ok(names.iter().any(|n| n == HEAD || serial_of(n).is_some()))
+    }
+
+    /// The head under lock, or as it is where it cannot be read.
+    fn old(&self, holder: &Holder, wait: Duration) -> Result<Old, StateError> {
+        let read = || self.wire.patiently("read", ASK, || self.wire.objects.get(HEAD));
+        match self.wire.head(ASK) {
+            Ok(Some(_)) => {
+                let (held, _) = self.take(holder, wait, false)?;
+                let bytes = serde_json::to_vec(&held.head).unwrap_or_default();
+                Ok(Old { head: Some(held.head), bytes, version: Some(held.version) })
+            }
+            Ok(None) => Ok(Old { head: None, bytes: vec![], version: None }),
+            Err(StateError::Corrupt { .. }) => {
+                let found = read()?;
+                let (bytes, version) = found.map_or((vec![], None), |o| (o.bytes, Some(o.version)));
+                Ok(Old { head: None, bytes, version })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes a head in the place of the old one, of which a copy is kept.
+    fn put_in_place(&self, old: &Old, head: Head) -> Result<(), StateError> {
+        if !old.bytes.is_empty() {
+            let kept = format!("old-{}", uuid::Uuid::new_v4().simple());
+            self.wire.create(&kept, &old.bytes, ASK)?;
+        }
+        let write = old.head.as_ref().map_or("", |h| &h.write);
+        let known = old.version.as_deref().map(|version| (write, version));
+        match self.wire.replace(&head, known, ASK)? {
+            Ended::Done { .. } => Ok(()),
+            Ended::Lost(other) => Err(StateError::Fenced {
+                place: self.wire.place(),
+                by: other.and_then(|h| h.holder).map(Box::new),
+            }),
+        }
+    }
+
+    /// A head that nobody holds.
+    fn free(&self, epoch: u64, lineage: String) -> Head {
+        let write = uuid::Uuid::new_v4().to_string();
+        Head { epoch, lineage, write, ..self.first_head() }
+    }
+
+    /// Sets aside what is there, so that the next lock finds a new state. The objects stay.
+    ///
+    /// # Errors
+    /// When the lock is held, or the server refuses.
+    pub fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+        let old = self.old(holder, wait)?;
+        let epoch = old.head.as_ref().map_or(0, |h| h.epoch) + 1;
+        let lineage = self.policy.fresh().lineage;
+        self.put_in_place(&old, self.free(epoch, lineage))
+    }
+
+    /// Rebuilds the state from the newest snapshot that can be read and as many records after it as are whole. Gives the
+    /// state, secrets still sealed, and how many whole records cannot be used.
+    ///
+    /// # Errors
+    /// When there is nothing to rebuild it from, the lock is held, or the server refuses.
+    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+        let old = self.old(holder, wait)?;
+        let names = self.wire.patiently("read", ASK, || self.wire.objects.list())?;
+        let (snapshots, segments) = match &old.head {
+            Some(head) => (
+                head.snapshots().map(|p| p.part.name.clone()).collect(),
+                head.segments.iter().map(|p| p.name.clone()).collect(),
+            ),
+            None => (
+                newest_first(&names, "snapshot"),
+                newest_first(&names, "segment").into_iter().rev().collect(),
+            ),
+        };
+        let snapshots: Vec<String> = snapshots;
+        let segments: Vec<String> = segments;
+        let mut found = None;
+        for name in &snapshots {
+            let bytes = self.whole(name)?;
+            let Some((frame, _)) = decode(&bytes) else { continue };
+            let Ok(state) = serde_json::from_slice::<State>(frame.payload) else { continue };
+            if state.format > FORMAT {
+                return Err(StateError::NewerFormat { found: state.format, known: FORMAT });
+            }
+            found = Some((state, frame.crc));
+            break;
+        }
+        // A state that never had a snapshot begins with its first record.
+        let begins = old.head.as_ref().is_some_and(|h| h.snapshot.is_none());
+        let empty = || old.head.as_ref().filter(|_| begins).map(|h| (self.empty(&h.lineage), 0));
+        let Some((mut state, mut crc)) = found.or_else(empty) else {
+            return Err(self.corrupt(HEAD, 0, "there is no snapshot to recover from"));
+        };
+        let mut behind = 0;
+        let mut journal: Vec<Vec<u8>> = vec![];
+        for name in &segments {
+            journal.push(self.whole(name)?);
+        }
+        journal.extend(old.head.as_ref().map(|h| h.tail.frames().to_vec()));
+        for bytes in &journal {
+            let mut previous = decode(bytes).map_or(0, |(_, previous)| previous);
+            for frame in read_all(bytes).0 {
+                if frame.sequence == state.serial + 1 && previous == crc {
+                    let records: Vec<Record> = serde_json::from_slice(frame.payload).unwrap_or_default();
+                    records.into_iter().for_each(|r| state.apply(r));
+                    (state.serial, crc) = (frame.sequence, frame.crc);
+                } else if frame.sequence > state.serial {
+                    behind += 1;
+                }
+                previous = frame.crc;
+            }
+        }
+        // Serials that were given out are not given out again.
+        let used = names.iter().filter_map(|n| serial_of(n)).chain(old.head.as_ref().map(|h| h.serial)).max();
+        state.serial = state.serial.max(used.unwrap_or(0)) + 1;
+        let past = snapshot(&self.wire, &state, holder, ASK)?;
+        let mut head = self.free(old.head.as_ref().map_or(0, |h| h.epoch) + 1, state.lineage.clone());
+        (head.serial, head.crc) = (state.serial, past.part.crc);
+        head.history = self.readable(old.head.as_ref(), &state.lineage)?;
+        head.snapshot = Some(past);
+        self.put_in_place(&old, head)?;
+        Ok((state, behind))
+    }
+
+    fn empty(&self, lineage: &str) -> State {
+        State { lineage: lineage.into(), ..self.policy.fresh() }
+    }
+
+    /// An object unpacked, as far as it can be.
+    fn whole(&self, name: &str) -> Result<Vec<u8>, StateError> {
+        Ok(self.wire.read(name, ASK)?.map(|bytes| unpack_all(&bytes)).unwrap_or_default())
+    }
+
+    /// The history of a head, without what cannot be read.
+    fn readable(&self, head: Option<&Head>, lineage: &str) -> Result<Vec<Past>, StateError> {
+        let mut kept = vec![];
+        for past in head.into_iter().flat_map(Head::snapshots) {
+            let whole = self.whole(&past.part.name)?;
+            let state = decode(&whole).and_then(|(f, _)| serde_json::from_slice::<State>(f.payload).ok());
+            if state.is_some_and(|s| s.lineage == lineage) {
+                kept.push(past.clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Seals everything with another key, history included; with `lost` what the old key sealed is dropped. Gives how many
+    /// secrets were dropped.
+    ///
+    /// # Errors
+    /// When no new key is given, the state cannot be read, the lock is held, or the server refuses. The old key stands then.
+    pub fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError> {
+        let given = new.or_else(|| self.key.clone().filter(|_| lost));
+        let key = given.ok_or_else(|| StateError::NeedsKey { place: self.wire.place() })?;
+        let old = self.old(holder, wait)?;
+        let Some(before) = &old.head else {
+            return Err(self.corrupt(HEAD, 0, "it cannot be read"));
+        };
+        let result = self.resealed(before, holder, &key, lost);
+        let (head, dropped) = result.inspect_err(|_| {
+            let free = Head { holder: None, write: uuid::Uuid::new_v4().to_string(), ..before.clone() };
+            let known = old.version.as_deref().map(|v| (&*before.write, v));
+            let _ = self.wire.replace(&free, known, Duration::ZERO);
+        })?;
+        let known = old.version.as_deref().map(|version| (&*before.write, version));
+        match self.wire.replace(&head, known, ASK)? {
+            Ended::Done { .. } => {}
+            Ended::Lost(other) => {
+                let by = other.and_then(|h| h.holder).map(Box::new);
+                return Err(StateError::Fenced { place: self.wire.place(), by });
+            }
+        }
+        // What the old key sealed does not stay.
+        before.snapshots().map(|p| &p.part).chain(&before.segments).for_each(|part| {
+            let _ = self.wire.objects.delete(&part.name);
+        });
+        collect(&self.wire, &head);
+        Ok(dropped)
+    }
+
+    /// The head of the same state and history under another key.
+    fn resealed(
+        &self,
+        before: &Head,
+        holder: &Holder,
+        key: &Key,
+        lost: bool,
+    ) -> Result<(Head, usize), StateError> {
+        let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
+        let sealed = self.replay(before)?.ok_or_else(gone)?;
+        let (state, dropped) = match lost {
+            true => drop_sealed(&sealed),
+            false => (self.unseal(sealed)?, 0),
+        };
+        let seal = |state: &State| {
+            let key = self.redactor.needs_key(&state.to_json()).then_some(key);
+            sealed_state(&State { key: None, ..state.clone() }, key, &self.redactor)
+        };
+        let mut head = self.free(before.epoch, before.lineage.clone());
+        let mut newest = snapshot(&self.wire, &seal(&state)?, holder, ASK)?;
+        if let Some(old) = before.snapshot.as_ref().filter(|old| old.part.serial == before.serial) {
+            newest.written = old.written.clone();
+        }
+        (head.serial, head.crc) = (before.serial, newest.part.crc);
+        head.snapshot = Some(newest);
+        for past in &before.history {
+            let Some(found) = self.snapshot(before, &past.part)? else { continue };
+            let opened = match (&self.key, &found.key) {
+                (_, None) => Some(found),
+                (Some(old), Some(named)) if !lost && old.id() == *named => {
+                    open_state(&found, old, &self.redactor)
+                }
+                _ => Some(drop_sealed(&found).0),
+            };
+            let Some(opened) = opened else { continue };
+            let again = snapshot(&self.wire, &seal(&opened)?, holder, ASK)?;
+            head.history.push(Past { written: past.written.clone(), ..again });
+        }
+        head.tail = Tail::default();
+        Ok((head, dropped))
+    }
+}
+
+/// The names of one sort, by their serials.
+fn newest_first(names: &[String], what: &str) -> Vec<String> {
+    let mut found: Vec<String> =
+        names.iter().filter(|n| n.starts_with(what) && serial_of(n).is_some()).cloned().collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}
