@@ -4,6 +4,7 @@
 //! journal). State is reached through [`state::StateStore`], plugins through [`plugin::Plugins`]. The engine
 //! prints nothing: it emits [`event::Event`]s.
 
+pub mod archive;
 pub mod conformance;
 pub mod event;
 pub mod execute;
@@ -15,3 +16,9 @@ pub mod secret;
 pub mod state;
 
 pub use dtm_plugin::protocol::Fields;
+
+/// The hash of bytes: SHA-256, hexadecimal.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -112,6 +112,55 @@ impl Surroundings {
         Store::open(place, Opening { root: &self.root, key, keys, redactor })
     }
 
+    /// The hashes of the files of all plugins that a program uses or the state needs, by name.
+    pub fn plugin_hashes(&self, program: &Program, state: &State) -> BTreeMap<String, String> {
+        let locations = Locations::of_binary(&self.binary);
+        let mut files: BTreeMap<String, Result<PathBuf, String>> = BTreeMap::new();
+        for (name, used) in program.plugins() {
+            files.insert(name.to_string(), self.plugin_file(&locations, name, used));
+        }
+        for entry in state.tools.values() {
+            files.entry(entry.plugin.name.clone()).or_insert_with(|| match &entry.plugin.path {
+                Some(path) => self.by_path(path),
+                None => self.shipped(&locations, &entry.plugin.name),
+            });
+        }
+        let hash = |file: PathBuf| Some(crate::hash(&std::fs::read(file).ok()?));
+        files.into_iter().filter_map(|(name, file)| Some((name, hash(file.ok()?)?))).collect()
+    }
+
+    /// The keys with which a saved plan may be sealed: the one that is given, that of the state, one of its own.
+    pub fn plan_keys(&self, id: &str, lineage: Option<&str>) -> Vec<Key> {
+        let given = self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k));
+        let files = lineage.map(String::from).into_iter().chain([format!("plan-{id}")]);
+        let read = |name| std::fs::read_to_string(self.data_home().join("keys").join(name)).ok();
+        let kept = files.filter_map(read).map(|text| Key::from_text(text.trim()));
+        given.into_iter().chain(kept).collect()
+    }
+
+    /// Makes a key for one plan, because there is no state yet whose key it could have.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make_plan_key(&self, id: &str) -> std::io::Result<Key> {
+        use std::io::Write;
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        let text = Key::random_text().map_err(std::io::Error::other)?;
+        let folder = self.data_home().join("keys");
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let mut options = std::fs::OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(0o600).open(folder.join(format!("plan-{id}")))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        Ok(Key::from_text(&text))
+    }
+
+    /// Forgets the key of a plan that was carried out.
+    pub fn drop_plan_key(&self, id: &str) {
+        let _ = std::fs::remove_file(self.data_home().join("keys").join(format!("plan-{id}")));
+    }
+
     /// The plugins of a program and of what is in state.
     pub fn plugins(
         &self,

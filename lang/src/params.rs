@@ -56,7 +56,7 @@ pub(crate) fn params(
     for p in &hir.params {
         let var = format!("DTM_PARAM_{}", p.name);
         if let Some(text) = inputs.env.get(&var) {
-            texts.push((p.name.to_string(), text.clone(), format!("the variable `{var}`")));
+            texts.push((p.name.to_string(), text, format!("the variable `{var}`")));
         }
     }
     texts.extend(inputs.sets.iter().map(|(n, t)| (n.clone(), t.clone(), format!("`--set {n}`"))));
@@ -71,7 +71,7 @@ pub(crate) fn params(
         }
     }
     let mut missing = vec![];
-    let env = |name: &str| inputs.env.get(name).cloned();
+    let env = |name: &str| inputs.env.get(name);
     let sources_now = sources.clone();
     let cx = Context {
         hir,

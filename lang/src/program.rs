@@ -3,6 +3,7 @@
 
 use crate::check::{Checked, check};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::environment::Environment;
 use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, Stage, World, leaks};
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
@@ -23,7 +24,7 @@ pub struct Inputs {
     /// `--params FILE`: path and text.
     pub params_file: Option<(String, String)>,
     /// The environment.
-    pub env: BTreeMap<String, String>,
+    pub env: Environment,
 }
 
 /// What `with` says of an instance.
@@ -71,7 +72,7 @@ pub struct Program {
     hir: Arc<Hir>,
     sources: Arc<Sources>,
     params: Vec<Value>,
-    env: BTreeMap<String, String>,
+    env: Environment,
     loader: Arc<dyn Loader>,
     strict: bool,
     world: Mutex<World>,
@@ -202,7 +203,7 @@ impl Program {
     pub(crate) fn staged(
         &self,
         params: Vec<Value>,
-        env: BTreeMap<String, String>,
+        env: Environment,
         stage: Stage,
     ) -> (Program, Diagnostics) {
         let mut program = Program {
@@ -244,9 +245,13 @@ impl Program {
         &self.params[id]
     }
 
+    /// What was asked of the environment.
+    pub fn environment(&self) -> &Environment {
+        &self.env
+    }
     /// Whether a variable of the environment has a value.
     pub(crate) fn has_env(&self, name: &str) -> bool {
-        self.env.contains_key(name)
+        self.env.has(name)
     }
 
     pub(crate) fn with_evaluator<T>(
@@ -255,7 +260,7 @@ impl Program {
         building: bool,
         work: impl FnOnce(&mut Evaluator<'_, '_>) -> T,
     ) -> (T, Diagnostics) {
-        let env = |name: &str| self.env.get(name).cloned();
+        let env = |name: &str| self.env.get(name);
         let cx = Context {
             hir: &self.hir,
             sources: &self.sources,
@@ -356,7 +361,7 @@ impl Program {
     /// Whether a param decides where state is kept, so that another value of it means another state.
     pub fn param_selects_state(&self) -> bool {
         let Some(expr) = self.hir.settings.get("state") else { return false };
-        let env = |name: &str| self.env.get(name).cloned();
+        let env = |name: &str| self.env.get(name);
         let unset: Vec<Value> =
             self.params.iter().map(|_| Value::plain(Data::Unknown(Unknown::Unset))).collect();
         let cx = Context {

@@ -84,7 +84,7 @@ impl Program {
         if failed(problems, outcome) {
             return;
         }
-        let (mut program, problems) = self.staged(params, env, stage);
+        let (mut program, problems) = self.staged(params, env.into(), stage);
         if failed(problems, outcome) {
             return;
         }

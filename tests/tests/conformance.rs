@@ -25,7 +25,7 @@ fn exam(file: &Path, cases: &Path, sets: &[(&str, &str)]) -> Report {
     let name = cases.file_name().and_then(|n| n.to_str()).expect("a name");
     let env: std::collections::BTreeMap<String, String> = std::env::vars().collect();
     let sets = sets.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
-    let inputs = Inputs { sets, params_file: None, env: env.clone() };
+    let inputs = Inputs { sets, params_file: None, env: env.clone().into() };
     let cases = Cases::load(name, &folder, "", &inputs).unwrap_or_else(|(d, _)| {
         panic!("the cases are wrong: {:?}", d.into_iter().next().map(|d| d.headline))
     });

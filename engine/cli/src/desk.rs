@@ -48,7 +48,7 @@ impl Desk {
         };
         let file = choose(&FileArg { file: Some(file) })?;
         let Placed { root, name, prefix } = placed(&file)?;
-        surroundings(root.clone(), inputs.env.clone())?;
+        surroundings(root.clone(), inputs.env.all().clone())?;
         // What cannot be read of a state is told by the commands that need one.
         let state = state_of(cli, &FileArg { file: Some(file) });
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());

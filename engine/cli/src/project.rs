@@ -3,6 +3,7 @@
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
 use crate::terminal::Terminal;
+use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::Plugins;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
@@ -11,11 +12,11 @@ use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
-use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Program, Purpose};
+use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A configuration that was opened.
 pub struct Project {
@@ -35,7 +36,7 @@ impl Project {
     /// # Errors
     /// When there is no such file, or params cannot be read.
     pub fn open(cli: &Cli, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
-        Project::with(&inputs(cli)?, file, purpose)
+        Project::with(&inputs(cli)?, file, purpose, &|loader| loader)
     }
 
     /// Opens a configuration without anything from outside: no params, no environment.
@@ -43,15 +44,38 @@ impl Project {
     /// # Errors
     /// When there is no such file.
     pub fn bare(file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
-        Project::with(&Inputs::default(), file, purpose)
+        Project::with(&Inputs::default(), file, purpose, &|loader| loader)
     }
 
-    fn with(inputs: &Inputs, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
+    /// The program of a saved plan, in the folder that it is of.
+    ///
+    /// # Errors
+    /// When the folder is not there.
+    pub fn kept(archive: &Archive) -> Result<(Project, Diagnostics), Failure> {
+        let path = match &*archive.named {
+            "" => PathBuf::from(&archive.root),
+            named => PathBuf::from(named),
+        };
+        let Placed { root, name, prefix } = placed(&path)?;
+        let inputs = archive.inputs(&environment());
+        let around = surroundings(root.clone(), inputs.env.all().clone())?;
+        let loader = archive.loader(Arc::new(FileLoader::new(root, prefix)));
+        let (program, diagnostics) = Program::load(&name, loader, &inputs, Purpose::Plan);
+        let named = archive.named.clone();
+        Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
+    }
+
+    fn with(
+        inputs: &Inputs,
+        file: &FileArg,
+        purpose: Purpose,
+        wrap: &dyn Fn(Arc<dyn Loader>) -> Arc<dyn Loader>,
+    ) -> Result<(Project, Diagnostics), Failure> {
         let path = choose(file)?;
         let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
         let Placed { root, name, prefix } = placed(&path)?;
-        let around = surroundings(root.clone(), inputs.env.clone())?;
-        let loader = Arc::new(FileLoader::new(root, prefix));
+        let around = surroundings(root.clone(), inputs.env.all().clone())?;
+        let loader = wrap(Arc::new(FileLoader::new(root, prefix)));
         let (program, diagnostics) = Program::load(&name, loader, inputs, purpose);
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
     }
@@ -62,8 +86,38 @@ impl Project {
     /// # Errors
     /// Every problem of the program.
     pub fn sound(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
+        Project::sound_with(cli, terminal, file, &|loader| loader).map(|(project, _)| project)
+    }
+
+    /// As [`Project::sound`], with what it was made of, for an archive.
+    ///
+    /// # Errors
+    /// Every problem of the program.
+    pub fn recorded(
+        cli: &Cli,
+        terminal: &Terminal,
+        file: &FileArg,
+    ) -> Result<(Project, Inputs, Arc<Recording>), Failure> {
+        let last: Mutex<Option<Arc<Recording>>> = Mutex::default();
+        let wrap = |loader| -> Arc<dyn Loader> {
+            let recording = Arc::new(Recording::new(loader));
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(recording.clone());
+            recording
+        };
+        let (project, inputs) = Project::sound_with(cli, terminal, file, &wrap)?;
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Failure::new(Code::E0903, "the program was not read");
+        Ok((project, inputs, last.ok_or_else(missing)?))
+    }
+
+    fn sound_with(
+        cli: &Cli,
+        terminal: &Terminal,
+        file: &FileArg,
+        wrap: &dyn Fn(Arc<dyn Loader>) -> Arc<dyn Loader>,
+    ) -> Result<(Project, Inputs), Failure> {
         let mut inputs = inputs(cli)?;
-        let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan)?;
+        let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
         let missing = project.program.missing_params();
         if terminal.can_ask() && !missing.is_empty() {
             for param in missing {
@@ -72,13 +126,13 @@ impl Project {
                 let Some(answer) = terminal.read_line(&question, param.ty.has_secret()) else { break };
                 inputs.sets.push((param.name.to_string(), answer));
             }
-            (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan)?;
+            (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
         }
         if diagnostics.has_errors() {
             return Err(Failure::all(diagnostics, project.program.sources()));
         }
         terminal.diagnostics(&diagnostics, project.program.sources());
-        Ok(project)
+        Ok((project, inputs))
     }
 
     /// The program stays until the process ends, which gives all of it back at once and not node by node. For commands
@@ -348,6 +402,14 @@ pub fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surr
     Ok(Surroundings { root, env, binary, redactor: Redactor::default() })
 }
 
+/// What a run in this folder needs, whatever program it is of.
+///
+/// # Errors
+/// As [`surroundings`].
+pub fn here() -> Result<Surroundings, Failure> {
+    surroundings(std::env::current_dir().unwrap_or_default(), environment())
+}
+
 fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
 }
@@ -407,5 +469,5 @@ pub fn inputs(cli: &Cli) -> Result<Inputs, Failure> {
         }
         None => None,
     };
-    Ok(Inputs { sets, params_file, env: environment() })
+    Ok(Inputs { sets, params_file, env: environment().into() })
 }

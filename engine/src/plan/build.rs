@@ -382,14 +382,7 @@ impl Builder<'_> {
     async fn removed(&mut self, addr: String) {
         let Some(entry) = self.tools.get(&addr).cloned() else { return };
         let plugin = entry.plugin.name.clone();
-        let kind =
-            self.program.plugins().get(&*plugin).and_then(|p| p.plugin.kinds.get(&*entry.kind).cloned());
-        let kind = kind.or_else(|| match &entry.plugin.path {
-            Some(path) => {
-                self.plugins.interface_beside(path).and_then(|p| p.kinds.get(&*entry.kind).cloned())
-            }
-            None => crate::project::shipped_kind(&plugin, &entry.kind),
-        });
+        let kind = kind_in_state(self.program, self.plugins, &entry);
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,
@@ -463,6 +456,16 @@ impl Builder<'_> {
         }
         self.plan.nodes.push(node);
     }
+}
+
+/// The kind of what is in state: from the program, from the interface beside its plugin, or as it is shipped.
+pub(super) fn kind_in_state(program: &Program, plugins: &Plugins, entry: &Entry) -> Option<Arc<Kind>> {
+    let plugin = &*entry.plugin.name;
+    let used = program.plugins().get(plugin).and_then(|p| p.plugin.kinds.get(&*entry.kind).cloned());
+    used.or_else(|| match &entry.plugin.path {
+        Some(path) => plugins.interface_beside(path).and_then(|p| p.kinds.get(&*entry.kind).cloned()),
+        None => crate::project::shipped_kind(plugin, &entry.kind),
+    })
 }
 
 /// Every input of a new tool.

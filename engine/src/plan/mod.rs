@@ -11,6 +11,7 @@ mod order;
 mod place;
 pub(crate) mod reads;
 pub(crate) mod recover;
+pub mod saved;
 
 pub(crate) use build::tag_outputs;
 pub use build::{BuildOptions, build};
@@ -25,12 +26,14 @@ use crate::state::{Entry, OpKey};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::from_wire;
 use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// What is done with a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing.
     NoOp,
@@ -73,7 +76,7 @@ impl Action {
 }
 
 /// One input that changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The input.
     pub name: String,

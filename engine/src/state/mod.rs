@@ -209,6 +209,11 @@ pub enum Record {
         /// Its path.
         root: String,
     },
+    /// A saved plan is about to be carried out, and never again.
+    Consumed {
+        /// Its id.
+        plan: String,
+    },
     /// The state is in another place from here on.
     Moved {
         /// The place.
@@ -257,6 +262,8 @@ impl State {
             }
             Record::Outputs { outputs } => self.outputs = outputs,
             Record::Root { root } => self.root = root,
+            // That it was written is what counts: no plan of an earlier serial fits any more.
+            Record::Consumed { .. } => {}
             Record::Moved { to } => self.moved_to = Some(to),
             Record::Key { id } => self.key = Some(id),
         }

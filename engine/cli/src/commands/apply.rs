@@ -1,48 +1,73 @@
-//! `dtm apply`: locks, plans, asks, carries out.
+//! `dtm apply`: plans, asks, carries the plan out; or carries out one that was saved.
 
 use super::run::{
     Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, needs_plugins, options, planning_events, record,
     refuse, runtime,
 };
+use super::saved;
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
+use dtm_engine::plan::saved::Saved;
 use dtm_engine::plan::{BuildOptions, build};
+use dtm_engine::state::Record;
+use dtm_lang::Code;
 use std::sync::Arc;
 
 /// The arguments of `dtm apply`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm apply\n  dtm apply -y --set env=prod main.dts\n  dtm apply --parallelism 4 --fail-fast"
+    after_help = "Examples:\n  dtm apply\n  dtm apply -y --set env=prod main.dts\n  dtm apply the.plan        what `dtm plan -o the.plan` has saved, exactly\n  dtm apply --new-state     begins a state where another one was used before"
 )]
 pub struct Apply {
+    /// The configuration, or a saved plan [default: main.dts].
     #[command(flatten)]
     file: FileArg,
     #[command(flatten)]
     run: RunArgs,
-    /// Begins a new state where an earlier one is gone or was kept elsewhere.
+    /// Begins a new state, although another one was used before.
     #[arg(long)]
     new_state: bool,
-    /// Takes over a state that belongs to another root file.
+    /// Takes over a state that belongs to another root file; what that file made and this one does not is deleted.
     #[arg(long)]
     take_over: bool,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
     can_ask(&args.run, "apply")?;
-    let project = Project::sound(cli, terminal, &args.file)?;
+    let saved = match args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
+        Some(path) => {
+            if args.new_state || args.take_over {
+                let headline = "a saved plan says itself which state it is for";
+                return Err(Failure::new(Code::E0901, headline)
+                    .help("leave `--new-state` and `--take-over` out")
+                    .usage());
+            }
+            saved::only_the_plan(cli)?;
+            Some(saved::open(path)?)
+        }
+        None => None,
+    };
+    let project = match &saved {
+        Some((project, _)) => project,
+        None => &Project::sound(cli, terminal, &args.file)?,
+    };
     let store = project.store(args.new_state)?;
     let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
-    let state = session.loaded().state.clone();
+    let loaded = session.loaded().clone();
+    let state = loaded.state.clone();
     let switch = Switch::new(planning_events(terminal));
     let events = switch.events();
     let rt = runtime()?;
     let lock = lock_of(&*session)?;
     let plugins = rt.block_on(async { project.plugins(&state, lock, events.clone()) });
-    let plan = rt.block_on(build(&project.program, &state, &plugins, &BuildOptions::default(), &events));
+    let plan = match &saved {
+        Some((project, saved)) => saved::fitting(project, saved, &loaded, &plugins)?,
+        None => rt.block_on(build(&project.program, &state, &plugins, &BuildOptions::default(), &events)),
+    };
     let sources = project.program.sources();
     if terminal.json {
         let mut value = view::plan::json(&plan, sources);
@@ -56,10 +81,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     if plan.records_secrets() {
         session.keeps_secrets()?;
     }
-    let root = (state.root != project.file).then(|| project.file.clone());
+    let root = (state.root != project.file).then(|| Record::Root { root: project.file.clone() });
     if plan.is_empty() {
         if let Some(root) = root {
-            record(&rt, session, dtm_engine::state::Record::Root { root })?;
+            record(&rt, session, root)?;
         }
         if !terminal.json && !terminal.quiet {
             terminal.out(&view::summary::outputs(&state.outputs, terminal.style, terminal.width()));
@@ -77,10 +102,16 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let options = options(&args.run, Some(&project.program));
     let program = Some(project.program.clone());
     let redactor = project.around.redactor.clone();
-    carry_out(
+    let consumed = saved.as_ref().map(|(_, saved)| Record::Consumed { plan: saved.id.clone() });
+    let before = root.into_iter().chain(consumed).collect();
+    let done = carry_out(
         cli,
         terminal,
         &rt,
-        Run { program, plan: Arc::new(plan), plugins, session, switch, redactor, options, root, next },
-    )
+        Run { program, plan: Arc::new(plan), plugins, session, switch, redactor, options, before, next },
+    );
+    if let Some((project, saved)) = &saved {
+        project.around.drop_plan_key(&saved.id);
+    }
+    done
 }

@@ -115,7 +115,7 @@ pub(super) fn remove(
             switch,
             redactor,
             options,
-            root: None,
+            before: vec![],
             next,
         },
     )

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod plugin;
 pub mod plugin_host;
 mod run;
+mod saved;
 pub mod show;
 pub mod state;
 pub mod test;

@@ -1,23 +1,30 @@
 //! `dtm plan`: what `apply` would do. Takes no lock and changes nothing.
 
 use super::run::{planning_events, runtime};
+use super::saved;
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
+use dtm_engine::plan::saved::Saved;
 use dtm_engine::plan::{BuildOptions, Plan, build};
 use dtm_engine::state::State;
+use std::path::PathBuf;
 
 /// The arguments of `dtm plan`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
+    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
 )]
 pub struct PlanArgs {
+    /// The configuration, or a saved plan [default: main.dts].
     #[command(flatten)]
     file: FileArg,
+    /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
+    #[arg(short = 'o', long = "out", value_name = "PLAN")]
+    out: Option<PathBuf>,
     /// Takes the state for reality: reads nothing from plugins.
     #[arg(long)]
     no_read: bool,
@@ -27,16 +34,39 @@ pub struct PlanArgs {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
-    let project = Project::sound(cli, terminal, &args.file)?;
+    let code = |plan: &Plan| match args.detailed_exitcode && !plan.is_empty() {
+        true => Exit::Changes,
+        false => Exit::Done,
+    };
+    if let Some(path) = args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
+        saved::only_the_plan(cli)?;
+        return saved::show(terminal, path).map(|plan| code(&plan));
+    }
+    let (project, made_of) = match &args.out {
+        Some(_) => {
+            let (project, inputs, read) = Project::recorded(cli, terminal, &args.file)?;
+            (project, Some((inputs, read)))
+        }
+        None => (Project::sound(cli, terminal, &args.file)?, None),
+    };
     project.leave();
     let store = project.store(false)?;
     let loaded = project.load(terminal, &store)?;
     let plan = make(terminal, &project, &loaded.state, BuildOptions { no_read: args.no_read })?;
     show(terminal, &project, &plan);
     if plan.diagnostics.has_errors() {
+        if let Some(out) = &args.out {
+            terminal.note(&format!(
+                "Not saved as `{}`: a plan with errors cannot be carried out.",
+                out.display()
+            ));
+        }
         return Ok(Exit::Failed);
     }
-    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+    if let (Some(out), Some((inputs, read))) = (&args.out, &made_of) {
+        saved::save(terminal, &project, (inputs, read), (&store, &loaded), &plan, out)?;
+    }
+    Ok(code(&plan))
 }
 
 /// Plans against a state, without a lock.

@@ -58,7 +58,7 @@ fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> 
     }
     let Placed { root, name, prefix } = placed(&path)?;
     let inputs = inputs(cli)?;
-    let around = surroundings(root.clone(), inputs.env.clone())?;
+    let around = surroundings(root.clone(), inputs.env.all().clone())?;
     let cases = Cases::load(&name, &root, &prefix, &inputs)
         .map_err(|(diagnostics, sources)| Failure::all(diagnostics, &sources))?;
     let no_folder =

@@ -105,8 +105,8 @@ pub struct Run {
     pub switch: Switch,
     pub redactor: Redactor,
     pub options: Options,
-    /// The root file, when the state is to belong to it.
-    pub root: Option<String>,
+    /// What is recorded before anything is begun.
+    pub before: Vec<Record>,
     /// What to type to go on after a failure.
     pub next: String,
 }
@@ -148,8 +148,8 @@ pub fn carry_out(
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
         let journal = Journal::start(run.session)
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
-        if let Some(root) = run.root {
-            let written = journal.write(Record::Root { root }).await;
+        for record in run.before {
+            let written = journal.write(record).await;
             written
                 .map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
         }

@@ -1,6 +1,7 @@
 //! The files of a local state: generations, replay, the switch to a new generation.
 
-use super::{LocalStore, hash, io, sync_folder};
+use super::{LocalStore, io, sync_folder};
+use crate::hash;
 use crate::state::frame::{End, decode, encode, read_all};
 use crate::state::{FORMAT, Holder, Record, State, StateError, Written};
 use serde_json::{Value, json};

@@ -22,7 +22,6 @@ use super::store::io;
 use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor, open_state};
 use rustix::fs::{FlockOperation, flock};
-use sha2::Digest;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -166,10 +165,6 @@ impl LocalStore {
             self.replay(true)?.ok_or_else(|| StateError::Closed("the new state is not there".into()))?;
         Ok((found, true))
     }
-}
-
-fn hash(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StateError> {

@@ -1,0 +1,156 @@
+//! Saved plans: `dtm plan -o FILE`, `dtm plan FILE`, `dtm apply FILE`.
+
+use crate::args::Cli;
+use crate::exit::{Exit, Failure, reason};
+use crate::project::{Project, holder};
+use crate::terminal::Terminal;
+use dtm_engine::archive::{Archive, Recording};
+use dtm_engine::plan::Plan;
+use dtm_engine::plan::saved::{Bound, Saved, SavedError};
+use dtm_engine::plugin::Plugins;
+use dtm_engine::state::place::{Place, Store};
+use dtm_engine::state::{Loaded, State, StateError, StateStore};
+use dtm_lang::{Code, Diagnostic, Inputs};
+use std::path::Path;
+
+/// Saves a plan that has no errors.
+pub(super) fn save(
+    terminal: &Terminal,
+    project: &Project,
+    (inputs, read): (&Inputs, &Recording),
+    (store, loaded): (&Store, &Loaded),
+    plan: &Plan,
+    path: &Path,
+) -> Result<(), Failure> {
+    let state = &loaded.state;
+    let lineage = (!loaded.is_new).then(|| state.lineage.clone());
+    let bound = Bound { place: project.place()?, lineage: lineage.clone(), serial: state.serial };
+    let redactor = &project.around.redactor;
+    let made = |hidden: bool| {
+        let archive = Archive::of(&project.program, read, inputs, &project.named, hidden);
+        let hashes = project.around.plugin_hashes(&project.program, state);
+        Saved::new(plan, archive, bound.clone(), hashes, holder("plan").who)
+    };
+    let mut saved = made(false);
+    let mut key = None;
+    if saved.needs_key(redactor) {
+        saved = made(true);
+        key = project.around.plan_keys(&saved.id, lineage.as_deref()).into_iter().next();
+        if key.is_none() && !matches!(bound.place, Place::Local { .. }) {
+            return Err(StateError::NeedsKey { place: store.describe() }.into());
+        }
+        let unwritten =
+            |e| Failure::new(Code::E0903, format!("a key for the plan cannot be written: {}", reason(&e)));
+        key = Some(key.map_or_else(|| project.around.make_plan_key(&saved.id), Ok).map_err(unwritten)?);
+    }
+    let written = saved.write(path, key.as_ref(), redactor);
+    written.map_err(|e| {
+        Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)))
+    })?;
+    terminal.note(&format!("Saved. To carry out exactly this: `dtm apply {}`", path.display()));
+    Ok(())
+}
+
+/// Opens a saved plan, and the program in it.
+pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
+    let unusable = |e: SavedError| {
+        let exit =
+            if matches!(e, SavedError::Damaged(_) | SavedError::Io(_)) { Exit::Failed } else { Exit::Locked };
+        let d = Diagnostic::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()));
+        Failure {
+            exit,
+            ..Failure::of(match e {
+                SavedError::Key(_) => {
+                    d.help("give the key that was there when it was made, in `DTM_STATE_KEY`")
+                }
+                _ => d.help("plan again: `dtm plan -o FILE`"),
+            })
+        }
+    };
+    let saved = Saved::read(path).map_err(unusable)?;
+    // Its secrets are opened before its program is loaded, which may need them.
+    let around = crate::project::here()?;
+    let keys = around.plan_keys(&saved.id, saved.state.lineage.as_deref());
+    let fits = keys.iter().find(|k| saved.key.as_deref() == Some(&*k.id()));
+    let saved = saved.open(fits, &around.redactor).map_err(unusable)?;
+    let (mut project, diagnostics) = Project::kept(&saved.program)?;
+    if diagnostics.has_errors() {
+        return Err(Failure::all(diagnostics, project.program.sources()));
+    }
+    project.around.redactor = around.redactor;
+    Ok((project, saved))
+}
+
+/// A saved plan has its own params.
+pub(super) fn only_the_plan(cli: &Cli) -> Result<(), Failure> {
+    match cli.global.sets.is_empty() && cli.global.params.is_none() {
+        true => Ok(()),
+        false => Err(Failure::new(Code::E0901, "a saved plan has the params that it was made with")
+            .help("leave `--set` and `--params` out, or plan again")
+            .usage()),
+    }
+}
+
+/// The plan, if the state and the plugins are still those that it was made for.
+pub(super) fn fitting(
+    project: &Project,
+    saved: &Saved,
+    loaded: &Loaded,
+    plugins: &Plugins,
+) -> Result<Plan, Failure> {
+    let stale = |why: String| {
+        let d = Diagnostic::new(Code::E0811, format!("the plan is stale: {why}"));
+        Failure { exit: Exit::Locked, ..Failure::of(d.help("plan again: `dtm plan -o FILE`")) }
+    };
+    let (bound, state) = (&saved.state, &loaded.state);
+    let place = project.place()?;
+    if place != bound.place {
+        return Err(stale(format!("it is for the state in `{}`, not in `{place}`", bound.place)));
+    }
+    match &bound.lineage {
+        None if !state.tools.is_empty() || state.serial > 0 => {
+            return Err(stale(format!(
+                "there was no state when it was made, and there is one of serial {} now",
+                state.serial
+            )));
+        }
+        Some(lineage) if *lineage != state.lineage => {
+            return Err(stale(format!("it is for another state, of lineage {lineage}")));
+        }
+        Some(_) if bound.serial != state.serial => {
+            return Err(stale(format!(
+                "the state has changed since it was made at {} by {} (serial {}, now {})",
+                saved.time, saved.who, bound.serial, state.serial
+            )));
+        }
+        _ => {}
+    }
+    let now = project.around.plugin_hashes(&project.program, state);
+    if let Some(name) = saved.plugins.iter().find(|(name, hash)| now.get(*name) != Some(hash)).map(|(n, _)| n)
+    {
+        return Err(stale(format!("the plugin `{name}` is another one now")));
+    }
+    let damaged = |e: SavedError| stale(e.to_string());
+    saved.plan(&project.program, plugins).map_err(damaged)
+}
+
+/// Shows a saved plan, as it was: nothing is asked of the state or of any plugin.
+pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<Plan, Failure> {
+    let (project, saved) = open(path)?;
+    let rt = super::run::runtime()?;
+    let events = super::run::planning_events(terminal);
+    let state = State::fresh();
+    let plan = rt.block_on(async {
+        let plugins = project.plugins(&state, None, events);
+        saved.plan(&project.program, &plugins)
+    });
+    let plan = plan.map_err(|e| {
+        Failure::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()))
+    })?;
+    terminal.note(&format!(
+        "A plan of {} by {}, for the state in `{}` at serial {}; made at {}.",
+        project.file, saved.who, saved.state.place, saved.state.serial, saved.time
+    ));
+    super::plan::show(terminal, &project, &plan);
+    Ok(plan)
+}
