@@ -2,6 +2,7 @@
 
 use crate::commands;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dtm_engine::plan::{BuildOptions, Selection};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,6 +94,35 @@ pub struct FileArg {
     /// The configuration [default: main.dts].
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// What is planned.
+#[derive(Args, Clone)]
+pub struct SelectArgs {
+    /// Plans only this tool, family or component, and what it depends on (repeatable).
+    #[arg(long, value_name = "TOOL")]
+    pub only: Vec<String>,
+    /// Leaves this tool, family or component as it is, and what cannot be without it (repeatable).
+    #[arg(long, value_name = "TOOL")]
+    pub skip: Vec<String>,
+    /// Makes this tool anew, although nothing asks for it (repeatable).
+    #[arg(long, value_name = "TOOL")]
+    pub replace: Vec<String>,
+    /// Changes nothing: records what changed outside, and drops what is gone.
+    #[arg(long, conflicts_with = "replace")]
+    pub refresh_only: bool,
+}
+
+impl SelectArgs {
+    /// As options of a plan.
+    pub fn options(&self, no_read: bool) -> BuildOptions {
+        let SelectArgs { only, skip, replace, refresh_only } = self.clone();
+        BuildOptions { no_read, refresh_only, selection: Selection { only, skip, replace } }
+    }
+    /// Whether any of them was given.
+    pub fn any(&self) -> bool {
+        self.refresh_only || !(self.only.is_empty() && self.skip.is_empty() && self.replace.is_empty())
+    }
 }
 
 /// The commands.

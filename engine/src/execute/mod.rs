@@ -243,8 +243,10 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
     let now: crate::Fields = values.map(|(n, v)| (n.to_string(), dtm_lang::wire::to_wire(v))).collect();
     let now = cx.redactor.tagged(now);
     // What could not be computed this time stays as it was.
-    let mut outputs =
-        if outcome.is_complete() { crate::Fields::new() } else { cx.plan.prior_outputs.clone() };
+    let mut outputs = match outcome.is_complete() && cx.plan.left_out.is_empty() {
+        true => crate::Fields::new(),
+        false => cx.plan.prior_outputs.clone(),
+    };
     outputs.extend(now);
     if cx.plan.outputs_changed {
         cx.redactor.learn(&serde_json::Value::Object(outputs.clone()));

@@ -14,7 +14,8 @@ use super::order::{ids, instance_order};
 use super::place::{other_place, settings_of};
 use super::reads::{Seen, ToRead, ask_plugin, read_all};
 use super::recover::{Found, resolve};
-use super::{Action, Change, Known, Node, Plan};
+use super::select::Selection;
+use super::{Action, Change, Known, Node, Plan, reason};
 use crate::Fields;
 use crate::event::{Event, Events};
 use crate::plugin::{Plugins, Settings};
@@ -32,6 +33,10 @@ use std::sync::Arc;
 pub struct BuildOptions {
     /// Reads nothing: state is taken for reality.
     pub no_read: bool,
+    /// Changes nothing: what happened outside is recorded, as far as it is known.
+    pub refresh_only: bool,
+    /// What is planned.
+    pub selection: Selection,
 }
 
 pub(super) struct Builder<'a> {
@@ -39,7 +44,9 @@ pub(super) struct Builder<'a> {
     pub(super) plugins: &'a Arc<Plugins>,
     pub(super) options: &'a BuildOptions,
     pub(super) plan: Plan,
-    tools: BTreeMap<String, Entry>,
+    pub(super) tools: BTreeMap<String, Entry>,
+    /// Addresses that stay as they are.
+    pub(super) left_out: BTreeSet<String>,
     pub(super) seen: HashMap<String, Seen>,
     pub(super) known: Known,
     forgotten: BTreeSet<String>,
@@ -64,6 +71,7 @@ pub async fn build(
         options,
         plan: Plan::default(),
         tools: state.tools.clone(),
+        left_out: BTreeSet::new(),
         seen: HashMap::new(),
         known: Known::default(),
         forgotten: BTreeSet::new(),
@@ -72,6 +80,7 @@ pub async fn build(
         missing: vec![],
     };
     b.refactorings();
+    b.choose();
     let order = match instance_order(program) {
         Ok((_, order)) => order.into_iter().map(|n| InstanceId(n as u32)).collect::<Vec<_>>(),
         Err(d) => {
@@ -99,6 +108,10 @@ pub async fn build(
     b.existing().await;
     b.finish();
     b.plan.waiting_asserts = program.waiting_asserts(&b.known.of(program));
+    b.plan.left_out = std::mem::take(&mut b.left_out).into_iter().collect();
+    // An assert on what is not planned waits for another time.
+    let absent: BTreeSet<InstanceId> = b.plan.absent().collect();
+    b.plan.waiting_asserts.retain(|(_, waits)| waits.is_disjoint(&absent));
     b.plan.diagnostics.append(program.asserts(&b.known.of(program)));
     b.plan.diagnostics.append(program.unneeded(&b.known.of(program)));
     b.plan.diagnostics.sort();
@@ -111,8 +124,12 @@ pub async fn build(
         .filter(|(n, _)| outputs.contains_key(*n))
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect();
-    b.plan.outputs_changed = outputs.len() != state.outputs.len()
-        || outputs.iter().any(|(k, v)| has_unknown(v) || state.outputs.get(k) != Some(v));
+    let whole = b.plan.left_out.is_empty();
+    b.plan.outputs_changed = whole && outputs.len() != state.outputs.len()
+        || outputs.iter().any(|(k, v)| match has_unknown(v) {
+            true => whole,
+            false => state.outputs.get(k) != Some(v),
+        });
     b.plan
 }
 
@@ -228,6 +245,7 @@ impl Builder<'_> {
             let instance = addrs.get(&**addr).map(|id| self.program.instance(*id));
             if entry.id.is_none()
                 || self.forgotten.contains(addr)
+                || self.left_out.contains(addr)
                 || instance.is_some_and(|i| !i.options.read)
             {
                 continue;
@@ -291,6 +309,11 @@ impl Builder<'_> {
         let program = self.program;
         let instance = program.instance(id);
         let addr = instance.addr.to_string();
+        if self.left_out.contains(&addr) {
+            let node = self.left_alone(id);
+            self.reveal_outputs(&node, id);
+            return self.plan.nodes.push(node);
+        }
         let (values, problems) = program.inputs(id, &self.known.of(program));
         let broken = problems.iter().any(|d| d.severity() == Severity::Error);
         self.plan.diagnostics.append(problems);
@@ -362,9 +385,53 @@ impl Builder<'_> {
             self.look_up(&mut node, instance).await;
         } else {
             self.decide(&mut node, instance).await;
+            if self.options.refresh_only {
+                self.only_record(&mut node, id);
+            }
         }
         self.reveal_outputs(&node, id);
         self.plan.nodes.push(node);
+    }
+
+    /// A tool that stays as it is, whatever is wanted.
+    fn left_alone(&self, id: InstanceId) -> Node {
+        let instance = self.program.instance(id);
+        let prior = self.tools.get(&*instance.addr).cloned();
+        Node {
+            addr: instance.addr.to_string(),
+            action: Action::NoOp,
+            reason: reason::LEFT_OUT.into(),
+            conditional: false,
+            instance: Some(id),
+            plugin: instance.plugin.to_string(),
+            kind: Some(instance.kind.clone()),
+            using: prior.as_ref().and_then(|p| p.using.clone()),
+            settings: self.settings(id),
+            place: prior.as_ref().map(|p| p.place.clone()).unwrap_or_default(),
+            desired: prior.as_ref().map(|p| p.inputs.clone()).unwrap_or_default(),
+            deps: prior.as_ref().map(|p| p.deps.clone()).unwrap_or_default(),
+            prior,
+            planned: Fields::new(),
+            changes: vec![],
+            op: OpKey::fresh(),
+            absent_before: false,
+            forced: false,
+        }
+    }
+
+    /// Of what would be done with a tool, only what records what is there.
+    fn only_record(&mut self, node: &mut Node, id: InstanceId) {
+        match node.action {
+            Action::NoOp | Action::Read => {}
+            Action::Create if node.reason == reason::GONE => {
+                node.action = Action::Forget;
+                node.changes.clear();
+            }
+            _ => {
+                self.left_out.insert(node.addr.clone());
+                *node = self.left_alone(id);
+            }
+        }
     }
 
     pub(super) async fn plugin_ref(&self, name: &str) -> PluginRef {
@@ -380,6 +447,9 @@ impl Builder<'_> {
 
     /// One tool that is in state and not in the program.
     async fn removed(&mut self, addr: String) {
+        if self.left_out.contains(&addr) {
+            return;
+        }
         let Some(entry) = self.tools.get(&addr).cloned() else { return };
         let plugin = entry.plugin.name.clone();
         let kind = kind_in_state(self.program, self.plugins, &entry);
@@ -454,6 +524,10 @@ impl Builder<'_> {
             }
             _ => {}
         }
+        if self.options.refresh_only && node.action == Action::Delete {
+            self.left_out.insert(addr);
+            return;
+        }
         self.plan.nodes.push(node);
     }
 }
@@ -504,6 +578,6 @@ fn has_secrets(kind: &Kind) -> bool {
 }
 
 /// Whether an address is another, one of its family, or inside of it.
-fn within(addr: &str, outer: &str) -> bool {
+pub(super) fn within(addr: &str, outer: &str) -> bool {
     addr.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }

@@ -154,7 +154,11 @@ impl Builder<'_> {
         outputs_changed: bool,
     ) {
         let create_first = instance.options.create_first;
-        let must = once_lost || matches!(prior.status, Status::Replacing | Status::Deleting);
+        let asked = self.options.selection.replaces(&node.addr);
+        if asked {
+            node.reason = reason::ASKED.into();
+        }
+        let must = asked || once_lost || matches!(prior.status, Status::Replacing | Status::Deleting);
         node.forced |= must;
         let replaces = must || node.changes.iter().any(|c| c.replaces);
         node.conditional =

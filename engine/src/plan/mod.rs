@@ -12,12 +12,14 @@ mod place;
 pub(crate) mod reads;
 pub(crate) mod recover;
 pub mod saved;
+mod select;
 
 pub(crate) use build::tag_outputs;
 pub use build::{BuildOptions, build};
 pub use destroy::destroy;
 pub use order::waves;
 pub use place::settings_in_state;
+pub use select::Selection;
 
 use crate::Fields;
 use crate::graph::Graph;
@@ -152,6 +154,8 @@ pub struct Plan {
     pub prior_outputs: Fields,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
+    /// Tools that are not planned, by address.
+    pub left_out: Vec<String>,
 }
 
 impl Plan {
@@ -182,6 +186,11 @@ impl Plan {
                 })
         })
     }
+    /// Tools of the program that are neither there nor planned, so that nothing is known of them.
+    pub fn absent(&self) -> impl Iterator<Item = InstanceId> {
+        let absent = |n: &&Node| n.action == Action::NoOp && n.prior.is_none();
+        self.nodes.iter().filter(absent).filter_map(|n| n.instance)
+    }
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {
@@ -194,6 +203,10 @@ impl Plan {
 pub mod reason {
     /// It is not there any more.
     pub const GONE: &str = "gone: it was removed outside of dtm";
+    /// A person asked for it.
+    pub const ASKED: &str = "asked for with `--replace`";
+    /// It is not planned.
+    pub const LEFT_OUT: &str = "left out";
     /// The outputs changed outside.
     pub const OUTPUTS: &str = "its outputs changed outside of dtm";
     /// Only what dtm itself keeps differs: options, dependencies.

@@ -100,6 +100,7 @@ struct Form {
     waiting_asserts: Vec<(usize, Vec<u32>)>,
     prior_outputs: Fields,
     outputs_changed: bool,
+    left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,6 +169,7 @@ impl Saved {
             waiting_asserts: asserts.map(|(n, ids)| (*n, ids.iter().map(|id| id.0).collect())).collect(),
             prior_outputs: plan.prior_outputs.clone(),
             outputs_changed: plan.outputs_changed,
+            left_out: plan.left_out.clone(),
         };
         Saved {
             format: FORMAT,
@@ -318,6 +320,7 @@ impl Saved {
                 .collect(),
             prior_outputs: form.prior_outputs.clone(),
             outputs_changed: form.outputs_changed,
+            left_out: form.left_out.clone(),
         })
     }
 }

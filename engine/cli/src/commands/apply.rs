@@ -5,14 +5,14 @@ use super::run::{
     refuse, runtime,
 };
 use super::saved;
-use crate::args::{Cli, FileArg};
+use crate::args::{Cli, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
+use dtm_engine::plan::build;
 use dtm_engine::plan::saved::Saved;
-use dtm_engine::plan::{BuildOptions, build};
 use dtm_engine::state::Record;
 use dtm_lang::Code;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Apply {
     file: FileArg,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    select: SelectArgs,
     /// Begins a new state, although another one was used before.
     #[arg(long)]
     new_state: bool,
@@ -46,7 +48,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
                     .help("leave `--new-state` and `--take-over` out")
                     .usage());
             }
-            saved::only_the_plan(cli)?;
+            saved::only_the_plan(cli, &args.select)?;
             Some(saved::open(path)?)
         }
         None => None,
@@ -66,7 +68,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let plugins = rt.block_on(async { project.plugins(&state, lock, events.clone()) });
     let plan = match &saved {
         Some((project, saved)) => saved::fitting(project, saved, &loaded, &plugins)?,
-        None => rt.block_on(build(&project.program, &state, &plugins, &BuildOptions::default(), &events)),
+        None => rt.block_on(build(&project.program, &state, &plugins, &args.select.options(false), &events)),
     };
     let sources = project.program.sources();
     if terminal.json {

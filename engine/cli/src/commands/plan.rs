@@ -2,7 +2,7 @@
 
 use super::run::{planning_events, runtime};
 use super::saved;
-use crate::args::{Cli, FileArg};
+use crate::args::{Cli, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// The arguments of `dtm plan`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
+    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan --only repo           only this, and what it depends on\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
 )]
 pub struct PlanArgs {
     /// The configuration, or a saved plan [default: main.dts].
@@ -25,6 +25,8 @@ pub struct PlanArgs {
     /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
     #[arg(short = 'o', long = "out", value_name = "PLAN")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    select: SelectArgs,
     /// Takes the state for reality: reads nothing from plugins.
     #[arg(long)]
     no_read: bool,
@@ -39,7 +41,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         false => Exit::Done,
     };
     if let Some(path) = args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
-        saved::only_the_plan(cli)?;
+        saved::only_the_plan(cli, &args.select)?;
         return saved::show(terminal, path).map(|plan| code(&plan));
     }
     let (project, made_of) = match &args.out {
@@ -52,7 +54,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     project.leave();
     let store = project.store(false)?;
     let loaded = project.load(terminal, &store)?;
-    let plan = make(terminal, &project, &loaded.state, BuildOptions { no_read: args.no_read })?;
+    let plan = make(terminal, &project, &loaded.state, args.select.options(args.no_read))?;
     show(terminal, &project, &plan);
     if plan.diagnostics.has_errors() {
         if let Some(out) = &args.out {

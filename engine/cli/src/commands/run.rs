@@ -29,6 +29,9 @@ pub struct RunArgs {
     /// Starts nothing new after the first failure.
     #[arg(long)]
     pub fail_fast: bool,
+    /// The deadline of an operation that has none of its own, as `10m` [default: the program's setting, or 20m].
+    #[arg(long, value_name = "DURATION", value_parser = crate::args::duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// The runtime of a command.
@@ -127,7 +130,10 @@ pub fn options(args: &RunArgs, program: Option<&Program>) -> Options {
             .map(usize::from)
             .or_else(|| setting("parallelism").and_then(set).map(|n| n as usize))
             .unwrap_or(default.parallelism),
-        timeout: setting("timeout").and_then(set).map(Duration::from_nanos).unwrap_or(default.timeout),
+        timeout: args
+            .timeout
+            .or_else(|| setting("timeout").and_then(set).map(Duration::from_nanos))
+            .unwrap_or(default.timeout),
         fail_fast: args.fail_fast,
         ..default
     }

@@ -1,6 +1,6 @@
 //! Saved plans: `dtm plan -o FILE`, `dtm plan FILE`, `dtm apply FILE`.
 
-use crate::args::Cli;
+use crate::args::{Cli, SelectArgs};
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, holder};
 use crate::terminal::Terminal;
@@ -82,7 +82,13 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
 }
 
 /// A saved plan has its own params.
-pub(super) fn only_the_plan(cli: &Cli) -> Result<(), Failure> {
+pub(super) fn only_the_plan(cli: &Cli, select: &SelectArgs) -> Result<(), Failure> {
+    if select.any() {
+        let headline = "a saved plan says itself what is planned";
+        return Err(Failure::new(Code::E0901, headline)
+            .help("plan again, with `--only`, `--skip` and the others there")
+            .usage());
+    }
     match cli.global.sets.is_empty() && cli.global.params.is_none() {
         true => Ok(()),
         false => Err(Failure::new(Code::E0901, "a saved plan has the params that it was made with")

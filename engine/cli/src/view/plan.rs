@@ -128,6 +128,13 @@ pub fn summary(plan: &Plan) -> String {
     if plan.is_empty() && plan.diagnostics.has_errors() {
         return "The plan is not complete: see the errors.".into();
     }
+    let left_out = match plan.left_out.len() {
+        0 => String::new(),
+        n => format!(", {n} left out"),
+    };
+    if plan.is_empty() && !left_out.is_empty() {
+        return format!("No changes among what was planned{left_out}");
+    }
     if plan.is_empty() {
         return "No changes: everything is as the configuration says.".into();
     }
@@ -150,7 +157,7 @@ pub fn summary(plan: &Plan) -> String {
     {
         line += ", outputs to record";
     }
-    line
+    line + &left_out
 }
 
 /// The plan for machines.
@@ -174,7 +181,7 @@ pub fn json(plan: &Plan, sources: &Sources) -> Value {
         "format": FORMAT, "empty": plan.is_empty(),
         "summary": { "add": add, "change": change, "destroy": destroy },
         "tools": plan.nodes.iter().enumerate().map(node).collect::<Vec<_>>(),
-        "moves": moves, "outputs_changed": plan.outputs_changed, "diagnostics": diagnostics,
+        "left_out": plan.left_out, "moves": moves, "outputs_changed": plan.outputs_changed, "diagnostics": diagnostics,
     })
 }
 

@@ -1,0 +1,102 @@
+//! What of a program is planned: all of it, only some tools with what they need, or all but some.
+
+use super::build::{Builder, within};
+use crate::state::Status;
+use dtm_lang::{Code, Diagnostic};
+use std::collections::BTreeSet;
+
+/// Tools that are chosen, by address; a family or a component chooses all its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only these, and what they depend on.
+    pub only: Vec<String>,
+    /// Not these, and not what cannot be without them.
+    pub skip: Vec<String>,
+    /// These are made anew.
+    pub replace: Vec<String>,
+}
+
+impl Selection {
+    pub(super) fn replaces(&self, addr: &str) -> bool {
+        self.replace.iter().any(|outer| within(addr, outer))
+    }
+}
+
+impl Builder<'_> {
+    /// The tools that are left out.
+    pub(super) fn choose(&mut self) {
+        let Selection { only, skip, replace } = self.options.selection.clone();
+        if self.options.selection == Selection::default() {
+            return;
+        }
+        let live: BTreeSet<String> = self.program.instances().iter().map(|i| i.addr.to_string()).collect();
+        let all: BTreeSet<String> = live.iter().chain(self.tools.keys()).cloned().collect();
+        let only_these = self.chosen(&only, "--only", &all);
+        let skipped = self.chosen(&skip, "--skip", &all);
+        let in_state: BTreeSet<String> = self.tools.keys().cloned().collect();
+        self.chosen(&replace, "--replace", &in_state);
+        if !only.is_empty() {
+            let wanted = self.with_what_they_need(only_these, &live);
+            self.left_out = all.difference(&wanted).cloned().collect();
+        }
+        let skipped = self.with_what_needs_them(skipped, &live);
+        self.left_out.extend(skipped);
+    }
+
+    /// Those that are named; a name that is none is a problem.
+    fn chosen(&mut self, wanted: &[String], option: &str, among: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for outer in wanted {
+            let these: Vec<String> = among.iter().filter(|a| within(a, outer)).cloned().collect();
+            if these.is_empty() {
+                let d = Diagnostic::new(Code::E0606, format!("`{option} {outer}`: there is no such tool"));
+                self.problem(d.nearest(outer, among.iter().map(|a| &**a)));
+            }
+            found.extend(these);
+        }
+        found
+    }
+
+    /// What is planned needs its dependencies; what goes needs those to go first, or to let go, that depend on it.
+    fn with_what_they_need(&self, wanted: BTreeSet<String>, live: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut stack: Vec<String> = wanted.iter().cloned().collect();
+        let mut wanted = wanted;
+        while let Some(addr) = stack.pop() {
+            let more: Vec<String> = match self.program.find(&addr) {
+                Some(id) => {
+                    let edges = self.program.instance(id).edges.keys();
+                    edges.map(|d| self.program.instance(*d).addr.to_string()).collect()
+                }
+                None => {
+                    let holds =
+                        |(a, e): (&String, &crate::state::Entry)| e.deps.contains(&addr).then(|| a.clone());
+                    self.tools.iter().filter_map(holds).collect()
+                }
+            };
+            debug_assert!(live.contains(&addr) || self.tools.contains_key(&addr));
+            stack.extend(more.into_iter().filter(|a| wanted.insert(a.clone())));
+        }
+        wanted
+    }
+
+    /// What is not there cannot be depended on; and what stays as it is keeps what it depends on.
+    fn with_what_needs_them(&self, skipped: BTreeSet<String>, live: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut stack: Vec<String> = skipped.iter().cloned().collect();
+        let mut skipped = skipped;
+        while let Some(addr) = stack.pop() {
+            let entry = self.tools.get(&addr);
+            let mut more: Vec<String> = vec![];
+            if let Some(entry) = entry {
+                more.extend(entry.deps.iter().filter(|d| !live.contains(*d)).cloned());
+            }
+            if let (Some(id), false) =
+                (self.program.find(&addr), entry.is_some_and(|e| e.status == Status::Ok))
+            {
+                let needs = self.program.instances().iter().filter(|i| i.edges.contains_key(&id));
+                more.extend(needs.map(|i| i.addr.to_string()));
+            }
+            stack.extend(more.into_iter().filter(|a| skipped.insert(a.clone())));
+        }
+        skipped
+    }
+}
