@@ -4,7 +4,7 @@ use super::tls::Trust;
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// What the proxy does with a request.
@@ -28,6 +28,42 @@ pub enum Wrong {
     Stale,
 }
 
+/// When a process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before its request is passed on.
+    Before,
+    /// When the server has answered, and before the process knows.
+    After,
+}
+
+/// A kill that waits for its request.
+struct Kill {
+    requests: usize,
+    when: When,
+    process: Armed,
+}
+
+/// Tells the proxy which process to kill.
+#[derive(Clone, Default)]
+pub struct Armed(Arc<(Mutex<Option<u32>>, Condvar)>);
+
+impl Armed {
+    /// It is this one.
+    pub fn process(&self, id: u32) {
+        *self.0.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(id);
+        self.0.1.notify_all();
+    }
+    fn kill(&self) {
+        let mut id = self.0.0.lock().unwrap_or_else(|e| e.into_inner());
+        while id.is_none() {
+            id = self.0.1.wait(id).unwrap_or_else(|e| e.into_inner());
+        }
+        let pid = id.and_then(|id| rustix::process::Pid::from_raw(id as i32));
+        let _ = rustix::process::kill_process(pid.expect("a process"), rustix::process::Signal::KILL);
+    }
+}
+
 /// The protocol of the server, for the answers that it did not give.
 #[derive(Clone)]
 pub enum Speaks {
@@ -44,6 +80,7 @@ struct Script {
     seen: Vec<String>,
     answers: HashMap<String, Vec<u8>>,
     expired_after: Option<usize>,
+    kill: Option<Kill>,
 }
 
 /// A proxy that keeps count, and does wrong when it is told to.
@@ -120,6 +157,27 @@ impl Proxy {
         self.script().expired_after = requests;
     }
 
+    /// Kills a process at its Nth request from now.
+    pub fn die_at(&self, requests: usize, when: When) -> Armed {
+        let process = Armed::default();
+        self.script().kill = Some(Kill { requests, when, process: process.clone() });
+        process
+    }
+    /// Kills nobody any more.
+    pub fn disarm(&self) {
+        self.script().kill = None;
+    }
+    /// Whether this is the request at which a process is killed.
+    fn is_last(&self) -> Option<(When, Armed)> {
+        let mut script = self.script();
+        let kill = script.kill.as_mut()?;
+        kill.requests -= 1;
+        match kill.requests {
+            0 => script.kill.take().map(|k| (k.when, k.process)),
+            _ => None,
+        }
+    }
+
     /// What happens to a request.
     fn next(&self, verb: &str, path: &str) -> Result<Wrong, String> {
         let mut script = self.script();
@@ -174,9 +232,9 @@ impl Proxy {
                 // Long answers come in chunks: the end of the connection is their end.
                 let end = header_end(request)?;
                 let mut server = trust.connect(self.to).ok()?;
-                server.write_all(&request[..end]).ok()?;
-                server.write_all(b"\r\nConnection: close").ok()?;
-                server.write_all(&request[end..]).ok()?;
+                // In one piece: a server waits with its answer for the rest of what comes in several.
+                let whole = [&request[..end], b"\r\nConnection: close", &request[end..]].concat();
+                server.write_all(&whole).ok()?;
                 let mut answer = vec![];
                 let _ = server.read_to_end(&mut answer);
                 Some(answer).filter(|a| !a.is_empty())
@@ -195,6 +253,10 @@ impl Proxy {
                 Err(answer) if client.write_all(answer.as_bytes()).is_ok() => continue,
                 Err(_) => return,
             };
+            let last = self.is_last();
+            if let Some((When::Before, process)) = &last {
+                return process.kill();
+            }
             let old = match wrong {
                 Wrong::Stale => self.script().answers.get(path).cloned(),
                 _ => None,
@@ -202,6 +264,9 @@ impl Proxy {
             let Some(answer) = old.or_else(|| self.pass_on(&bytes)) else { return };
             if verb == "get" && wrong != Wrong::Stale {
                 self.script().answers.insert(path.into(), answer.clone());
+            }
+            if let Some((_, process)) = last {
+                return process.kill();
             }
             let sent = match wrong {
                 Wrong::AnswerLost => return,

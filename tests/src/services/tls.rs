@@ -32,6 +32,7 @@ impl Trust {
     /// When there is no connection.
     pub fn connect(&self, port: u16) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
         let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
         let connection = ClientConnection::new(self.0.clone(), name).map_err(std::io::Error::other)?;
         Ok(StreamOwned::new(connection, stream))

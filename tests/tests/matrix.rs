@@ -1,0 +1,234 @@
+//! The kill matrix: SIGKILL at every call that writes, syncs, renames or creates (local), and before and after every request
+//! (S3, Kubernetes), for every operation. The judge is outside: a folder in which the plugin keeps its things, each with the
+//! key of the operation that made it. After each kill one apply finishes what was wanted: no orphan, no double create, no
+//! lost id.
+
+use dtm_tests::plugins::{build_c, has};
+use dtm_tests::sandbox::{Ran, Sandbox};
+use dtm_tests::services::kubernetes::Kubernetes;
+use dtm_tests::services::minio::{Minio, PASSWORD, USER};
+use dtm_tests::services::proxy::{Proxy, Speaks, When};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// From one program to another: what is done on the way, the tools before and after, and the names that exist then.
+struct Operation {
+    what: &'static str,
+    from: &'static str,
+    to: &'static str,
+    names: [&'static [&'static str]; 2],
+}
+
+const BASE: &str = "tool a: faulty.Thing { name = \"a\" }\ntool b: faulty.Thing { name = \"b\", fault = if a.at == \"x\" then \"x\" else \"none\" }\n";
+
+const OPERATIONS: [Operation; 7] = [
+    Operation { what: "create", from: "", to: BASE, names: [&[], &["a", "b"]] },
+    Operation { what: "delete", from: BASE, to: "", names: [&["a", "b"], &[]] },
+    Operation {
+        what: "update",
+        from: BASE,
+        to: "tool a: faulty.Thing { name = \"a\", fault = \"other\" }\ntool b: faulty.Thing { name = \"b\", fault = \"other\" }\n",
+        names: [&["a", "b"], &["a", "b"]],
+    },
+    Operation {
+        what: "replace, delete first",
+        from: BASE,
+        to: "tool a: faulty.Thing { name = \"c\" }\ntool b: faulty.Thing { name = \"b\", fault = if a.at == \"x\" then \"x\" else \"none\" }\n",
+        names: [&["a", "b"], &["c", "b"]],
+    },
+    Operation {
+        what: "replace, create first",
+        from: "tool a: faulty.Thing { name = \"a\" } with { replace = \"create-first\" }\ntool b: faulty.Thing { name = \"b\", fault = if a.at == \"x\" then \"x\" else \"none\" }\n",
+        to: "tool a: faulty.Thing { name = \"c\" } with { replace = \"create-first\" }\ntool b: faulty.Thing { name = \"b\", fault = if a.at == \"x\" then \"x\" else \"none\" }\n",
+        names: [&["a", "b"], &["c", "b"]],
+    },
+    Operation {
+        what: "move",
+        from: "tool a: faulty.Thing { name = \"a\" }\n\nmoved d -> a\n",
+        to: "tool d: faulty.Thing { name = \"a\" }\n\nmoved a -> d\n",
+        names: [&["a"], &["a"]],
+    },
+    Operation {
+        what: "rerun and outputs",
+        from: "tool v: core.Value { value = 1 }\ntool a: faulty.Thing { name = \"a\" }\n\noutput v = v.result\n",
+        to: "tool v: core.Value { value = 2 }\ntool a: faulty.Thing { name = \"a\" }\n\noutput v = v.result\n",
+        names: [&["a"], &["a"]],
+    },
+];
+
+/// A project on some backend.
+struct Place {
+    sandbox: Sandbox,
+    state: String,
+    env: String,
+    is_remote: bool,
+}
+
+impl Place {
+    fn new(state: &str, env: &str, is_remote: bool) -> Place {
+        let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+        build_c(&sandbox, "faulty", &[]);
+        Place { sandbox, state: state.into(), env: env.into(), is_remote }
+    }
+    fn write(&self, tools: &str) {
+        let settings = format!("settings {{ state = {} }}", self.state);
+        let text = format!("dts 1\n\n{settings}\n\nplugins {{ faulty = \"./libfaulty.so\" }}\n\n{tools}");
+        self.sandbox.write("main.dts", text);
+    }
+    fn run(&self, args: &str) -> Ran {
+        self.sandbox.shell(&format!("{} dtm {args}", self.env))
+    }
+    fn done(&self, args: &str) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "dtm {args}: {}", ran.transcript());
+        ran.stdout
+    }
+    fn command(&self) -> Command {
+        let mut command = self.sandbox.dtm();
+        for pair in self.env.split_whitespace() {
+            let (name, value) = pair.split_once('=').expect("NAME=value");
+            command.env(name, value);
+        }
+        command.args(["apply", "-y", "-q"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// What exists, as the outside sees it.
+    fn exists(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.sandbox.path().join("cloud")).into_iter().flatten();
+        let names = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
+        names.filter(|n| !n.starts_with(".tries")).collect()
+    }
+
+    /// Finishes what was killed, and compares what dtm knows with what exists.
+    fn judge(&self, at: &str, names: &[&str]) {
+        if self.is_remote {
+            self.done("state unlock -y -q");
+        }
+        let ran = self.run("apply -y -q");
+        assert_eq!(ran.code, 0, "{at}: {}", ran.transcript());
+        let wanted: BTreeSet<String> = names.iter().map(|n| n.to_string()).collect();
+        assert_eq!(self.exists(), wanted, "{at}: exactly what the program says exists, each made once");
+        let again = self.done("plan");
+        assert!(again.starts_with("No changes"), "{at}: {again}");
+    }
+}
+
+/// Every operation, killed at each point in turn. `killed` runs an apply and kills it at a point; it says whether it was.
+fn matrix(
+    place: &Place,
+    backend: &str,
+    variants: &[&str],
+    mut killed: impl FnMut(&str, usize) -> bool,
+) -> Vec<String> {
+    let mut rows = vec![];
+    for operation in &OPERATIONS {
+        let (mut kills, mut points) = (0, 0);
+        for variant in variants {
+            for point in 1.. {
+                assert!(point < 500, "it never ends");
+                place.write(operation.from);
+                place.done("apply -y -q");
+                place.write(operation.to);
+                let hit = killed(variant, point);
+                let at = format!("{backend}, {}, {variant} point {point}", operation.what);
+                place.judge(&at, operation.names[1]);
+                if !hit {
+                    points = points.max(point - 1);
+                    break;
+                }
+                kills += 1;
+            }
+            // Back to where it begins, if only to see that this goes too.
+            place.write(operation.from);
+            place.done("apply -y -q");
+            assert_eq!(place.exists(), operation.names[0].iter().map(|n| n.to_string()).collect());
+        }
+        place.write("");
+        place.done("apply -y -q");
+        rows.push(format!("| {backend} | {} | {points} | {kills} | 0 |", operation.what));
+    }
+    rows
+}
+
+fn print(rows: &[String]) {
+    let head = "| backend | operation | points | kills | losses |\n|---|---|---|---|---|";
+    let _ = writeln!(std::io::stderr(), "{head}\n{}", rows.join("\n"));
+}
+
+fn shim(folder: &Path) -> PathBuf {
+    let library = folder.join("libdie.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/die.c");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(source)
+        .arg("-ldl")
+        .status();
+    assert!(built.expect("cc runs").success());
+    library
+}
+
+#[test]
+fn files() {
+    if !has("cc") {
+        return;
+    }
+    let place = Place::new("local { path = \".dtm/state\" }", "", false);
+    let library = shim(place.sandbox.home());
+    let rows = matrix(&place, "local", &["before", "half"], |variant, point| {
+        let mut command = place.command();
+        command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", "/.dtm/").env("DTM_DIE_AT", point.to_string());
+        if variant == "half" {
+            command.env("DTM_DIE_HALF", "1");
+        }
+        command.status().expect("dtm runs").signal() == Some(9)
+    });
+    print(&rows);
+}
+
+/// Before and after every request.
+fn through(place: &Place, backend: &str, proxy: &Proxy) {
+    let rows = matrix(place, backend, &["before", "after"], |variant, point| {
+        let when = if variant == "before" { When::Before } else { When::After };
+        let armed = proxy.die_at(point, when);
+        let mut child = place.command().spawn().expect("dtm starts");
+        armed.process(child.id());
+        let hit = child.wait().expect("ended").signal() == Some(9);
+        proxy.disarm();
+        hit
+    });
+    print(&rows);
+}
+
+#[test]
+fn s3() {
+    let Some(server) = Minio::start() else { return };
+    if !has("cc") {
+        return;
+    }
+    let proxy = Proxy::start(server.port, Speaks::S3);
+    let state = format!(
+        "s3 {{ bucket = \"bucket\", key = \"app\", region = \"us-east-1\", endpoint = \"http://127.0.0.1:{}\", path_style = true }}",
+        proxy.port
+    );
+    let env =
+        format!("AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD} AWS_EC2_METADATA_DISABLED=true");
+    through(&Place::new(&state, &env, true), "S3", &proxy);
+}
+
+#[test]
+fn kubernetes() {
+    let Some(server) = Kubernetes::start() else { return };
+    if !has("cc") {
+        return;
+    }
+    let proxy = server.proxy();
+    let kubeconfig = server.kubeconfig("admin", Some(&proxy));
+    let state =
+        format!("k8s {{ namespace = \"dtm\", name = \"app\", kubeconfig = \"{}\" }}", kubeconfig.display());
+    through(&Place::new(&state, "", true), "Kubernetes", &proxy);
+}
