@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The arguments of `dtm doc`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning\nof a file is that of the module. A manual is a list of links to Markdown files, in order."
+    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n  dtm doc --schema                 the JSON Schema of what --json writes\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning\nof a file is that of the module. A manual is a list of links to Markdown files, in order."
 )]
 pub struct Doc {
     /// A configuration, or a module of the standard library [default: main.dts].
@@ -30,12 +30,19 @@ pub struct Doc {
     /// A list of links to Markdown files, which become one manual.
     #[arg(long, value_name = "FILE", conflicts_with = "file", requires = "html")]
     manual: Option<PathBuf>,
+    /// The JSON Schema of what `check`, `plan`, `apply` and `destroy` write with `--json`.
+    #[arg(long, conflicts_with_all = ["file", "plugin", "std", "manual", "html"])]
+    schema: bool,
     /// Writes one HTML page each into this folder.
     #[arg(long, value_name = "DIR")]
     html: Option<PathBuf>,
 }
 
 pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
+    if args.schema {
+        terminal.out(include_str!("../../schema/dtm-1.json"));
+        return Ok(Exit::Done);
+    }
     let (name, sources) = match &args.manual {
         Some(manual) => manual_of(manual)?,
         None => {
