@@ -3,7 +3,7 @@
 use super::run::{planning_events, runtime};
 use super::saved;
 use crate::args::{Cli, FileArg, SelectArgs};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, reason};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
@@ -11,12 +11,13 @@ use clap::Args;
 use dtm_engine::plan::saved::Saved;
 use dtm_engine::plan::{BuildOptions, Plan, build};
 use dtm_engine::state::State;
-use std::path::PathBuf;
+use dtm_lang::Code;
+use std::path::{Path, PathBuf};
 
 /// The arguments of `dtm plan`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan --only repo           only this, and what it depends on\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
+    after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan --only repo           only this, and what it depends on\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --html plan.html       as a page for a browser\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
 )]
 pub struct PlanArgs {
     /// The configuration, or a saved plan [default: main.dts].
@@ -25,6 +26,9 @@ pub struct PlanArgs {
     /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
     #[arg(short = 'o', long = "out", value_name = "PLAN")]
     out: Option<PathBuf>,
+    /// Writes the plan as one page, to be opened in a browser; it needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     select: SelectArgs,
     /// Takes the state for reality: reads nothing from plugins.
@@ -42,7 +46,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     };
     if let Some(path) = args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
         saved::only_the_plan(cli, &args.select)?;
-        return saved::show(terminal, path).map(|plan| code(&plan));
+        let (project, plan, about) = saved::show(terminal, path)?;
+        if let Some(html) = &args.html {
+            write_page(terminal, &project, &plan, &about, html)?;
+        }
+        return Ok(code(&plan));
     }
     let (project, made_of) = match &args.out {
         Some(_) => {
@@ -56,6 +64,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     let loaded = project.load(terminal, &store)?;
     let plan = make(terminal, &project, &loaded.state, args.select.options(args.no_read))?;
     show(terminal, &project, &plan);
+    if let Some(html) = &args.html {
+        let about = format!("For the state in `{}` at serial {}.", project.place()?, loaded.state.serial);
+        write_page(terminal, &project, &plan, &about, html)?;
+    }
     if plan.diagnostics.has_errors() {
         if let Some(out) = &args.out {
             terminal.note(&format!(
@@ -69,6 +81,22 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         saved::save(terminal, &project, (inputs, read), (&store, &loaded), &plan, out)?;
     }
     Ok(code(&plan))
+}
+
+/// Writes a plan as a page.
+fn write_page(
+    terminal: &Terminal,
+    project: &Project,
+    plan: &Plan,
+    about: &str,
+    path: &Path,
+) -> Result<(), Failure> {
+    let title = format!("Plan of {}", project.file);
+    let page = view::page::plan(plan, project.program.sources(), &title, about);
+    let failed = |e| Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)));
+    std::fs::write(path, page).map_err(failed)?;
+    terminal.note(&format!("Written as a page: {}", path.display()));
+    Ok(())
 }
 
 /// Plans against a state, without a lock.

@@ -141,7 +141,7 @@ pub(super) fn fitting(
 }
 
 /// Shows a saved plan, as it was: nothing is asked of the state or of any plugin.
-pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<Plan, Failure> {
+pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, String), Failure> {
     let (project, saved) = open(path)?;
     let rt = super::run::runtime()?;
     let events = super::run::planning_events(terminal);
@@ -153,10 +153,11 @@ pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<Plan, Failure> {
     let plan = plan.map_err(|e| {
         Failure::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()))
     })?;
-    terminal.note(&format!(
+    let about = format!(
         "A plan of {} by {}, for the state in `{}` at serial {}; made at {}.",
         project.file, saved.who, saved.state.place, saved.state.serial, saved.time
-    ));
+    );
+    terminal.note(&about);
     super::plan::show(terminal, &project, &plan);
-    Ok(plan)
+    Ok((project, plan, about))
 }

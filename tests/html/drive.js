@@ -1,0 +1,128 @@
+// Uses plans as pages in a browser: what is asserted here is what a person would see.
+"use strict";
+
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { PAGES, OUT } = process.env;
+const lines = [];
+const say = (text) => lines.push(text);
+const check = (what, holds) => {
+  if (!holds) throw new Error(`not seen: ${what}`);
+};
+
+async function main() {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync",
+    ],
+  });
+  const open = async (name, scheme) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: scheme });
+    const page = await context.newPage();
+    const problems = [];
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    page.on("dialog", (dialog) => problems.push(`a dialog: ${dialog.message()}`) && dialog.dismiss());
+    page.on("request", (request) => request.url().startsWith("file:") || problems.push(request.url()));
+    const began = Date.now();
+    await page.goto(`file://${path.join(PAGES, name)}.html`);
+    await page.waitForFunction(() => document.getElementById("summary").textContent !== "");
+    const took = Date.now() - began;
+    const visible = () => page.locator("details:not(.off)").count();
+    const boxes = () => page.locator("#drawing g[data-node]").count();
+    const done = async () => {
+      check(`no problem in ${name}: ${problems.join("; ")}`, problems.length === 0);
+      await context.close();
+    };
+    return { page, visible, boxes, done, took };
+  };
+
+  // Ten tools: each of what is done, a secret, text that looks like a script.
+  {
+    const { page, visible, boxes, done } = await open("10", "light");
+    const summary = await page.textContent("#summary");
+    say(`10: ${summary}`);
+    check("as many boxes as tools", (await boxes()) === (await visible()));
+    await page.keyboard.press("j");
+    const first = await page.locator("details.chosen b").textContent();
+    await page.keyboard.press("j");
+    check("the next tool", (await page.locator("details.chosen b").textContent()) !== first);
+    await page.keyboard.press("k");
+    check("the one before", (await page.locator("details.chosen b").textContent()) === first);
+    check("its box is marked", (await page.locator("#drawing g.chosen").count()) === 1);
+    await page.keyboard.press("Enter");
+    check("its changes", await page.locator("details.chosen .inside").isVisible());
+    say(`10: ${first}: ${(await page.locator("details.chosen td").allTextContents()).join(" ")}`);
+    await page.keyboard.press("/");
+    await page.keyboard.type("alert");
+    await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length === 1);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    say(`10: found: ${(await page.locator("details:not(.off) td").allTextContents()).join(" ")}`);
+    check("text stays text", (await page.locator("details:not(.off) .inside script").count()) === 0);
+    await page.fill("#search", "");
+    await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length > 1);
+    await page.locator('input[data-action="delete"]').uncheck();
+    check("no deletes", (await page.locator("details:not(.off) .sign.delete").count()) === 0);
+    await done();
+  }
+
+  // A page in the dark, a click on a box, what is not known and why.
+  {
+    const { page, visible, boxes, done } = await open("300", "dark");
+    say(`300: ${await page.textContent("#summary")}`);
+    check("300 boxes", (await boxes()) === 300 && (await visible()) === 300);
+    check("dark", (await page.evaluate(() => document.documentElement.dataset.theme)) === "dark");
+    await page.click("#theme");
+    check("light", (await page.evaluate(() => document.documentElement.dataset.theme)) === "light");
+    const box = page.locator('#drawing g[aria-label="create layer3[\\"5\\"]"]');
+    await box.scrollIntoViewIfNeeded();
+    await box.click();
+    const told = (await page.locator("details.chosen .inside").textContent()).replace(/\s+/g, " ").trim();
+    check("why it is not known", told.includes('known after layer2["5"], layer2["6"]'));
+    say(`300: ${told}`);
+    await page.fill("#search", 'layer3["5"]');
+    await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length === 1);
+    await done();
+  }
+
+  // Three thousand.
+  {
+    const { page, visible, boxes, done, took } = await open("3000", "light");
+    say(`3000: ${await page.textContent("#summary")}`);
+    check("3,000 boxes", (await boxes()) === 3000 && (await visible()) === 3000);
+    const began = Date.now();
+    await page.fill("#search", "layer299");
+    await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length === 10);
+    console.error(`3,000 tools: opened in ${took} ms, searched in ${Date.now() - began} ms`);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    check("its changes", await page.locator("details.chosen .inside").isVisible());
+    await done();
+  }
+
+  // The example, as a picture in light and in dark.
+  for (const scheme of ["light", "dark"]) {
+    const { page, visible, done } = await open("services", scheme);
+    if (scheme === "light") say(`services: ${await page.textContent("#summary")}`);
+    check("the tools of the example", (await visible()) > 3);
+    for (let i = 0; i < 3; i++) await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await page.screenshot({ path: path.join(OUT, `plan-${scheme}.png`) });
+    await done();
+  }
+  await browser.close();
+  fs.writeFileSync(path.join(OUT, "transcript.txt"), `${lines.join("\n")}\n`);
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
