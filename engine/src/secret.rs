@@ -233,7 +233,8 @@ impl Redactor {
     pub fn tagged(&self, fields: Fields) -> Fields {
         fields.into_iter().map(|(name, value)| (name, self.tag(value))).collect()
     }
-    fn tag(&self, value: Value) -> Value {
+    /// A value in which every text that holds a known secret is a secret itself.
+    pub fn tag(&self, value: Value) -> Value {
         match value {
             Value::Object(m) if tag(&m).is_some() => Value::Object(m),
             Value::Object(m) => Value::Object(self.tagged(m)),

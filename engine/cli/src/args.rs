@@ -88,6 +88,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     unit.or(plain).ok_or_else(|| "write a duration such as `30s`, `1m30s` or `500ms`".to_string())
 }
 
+/// A duration that is some time.
+pub fn deadline(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|d| if d.is_zero() { Err("that is no time at all".into()) } else { Ok(d) })
+}
+
 /// The configuration of a command.
 #[derive(Args, Clone)]
 pub struct FileArg {
@@ -108,7 +113,7 @@ pub struct SelectArgs {
     /// Makes this tool anew, although nothing asks for it (repeatable).
     #[arg(long, value_name = "TOOL")]
     pub replace: Vec<String>,
-    /// Changes nothing: records what changed outside, and drops what is gone.
+    /// Changes nothing that exists: records what changed outside, drops what is gone, follows `moved` and `forget`.
     #[arg(long, conflicts_with = "replace")]
     pub refresh_only: bool,
 }
@@ -140,6 +145,8 @@ pub enum Command {
     Delete(commands::delete::Delete),
     /// Compares the state with reality.
     Verify(commands::verify::Verify),
+    /// Writes the `.dts` for what exists already, so that it can be taken over.
+    Import(commands::import::Import),
     /// Shows the tools in state, or one of them.
     Show(commands::show::Show),
     /// Shows the outputs of the last apply.

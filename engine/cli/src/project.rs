@@ -12,7 +12,7 @@ use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
-use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
+use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose, Shipped, Symbol};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,17 @@ impl Project {
     /// When there is no such file.
     pub fn bare(file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
         Project::with(&Inputs::default(), file, purpose, &|loader| loader)
+    }
+
+    /// A configuration with something more at the end of its root file.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn with_more(cli: &Cli, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
+        let root = placed(&choose(file)?)?.name;
+        Project::with(&inputs(cli)?, file, Purpose::Plan, &|inner| {
+            Arc::new(Longer { inner, root: root.clone(), more: more.to_string() })
+        })
     }
 
     /// The program of a saved plan, in the folder that it is of.
@@ -251,6 +262,36 @@ impl Project {
     }
 }
 
+/// A loader that gives one file with something more at its end.
+struct Longer {
+    inner: Arc<dyn Loader>,
+    root: String,
+    more: String,
+}
+
+impl Loader for Longer {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let mut bytes = self.inner.read(path)?;
+        if path == self.root {
+            bytes.extend_from_slice(b"\n\n");
+            bytes.extend_from_slice(self.more.as_bytes());
+        }
+        Ok(bytes)
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        self.inner.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        self.inner.shipped_names()
+    }
+    fn std_module(&self, path: &str) -> Option<Symbol> {
+        self.inner.std_module(path)
+    }
+    fn shown(&self, path: &str) -> String {
+        self.inner.shown(path)
+    }
+}
+
 /// A state with what is around it.
 pub struct Opened {
     /// The rest of the world.
@@ -290,7 +331,9 @@ pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
             };
             let store = project.around.store(&place)?;
             let selected = project.program.param_selects_state();
-            let around = surroundings(project.around.root.clone(), project.around.env.clone())?;
+            let mut around = surroundings(project.around.root.clone(), project.around.env.clone())?;
+            // What the store learns of secrets is known to whoever shows them.
+            around.redactor = project.around.redactor.clone();
             Ok(Opened { around, store, place, selected, project: Some(project) })
         }
         opened => {

@@ -125,9 +125,19 @@ pub async fn build(
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect();
     let whole = b.plan.left_out.is_empty();
+    let acts = b.plan.nodes.iter().any(|n| !matches!(n.action, Action::NoOp | Action::Find));
+    // What is shown of a value that holds a secret is masked, wherever the secret came from.
+    for node in &mut b.plan.nodes {
+        for change in &mut node.changes {
+            for value in [&mut change.before, &mut change.after] {
+                *value = plugins.redactor().tag(std::mem::take(value));
+            }
+        }
+    }
     b.plan.outputs_changed = whole && outputs.len() != state.outputs.len()
         || outputs.iter().any(|(k, v)| match has_unknown(v) {
-            true => whole,
+            // With the rest left out, it becomes known only if something is done.
+            true => whole || acts,
             false => state.outputs.get(k) != Some(v),
         });
     b.plan

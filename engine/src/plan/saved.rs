@@ -5,7 +5,7 @@
 //! "DTMP" | frame: packed JSON, secrets sealed
 //! ```
 
-use super::{Action, Change, Node, Plan};
+use super::{Action, Change, Node, Plan, reason};
 use crate::Fields;
 use crate::archive::Archive;
 use crate::graph::Graph;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The newest format that this dtm reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
@@ -64,6 +64,9 @@ pub struct Bound {
     pub lineage: Option<String>,
     /// Its serial.
     pub serial: u64,
+    /// The project's root folder, where the state is in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// A saved plan.
@@ -213,7 +216,9 @@ impl Saved {
     /// Whether a file is a saved plan, whole or not.
     pub fn is_one(path: &Path) -> bool {
         let mut start = [0; 4];
-        std::fs::File::open(path).and_then(|mut f| f.read_exact(&mut start)).is_ok() && start == *MAGIC
+        std::fs::metadata(path).is_ok_and(|m| m.is_file())
+            && std::fs::File::open(path).and_then(|mut f| f.read_exact(&mut start)).is_ok()
+            && start == *MAGIC
     }
 
     /// Reads one; its secrets stay sealed.
@@ -277,6 +282,9 @@ impl Saved {
                     n.prior.as_ref().and_then(|entry| super::build::kind_in_state(program, plugins, entry))
                 }
             };
+            // What was not there then may be there now: it is asked again before anything is begun. What was begun already is
+            // its own.
+            let absent_before = n.absent_before && n.reason == reason::REPAIR;
             nodes.push(Node {
                 instance,
                 kind,
@@ -293,7 +301,7 @@ impl Saved {
                 planned: n.planned,
                 changes: n.changes,
                 op: n.op,
-                absent_before: n.absent_before,
+                absent_before,
                 forced: n.forced,
                 deps: n.deps,
             });

@@ -41,6 +41,14 @@ impl Builder<'_> {
         }
         let skipped = self.with_what_needs_them(skipped, &live);
         self.left_out.extend(skipped);
+        for outer in &replace {
+            let lost = |a: &&String| within(a, outer) && (self.left_out.contains(*a) || !live.contains(*a));
+            if let Some(addr) = in_state.iter().find(lost).cloned() {
+                let headline =
+                    format!("`--replace {outer}`: `{addr}` is not planned, so it is not made anew");
+                self.problem(Diagnostic::new(Code::E0606, headline));
+            }
+        }
     }
 
     /// Those that are named; a name that is none is a problem.
@@ -49,7 +57,9 @@ impl Builder<'_> {
         for outer in wanted {
             let these: Vec<String> = among.iter().filter(|a| within(a, outer)).cloned().collect();
             if these.is_empty() {
-                let d = Diagnostic::new(Code::E0606, format!("`{option} {outer}`: there is no such tool"));
+                let what =
+                    if option == "--replace" { "no such tool is in state" } else { "there is no such tool" };
+                let d = Diagnostic::new(Code::E0606, format!("`{option} {outer}`: {what}"));
                 self.problem(d.nearest(outer, among.iter().map(|a| &**a)));
             }
             found.extend(these);

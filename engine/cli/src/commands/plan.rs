@@ -46,6 +46,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     };
     if let Some(path) = args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
         saved::only_the_plan(cli, &args.select)?;
+        if args.out.is_some() || args.no_read {
+            let headline = "a saved plan is saved already";
+            return Err(Failure::new(Code::E0901, headline).help("leave `-o` and `--no-read` out").usage());
+        }
         let (project, plan, about) = saved::show(terminal, path)?;
         if let Some(html) = &args.html {
             write_page(terminal, &project, &plan, &about, html)?;
@@ -91,6 +95,15 @@ fn write_page(
     about: &str,
     path: &Path,
 ) -> Result<(), Failure> {
+    let is_page = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|m| m.is_file())
+            && std::fs::read(path)
+                .is_ok_and(|bytes| bytes.is_empty() || bytes.starts_with(b"<!doctype html>"))
+    };
+    if path.exists() && !is_page(path) {
+        let headline = format!("`{}` is there already, and is no page", path.display());
+        return Err(Failure::new(Code::E0903, headline).help("name another file; a page is overwritten"));
+    }
     let title = format!("Plan of {}", project.file);
     let page = view::page::plan(plan, project.program.sources(), &title, about);
     let failed = |e| Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)));

@@ -30,7 +30,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub fail_fast: bool,
     /// The deadline of an operation that has none of its own, as `10m` [default: the program's setting, or 20m].
-    #[arg(long, value_name = "DURATION", value_parser = crate::args::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::args::deadline)]
     pub timeout: Option<Duration>,
 }
 

@@ -22,9 +22,17 @@ pub(super) fn save(
     plan: &Plan,
     path: &Path,
 ) -> Result<(), Failure> {
+    if path.exists() && !Saved::is_one(path) {
+        let headline = format!("`{}` is there already, and is no saved plan", path.display());
+        return Err(
+            Failure::new(Code::E0903, headline).help("name another file; a saved plan is overwritten")
+        );
+    }
     let state = &loaded.state;
     let lineage = (!loaded.is_new).then(|| state.lineage.clone());
-    let bound = Bound { place: project.place()?, lineage: lineage.clone(), serial: state.serial };
+    let place = project.place()?;
+    let folder = matches!(place, Place::Local { .. }).then(|| project.around.root.clone());
+    let bound = Bound { place, lineage: lineage.clone(), serial: state.serial, folder };
     let redactor = &project.around.redactor;
     let made = |hidden: bool| {
         let archive = Archive::of(&project.program, read, inputs, &project.named, hidden);
@@ -112,6 +120,9 @@ pub(super) fn fitting(
     let place = project.place()?;
     if place != bound.place {
         return Err(stale(format!("it is for the state in `{}`, not in `{place}`", bound.place)));
+    }
+    if let Some(folder) = bound.folder.as_ref().filter(|f| **f != project.around.root) {
+        return Err(stale(format!("it is for the project in `{}`", folder.display())));
     }
     match &bound.lineage {
         None if !state.tools.is_empty() || state.serial > 0 => {

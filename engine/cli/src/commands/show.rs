@@ -7,6 +7,7 @@ use crate::terminal::Terminal;
 use crate::view::value::{masked, one_line};
 use clap::Args;
 use dtm_engine::Fields;
+use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Entry, State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
@@ -25,13 +26,30 @@ pub struct Show {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
+    let (around, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
     let state = store.load()?.state;
-    tools(terminal, &state, args.tool.as_deref())
+    tools(terminal, &state, args.tool.as_deref(), &around.redactor)
 }
 
 /// Shows one tool or all of them.
-pub(super) fn tools(terminal: &Terminal, state: &State, tool: Option<&str>) -> Result<Exit, Failure> {
+pub(super) fn tools(
+    terminal: &Terminal,
+    state: &State,
+    tool: Option<&str>,
+    redactor: &Redactor,
+) -> Result<Exit, Failure> {
+    // A secret that came back in an output is one there too.
+    let hide = |mut entry: Entry| {
+        entry.inputs = redactor.tagged(entry.inputs);
+        entry.outputs = redactor.tagged(entry.outputs);
+        entry.private = redactor.tag(entry.private);
+        entry
+    };
+    let hidden = State {
+        tools: state.tools.iter().map(|(a, e)| (a.clone(), hide(e.clone()))).collect(),
+        ..State::default()
+    };
+    let state = &hidden;
     if let Some(tool) = tool {
         let entry = find(state, tool)?;
         match terminal.json {

@@ -63,8 +63,12 @@ impl LocalStore {
                 Err(e) => _ = problem.get_or_insert(e),
             }
         }
-        let found =
-            found.or_else(|| self.past().iter().find_map(|p| read_history(p)).map(|state| (state, 0)));
+        // A snapshot of the history that is newer than what the files give is nearer to what was.
+        let past = self.past().iter().find_map(|p| read_history(p)).map(|state| (state, 0));
+        let found = match (found, past) {
+            (Some(found), Some(past)) if past.0.serial > found.0.serial => Some(past),
+            (found, past) => found.or(past),
+        };
         let Some((state, behind)) = found else {
             let nothing =
                 || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);

@@ -180,6 +180,8 @@ impl Session for LocalSession {
         self.sequence = self.sequence.max(state.serial) + 1;
         // What was here before may have had another key.
         self.key = self.store.given_key.clone().or(self.key.take());
+        // Twice, so that the pair before, from which a damaged one is rebuilt, says the same.
+        self.snapshot(state)?;
         self.snapshot(state)?;
         Ok(self.sequence)
     }

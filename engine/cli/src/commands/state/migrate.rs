@@ -15,6 +15,7 @@ use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Policy};
 use dtm_engine::state::{Record, State, StateError, StateStore};
 use dtm_lang::{Code, Diagnostic, Purpose};
+use std::path::Path;
 
 pub(super) fn run(
     cli: &Cli,
@@ -29,7 +30,7 @@ pub(super) fn run(
     }
     let (root, to) = (&project.around.root, project.place()?);
     let used = source(&Backends::load(root), from, project.program.param_selects_state())?;
-    if used.place() == to {
+    if same(root, &used.place(), &to) {
         terminal.note(&format!("The state is in `{to}` already."));
         return Ok(Exit::Done);
     }
@@ -76,6 +77,17 @@ pub(super) fn run(
         used.place()
     ));
     Ok(Exit::Done)
+}
+
+/// Whether two places are one, however they are written.
+fn same(root: &Path, a: &Place, b: &Place) -> bool {
+    match (a, b) {
+        (Place::Local { path: a }, Place::Local { path: b }) => {
+            let real = |p: &str| root.join(p).canonicalize().unwrap_or_else(|_| root.join(p));
+            real(a) == real(b)
+        }
+        _ => a == b,
+    }
 }
 
 /// Where the state comes from.

@@ -179,8 +179,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
             Ok(Exit::Done)
         }
         StateCommand::Show { tool, at, config } => {
-            let (_, store, _) = state_of(cli, &config.file())?;
-            super::show::tools(terminal, &as_of(&store, *at)?, tool.as_deref())
+            let (around, store, _) = state_of(cli, &config.file())?;
+            super::show::tools(terminal, &as_of(&store, *at)?, tool.as_deref(), &around.redactor)
         }
         StateCommand::History(config) => history(cli, terminal, &config.file()),
         StateCommand::Mv { from, to, config } => surgery::mv(cli, terminal, &config.file(), from, to),

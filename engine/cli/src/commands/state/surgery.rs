@@ -8,7 +8,7 @@ use crate::project::{enter, state_of, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::state::place::{Policy, Store};
-use dtm_engine::state::{FORMAT, Record, Session, State, StateError, StateStore};
+use dtm_engine::state::{Entry, FORMAT, Record, Session, State, StateError, StateStore};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,6 +25,19 @@ fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Bo
         session.snapshot(&loaded.state)?;
     }
     Ok(session)
+}
+
+/// One tool; a family or a component is none.
+fn one<'s>(state: &'s State, tool: &str) -> Result<&'s Entry, Failure> {
+    find(state, tool).map_err(|failure| {
+        let inside = |a: &&String| a.strip_prefix(tool).is_some_and(|rest| rest.starts_with(['[', '/']));
+        let members: Vec<String> =
+            state.tools.keys().filter(inside).take(5).map(|a| format!("'{a}'")).collect();
+        match members.is_empty() {
+            true => failure,
+            false => failure.help(format!("name its members one by one: {}", members.join(" "))),
+        }
+    })
 }
 
 /// Writes records, and the snapshot after them; then says what was done.
@@ -67,7 +80,11 @@ pub(super) fn mv(
     let store = there(cli, file)?;
     let mut session = kept(cli, terminal, "state mv", &store)?;
     let state = &session.loaded().state;
-    find(state, from)?;
+    one(state, from)?;
+    if from == to {
+        terminal.note("It has that address already.");
+        return Ok(Exit::Done);
+    }
     if state.tools.contains_key(to) {
         return Err(Failure::new(Code::E0606, format!("`{to}` is another tool in state"))
             .help(format!("to let it go first: `dtm state rm '{to}'`")));
@@ -87,7 +104,7 @@ pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String
     let state = session.loaded().state.clone();
     let mut told = vec![];
     for tool in tools {
-        let entry = find(&state, tool)?;
+        let entry = one(&state, tool)?;
         let id =
             entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id))).unwrap_or_default();
         told.push(format!(
@@ -188,7 +205,60 @@ fn read(path: &Path) -> Result<State, Failure> {
     if format > u64::from(FORMAT) {
         return Err(StateError::NewerFormat { found: format as u32, known: FORMAT }.into());
     }
-    serde_json::from_value(value).map_err(|e| no_state(e.to_string()))
+    let state: State = serde_json::from_value(value).map_err(|e| no_state(e.to_string()))?;
+    match contradiction(&state) {
+        Some(why) => {
+            Err(Failure::new(Code::E0810, format!("`{}` contradicts itself: {why}", path.display()))
+                .help("change it so that it could have been pulled"))
+        }
+        None => Ok(state),
+    }
+}
+
+/// What cannot be in a state that dtm has written.
+fn contradiction(state: &State) -> Option<String> {
+    // A serial is counted up by one, for a few lifetimes at most.
+    if state.serial > 1 << 48 {
+        return Some(format!("the serial {} is none", state.serial));
+    }
+    if state.key.is_none() && has_sealed(&state.to_json()) {
+        return Some("it holds sealed secrets, and names no key".into());
+    }
+    for (addr, entry) in &state.tools {
+        if !dtm_lang::syntax::is_address(addr) {
+            return Some(format!("`{addr}` is no address of a tool"));
+        }
+        if entry.id.is_none() && !entry.status.is_open() {
+            return Some(format!("`{addr}` has no id, and nothing of it is open"));
+        }
+        if let Some(dep) = entry.deps.iter().find(|d| !state.tools.contains_key(*d)) {
+            return Some(format!("`{addr}` depends on `{dep}`, which is not in it"));
+        }
+    }
+    circle(state).map(|addr| format!("`{addr}` depends on itself, by way of others"))
+}
+
+fn has_sealed(value: &Value) -> bool {
+    match value {
+        Value::Object(m) => {
+            m.get("$dtm").and_then(Value::as_str) == Some("sealed") || m.values().any(has_sealed)
+        }
+        Value::Array(items) => items.iter().any(has_sealed),
+        _ => false,
+    }
+}
+
+/// A tool that is left when those that depend on nothing more are taken away again and again.
+fn circle(state: &State) -> Option<String> {
+    let mut left: BTreeSet<&String> = state.tools.keys().collect();
+    loop {
+        let free: Vec<&String> =
+            left.iter().copied().filter(|a| !state.tools[*a].deps.iter().any(|d| left.contains(d))).collect();
+        if free.is_empty() {
+            return left.first().map(|a| a.to_string());
+        }
+        free.iter().for_each(|a| _ = left.remove(*a));
+    }
 }
 
 /// Refuses a state of another lineage, and one that others have gone on from.

@@ -1,0 +1,327 @@
+//! `dtm import KIND KEY`: writes the `.dts` for what exists already, with the `adopt` that takes it over.
+//!
+//! The tool is first written with its key and with placeholders, adopted in a plan of its own, and then written again with
+//! what its plugin has seen.
+
+use super::run::{planning_events, runtime};
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure, reason};
+use crate::project::Project;
+use crate::terminal::Terminal;
+use clap::Args;
+use dtm_engine::plan::{Action, BuildOptions, Node, Plan, Selection, build, ids_by_key};
+use dtm_engine::state::State;
+use dtm_lang::interface::{Input, Kind};
+use dtm_lang::types::Type;
+use dtm_lang::value::quote;
+use dtm_lang::wire::{from_wire, has_secret};
+use dtm_lang::{Code, Diagnostic, Diagnostics, FileId};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Stands for a text that the plugin may not tell.
+const UNTOLD: &str = "what-dtm-was-not-told";
+
+/// The arguments of `dtm import`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n\nWhat is written is shown, or with --write appended to the configuration; `dtm plan` says then what differs, and\n`dtm apply` takes it over."
+)]
+pub struct Import {
+    /// A kind of a plugin: `core.File`.
+    kind: String,
+    /// Which object: its key as `notes.md` or `path=notes.md`, or its id where the kind has no key.
+    #[arg(required = true, value_name = "KEY")]
+    which: Vec<String>,
+    /// The name of the tool [default: from the key].
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Appends it to the configuration.
+    #[arg(short = 'w', long)]
+    write: bool,
+    /// The configuration [default: main.dts].
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
+    let file = FileArg { file: args.file.clone() };
+    let project = Project::sound(cli, terminal, &file)?;
+    let kind = kind_of(&project, &args.kind)?;
+    let (key, id) = which(&kind, args)?;
+    let taken =
+        |name: &str| project.program.instances().iter().any(|i| i.addr.split('[').next() == Some(name));
+    let name = match &args.name {
+        Some(name) if taken(name) => {
+            return Err(Failure::new(Code::E0604, format!("`{name}` is in the program already"))
+                .help("give it another name with `--as`"));
+        }
+        Some(name) => name.clone(),
+        None => name_from(args.which.last().map_or("", String::as_str), &kind, &taken),
+    };
+    if !dtm_lang::syntax::is_address(&name) || name.contains(['[', '/']) {
+        return Err(
+            Failure::new(Code::E0606, format!("`{name}` is no name of a tool")).help("give one with `--as`")
+        );
+    }
+    let store = project.store(false)?;
+    let state = project.load(terminal, &store)?.state;
+    let draft = draft(&name, &args.kind, &kind, &key)?;
+    let id = match id {
+        Some(id) => id,
+        None => found(terminal, &with(cli, &file, &draft)?, &state, &name, args)?,
+    };
+    if let Some((addr, _)) = state.tools.iter().find(|(_, e)| {
+        e.id.as_deref() == Some(&*id)
+            && e.kind == *kind.name
+            && format!("{}.{}", e.plugin.name, e.kind) == args.kind
+    }) {
+        return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id))));
+    }
+    let adopted = with(cli, &file, &format!("adopt {name} = {}\n\n{draft}", quote(&id)))?;
+    let plan = planned(terminal, &adopted, &state, &name)?;
+    let node = plan.nodes.iter().find(|n| n.addr == name && n.action == Action::Adopt).ok_or_else(|| {
+        Failure::new(Code::E0704, format!("`{name}` could not be planned; this is a bug in dtm"))
+    })?;
+    let text = written(node, &args.kind, &kind, &key, &id);
+    if !args.write {
+        terminal.out(&text);
+        return Ok(Exit::Done);
+    }
+    let path = project.around.root.join(&project.file);
+    let failed = |e: std::io::Error| {
+        Failure::new(Code::E0903, format!("cannot write `{}`: {}", project.file, reason(&e)))
+    };
+    let before = std::fs::read_to_string(&path).map_err(failed)?;
+    let gap = if before.ends_with('\n') { "\n" } else { "\n\n" };
+    let temporary = path.with_extension("dts.tmp");
+    std::fs::write(&temporary, format!("{before}{gap}{text}")).map_err(failed)?;
+    std::fs::rename(&temporary, &path).map_err(failed)?;
+    terminal.note(&format!(
+        "Written to `{}`. `dtm plan` shows what differs, `dtm apply` takes it over.",
+        project.file
+    ));
+    Ok(Exit::Done)
+}
+
+fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Kind>, Failure> {
+    let found = path.split_once('.').and_then(|(plugin, kind)| project.kind(plugin, kind));
+    found.ok_or_else(|| {
+        let plugins = project.program.plugins();
+        let all: Vec<String> = plugins
+            .iter()
+            .flat_map(|(name, p)| p.plugin.kinds.keys().map(move |k| format!("{name}.{k}")))
+            .collect();
+        let d = Diagnostic::new(Code::E0606, format!("no kind `{path}` is known"));
+        Failure::of(d.nearest(path, all.iter().map(|k| &**k)))
+    })
+}
+
+/// The key that names the object, as inputs; or its id.
+fn which(kind: &Kind, args: &Import) -> Result<(Vec<(String, String)>, Option<String>), Failure> {
+    let keys: Vec<&str> = kind.key_inputs().map(|k| &**k).collect();
+    let pairs: Option<Vec<(String, String)>> = args
+        .which
+        .iter()
+        .map(|w| w.split_once('=').filter(|(n, _)| kind.inputs.contains_key(*n)))
+        .map(|p| p.map(|(n, v)| (n.to_string(), v.to_string())))
+        .collect();
+    match (&*keys, pairs, &*args.which) {
+        ([], _, [id]) => Ok((vec![], Some(id.clone()))),
+        (_, Some(pairs), _) if keys.iter().all(|k| pairs.iter().any(|(n, _)| n == k)) => Ok((pairs, None)),
+        ([key], None, [value]) if is_text(&kind.inputs[*key].field.ty) => {
+            Ok((vec![(key.to_string(), value.clone())], None))
+        }
+        _ => {
+            let list: Vec<String> = keys.iter().map(|k| format!("{k}=...")).collect();
+            let headline = format!("that does not say which `{}` it is", args.kind);
+            Err(Failure::new(Code::E0901, headline)
+                .help(format!("name it by its key: `dtm import {} {}`", args.kind, list.join(" ")))
+                .usage())
+        }
+    }
+}
+
+/// A name for a tool, from the last part of its key.
+fn name_from(key: &str, kind: &Kind, taken: &dyn Fn(&str) -> bool) -> String {
+    let value = key.rsplit('=').next().unwrap_or(key);
+    let last = value.trim_end_matches(['/', '"', '}', ' ']).rsplit(['/', ':', '"']).next().unwrap_or(value);
+    let stem = last.trim_start_matches('.').split('.').next().unwrap_or(last);
+    let mut name: String =
+        stem.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !dtm_lang::syntax::is_address(&name) {
+        name = kind.name.to_lowercase();
+    }
+    let free = |n: &String| !taken(n);
+    std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}_{n}"))).find(free).unwrap_or(name)
+}
+
+/// The tool with its key, and with something for every other input that has to be given.
+fn draft(name: &str, path: &str, kind: &Kind, key: &[(String, String)]) -> Result<String, Failure> {
+    let mut out = format!("tool {name}: {path} {{\n");
+    for (input, i) in &kind.inputs {
+        let given = key.iter().find(|(n, _)| **n == **input).map(|(_, v)| source(&i.field.ty, v));
+        let value = match given {
+            Some(value) => value,
+            None if i.field.default.is_some() || i.field.ty.is_nullable() => continue,
+            None => placeholder(&i.field.ty).ok_or_else(|| {
+                let headline = format!("`{input}` of `{path}` has to be given");
+                Failure::new(Code::E0901, headline).help(format!("say what it is: `{input}=...`"))
+            })?,
+        };
+        let _ = writeln!(out, "  {input} = {value}");
+    }
+    Ok(out + "}\n")
+}
+
+/// A value from the command line as source: a text as it is, anything else as a literal.
+fn source(ty: &Type, value: &str) -> String {
+    match is_text(ty) {
+        true if !value.starts_with('"') => quote(value),
+        _ => value.to_string(),
+    }
+}
+
+fn placeholder(ty: &Type) -> Option<String> {
+    Some(match ty {
+        Type::Any | Type::Null => "null".into(),
+        Type::Bool => "false".into(),
+        Type::Int => "0".into(),
+        Type::Float => "0.0".into(),
+        Type::String => quote(UNTOLD),
+        Type::Duration => "1s".into(),
+        Type::Size => "1B".into(),
+        Type::List(_) => "[]".into(),
+        Type::Map(_) => "{}".into(),
+        Type::Lit(_) => ty.to_string(),
+        Type::Secret(inner) => placeholder(inner)?,
+        Type::Refined(refined) => placeholder(&refined.base)?,
+        Type::Union(members) => members.iter().find_map(placeholder)?,
+        Type::Record(record) => {
+            let needed = record.fields.iter().filter(|(_, f)| f.default.is_none() && !f.ty.is_nullable());
+            let fields: Option<Vec<String>> =
+                needed.map(|(n, f)| Some(format!("{n} = {}", placeholder(&f.ty)?))).collect();
+            format!("{{ {} }}", fields?.join(", "))
+        }
+        Type::Tool(_) | Type::Var(_) | Type::Error => return None,
+    })
+}
+
+/// The configuration with something more at its end.
+fn with(cli: &Cli, file: &FileArg, more: &str) -> Result<Project, Failure> {
+    let (project, diagnostics) = Project::with_more(cli, file, more)?;
+    match diagnostics.has_errors() {
+        true => Err(Failure::all(diagnostics, project.program.sources())),
+        false => Ok(project),
+    }
+}
+
+/// The id of the one object that has the key.
+fn found(
+    terminal: &Terminal,
+    drafted: &Project,
+    state: &State,
+    name: &str,
+    args: &Import,
+) -> Result<String, Failure> {
+    let events = planning_events(terminal);
+    let ids = runtime()?.block_on(async {
+        let plugins = drafted.plugins(state, None, events);
+        ids_by_key(&drafted.program, name, &plugins).await
+    });
+    let shown = args.which.join(" ");
+    let ids =
+        ids.map_err(|why| Failure::new(Code::E0607, format!("`{shown}` could not be looked for: {why}")))?;
+    match &*ids {
+        [id] => Ok(id.clone()),
+        [] => Err(Failure::new(Code::E0606, format!("there is no `{}` with the key `{shown}`", args.kind))),
+        many => {
+            let list: Vec<String> = many.iter().map(|id| quote(id)).collect();
+            Err(Failure::new(Code::E0607, format!("several have the key `{shown}`: {}", list.join(", "))))
+        }
+    }
+}
+
+/// The plan of the adopted tool alone.
+fn planned(terminal: &Terminal, project: &Project, state: &State, name: &str) -> Result<Plan, Failure> {
+    let options = BuildOptions {
+        selection: Selection { only: vec![name.to_string()], ..Selection::default() },
+        ..BuildOptions::default()
+    };
+    let events = planning_events(terminal);
+    let plan = runtime()?.block_on(async {
+        let plugins = project.plugins(state, None, events.clone());
+        build(&project.program, state, &plugins, &options, &events).await
+    });
+    let mut own = Diagnostics::default();
+    plan.diagnostics.iter().filter(|d| d.tool.as_deref() == Some(name)).for_each(|d| own.push(d.clone()));
+    match own.has_errors() {
+        true => Err(Failure::all(own, project.program.sources())),
+        false => Ok(plan),
+    }
+}
+
+/// The tool as a person would have written it.
+fn written(node: &Node, path: &str, kind: &Kind, key: &[(String, String)], id: &str) -> String {
+    let seen = node.prior.as_ref().map(|p| &p.inputs);
+    let mut params = String::new();
+    let mut body = String::new();
+    for (input, i) in &kind.inputs {
+        let value = seen.and_then(|s| s.get(&**input));
+        let differs = node.changes.iter().any(|c| *c.name == **input);
+        let is_key = key.iter().any(|(n, _)| **n == **input);
+        let needed = i.field.default.is_none() && !i.field.ty.is_nullable();
+        if !(is_key || needed || differs) {
+            continue;
+        }
+        match value.filter(|_| is_key || differs || !is_placeholder(i, value)) {
+            // A secret does not stand in a program.
+            Some(v) if has_secret(v) || is_secret(&i.field.ty) => {
+                let param = format!("{}_{input}", node.addr);
+                let _ = writeln!(params, "param {param}: {}\n", i.field.ty);
+                let _ = writeln!(body, "  {input} = {param}");
+            }
+            Some(v) => match from_wire(v, &i.field.ty) {
+                Ok(value) => _ = writeln!(body, "  {input} = {}", dtm_lang::print::print(&value, 96)),
+                Err(_) => {
+                    _ = writeln!(body, "  // `{input}`, {}, is not what the interface says", i.field.ty)
+                }
+            },
+            None => _ = writeln!(body, "  // `{input}`, {}, could not be read: give it", i.field.ty),
+        }
+    }
+    let text =
+        format!("{params}adopt {} = {}\n\ntool {}: {path} {{\n{body}}}\n", node.addr, quote(id), node.addr);
+    dtm_lang::syntax::format::format(FileId(0), &format!("dts 1\n\n{text}"))
+        .0
+        .and_then(|t| Some(t.strip_prefix("dts 1\n\n")?.to_string()))
+        .unwrap_or(text)
+}
+
+/// Whether what is of a type is secret as a whole.
+fn is_secret(ty: &Type) -> bool {
+    match ty {
+        Type::Secret(_) => true,
+        Type::Union(members) => members.iter().all(|m| matches!(m, Type::Null | Type::Secret(_))),
+        _ => false,
+    }
+}
+
+/// Whether a type is written as text without quotes on the command line.
+fn is_text(ty: &Type) -> bool {
+    match ty {
+        Type::String => true,
+        Type::Secret(inner) => is_text(inner),
+        Type::Refined(refined) => is_text(&refined.base),
+        _ => false,
+    }
+}
+
+/// Whether a value is only what stood in the draft.
+fn is_placeholder(input: &Input, value: Option<&serde_json::Value>) -> bool {
+    let drafted = placeholder(&input.field.ty);
+    value.is_some_and(|v| {
+        let shown = from_wire(v, &input.field.ty).map(|v| dtm_lang::print::on_one_line(&v));
+        shown.ok() == drafted
+    })
+}
