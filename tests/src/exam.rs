@@ -8,7 +8,13 @@ use std::time::Duration;
 
 /// A holder of the lock.
 pub fn holder(doing: &str) -> Holder {
-    Holder { who: "tester@here".into(), pid: 1, since: "2030-01-02T03:04:05Z".into(), doing: doing.into() }
+    Holder {
+        who: "tester@here".into(),
+        pid: 1,
+        since: "2030-01-02T03:04:05Z".into(),
+        doing: doing.into(),
+        machine: String::new(),
+    }
 }
 
 /// A tool in state, perhaps with a secret output.

@@ -3,7 +3,7 @@
 use dtm_engine::secret::{Key, Redactor};
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::double::{MemoryObjects, Mishap};
-use dtm_engine::state::{Record, Session, State, StateError, StateStore};
+use dtm_engine::state::{Holder, Record, Session, State, StateError, StateStore, Status};
 use dtm_tests::exam::{entry, exam, holder, put};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -193,7 +193,7 @@ fn what_a_fenced_holder_spilled_is_merged_by_the_next_one_here() {
     let place = Place::new();
     let mut first = paused(&place);
     let mut begun = entry("1", None);
-    begun.status = dtm_engine::state::Status::Creating;
+    begun.status = Status::Creating;
     begun.id = None;
     // The begin is durable; then the holder is taken over and its end can only be spilled.
     first.append(&[Record::Begin { addr: "a".into(), entry: Box::new(begun) }]).expect("durable");
@@ -463,6 +463,52 @@ fn a_held_state_is_neither_recovered_nor_set_aside_nor_sealed_anew() {
     });
     renews.expect("the holder renews");
     drop(session);
+}
+
+#[test]
+fn what_a_holder_has_begun_that_was_taken_over_is_waited_for_until_nothing_is_open() {
+    let place = Place::new();
+    let by = |pid: u32, machine: &str| Holder { pid, machine: machine.into(), ..holder("apply") };
+    // Nobody renews: who comes next takes over after a short while.
+    let hush = || place.edit_head(|head| head["ttl_ms"] = (TTL.as_millis() as u64).into());
+    let enter = |by: Holder| {
+        let patient = place.store().with_ttl(Duration::from_secs(60));
+        let session = patient.lock(by, Duration::from_secs(5)).expect("taken over");
+        hush();
+        session
+    };
+    let mut begun = entry("1", None);
+    (begun.status, begun.id) = (Status::Creating, None);
+    let mut first = enter(holder("apply"));
+    first.append(&[Record::Begin { addr: "a".into(), entry: Box::new(begun) }]).expect("durable");
+    hush();
+    // The first one ran somewhere else: what it had begun may still run.
+    let second = enter(by(2, "elsewhere"));
+    assert_eq!(second.may_run().len(), 1);
+    let kept = second.loaded().state.clone();
+    let mut third = enter(by(3, "elsewhere"));
+    assert_eq!(third.may_run().len(), 2, "each of whom it was taken");
+    third.snapshot(&kept).expect("written");
+    assert_eq!(third.may_run().len(), 2, "something is still open");
+    third.append(&[put("a", "1")]).expect("durable");
+    third.snapshot(&place.state()).expect("written");
+    assert_eq!(third.may_run(), vec![], "nothing is open any more");
+    hush();
+    // A process that ran here and has ended runs nothing.
+    let mut child = std::process::Command::new("true").spawn().expect("a process");
+    let gone = by(child.id(), &Holder::this_machine());
+    assert!(!gone.has_ended(), "it is not waited for yet");
+    child.wait().expect("ended");
+    assert!(gone.has_ended() && !by(1, "elsewhere").has_ended() && !holder("apply").has_ended());
+    let fourth = enter(gone);
+    assert_eq!(fourth.may_run().len(), 1);
+    let fifth = enter(by(5, "elsewhere"));
+    assert_eq!(fifth.may_run().len(), 1, "the one that has ended is not among them");
+    drop((first, second, third, fourth, fifth));
+    // A person says that all have.
+    assert_eq!(place.store().may_run().expect("read").len(), 1);
+    place.store().nobody_runs(&holder("state unlock")).expect("written");
+    assert_eq!(place.store().may_run().expect("read"), vec![]);
 }
 
 #[test]

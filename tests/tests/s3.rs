@@ -143,3 +143,34 @@ fn what_is_damaged_on_a_server_is_recovered_and_a_key_is_changed() {
     assert_ne!(done("DTM_STATE_KEY=third", "output word --reveal"), told, "it was made anew");
     done("DTM_STATE_KEY=third", "destroy -y -q");
 }
+
+/// A run is stopped while its command works on: the next one waits for the deadline, and does not make it twice.
+#[test]
+fn what_a_paused_run_still_makes_is_not_made_again() {
+    let Some(server) = Minio::start() else { return };
+    let project = project(
+        server.port,
+        "tool a: core.Exec {\n  create = [\"sh\", \"-c\", \"echo begun >> log; sleep 4; echo made >> log\"]\n  read = [\"grep\", \"-q\", \"made\", \"log\"]\n} with { timeout = 6s }",
+    );
+    let log = || std::fs::read_to_string(project.sandbox.path().join("log")).unwrap_or_default();
+    let mut command = project.sandbox.dtm();
+    for pair in project.env().split_whitespace() {
+        let (name, value) = pair.split_once('=').expect("NAME=value");
+        command.env(name, value);
+    }
+    let mut first = command.args(["apply", "-y", "-q"]).spawn().expect("dtm starts");
+    dtm_tests::services::wait_until("the command", || log().contains("begun"));
+    let pid = rustix::process::Pid::from_child(&first);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stopped");
+    let told = project.run("state unlock -y");
+    assert!(told.code == 0 && told.stderr.contains("had begun may still run"), "{}", told.transcript());
+    let second = project.run("apply -y");
+    assert!(second.code == 4 && second.stdout.contains("waiting for"), "{}", second.transcript());
+    assert!(second.stderr.contains("has made it meanwhile"), "{}", second.transcript());
+    project.done("apply -y");
+    assert_eq!(log(), "begun\nmade\n", "it is made once");
+    assert!(project.done("plan").contains("No changes"));
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("goes on");
+    assert!(!first.wait().expect("ended").success(), "it writes nothing any more");
+    assert!(project.done("plan").contains("No changes"));
+}

@@ -432,7 +432,13 @@ pub fn placed(path: &Path) -> Result<Placed, Failure> {
 pub fn holder(doing: &str) -> Holder {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Holder { who: format!("{user}@{host}"), pid: std::process::id(), since: now(), doing: doing.into() }
+    Holder {
+        who: format!("{user}@{host}"),
+        pid: std::process::id(),
+        since: now(),
+        doing: doing.into(),
+        machine: Holder::this_machine(),
+    }
 }
 
 /// What a run in this folder needs besides the program.

@@ -15,12 +15,12 @@ use crate::plan::identity::identity_of;
 use crate::plan::{Action, Known, Plan, reason};
 use crate::plugin::Plugins;
 use crate::secret::Redactor;
-use crate::state::{Entry, Journal, Record};
+use crate::state::{Entry, Holder, Journal, Record};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program};
 use operation::{Done, clean_up, operate};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,11 +35,22 @@ pub struct Options {
     pub timeout: Duration,
     /// How often a retryable failure is tried again by default.
     pub retries: u32,
+    /// Earlier holders of the lock whose operations may still run somewhere.
+    pub left: Vec<Holder>,
+    /// When this run took the lock, or later.
+    pub since: Instant,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { parallelism: 10, fail_fast: false, timeout: Duration::from_secs(20 * 60), retries: 4 }
+        Options {
+            parallelism: 10,
+            fail_fast: false,
+            timeout: Duration::from_secs(20 * 60),
+            retries: 4,
+            left: vec![],
+            since: Instant::now(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::diff::{changes, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
 use crate::plan::reads::{Seen, find, plan_of, read_one};
-use crate::plan::recover::{natural_key, recovery};
+use crate::plan::recover::{Found, natural_key, recovery, resolve};
 use crate::plan::{Action, Node, reason};
 use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::{sendable, settle_write_only, write_only};
@@ -329,15 +329,53 @@ impl Operation<'_> {
         }
     }
 
+    /// What another run had begun to make may still be made by it, on another machine: until the deadline that it had is over,
+    /// nothing is begun in its place; then it is looked for again.
+    async fn outlast(&mut self) -> Result<(), Failed> {
+        let Some(prior) = self.node.prior.clone().filter(|p| p.status == Status::Creating && p.id.is_none())
+        else {
+            return Ok(());
+        };
+        let Some(holder) = self.cx.options.left.first() else { return Ok(()) };
+        let until = self.cx.options.since + self.deadline("create") + crate::plugin::GRACE;
+        let wait = until.saturating_duration_since(Instant::now());
+        (self.cx.events)(Event::Notice {
+            text: format!(
+                "`{}` was begun by {holder}, which may still make it: waiting for {} s, its deadline; if it has ended for sure: `dtm state unlock --gone`",
+                self.node.addr,
+                wait.as_secs()
+            ),
+        });
+        let mut stop = self.cx.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.changed() => {
+                return Err(self.fail(Code::E0607, "stopped while it waited for another run"));
+            }
+        }
+        let Some(kind) = self.node.kind.clone() else { return Ok(()) };
+        let (plugins, plugin) = (self.cx.plugins.clone(), &self.node.plugin);
+        match resolve(&plugins, plugin, &self.settings, &kind, &self.node.addr, &prior, None).await {
+            Found::Nothing => Ok(()),
+            Found::Object(..) => Err(Box::new(
+                self.fail(Code::E0607, "the other run has made it meanwhile")
+                    .help("apply again: it is taken over then"),
+            )),
+            Found::Ask(d) => Err(Box::new(d)),
+        }
+    }
+
     /// Makes the object. With `beside` the old one is still there, and is deleted at the end of the run.
     async fn create(&mut self, beside: bool) -> Result<Done, Failed> {
         let replaces = matches!(self.node.action, Action::Replace { .. });
         let verb = if replaces { "replace" } else { "create" };
+        self.outlast().await?;
         let mut entry = self.entry(Status::Creating, self.node.op.clone()).await?;
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
         // A key that was not known when planning is asked for now.
         let known_absent = entry.absent_before || replaces && self.keeps_key();
-        let repairs = self.node.reason == reason::GONE || self.node.reason == reason::REPAIR;
+        let repairs =
+            !self.cx.plan.saved && (self.node.reason == reason::GONE || self.node.reason == reason::REPAIR);
         if !key.is_empty() && !known_absent && !repairs {
             let found =
                 find(&self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)

@@ -158,6 +158,8 @@ pub struct Plan {
     pub outputs_changed: bool,
     /// Tools that are not planned, by address.
     pub left_out: Vec<String>,
+    /// Whether it comes from a file, so that reality may have changed since.
+    pub saved: bool,
 }
 
 impl Plan {

@@ -13,7 +13,7 @@ use dtm_lang::interface::{Kind, Recover};
 use dtm_lang::{Code, Diagnostic};
 
 /// What is really there after an interruption.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing: it can be made again with the same operation key.
     Nothing,
     /// This object.
@@ -23,7 +23,7 @@ pub(super) enum Found {
 }
 
 /// Finds out what an open entry stands for.
-pub(super) async fn resolve(
+pub(crate) async fn resolve(
     plugins: &Plugins,
     plugin: &str,
     settings: &Settings,

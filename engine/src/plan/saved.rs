@@ -329,6 +329,7 @@ impl Saved {
             prior_outputs: form.prior_outputs.clone(),
             outputs_changed: form.outputs_changed,
             left_out: form.left_out.clone(),
+            saved: true,
         })
     }
 }

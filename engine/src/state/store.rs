@@ -16,6 +16,30 @@ pub struct Holder {
     pub since: String,
     /// Doing what: `apply`, `destroy`.
     pub doing: String,
+    /// The machine since it was started, and the processes that see each other there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
+}
+
+impl Holder {
+    /// Where this process runs, as [`Holder::machine`] names it; empty where that cannot be told.
+    pub fn this_machine() -> String {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let seen = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        match boot.trim() {
+            "" => String::new(),
+            boot => format!("{boot} {}", seen.display()),
+        }
+    }
+
+    /// Whether it has ended for sure: it ran here, and does not any more. Its plugin hosts end with it.
+    pub fn has_ended(&self) -> bool {
+        let here = Holder::this_machine();
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        !here.is_empty()
+            && here == self.machine
+            && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    }
 }
 
 impl std::fmt::Display for Holder {
@@ -140,6 +164,11 @@ pub trait Session: Send {
     /// When there is no key, and none may be made.
     fn keeps_secrets(&self) -> Result<(), StateError> {
         Ok(())
+    }
+
+    /// Earlier holders of the lock whose operations may still run somewhere.
+    fn may_run(&self) -> Vec<Holder> {
+        vec![]
     }
 
     /// How long a batch waits for more records: where each costs a round trip, it is worth a moment.

@@ -9,6 +9,7 @@ use clap::Args;
 use dtm_lang::Purpose;
 use dtm_lang::diag::fix::{Which, fixed};
 use dtm_lang::diag::render::{Format, render};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -65,7 +66,14 @@ fn mend(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
     let mut files: Vec<PathBuf> = vec![];
+    let stamp = |file: &PathBuf| -> Option<(SystemTime, u64)> {
+        let seen = file.metadata().ok()?;
+        Some((seen.modified().ok()?, seen.len()))
+    };
     loop {
+        // As they are before they are read: what changes meanwhile is a change too.
+        let earlier: BTreeMap<PathBuf, Option<(SystemTime, u64)>> =
+            files.iter().map(|f| (f.clone(), stamp(f))).collect();
         files = match once(cli, terminal, args) {
             Ok((exit, _)) if !args.watch => return Ok(exit),
             Ok((_, files)) => files,
@@ -76,13 +84,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, 
             }
             Err(failure) => return Err(failure),
         };
-        let stamp = |files: &[PathBuf]| -> Vec<Option<(SystemTime, u64)>> {
-            let seen = files.iter().map(|f| f.metadata().ok());
-            seen.map(|m| m.and_then(|m| Some((m.modified().ok()?, m.len())))).collect()
-        };
-        let before = stamp(&files);
+        let before: Vec<Option<(SystemTime, u64)>> =
+            files.iter().map(|f| earlier.get(f).copied().unwrap_or_else(|| stamp(f))).collect();
         terminal.note(&format!("watching {}", count(files.len(), "file")));
-        while stamp(&files) == before {
+        while files.iter().map(stamp).eq(before.iter().copied()) {
             std::thread::sleep(EVERY);
         }
     }

@@ -151,6 +151,8 @@ pub fn carry_out(
     let (view, events) = progress::view(terminal, total);
     run.switch.set(events.clone());
     let sources = run.program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
+    let options =
+        Options { left: run.session.may_run(), since: std::time::Instant::now(), ..run.options.clone() };
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
         let journal = Journal::start(run.session)
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
@@ -166,7 +168,7 @@ pub fn carry_out(
             run.plan.clone(),
             run.plugins.clone(),
             journal.clone(),
-            run.options.clone(),
+            options,
             events,
             run.redactor.clone(),
             stop,

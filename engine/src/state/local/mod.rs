@@ -124,6 +124,7 @@ impl LocalStore {
                     pid: 0,
                     since: "an unknown time".into(),
                     doing: "something".into(),
+                    machine: String::new(),
                 };
                 return Err(StateError::Locked(Box::new(serde_json::from_str(&text).unwrap_or(unknown))));
             }

@@ -53,6 +53,9 @@ pub(super) struct Head {
     /// Who holds the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) holder: Option<Holder>,
+    /// Holders from whom the lock was taken while something was open: what they have begun may still run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) left: Vec<Holder>,
     /// After so many milliseconds without a write the holder counts as gone.
     pub(super) ttl_ms: u64,
     /// The serial of the last batch.

@@ -211,7 +211,7 @@ impl RemoteStore {
                 }
             }
             head.epoch += 1;
-            head.holder = Some(holder.clone());
+            head.left.extend(head.holder.replace(holder.clone()));
             head.ttl_ms = self.ttl.as_millis() as u64;
             head.write = uuid::Uuid::new_v4().to_string();
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
@@ -230,6 +230,7 @@ impl RemoteStore {
             epoch: 0,
             write: String::new(),
             holder: None,
+            left: vec![],
             ttl_ms: 0,
             serial: 0,
             crc: 0,
@@ -284,6 +285,23 @@ impl RemoteStore {
     /// When the head cannot be read or written.
     pub fn unlock(&self, by: &Holder) -> Result<(), StateError> {
         self.enter(by, Duration::ZERO, true).map(drop)
+    }
+
+    /// Says that everything that earlier holders had begun has ended, so that nobody waits for it.
+    ///
+    /// # Errors
+    /// As [`RemoteStore::unlock`].
+    pub fn nobody_runs(&self, by: &Holder) -> Result<(), StateError> {
+        self.enter(by, Duration::ZERO, true)?.forget_left()
+    }
+
+    /// Earlier holders whose operations may still run somewhere.
+    ///
+    /// # Errors
+    /// When the head cannot be read.
+    pub fn may_run(&self) -> Result<Vec<Holder>, StateError> {
+        let left = self.wire.head(ASK)?.map_or(vec![], |(head, _)| head.left);
+        Ok(left.into_iter().filter(|h| !h.has_ended()).collect())
     }
 }
 

@@ -182,12 +182,23 @@ impl RemoteSession {
             head.history.truncate(HISTORY);
         }
         (head.serial, head.crc) = (serial, past.part.crc);
+        if !state.tools.values().any(|e| e.status.is_open()) {
+            // What begins is open until it has ended: nothing of anybody runs any more.
+            head.left.clear();
+        }
         head.snapshot = Some(past);
         head.segments.clear();
         head.tail = Tail::default();
         held.write(head)?;
         collect(&held.wire, &held.head);
         Ok(())
+    }
+
+    /// Says that what earlier holders had begun has ended.
+    pub(super) fn forget_left(&self) -> Result<(), StateError> {
+        let mut held = self.held();
+        let head = Head { left: vec![], ..held.head.clone() };
+        held.write(head)
     }
 
     /// Takes over what an earlier run on this machine could only spill.
@@ -286,6 +297,10 @@ impl Session for RemoteSession {
         let Some(file) = &mut self.spill else { return Ok(()) };
         file.write_all(&frame).map_err(io("write", &path))?;
         file.sync_all().map_err(io("sync", &path))
+    }
+
+    fn may_run(&self) -> Vec<Holder> {
+        self.held().head.left.iter().filter(|h| !h.has_ended()).cloned().collect()
     }
 
     fn keeps_secrets(&self) -> Result<(), StateError> {

@@ -134,12 +134,15 @@ pub enum StateCommand {
     },
     /// Shows who holds the lock; on a server, frees it of a run that is gone.
     #[command(
-        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n\nA run that still lives can write nothing any more once its lock was freed; what it ends it keeps on its own machine."
+        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n  dtm state unlock --gone    its machine is down: what it had begun has ended\n\nA run that still lives can write nothing any more once its lock was freed; what it ends it keeps on its own machine."
     )]
     Unlock {
         /// Asks no question.
         #[arg(short = 'y', long)]
         yes: bool,
+        /// Its plugins have ended too: nobody waits for what they had begun.
+        #[arg(long)]
+        gone: bool,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -198,7 +201,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
             repair::resolve(cli, terminal, &config.file(), tool, id.as_deref())
         }
         StateCommand::Rekey { lost, config } => repair::rekey(cli, terminal, &config.file(), *lost),
-        StateCommand::Unlock { yes, config } => repair::unlock(cli, terminal, &config.file(), *yes),
+        StateCommand::Unlock { yes, gone, config } => {
+            repair::unlock(cli, terminal, &config.file(), *yes, *gone)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::secret::Key;
 use dtm_engine::state::place::Store;
+use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::{Record, StateError, StateStore, Status};
 use dtm_lang::Code;
 use std::time::Duration;
@@ -123,25 +124,20 @@ pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) 
     Ok(Exit::Done)
 }
 
-pub(super) fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg, yes: bool) -> Result<Exit, Failure> {
+pub(super) fn unlock(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    yes: bool,
+    gone: bool,
+) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(cli, file)?;
     if !store.has_remains()? {
         terminal.note("There is no state.");
         return Ok(Exit::Done);
     }
     if let Store::Remote(store) = &store {
-        let Some(by) = store.holder()? else {
-            terminal.note("The state is not locked.");
-            return Ok(Exit::Done);
-        };
-        terminal.note(&format!("The state is locked by {by}."));
-        let question = "Free it? That run will write nothing any more.";
-        if !agreed(terminal, yes, question, "dtm state unlock -y") {
-            return Ok(Exit::Failed);
-        }
-        store.unlock(&holder("state unlock"))?;
-        terminal.note("The state is free.");
-        return Ok(Exit::Done);
+        return unlock_on_server(terminal, store, yes, gone);
     }
     match store.lock(holder("state unlock"), Duration::ZERO) {
         Ok(_) => {
@@ -152,4 +148,38 @@ pub(super) fn unlock(cli: &Cli, terminal: &Terminal, file: &FileArg, yes: bool) 
             .help("the operating system frees it when they end: end that process if it hangs")),
         Err(e) => Err(e.into()),
     }
+}
+
+fn unlock_on_server(
+    terminal: &Terminal,
+    store: &RemoteStore,
+    yes: bool,
+    gone: bool,
+) -> Result<Exit, Failure> {
+    let by = holder("state unlock");
+    match store.holder()? {
+        Some(other) => {
+            terminal.note(&format!("The state is locked by {other}."));
+            let question = "Free it? That run will write nothing any more.";
+            if !agreed(terminal, yes, question, "dtm state unlock -y") {
+                return Ok(Exit::Failed);
+            }
+            store.unlock(&by)?;
+            terminal.note("The state is free.");
+        }
+        None => terminal.note("The state is not locked."),
+    }
+    let left = store.may_run()?;
+    match (left.is_empty(), gone) {
+        (true, _) => {}
+        (false, true) => {
+            store.nobody_runs(&by)?;
+            terminal.note("Nobody waits for what had been begun.");
+        }
+        (false, false) => {
+            left.iter().for_each(|h| terminal.note(&format!("What {h} had begun may still run.")));
+            terminal.note("Whoever makes the same waits for its deadline. If it has ended for sure: `dtm state unlock --gone`.");
+        }
+    }
+    Ok(Exit::Done)
 }
