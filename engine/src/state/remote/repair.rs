@@ -145,6 +145,7 @@ impl RemoteStore {
         let mut head = self.free(old.head.as_ref().map_or(0, |h| h.epoch) + 1, state.lineage.clone());
         (head.serial, head.crc) = (state.serial, past.part.crc);
         head.history = self.readable(old.head.as_ref(), &state.lineage)?;
+        head.left = old.head.as_ref().map(|h| h.left.clone()).unwrap_or_default();
         head.snapshot = Some(past);
         self.put_in_place(&old, head)?;
         Ok((state, behind))
@@ -251,6 +252,7 @@ impl RemoteStore {
             head.history.push(Past { written: past.written.clone(), ..again });
         }
         head.tail = Tail::default();
+        head.left = before.left.clone();
         Ok((head, dropped))
     }
 }
