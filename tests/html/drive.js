@@ -55,7 +55,7 @@ async function main() {
     check("the one before", (await page.locator("details.chosen b").textContent()) === first);
     check("its box is marked", (await page.locator("#drawing g.chosen").count()) === 1);
     await page.keyboard.press("Enter");
-    check("its changes", await page.locator("details.chosen .inside").isVisible());
+    await page.locator("details.chosen .inside").waitFor();
     say(`10: ${first}: ${(await page.locator("details.chosen td").allTextContents()).join(" ")}`);
     await page.keyboard.press("/");
     await page.keyboard.type("alert");
@@ -63,6 +63,7 @@ async function main() {
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
+    await page.locator("details:not(.off) .inside").waitFor();
     say(`10: found: ${(await page.locator("details:not(.off) td").allTextContents()).join(" ")}`);
     check("text stays text", (await page.locator("details:not(.off) .inside script").count()) === 0);
     await page.fill("#search", "");
@@ -83,6 +84,7 @@ async function main() {
     const box = page.locator('#drawing g[aria-label="create layer3[\\"5\\"]"]');
     await box.scrollIntoViewIfNeeded();
     await box.click();
+    await page.locator("details.chosen .inside").waitFor();
     const told = (await page.locator("details.chosen .inside").textContent()).replace(/\s+/g, " ").trim();
     check("why it is not known", told.includes('known after layer2["5"], layer2["6"]'));
     say(`300: ${told}`);
@@ -103,7 +105,7 @@ async function main() {
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
-    check("its changes", await page.locator("details.chosen .inside").isVisible());
+    await page.locator("details.chosen .inside").waitFor();
     await done();
   }
 
@@ -114,6 +116,7 @@ async function main() {
     check("the tools of the example", (await visible()) > 3);
     for (let i = 0; i < 3; i++) await page.keyboard.press("j");
     await page.keyboard.press("Enter");
+    await page.locator("details.chosen .inside").waitFor();
     await page.evaluate(() => window.scrollTo(0, 0));
     await page.screenshot({ path: path.join(OUT, `plan-${scheme}.png`) });
     await done();
