@@ -7,26 +7,24 @@ use dtm_lang::{Inputs, Loader, Program, Shipped, Symbol};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A loader that remembers what was read.
-pub struct Recording {
+/// A loader around another one, which reads files in its own way; what is shipped stays the same.
+pub struct Around<F> {
     inner: Arc<dyn Loader>,
-    read: Mutex<BTreeMap<String, Vec<u8>>>,
+    read: F,
 }
 
-impl Recording {
-    /// Reads as another one does.
-    pub fn new(inner: Arc<dyn Loader>) -> Recording {
-        Recording { inner, read: Mutex::default() }
+impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static> Around<F> {
+    /// `read` is given the loader inside.
+    pub fn loader(inner: Arc<dyn Loader>, read: F) -> Arc<dyn Loader> {
+        Arc::new(Around { inner, read })
     }
 }
 
-impl Loader for Recording {
+impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader for Around<F> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let bytes = self.inner.read(path)?;
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.into(), bytes.clone());
-        Ok(bytes)
+        (self.read)(&*self.inner, path)
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
         self.inner.shipped(plugin)
@@ -39,6 +37,26 @@ impl Loader for Recording {
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)
+    }
+}
+
+/// What was read of files.
+#[derive(Clone, Default)]
+pub struct Recording(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl Recording {
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// A loader of which this remembers what it reads, from now on.
+    pub fn of(&self, inner: Arc<dyn Loader>) -> Arc<dyn Loader> {
+        self.files().clear();
+        let own = self.clone();
+        Around::loader(inner, move |inner, path| {
+            let bytes = inner.read(path)?;
+            own.files().insert(path.into(), bytes.clone());
+            Ok(bytes)
+        })
     }
 }
 
@@ -94,7 +112,7 @@ impl Archive {
         Archive {
             root: program.sources().file(dtm_lang::FileId(0)).path.to_string(),
             named: named.to_string(),
-            files: read.read.lock().unwrap_or_else(PoisonError::into_inner).iter().map(file).collect(),
+            files: read.files().iter().map(file).collect(),
             sets: inputs.sets.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
             params_file: inputs.params_file.as_ref().map(|(path, text)| (path.clone(), outside(text))),
             env: env.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
@@ -118,33 +136,11 @@ impl Archive {
 
     /// A loader that gives the files as they were, and others as they are.
     pub fn loader(&self, inner: Arc<dyn Loader>) -> Arc<dyn Loader> {
-        let files = self.files.iter().map(|(path, value)| (path.clone(), bytes(value))).collect();
-        Arc::new(Kept { files, inner })
-    }
-}
-
-struct Kept {
-    files: BTreeMap<String, Vec<u8>>,
-    inner: Arc<dyn Loader>,
-}
-
-impl Loader for Kept {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        match self.files.get(path) {
+        let files: BTreeMap<String, Vec<u8>> =
+            self.files.iter().map(|(path, value)| (path.clone(), bytes(value))).collect();
+        Around::loader(inner, move |inner, path| match files.get(path) {
             Some(bytes) => Ok(bytes.clone()),
-            None => self.inner.read(path),
-        }
-    }
-    fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        self.inner.shipped(plugin)
-    }
-    fn shipped_names(&self) -> Vec<Symbol> {
-        self.inner.shipped_names()
-    }
-    fn std_module(&self, path: &str) -> Option<Symbol> {
-        self.inner.std_module(path)
-    }
-    fn shown(&self, path: &str) -> String {
-        self.inner.shown(path)
+            None => inner.read(path),
+        })
     }
 }

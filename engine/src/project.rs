@@ -102,12 +102,16 @@ impl Surroundings {
         base.unwrap_or_else(|| self.root.join(".dtm")).join("dtm")
     }
 
+    fn given_key(&self) -> Option<Key> {
+        self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k))
+    }
+
     /// The state in a place.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn store(&self, place: &Place) -> Result<Store, StateError> {
-        let key = self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k));
+        let key = self.given_key();
         let (keys, redactor) = (self.data_home().join("keys"), self.redactor.clone());
         Store::open(place, Opening { root: &self.root, key, keys, redactor })
     }
@@ -131,7 +135,7 @@ impl Surroundings {
 
     /// The keys with which a saved plan may be sealed: the one that is given, that of the state, one of its own.
     pub fn plan_keys(&self, id: &str, lineage: Option<&str>) -> Vec<Key> {
-        let given = self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k));
+        let given = self.given_key();
         let files = lineage.map(String::from).into_iter().chain([format!("plan-{id}")]);
         let read = |name| std::fs::read_to_string(self.data_home().join("keys").join(name)).ok();
         let kept = files.filter_map(read).map(|text| Key::from_text(text.trim()));

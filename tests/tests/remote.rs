@@ -415,6 +415,14 @@ fn a_damaged_state_is_rebuilt_from_what_is_whole() {
         place.lock().append(&[put("more", "1")]).expect("durable");
     }
 
+    // No snapshot can be read: it is told, and the lock is free.
+    let place = lived();
+    let all = place.objects.names();
+    all.iter().filter(|n| n.starts_with("snapshot")).for_each(|n| place.objects.tamper(n, Some(vec![1])));
+    let none = place.store().recover(&holder("state recover"), Duration::from_secs(5));
+    assert!(matches!(none, Err(StateError::Corrupt { .. })), "{none:?}");
+    assert_eq!(place.store().holder().expect("read"), None, "the lock was given back");
+
     // Nothing of it is left.
     let place = lived();
     place.objects.names().iter().for_each(|n| place.objects.tamper(n, None));

@@ -3,7 +3,7 @@
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
 use crate::terminal::Terminal;
-use dtm_engine::archive::{Archive, Recording};
+use dtm_engine::archive::{Archive, Around, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::Plugins;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
@@ -12,11 +12,11 @@ use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_lang::interface::Kind;
-use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose, Shipped, Symbol};
+use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A configuration that was opened.
 pub struct Project {
@@ -54,7 +54,14 @@ impl Project {
     pub fn with_more(cli: &Cli, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
         let root = placed(&choose(file)?)?.name;
         Project::with(&inputs(cli)?, file, Purpose::Plan, &|inner| {
-            Arc::new(Longer { inner, root: root.clone(), more: more.to_string() })
+            let (root, more) = (root.clone(), format!("\n\n{more}"));
+            Around::loader(inner, move |inner, path| {
+                let mut bytes = inner.read(path)?;
+                if path == root {
+                    bytes.extend_from_slice(more.as_bytes());
+                }
+                Ok(bytes)
+            })
         })
     }
 
@@ -108,17 +115,10 @@ impl Project {
         cli: &Cli,
         terminal: &Terminal,
         file: &FileArg,
-    ) -> Result<(Project, Inputs, Arc<Recording>), Failure> {
-        let last: Mutex<Option<Arc<Recording>>> = Mutex::default();
-        let wrap = |loader| -> Arc<dyn Loader> {
-            let recording = Arc::new(Recording::new(loader));
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(recording.clone());
-            recording
-        };
-        let (project, inputs) = Project::sound_with(cli, terminal, file, &wrap)?;
-        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let missing = || Failure::new(Code::E0903, "the program was not read");
-        Ok((project, inputs, last.ok_or_else(missing)?))
+    ) -> Result<(Project, Inputs, Recording), Failure> {
+        let read = Recording::default();
+        let (project, inputs) = Project::sound_with(cli, terminal, file, &|loader| read.of(loader))?;
+        Ok((project, inputs, read))
     }
 
     fn sound_with(
@@ -259,36 +259,6 @@ impl Project {
     /// What to type to run a command on this configuration again.
     pub fn command(&self, command: &str) -> String {
         if self.named.is_empty() { format!("dtm {command}") } else { format!("dtm {command} {}", self.named) }
-    }
-}
-
-/// A loader that gives one file with something more at its end.
-struct Longer {
-    inner: Arc<dyn Loader>,
-    root: String,
-    more: String,
-}
-
-impl Loader for Longer {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let mut bytes = self.inner.read(path)?;
-        if path == self.root {
-            bytes.extend_from_slice(b"\n\n");
-            bytes.extend_from_slice(self.more.as_bytes());
-        }
-        Ok(bytes)
-    }
-    fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        self.inner.shipped(plugin)
-    }
-    fn shipped_names(&self) -> Vec<Symbol> {
-        self.inner.shipped_names()
-    }
-    fn std_module(&self, path: &str) -> Option<Symbol> {
-        self.inner.std_module(path)
-    }
-    fn shown(&self, path: &str) -> String {
-        self.inner.shown(path)
     }
 }
 

@@ -94,8 +94,8 @@ pub struct Change {
     pub drift: bool,
 }
 
-/// One tool in a plan.
-#[derive(Clone, Debug)]
+/// One tool in a plan. What belongs to its program is not written with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// Its address.
     pub addr: String,
@@ -106,10 +106,12 @@ pub struct Node {
     /// Whether it happens only if an output turns out to have changed.
     pub conditional: bool,
     /// The instance in the program; none when it is gone from there.
+    #[serde(skip)]
     pub instance: Option<InstanceId>,
     /// The plugin's name.
     pub plugin: String,
     /// Its kind, when the plugin is known.
+    #[serde(skip)]
     pub kind: Option<Arc<Kind>>,
     /// The name of its plugin's configuration.
     pub using: Option<String>,

@@ -5,15 +5,14 @@
 //! "DTMP" | frame: packed JSON, secrets sealed
 //! ```
 
-use super::{Action, Change, Node, Plan, reason};
+use super::{Node, Plan, reason};
 use crate::Fields;
 use crate::archive::Archive;
 use crate::graph::Graph;
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::Plugins;
 use crate::secret::{Key, Redactor, open};
 use crate::state::frame::{decode, encode};
 use crate::state::place::Place;
-use crate::state::{Entry, OpKey};
 use dtm_lang::{InstanceId, Program};
 use flate2::Compression;
 use flate2::read::{ZlibDecoder, ZlibEncoder};
@@ -70,7 +69,7 @@ pub struct Bound {
 }
 
 /// A saved plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Saved {
     format: u32,
     /// Names it for ever: it is carried out once.
@@ -93,9 +92,9 @@ pub struct Saved {
 }
 
 /// A plan as it is written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Form {
-    nodes: Vec<NodeForm>,
+    nodes: Vec<Node>,
     edges: Vec<(usize, usize)>,
     order: Vec<usize>,
     waves: Vec<usize>,
@@ -104,52 +103,6 @@ struct Form {
     prior_outputs: Fields,
     outputs_changed: bool,
     left_out: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct NodeForm {
-    addr: String,
-    action: Action,
-    reason: String,
-    conditional: bool,
-    in_program: bool,
-    plugin: String,
-    using: Option<String>,
-    settings: Settings,
-    place: Fields,
-    prior: Option<Entry>,
-    desired: Fields,
-    planned: Fields,
-    changes: Vec<Change>,
-    op: OpKey,
-    absent_before: bool,
-    forced: bool,
-    deps: Vec<String>,
-}
-
-impl From<&Node> for NodeForm {
-    fn from(n: &Node) -> NodeForm {
-        let n = n.clone();
-        NodeForm {
-            in_program: n.instance.is_some(),
-            addr: n.addr,
-            action: n.action,
-            reason: n.reason,
-            conditional: n.conditional,
-            plugin: n.plugin,
-            using: n.using,
-            settings: n.settings,
-            place: n.place,
-            prior: n.prior,
-            desired: n.desired,
-            planned: n.planned,
-            changes: n.changes,
-            op: n.op,
-            absent_before: n.absent_before,
-            forced: n.forced,
-            deps: n.deps,
-        }
-    }
 }
 
 impl Saved {
@@ -164,7 +117,7 @@ impl Saved {
         let edges = (0..plan.nodes.len()).flat_map(|n| plan.graph.after(n).map(move |after| (n, after)));
         let asserts = plan.waiting_asserts.iter();
         let form = Form {
-            nodes: plan.nodes.iter().map(NodeForm::from).collect(),
+            nodes: plan.nodes.clone(),
             edges: edges.collect(),
             order: plan.order.clone(),
             waves: plan.waves.clone(),
@@ -270,41 +223,18 @@ impl Saved {
     pub fn plan(&self, program: &Program, plugins: &Plugins) -> Result<Plan, SavedError> {
         let form = &self.plan;
         let foreign = |what: &str| SavedError::Damaged(format!("`{what}` does not fit its program"));
-        let mut nodes = vec![];
-        for n in form.nodes.clone() {
-            let instance = match n.in_program {
-                true => Some(program.find(&n.addr).ok_or_else(|| foreign(&n.addr))?),
-                false => None,
-            };
-            let kind = match instance {
+        let mut nodes = form.nodes.clone();
+        for node in &mut nodes {
+            node.instance = program.find(&node.addr);
+            node.kind = match node.instance {
                 Some(id) => Some(program.instance(id).kind.clone()),
                 None => {
-                    n.prior.as_ref().and_then(|entry| super::build::kind_in_state(program, plugins, entry))
+                    node.prior.as_ref().and_then(|entry| super::build::kind_in_state(program, plugins, entry))
                 }
             };
             // What was not there then may be there now: it is asked again before anything is begun. What was begun already is
             // its own.
-            let absent_before = n.absent_before && n.reason == reason::REPAIR;
-            nodes.push(Node {
-                instance,
-                kind,
-                addr: n.addr,
-                action: n.action,
-                reason: n.reason,
-                conditional: n.conditional,
-                plugin: n.plugin,
-                using: n.using,
-                settings: n.settings,
-                place: n.place,
-                prior: n.prior,
-                desired: n.desired,
-                planned: n.planned,
-                changes: n.changes,
-                op: n.op,
-                absent_before,
-                forced: n.forced,
-                deps: n.deps,
-            });
+            node.absent_before &= node.reason == reason::REPAIR;
         }
         let count = nodes.len();
         let mut graph = Graph::new(count);

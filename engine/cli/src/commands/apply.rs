@@ -15,6 +15,7 @@ use dtm_engine::plan::build;
 use dtm_engine::plan::saved::Saved;
 use dtm_engine::state::Record;
 use dtm_lang::Code;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The arguments of `dtm apply`.
@@ -24,8 +25,8 @@ use std::sync::Arc;
 )]
 pub struct Apply {
     /// The configuration, or a saved plan [default: main.dts].
-    #[command(flatten)]
-    file: FileArg,
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub struct Apply {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
     can_ask(&args.run, "apply")?;
-    let saved = match args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
+    let saved = match args.file.as_deref().filter(|path| Saved::is_one(path)) {
         Some(path) => {
             if args.new_state || args.take_over {
                 let headline = "a saved plan says itself which state it is for";
@@ -55,7 +56,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     };
     let project = match &saved {
         Some((project, _)) => project,
-        None => &Project::sound(cli, terminal, &args.file)?,
+        None => &Project::sound(cli, terminal, &FileArg { file: args.file.clone() })?,
     };
     let store = project.store(args.new_state)?;
     let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
@@ -112,7 +113,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         &rt,
         Run { program, plan: Arc::new(plan), plugins, session, switch, redactor, options, before, next },
     );
-    if let Some((project, saved)) = &saved {
+    if let (Some((project, saved)), Ok(_)) = (&saved, &done) {
         project.around.drop_plan_key(&saved.id);
     }
     done

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 )]
 pub struct PlanArgs {
     /// The configuration, or a saved plan [default: main.dts].
-    #[command(flatten)]
-    file: FileArg,
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
     #[arg(short = 'o', long = "out", value_name = "PLAN")]
     out: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         true => Exit::Changes,
         false => Exit::Done,
     };
-    if let Some(path) = args.file.file.as_deref().filter(|path| Saved::is_one(path)) {
+    if let Some(path) = args.file.as_deref().filter(|path| Saved::is_one(path)) {
         saved::only_the_plan(cli, &args.select)?;
         if args.out.is_some() || args.no_read {
             let headline = "a saved plan is saved already";
@@ -58,10 +58,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     }
     let (project, made_of) = match &args.out {
         Some(_) => {
-            let (project, inputs, read) = Project::recorded(cli, terminal, &args.file)?;
+            let (project, inputs, read) =
+                Project::recorded(cli, terminal, &FileArg { file: args.file.clone() })?;
             (project, Some((inputs, read)))
         }
-        None => (Project::sound(cli, terminal, &args.file)?, None),
+        None => (Project::sound(cli, terminal, &FileArg { file: args.file.clone() })?, None),
     };
     project.leave();
     let store = project.store(false)?;
@@ -100,10 +101,7 @@ fn write_page(
             && std::fs::read(path)
                 .is_ok_and(|bytes| bytes.is_empty() || bytes.starts_with(b"<!doctype html>"))
     };
-    if path.exists() && !is_page(path) {
-        let headline = format!("`{}` is there already, and is no page", path.display());
-        return Err(Failure::new(Code::E0903, headline).help("name another file; a page is overwritten"));
-    }
+    saved::only_over(path, "page", is_page)?;
     let title = format!("Plan of {}", project.file);
     let page = view::page::plan(plan, project.program.sources(), &title, about);
     let failed = |e| Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)));

@@ -45,25 +45,21 @@ pub(super) fn tools(
         entry.private = redactor.tag(entry.private);
         entry
     };
-    let hidden = State {
-        tools: state.tools.iter().map(|(a, e)| (a.clone(), hide(e.clone()))).collect(),
-        ..State::default()
-    };
-    let state = &hidden;
     if let Some(tool) = tool {
-        let entry = find(state, tool)?;
+        let entry = &hide(find(state, tool)?.clone());
         match terminal.json {
             true => terminal.line(&json(tool, entry)),
             false => terminal.out(&text(tool, entry, terminal)),
         }
         return Ok(Exit::Done);
     }
+    let tools: Vec<(&String, Entry)> = state.tools.iter().map(|(a, e)| (a, hide(e.clone()))).collect();
     if terminal.json {
-        terminal.line(&Value::Array(state.tools.iter().map(|(a, e)| json(a, e)).collect()));
-    } else if state.tools.is_empty() {
+        terminal.line(&Value::Array(tools.iter().map(|(a, e)| json(a, e)).collect()));
+    } else if tools.is_empty() {
         terminal.out("The state is empty.\n");
     } else {
-        let all: Vec<String> = state.tools.iter().map(|(a, e)| text(a, e, terminal)).collect();
+        let all: Vec<String> = tools.iter().map(|(a, e)| text(a, e, terminal)).collect();
         terminal.out(&all.join("\n"));
     }
     Ok(Exit::Done)

@@ -89,6 +89,18 @@ impl RemoteStore {
     /// When there is nothing to rebuild it from, the lock is held, or the server refuses.
     pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
         let old = self.old(holder, wait)?;
+        self.rebuilt(&old, holder).inspect_err(|_| self.release(&old))
+    }
+
+    /// Gives the lock back where nothing came of it.
+    fn release(&self, old: &Old) {
+        let Some(head) = &old.head else { return };
+        let free = Head { holder: None, write: uuid::Uuid::new_v4().to_string(), ..head.clone() };
+        let known = old.version.as_deref().map(|version| (&*head.write, version));
+        let _ = self.wire.replace(&free, known, Duration::ZERO);
+    }
+
+    fn rebuilt(&self, old: &Old, holder: &Holder) -> Result<(State, usize), StateError> {
         let names = self.wire.patiently("read", ASK, || self.wire.objects.list())?;
         let (snapshots, segments) = match &old.head {
             Some(head) => (
@@ -147,7 +159,7 @@ impl RemoteStore {
         head.history = self.readable(old.head.as_ref(), &state.lineage)?;
         head.left = old.head.as_ref().map(|h| h.left.clone()).unwrap_or_default();
         head.snapshot = Some(past);
-        self.put_in_place(&old, head)?;
+        self.put_in_place(old, head)?;
         Ok((state, behind))
     }
 
@@ -192,11 +204,7 @@ impl RemoteStore {
             return Err(self.corrupt(HEAD, 0, "it cannot be read"));
         };
         let result = self.resealed(before, holder, &key, lost);
-        let (head, dropped) = result.inspect_err(|_| {
-            let free = Head { holder: None, write: uuid::Uuid::new_v4().to_string(), ..before.clone() };
-            let known = old.version.as_deref().map(|v| (&*before.write, v));
-            let _ = self.wire.replace(&free, known, Duration::ZERO);
-        })?;
+        let (head, dropped) = result.inspect_err(|_| self.release(&old))?;
         let known = old.version.as_deref().map(|version| (&*before.write, version));
         match self.wire.replace(&head, known, ASK)? {
             Ended::Done { .. } => {}

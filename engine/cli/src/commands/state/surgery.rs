@@ -7,11 +7,12 @@ use crate::exit::{Exit, Failure, reason};
 use crate::project::{enter, state_of, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_engine::graph::Graph;
 use dtm_engine::state::place::{Policy, Store};
 use dtm_engine::state::{Entry, FORMAT, Record, Session, State, StateError, StateStore};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -171,17 +172,13 @@ pub(super) fn push(
     if now.serial != old.serial {
         return Err(changed(now.serial, old.serial));
     }
+    let tools = count(new.tools.len(), "tool");
     let serial = session.replace(&State { moved_to: None, ..new })?;
-    terminal
-        .note(&format!("The state has {} now, at serial {serial}.", count(session_tools(&store)?, "tool")));
+    terminal.note(&format!("The state has {tools} now, at serial {serial}."));
     if !begins {
         undo(terminal, now.serial);
     }
     Ok(Exit::Done)
-}
-
-fn session_tools(store: &Store) -> Result<usize, Failure> {
-    Ok(store.load()?.state.tools.len())
 }
 
 /// A state that was pulled.
@@ -248,17 +245,17 @@ fn has_sealed(value: &Value) -> bool {
     }
 }
 
-/// A tool that is left when those that depend on nothing more are taken away again and again.
+/// A tool that depends on itself.
 fn circle(state: &State) -> Option<String> {
-    let mut left: BTreeSet<&String> = state.tools.keys().collect();
-    loop {
-        let free: Vec<&String> =
-            left.iter().copied().filter(|a| !state.tools[*a].deps.iter().any(|d| left.contains(d))).collect();
-        if free.is_empty() {
-            return left.first().map(|a| a.to_string());
+    let index: BTreeMap<&String, usize> = state.tools.keys().enumerate().map(|(i, a)| (a, i)).collect();
+    let mut graph = Graph::new(index.len());
+    for (addr, entry) in &state.tools {
+        if entry.deps.contains(addr) {
+            return Some(addr.clone());
         }
-        free.iter().for_each(|a| _ = left.remove(*a));
+        entry.deps.iter().for_each(|d| graph.add(index[d], index[addr]));
     }
+    graph.order().err().and_then(|cycle| state.tools.keys().nth(*cycle.iter().min()?).cloned())
 }
 
 /// Refuses a state of another lineage, and one that others have gone on from.
