@@ -5,6 +5,7 @@
 //! prints nothing: it emits [`event::Event`]s.
 
 pub mod archive;
+pub mod clock;
 pub mod conformance;
 pub mod event;
 pub mod execute;

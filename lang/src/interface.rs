@@ -18,6 +18,8 @@ pub struct Plugin {
     pub setting_keys: Vec<Symbol>,
     /// Environment variables that its process gets besides the usual ones.
     pub env: Vec<Symbol>,
+    /// How many of its operations may run at the same time (`@limit`); any number where there is none.
+    pub limit: Option<usize>,
     /// Its kinds.
     pub kinds: IndexMap<Symbol, Arc<Kind>>,
     /// Where it is declared.

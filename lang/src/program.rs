@@ -8,13 +8,14 @@ use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, Stage, World, le
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
 use crate::loader::Loader;
+use crate::maps::HashMap;
 use crate::maps::IndexMap;
 use crate::params::params;
 use crate::source::{Sources, Span, Symbol};
 use crate::types::Type;
 use crate::value::{Data, InstanceId, ScopeId, Unknown, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The values that come from outside.
 #[derive(Clone, Default)]
@@ -77,6 +78,8 @@ pub struct Program {
     strict: bool,
     world: Mutex<World>,
     instances: Vec<Instance>,
+    /// Instances by address, made when first asked for.
+    addresses: OnceLock<HashMap<Symbol, InstanceId>>,
     /// The asserts, those of a component for each of its instances.
     asserts: Vec<(usize, ScopeId)>,
     /// What a test puts in place.
@@ -146,6 +149,7 @@ impl Program {
             strict: purpose == Purpose::Plan,
             world: Mutex::default(),
             instances: vec![],
+            addresses: OnceLock::new(),
             asserts: vec![],
             stage: Stage::default(),
         };
@@ -177,7 +181,11 @@ impl Program {
     }
     /// The instance of an address.
     pub fn find(&self, addr: &str) -> Option<InstanceId> {
-        self.instances.iter().position(|i| &*i.addr == addr).map(|i| InstanceId(i as u32))
+        let all = self.addresses.get_or_init(|| {
+            let numbered = self.instances.iter().enumerate();
+            numbered.map(|(i, instance)| (instance.addr.clone(), InstanceId(i as u32))).collect()
+        });
+        all.get(addr).copied()
     }
     /// The files.
     pub fn sources(&self) -> &Arc<Sources> {
@@ -215,6 +223,7 @@ impl Program {
             strict: false,
             world: Mutex::default(),
             instances: vec![],
+            addresses: OnceLock::new(),
             asserts: vec![],
             stage,
         };

@@ -336,3 +336,39 @@ fn a_plugin_that_is_gone_is_no_empty_plan() {
     assert_eq!(sandbox.run(&["destroy", "-y"]).code, 0);
     assert_eq!(names(&sandbox), Vec::<String>::new());
 }
+
+/// What a plugin's host answers when it is asked to create two things, the first of which should have been begun long ago.
+fn late(sandbox: &Sandbox, plugin: &str, kind: &str, inputs: &str) -> String {
+    let create = |id: u32, name: &str, before: &str| {
+        let inputs = inputs.replace("NAME", name);
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"create","params":{{"config":1,"kind":"{kind}","op":"op-{id}","inputs":{inputs}{before}}}}}"#
+        )
+    };
+    let configure = r#"{"jsonrpc":"2.0","id":1,"method":"configure","params":{"settings":{}}}"#;
+    let lines = [
+        configure.to_string(),
+        create(2, "late", r#","start_before":1"#),
+        create(3, "soon", &format!(r#","start_before":{}"#, i64::MAX)),
+    ];
+    sandbox.write("requests", lines.join("\n") + "\n");
+    let ran = sandbox.shell(&format!("(cat requests; sleep 1) | dtm plugin-host {plugin} 3>&- 4>&-"));
+    ran.stdout
+}
+
+#[test]
+fn a_host_begins_nothing_whose_time_is_over() {
+    if !has("cc") || !has("python3") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    let answers = late(&sandbox, "./libfaulty.so", "Thing", r#"{"name":"NAME"}"#);
+    assert!(answers.contains("its time was over") && answers.contains("\"retryable\""), "{answers}");
+    assert_eq!(names(&sandbox), ["soon"], "{answers}");
+    copy_python(&sandbox);
+    let answers = late(&sandbox, "./notes.py", "Note", r#"{"name":"NAME","text":"x"}"#);
+    assert!(answers.contains("its time was over") && answers.contains("\"retryable\""), "{answers}");
+    assert!(!answers.contains("late"), "{answers}");
+    assert!(answers.contains("\"SOON\""), "{answers}");
+}

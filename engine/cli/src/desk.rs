@@ -3,7 +3,7 @@
 use crate::args::{Cli, FileArg};
 use crate::exit::Failure;
 use crate::project::{Placed, choose, inputs, placed, state_of, surroundings};
-use dtm_engine::plan::Known;
+use dtm_engine::plan::known_in_state;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::{State, StateStore};
 use dtm_lang::types::Type;
@@ -82,10 +82,7 @@ impl Desk {
         if diagnostics.has_errors() {
             return Computed { found: None, diagnostics, sources };
         }
-        let known = Known::default();
-        for (addr, entry) in &self.state.tools {
-            program.find(addr).into_iter().for_each(|id| known.set(id, entry.outputs.clone()));
-        }
+        let known = known_in_state(&program, &self.state);
         let found = program.value_of(IT, &known.of(&program)).map(|(ty, value, problems)| {
             diagnostics.append(problems);
             (ty, value)

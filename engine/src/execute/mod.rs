@@ -8,8 +8,11 @@
 //! One owner: this loop. Operations are tasks that report back once; a failed node takes its dependents with it,
 //! everything else goes on.
 
+mod attempt;
 mod operation;
+mod turns;
 
+use crate::clock::Lease;
 use crate::event::{Event, Events};
 use crate::plan::identity::identity_of;
 use crate::plan::{Action, Known, Plan, reason};
@@ -23,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use turns::Turns;
 
 /// How a plan is carried out.
 #[derive(Clone, Debug)]
@@ -39,6 +43,10 @@ pub struct Options {
     pub left: Vec<Holder>,
     /// When this run took the lock, or later.
     pub since: Instant,
+    /// Until when an operation may be begun, where the lock ends by itself.
+    pub lease: Option<Lease>,
+    /// How many operations of a plugin may run at the same time, by its name in the program.
+    pub limits: BTreeMap<String, usize>,
 }
 
 impl Default for Options {
@@ -50,6 +58,8 @@ impl Default for Options {
             retries: 4,
             left: vec![],
             since: Instant::now(),
+            lease: None,
+            limits: BTreeMap::new(),
         }
     }
 }
@@ -277,6 +287,8 @@ fn told(addr: &str, headline: &str) -> String {
 
 struct Walk {
     cx: Arc<Context>,
+    /// Turns of the plugins that have a limit.
+    turns: Turns<Ready>,
     waits: Vec<usize>,
     remaining: Vec<usize>,
     ready: BinaryHeap<Ready>,
@@ -294,6 +306,7 @@ impl Walk {
         let remaining = cx.plan.graph.remaining(&cx.plan.order);
         let asserts = cx.plan.waiting_asserts.clone();
         let mut walk = Walk {
+            turns: Turns::new(&cx.options.limits),
             cx,
             waits,
             remaining,
@@ -313,15 +326,20 @@ impl Walk {
 
     /// The next node that needs an operation; those that need none are done on the way.
     fn next(&mut self, outcome: &mut Outcome) -> Option<usize> {
-        while let Some(Ready { node, .. }) = self.ready.pop() {
+        while let Some(ready) = self.ready.pop() {
+            let node = ready.node;
             if self.settled[node] {
                 continue;
             }
-            self.settled[node] = true;
             let planned = &self.cx.plan.nodes[node];
             if planned.action != Action::NoOp {
+                if self.turns.take(&planned.plugin, ready).is_none() {
+                    continue;
+                }
+                self.settled[node] = true;
                 return Some(node);
             }
+            self.settled[node] = true;
             if let (Some(id), Some(prior)) = (planned.instance, &planned.prior) {
                 self.cx.known.set(id, prior.outputs.clone());
             }
@@ -360,6 +378,7 @@ impl Walk {
 
     fn finished(&mut self, node: usize, done: Done, outcome: &mut Outcome) {
         let addr = self.cx.plan.nodes[node].addr.clone();
+        self.ready.extend(self.turns.give_back(&self.cx.plan.nodes[node].plugin));
         match done {
             Done::Changed(verb) => {
                 outcome.done.push((addr, verb));

@@ -7,19 +7,19 @@ use crate::event::Event;
 use crate::plan::diff::{changes, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
-use crate::plan::reads::{Seen, find, plan_of, read_one};
-use crate::plan::recover::{Found, natural_key, recovery, resolve};
+use crate::plan::reads::{find, plan_of};
+use crate::plan::recover::{Found, natural_key, resolve};
 use crate::plan::{Action, Node, reason};
 use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::{sendable, settle_write_only, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
-use dtm_lang::interface::{Kind, Recover};
+use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_secret, has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Severity};
-use dtm_plugin::protocol::{Call, Class, Object};
+use dtm_plugin::protocol::{Call, Object};
 use serde_json::Value as Json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What became of a node.
 pub(super) enum Done {
@@ -28,16 +28,16 @@ pub(super) enum Done {
     Failed(Box<Diagnostic>),
 }
 
-type Failed = Box<Diagnostic>;
+pub(super) type Failed = Box<Diagnostic>;
 
-struct Operation<'a> {
-    cx: &'a Context,
+pub(super) struct Operation<'a> {
+    pub(super) cx: &'a Context,
     index: usize,
-    node: &'a Node,
+    pub(super) node: &'a Node,
     /// The inputs with everything known.
     inputs: Fields,
     /// The settings of its plugin, with everything known.
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Those of them that say where it is.
     place: Fields,
     started: Instant,
@@ -82,7 +82,7 @@ impl<'a> Operation<'a> {
 }
 
 impl Operation<'_> {
-    fn fail(&self, code: Code, text: impl Into<String>) -> Failed {
+    pub(super) fn fail(&self, code: Code, text: impl Into<String>) -> Failed {
         let text = self.cx.redactor.mask(&text.into());
         let d = Diagnostic::new(code, format!("`{}`: {text}", self.node.addr)).tool(self.node.addr.clone());
         Box::new(match (self.node.instance, &self.cx.program) {
@@ -310,7 +310,7 @@ impl Operation<'_> {
     }
 
     /// The object as the interface says it is.
-    fn conforms(&self, object: &Object) -> Result<(), String> {
+    pub(super) fn conforms(&self, object: &Object) -> Result<(), String> {
         if object.id.is_empty() && self.node.prior.as_ref().is_none_or(|p| p.id.is_none()) {
             return Err("the id is empty".into());
         }
@@ -604,194 +604,4 @@ impl Operation<'_> {
             ..Call::default()
         }
     }
-
-    fn deadline(&self, verb: &str) -> Duration {
-        let options = self
-            .node
-            .instance
-            .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
-        let ns = options
-            .and_then(|o| o.timeout)
-            .or_else(|| self.node.kind.as_ref().and_then(|k| k.timeouts.get(verb).copied()));
-        ns.map_or(self.cx.options.timeout, |ns| Duration::from_nanos(ns.max(0) as u64))
-    }
-
-    fn retries(&self) -> u32 {
-        let options = self
-            .node
-            .instance
-            .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
-        options.and_then(|o| o.retries).unwrap_or(self.cx.options.retries)
-    }
-
-    /// Calls the plugin, trying again what may pass. The error says whether nothing was changed, and what exists
-    /// otherwise.
-    async fn attempt(
-        &self,
-        verb: &'static str,
-        mut call: Call,
-        entry: &Entry,
-    ) -> Result<Object, (bool, Option<Object>, Failed)> {
-        let deadline = self.deadline(verb);
-        call.deadline_ms = Some(deadline.as_millis() as u64);
-        let mut tries = 0;
-        let mut alone = false;
-        loop {
-            let params = serde_json::to_value(&call).unwrap_or(Json::Null);
-            let result =
-                self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
-            match result {
-                Ok(value) if verb == "delete" => {
-                    drop(value);
-                    return Ok(Object::default());
-                }
-                Ok(value) => {
-                    let object: Result<Object, _> = serde_json::from_value(value);
-                    if let Ok(object) = &object
-                        && let Err(why) = self.conforms(object)
-                    {
-                        let d = self.fail(
-                            Code::E0708,
-                            format!("the plugin's answer does not fit its interface: {why}"),
-                        );
-                        let kept = (!object.id.is_empty())
-                            .then(|| Object { id: object.id.clone(), ..Object::default() });
-                        return Err((false, kept, d));
-                    }
-                    return object.map_err(|e| {
-                        (
-                            false,
-                            None,
-                            self.fail(Code::E0708, format!("the plugin's answer cannot be read: {e}")),
-                        )
-                    });
-                }
-                Err(CallError::Failed(error)) => {
-                    let stopped = *self.cx.stop.borrow() > 0;
-                    if error.data.class == Class::Retryable && tries < self.retries() && !stopped {
-                        let after = error.data.after_ms.unwrap_or_else(|| backoff(tries));
-                        tries += 1;
-                        let (addr, message) = (self.node.addr.clone(), self.cx.redactor.mask(&error.message));
-                        (self.cx.events)(Event::Retrying { addr, after_ms: after, message });
-                        tokio::time::sleep(Duration::from_millis(after)).await;
-                        continue;
-                    }
-                    let clean = error.data.class != Class::FailedPartial;
-                    let mut d = *self.fail(Code::E0704, error.message.clone());
-                    if let Some(input) = &error.data.input {
-                        d = d.note(format!("the input `{input}` is at fault"));
-                    }
-                    if tries > 0 {
-                        d = d.note(format!("tried {} times", tries + 1));
-                    }
-                    return Err((clean, error.data.object, Box::new(d)));
-                }
-                Err(CallError::TimedOut(after)) => {
-                    let text = format!(
-                        "{verb} did not end within {}",
-                        dtm_lang::value::duration_text(after.as_nanos() as i64)
-                    );
-                    let d = *self.fail(Code::E0707, text);
-                    let d = d.help("give it more time: `with { timeout = 1h }`; the next apply finds out what became of it");
-                    return Err((false, None, Box::new(d)));
-                }
-                Err(CallError::Unusable(why)) => {
-                    let d = *self.fail(Code::E0705, why);
-                    return Err((
-                        false,
-                        None,
-                        Box::new(d.help("the next apply finds out what became of it")),
-                    ));
-                }
-                Err(CallError::Lost(why)) => {
-                    if *self.cx.stop.borrow() >= 3 {
-                        return Err((
-                            false,
-                            None,
-                            self.fail(Code::E0705, "its plugin was killed because the run was stopped"),
-                        ));
-                    }
-                    if alone {
-                        let d = *self.fail(Code::E0705, format!("its plugin crashed: {why}"));
-                        let d = d.note("it was alone in the plugin at that moment, so it is the cause");
-                        return Err((
-                            false,
-                            None,
-                            Box::new(d.help("the next apply finds out what became of it")),
-                        ));
-                    }
-                    // What became of it is found out before it is done again, alone.
-                    alone = true;
-                    if let Some(object) = self.resolve(verb, entry).await? {
-                        return Ok(object);
-                    }
-                }
-            }
-        }
-    }
-
-    /// After a crash: whether the operation was done after all. `None` when it must be done again.
-    async fn resolve(
-        &self,
-        verb: &str,
-        entry: &Entry,
-    ) -> Result<Option<Object>, (bool, Option<Object>, Failed)> {
-        let Some(kind) = &self.node.kind else { return Ok(None) };
-        let unknown = |why: String| {
-            (false, None, self.fail(Code::E0607, format!("what became of it could not be found out: {why}")))
-        };
-        match (verb, &entry.id) {
-            ("create", None) => match recovery(kind, &entry.inputs) {
-                Recover::Rerun => Ok(None),
-                Recover::Read => {
-                    let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
-                    match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
-                        Seen::Absent => Ok(None),
-                        Seen::Object(_) => {
-                            Err(unknown("it is there now, and the next apply completes it".into()))
-                        }
-                        Seen::Failed(why) => Err(unknown(why)),
-                    }
-                }
-                way @ (Recover::Op | Recover::Key) if entry.absent_before || way == Recover::Op => {
-                    let key = natural_key(kind, &entry.inputs);
-                    let found = find(
-                        &self.cx.plugins,
-                        &self.node.plugin,
-                        &self.settings,
-                        &entry.kind,
-                        key,
-                        &entry.op.0,
-                    )
-                    .await;
-                    match found {
-                        Ok(ids) if ids.is_empty() => Ok(None),
-                        // It exists, perhaps half-made: creating again with the same key completes it.
-                        Ok(ids) if ids.len() == 1 => Ok(None),
-                        Ok(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),
-                        Err(e) => Err(unknown(e.to_string())),
-                    }
-                }
-                _ => Err(unknown("its kind gives no way to".into())),
-            },
-            ("delete", _) => {
-                match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
-                    Seen::Absent => Ok(Some(Object::default())),
-                    Seen::Object(_) => Ok(None),
-                    Seen::Failed(why) => Err(unknown(why)),
-                }
-            }
-            _ => match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
-                Seen::Absent | Seen::Object(_) => Ok(None),
-                Seen::Failed(why) => Err(unknown(why)),
-            },
-        }
-    }
-}
-
-/// Exponential, with jitter: about 0.5, 1, 2, 4 seconds.
-fn backoff(tries: u32) -> u64 {
-    let base = 500u64 << tries.min(6);
-    let jitter = getrandom::u32().unwrap_or(0) as u64 % (base / 2 + 1);
-    base * 3 / 4 + jitter
 }

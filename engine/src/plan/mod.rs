@@ -20,7 +20,7 @@ pub use build::{BuildOptions, build};
 pub use destroy::destroy;
 pub use import::ids_by_key;
 pub use order::waves;
-pub use place::settings_in_state;
+pub use place::{known_in_state, settings_of};
 pub use select::Selection;
 
 use crate::Fields;

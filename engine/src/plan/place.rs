@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 ///
 /// # Errors
 /// The configuration is gone, or is one for another place.
-pub(super) fn settings_of(
+pub fn settings_of(
     program: &Program,
     known: &Known,
     addr: &str,
@@ -29,21 +29,13 @@ pub(super) fn settings_of(
     }
 }
 
-/// The same for a state that is to be destroyed: what the settings read of tools is as it is recorded.
-///
-/// # Errors
-/// The configuration is gone, or is one for another place.
-pub fn settings_in_state(
-    program: &Program,
-    state: &State,
-    addr: &str,
-    entry: &Entry,
-) -> Result<Settings, Box<Diagnostic>> {
+/// What is known of a program's tools by a state alone.
+pub fn known_in_state(program: &Program, state: &State) -> Known {
     let known = Known::default();
     for (addr, entry) in &state.tools {
         program.find(addr).into_iter().for_each(|id| known.set(id, entry.outputs.clone()));
     }
-    settings_of(program, &known, addr, entry)
+    known
 }
 
 /// The configuration of the program that an object of state was made with; none where its plugin needs none.

@@ -6,7 +6,7 @@
 //! private descriptors, so that a `printf` in it cannot break the protocol.
 
 use super::library::Library;
-use dtm_plugin::protocol::{MAX_LINE, Request, Response, RpcError};
+use dtm_plugin::protocol::{Class, ErrorData, MAX_LINE, Request, Response, RpcError};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
@@ -140,6 +140,20 @@ fn run_library(file: &Path, input: File, output: File) -> i32 {
     0
 }
 
+/// Refuses what must not be begun any more: the lock under which it was asked for may be another's by now. Nothing was
+/// changed, so it may be asked for again.
+fn too_late(request: &Request) -> Option<Vec<u8>> {
+    let until = request.params.get("start_before")?.as_u64()?;
+    if !crate::clock::is_over(until) {
+        return None;
+    }
+    let data = ErrorData { class: Class::Retryable, ..ErrorData::default() };
+    let message = "it was not begun: its time was over before it reached the plugin".to_string();
+    let error = Some(RpcError { code: -32000, message, data: Box::new(data) });
+    let response = Response { jsonrpc: "2.0".into(), id: request.id?, result: None, error };
+    Some(serde_json::to_vec(&response).unwrap_or_default())
+}
+
 /// One operation on its thread.
 fn answer(library: &Library, bytes: &[u8], out: &mpsc::Sender<Vec<u8>>, acks: &Acks) {
     let notify = |message: &[u8]| {
@@ -160,7 +174,11 @@ fn answer(library: &Library, bytes: &[u8], out: &mpsc::Sender<Vec<u8>>, acks: &A
         let response = Response { jsonrpc: "2.0".into(), id, result: None, error: Some(error) };
         serde_json::to_vec(&response).unwrap_or_default()
     };
-    let line = match library.call(bytes, &notify) {
+    let line = match request.as_ref().map(too_late) {
+        Some(Some(refused)) => Ok(refused),
+        _ => library.call(bytes, &notify),
+    };
+    let line = match line {
         Ok(answer) if answer.len() > MAX_LINE => {
             refuse(format!("the plugin's answer is longer than {} MiB", MAX_LINE >> 20))
         }
@@ -219,12 +237,27 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
         Err(e) => return say(&format!("`{}` cannot be started: {e}", file.display())),
     };
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return 1 };
+    let output = Arc::new(Mutex::new(output));
+    let answers = output.clone();
+    let write = |output: &Mutex<File>, line: &[u8]| {
+        output.lock().unwrap_or_else(|e| e.into_inner()).write_all(line).is_ok()
+    };
     std::thread::spawn(move || {
-        let mut input = input;
-        let _ = std::io::copy(&mut input, &mut to);
+        let mut input = BufReader::with_capacity(64 << 10, input);
+        let mut line = Vec::new();
+        while matches!(input.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+            let refused = serde_json::from_slice(&line).ok().and_then(|request| too_late(&request));
+            let went = match refused {
+                Some(answer) => write(&answers, &[answer, b"\n".to_vec()].concat()),
+                None => to.write_all(&line).is_ok(),
+            };
+            if !went {
+                return;
+            }
+            line.clear();
+        }
     });
     let mut from = BufReader::with_capacity(64 << 10, from);
-    let mut output = output;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -237,7 +270,7 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
             let _ = child.kill();
             return say(&format!("the plugin wrote a line longer than {} MiB", MAX_LINE >> 20));
         }
-        if output.write_all(&line).is_err() {
+        if !write(&output, &line) {
             break;
         }
     }

@@ -1,6 +1,7 @@
 //! The seam between the engine and where state is kept.
 
 use super::{Record, State};
+use crate::clock::Lease;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -169,6 +170,11 @@ pub trait Session: Send {
     /// Earlier holders of the lock whose operations may still run somewhere.
     fn may_run(&self) -> Vec<Holder> {
         vec![]
+    }
+
+    /// Until when an operation may be begun, where the lock ends by itself unless it is renewed.
+    fn lease(&self) -> Option<Lease> {
+        None
     }
 
     /// How long a batch waits for more records: where each costs a round trip, it is worth a moment.

@@ -416,7 +416,7 @@ impl Checker<'_> {
     }
 
     fn settings(&mut self, m: usize, fields: &[ast::Field]) {
-        const KNOWN: [&str; 3] = ["state", "parallelism", "timeout"];
+        const KNOWN: [&str; 4] = ["state", "parallelism", "timeout", "limits"];
         for field in fields {
             let name = &field.name;
             let Some(value) = &field.value else {
@@ -434,6 +434,7 @@ impl Checker<'_> {
                 }
                 ("parallelism", _) => self.check_expr(m, value, &Type::Int, None),
                 ("timeout", _) => self.check_expr(m, value, &Type::Duration, None),
+                ("limits", _) => self.check_expr(m, value, &Type::Map(Arc::new(Type::Int)), None),
                 (other, _) => {
                     let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known"))
                         .at(name.span, "unknown setting");

@@ -228,13 +228,23 @@ impl Checker<'_> {
             settings: Arc::new(RecordType::default()),
             setting_keys: vec![],
             env: vec![],
+            limit: None,
             kinds: IndexMap::default(),
             span: name.span,
         };
         for a in &decl.annotations {
             match &*a.name.text {
                 "env" => plugin.env.extend(a.args.iter().filter_map(|arg| arg_text(&arg.value))),
-                _ => self.unknown_annotation(a, &["env"]),
+                "limit" => match a.args.first().map(|arg| &*arg.value.kind) {
+                    Some(A::Int(n)) if *n > 0 && a.args.len() == 1 => plugin.limit = usize::try_from(*n).ok(),
+                    _ => self.error(
+                        Code::E0213,
+                        a.name.span,
+                        "`@limit` says how many operations of the plugin may run at the same time, as `@limit(4)`",
+                        "needs a number of at least 1",
+                    ),
+                },
+                _ => self.unknown_annotation(a, &["env", "limit"]),
             }
         }
         for decl in &ast.decls {

@@ -189,6 +189,10 @@ pub struct Call {
     /// Milliseconds that are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
+    /// `create`, `update`, `delete`: nanoseconds of this machine's clock since it was started, after which it must not be begun
+    /// any more. The host looks at it; a plugin need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_before: Option<u64>,
 }
 
 /// `read_many`

@@ -9,7 +9,7 @@ use crate::project::{enter, state_of};
 use crate::terminal::Terminal;
 use crate::view;
 use clap::Args;
-use dtm_engine::plan::{destroy, settings_in_state};
+use dtm_engine::plan::{destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
 use dtm_engine::state::Entry;
@@ -69,8 +69,9 @@ pub(super) fn remove(
         Some(p) => p.kind(plugin, kind),
         None => shipped_kind(plugin, kind),
     };
-    let settings = |addr: &str, entry: &Entry| match &program {
-        Some(program) => settings_in_state(program, &state, addr, entry),
+    let known = program.as_ref().map(|program| (program, known_in_state(program, &state)));
+    let settings = |addr: &str, entry: &Entry| match &known {
+        Some((program, known)) => settings_of(program, known, addr, entry),
         None => Ok(Settings::new()),
     };
     let rt = runtime()?;

@@ -11,7 +11,9 @@ use dtm_engine::plan::{Action, Plan};
 use dtm_engine::plugin::Plugins;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Journal, Record, Session, State};
+use dtm_lang::value::Data;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Program, Sources};
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -119,9 +121,7 @@ pub fn options(args: &RunArgs, program: Option<&Program>) -> Options {
     let setting = |name: &str| program.and_then(|p| p.setting(name));
     let default = Options::default();
     let set = |v: dtm_lang::Value| match v.data {
-        dtm_lang::value::Data::Int(n) | dtm_lang::value::Data::Duration(n) => {
-            u64::try_from(n).ok().filter(|n| *n > 0)
-        }
+        Data::Int(n) | Data::Duration(n) => u64::try_from(n).ok().filter(|n| *n > 0),
         _ => None,
     };
     Options {
@@ -135,8 +135,24 @@ pub fn options(args: &RunArgs, program: Option<&Program>) -> Options {
             .or_else(|| setting("timeout").and_then(set).map(Duration::from_nanos))
             .unwrap_or(default.timeout),
         fail_fast: args.fail_fast,
+        limits: program.map(limits).unwrap_or_default(),
         ..default
     }
+}
+
+/// How many operations of a plugin may run at the same time: what the program's settings say, else the plugin's interface.
+fn limits(program: &Program) -> BTreeMap<String, usize> {
+    let own =
+        program.plugins().iter().filter_map(|(name, used)| Some((name.to_string(), used.plugin.limit?)));
+    let mut limits: BTreeMap<String, usize> = own.collect();
+    if let Some(Data::Map(set)) = program.setting("limits").map(|value| value.data) {
+        let set = set.iter().filter_map(|(name, value)| match value.data {
+            Data::Int(n) => usize::try_from(n).ok().filter(|n| *n > 0).map(|n| (name.to_string(), n)),
+            _ => None,
+        });
+        limits.extend(set);
+    }
+    limits
 }
 
 /// Carries out a plan; shows progress, failures, the summary and the outputs.
@@ -151,8 +167,12 @@ pub fn carry_out(
     let (view, events) = progress::view(terminal, total);
     run.switch.set(events.clone());
     let sources = run.program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
-    let options =
-        Options { left: run.session.may_run(), since: std::time::Instant::now(), ..run.options.clone() };
+    let options = Options {
+        left: run.session.may_run(),
+        since: std::time::Instant::now(),
+        lease: run.session.lease(),
+        ..run.options.clone()
+    };
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
         let journal = Journal::start(run.session)
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;

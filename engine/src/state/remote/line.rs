@@ -10,9 +10,10 @@
 //!
 //! Invariant: until a write is settled nothing else is written, and nothing that depends on it begins.
 
-use super::clock::{Pauses, now};
 use super::head::{HEAD, Head};
 use super::objects::{Condition, Fault, Objects};
+use super::pauses::Pauses;
+use crate::clock::now;
 use crate::state::{FORMAT, StateError};
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,6 @@
 //! same write for a whole TTL on its own clock. Every write is under the condition that nobody wrote since, so a holder
 //! that slept and wakes up writes nothing any more.
 
-mod clock;
 pub mod double;
 mod head;
 #[cfg(feature = "k8s")]
@@ -20,6 +19,7 @@ pub mod k8s;
 mod line;
 pub mod objects;
 mod pack;
+mod pauses;
 mod repair;
 #[cfg(any(feature = "k8s", feature = "s3"))]
 mod runtime;
@@ -31,8 +31,8 @@ use super::frame::{End, decode, read_all};
 use super::place::Policy;
 use super::seal::sealed_state;
 use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
+use crate::clock::{Lease, now};
 use crate::secret::{Key, Redactor, open_state};
-use clock::now;
 use head::{HEAD, Head, Part};
 use line::{Ended, Wire};
 use objects::Objects;
@@ -217,7 +217,9 @@ impl RemoteStore {
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
             if let Ended::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
                 let wire = self.wire.clone();
-                let held = Held { wire, head, version, sent, ttl: self.ttl, closed: None };
+                let lease = Lease::default();
+                lease.renew(sent + self.ttl * 2 / 3);
+                let held = Held { wire, head, version, sent, ttl: self.ttl, lease, closed: None };
                 return Ok((held, is_new));
             }
         }

@@ -2,11 +2,11 @@
 //! nothing is written.
 
 use super::RemoteStore;
-use super::clock::now;
 use super::head::{HISTORY, Head, Part, Past, TAIL, name, serial_of};
 use super::line::{Ended, Wire};
 use super::objects::Shown;
 use super::pack::{Tail, pack};
+use crate::clock::{Lease, now};
 use crate::secret::Key;
 use crate::state::frame::encode;
 use crate::state::seal::{sealed_records, sealed_state};
@@ -30,6 +30,8 @@ pub(super) struct Held {
     /// When the last write that succeeded was sent.
     pub(super) sent: Duration,
     pub(super) ttl: Duration,
+    /// Until when something may be begun: two thirds of the TTL after the last write was sent.
+    pub(super) lease: Lease,
     pub(super) closed: Option<String>,
 }
 
@@ -49,6 +51,7 @@ impl Held {
         let result = match self.wire.replace(&head, known, self.ttl) {
             Ok(Ended::Done { version, sent }) => {
                 (self.head, self.version, self.sent) = (head, version, sent);
+                self.lease.renew(sent + self.ttl * 2 / 3);
                 Ok(())
             }
             Ok(Ended::Lost(Some(other))) => {
@@ -301,6 +304,10 @@ impl Session for RemoteSession {
 
     fn may_run(&self) -> Vec<Holder> {
         self.held().head.left.iter().filter(|h| !h.has_ended()).cloned().collect()
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        Some(self.held().lease.clone())
     }
 
     fn keeps_secrets(&self) -> Result<(), StateError> {

@@ -1,19 +1,6 @@
-//! The time since the machine started, which goes on while it sleeps: a lease ends for a sleeper too.
+//! Waiting between requests that are sent again.
 
 use std::time::Duration;
-
-/// The time since the machine started.
-#[cfg(target_os = "linux")]
-pub(super) fn now() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(t.tv_sec.unsigned_abs(), t.tv_nsec as u32)
-}
-
-/// Elsewhere, the time of the wall.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
-}
 
 /// Pauses that grow, with a part of each left to chance, so that many do not come back at once.
 pub(super) struct Pauses {
