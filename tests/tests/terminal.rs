@@ -211,3 +211,23 @@ fn no_color_and_dumb_terminals_get_plain_lines() {
         assert!(!colors, "{name}: {screen}");
     }
 }
+
+#[test]
+fn thousands_of_tools_scroll_by_without_flicker() {
+    const TOOLS: usize = 3_000;
+    let sandbox = sandbox();
+    let tools = (0..TOOLS).map(|i| format!("tool t{i}: core.Value {{ value = {i} }}\n"));
+    sandbox.write("main.dts", format!("dts 1\n\n{}", tools.collect::<String>()));
+    assert_eq!(sandbox.run(&["apply", "-y", "-q"]).code, 0);
+    let mut command = sandbox.dtm();
+    command.args(["destroy", "-y"]);
+    let (screen, raw, code) = Terminal::start(command, 80).finish();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("Done: 3000 deleted."), "{screen}");
+    let text = String::from_utf8_lossy(&raw);
+    assert_eq!(text.matches(" deleted").count(), TOOLS + 1, "each is told once");
+    // A line is cleared and written again only when a frame is drawn, not whenever a tool ends.
+    let cleared = text.matches("\u{1b}[2K").count();
+    assert!(cleared < TOOLS / 2, "{cleared} lines were cleared for {TOOLS} tools");
+    assert!(!screen.contains("/3000"), "the bar is gone: {screen}");
+}

@@ -75,9 +75,9 @@ pub struct Global {
     /// Tells only what is asked for, and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tells more: what plugins log.
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
+    /// Tells more: what plugins log, and what dtm does; `-vv` every request too.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// A duration as in a `.dts` file.

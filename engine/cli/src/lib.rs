@@ -6,8 +6,11 @@ mod commands;
 mod desk;
 mod doc;
 mod exit;
+mod files;
+mod log;
 mod project;
 mod terminal;
+mod trace;
 mod view;
 
 use clap::Parser;
@@ -35,7 +38,8 @@ pub fn main() -> ExitCode {
         terminal.diagnostics(&failure.diagnostics, &failure.sources);
         return Exit::Usage.into();
     }
-    let result = enter(&cli).and_then(|()| commands::run(&cli, &terminal));
+    let result =
+        log::start(&cli.global).and_then(|()| enter(&cli)).and_then(|()| commands::run(&cli, &terminal));
     let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {
         terminal.diagnostics(&diagnostics, &sources);
         exit

@@ -2,6 +2,7 @@
 
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
+use crate::log;
 use crate::terminal::Terminal;
 use dtm_engine::archive::{Archive, Around, Recording};
 use dtm_engine::event::Events;
@@ -95,6 +96,7 @@ impl Project {
         let around = surroundings(root.clone(), inputs.env.all().clone())?;
         let loader = wrap(Arc::new(FileLoader::new(root, prefix)));
         let (program, diagnostics) = Program::load(&name, loader, inputs, purpose);
+        tracing::info!(root = %around.root.display(), file = name, tools = program.instances().len(), "program read");
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
     }
 
@@ -418,7 +420,9 @@ pub fn holder(doing: &str) -> Holder {
 pub fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surroundings, Failure> {
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(Code::E0903, format!("cannot find the dtm binary: {}", reason(&e))))?;
-    Ok(Surroundings { root, env, binary, redactor: Redactor::default() })
+    let redactor = Redactor::default();
+    log::hide(&redactor);
+    Ok(Surroundings { root, env, binary, redactor })
 }
 
 /// What a run in this folder needs, whatever program it is of.

@@ -54,8 +54,8 @@ pub struct Terminal {
     pub sarif: bool,
     /// Only what is asked for.
     pub quiet: bool,
-    /// What plugins log as well.
-    pub verbose: bool,
+    /// How much more is told: 1 what plugins log, and what dtm does, 2 every request.
+    pub verbose: u8,
     /// For standard output.
     pub style: Style,
     color_err: bool,

@@ -251,6 +251,7 @@ impl Plugins {
                 "the plugin `{plugin}` was built from another interface than the one that this program was checked with"
             )));
         }
+        tracing::info!(plugin, version = manifest.version, file = %file.display(), "plugin started");
         *current = Some((process.clone(), manifest.clone()));
         Ok((process, manifest))
     }
@@ -294,6 +295,7 @@ impl Plugins {
             let data = ErrorData { class: Class::FailedClean, ..ErrorData::default() };
             CallError::Failed(RpcError { code: -32000, message, data: Box::new(data) })
         })?;
+        let began = std::time::Instant::now();
         let answer = match tokio::time::timeout(deadline, &mut receiver).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -309,6 +311,8 @@ impl Plugins {
                 }
             }
         };
+        let ms = began.elapsed().as_millis() as u64;
+        tracing::debug!(plugin, method, op, ms, failed = !matches!(answer, Ok(Ok(_))), "plugin answered");
         match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {

@@ -76,6 +76,12 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
     let mut wrote = false;
     let mut limit = LARGE;
     let linger = session.linger();
+    tracing::info!(
+        lineage = state.lineage,
+        serial = state.serial,
+        tools = state.tools.len(),
+        "state is held"
+    );
     while let Ok(first) = receiver.recv() {
         let mut records = vec![];
         let mut waiting = vec![];
@@ -105,12 +111,14 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
             };
             match &result {
                 Ok(serial) => {
+                    tracing::debug!(records = records.len(), serial, "batch is durable");
                     wrote = true;
                     state.serial = *serial;
                     records.into_iter().for_each(|r| state.apply(r));
                     large = session.journal_bytes() > limit;
                 }
                 Err(why) => {
+                    tracing::error!(why, "state cannot be written");
                     closed.get_or_insert_with(|| why.clone());
                     let ends: Vec<Record> =
                         records.into_iter().filter(|r| !matches!(r, Record::Begin { .. })).collect();

@@ -9,6 +9,7 @@ use crate::args::{Cli, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
+use crate::trace::Trace;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::build;
@@ -41,6 +42,8 @@ pub struct Apply {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
     can_ask(&args.run, "apply")?;
+    let trace = Trace::begin("apply", args.run.trace.as_deref())?;
+    trace.phase("check");
     let saved = match args.file.as_deref().filter(|path| Saved::is_one(path)) {
         Some(path) => {
             if args.new_state || args.take_over {
@@ -58,10 +61,12 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         Some((project, _)) => project,
         None => &Project::sound(cli, terminal, &FileArg { file: args.file.clone() })?,
     };
+    trace.phase("lock");
     let store = project.store(args.new_state)?;
     let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
     let loaded = session.loaded().clone();
     let state = loaded.state.clone();
+    trace.phase("plan");
     let switch = Switch::new(planning_events(terminal));
     let events = switch.events();
     let rt = runtime()?;
@@ -84,11 +89,13 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     if plan.records_secrets() {
         session.keeps_secrets()?;
     }
+    trace.phase("ask");
     let root = (state.root != project.file).then(|| Record::Root { root: project.file.clone() });
     if plan.is_empty() {
         if let Some(root) = root {
             record(&rt, session, root)?;
         }
+        trace.finish()?;
         if !terminal.json && !terminal.quiet {
             terminal.out(&view::summary::outputs(&state.outputs, terminal.style, terminal.width()));
         }
@@ -111,7 +118,18 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         cli,
         terminal,
         &rt,
-        Run { program, plan: Arc::new(plan), plugins, session, switch, redactor, options, before, next },
+        Run {
+            program,
+            plan: Arc::new(plan),
+            plugins,
+            session,
+            switch,
+            redactor,
+            options,
+            trace,
+            before,
+            next,
+        },
     );
     if let (Some((project, saved)), Ok(_)) = (&saved, &done) {
         project.around.drop_plan_key(&saved.id);

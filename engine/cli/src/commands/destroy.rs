@@ -7,6 +7,7 @@ use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::{enter, state_of};
 use crate::terminal::Terminal;
+use crate::trace::Trace;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::{destroy, known_in_state, settings_of};
@@ -44,6 +45,8 @@ pub(super) fn remove(
     only: Option<&[String]>,
     checked: bool,
 ) -> Result<Exit, Failure> {
+    let trace = Trace::begin("destroy", run_args.trace.as_deref())?;
+    trace.phase("check");
     let (around, store, project) = state_of(cli, file)?;
     if checked && project.is_none() {
         // Shows what is wrong with it.
@@ -58,6 +61,7 @@ pub(super) fn remove(
         }
         return Ok(Exit::Done);
     }
+    trace.phase("lock");
     let session = enter(cli, "destroy", &store)?;
     session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let state = session.loaded().state.clone();
@@ -69,6 +73,7 @@ pub(super) fn remove(
         Some(p) => p.kind(plugin, kind),
         None => shipped_kind(plugin, kind),
     };
+    trace.phase("plan");
     let known = program.as_ref().map(|program| (program, known_in_state(program, &state)));
     let settings = |addr: &str, entry: &Entry| match &known {
         Some((program, known)) => settings_of(program, known, addr, entry),
@@ -94,6 +99,7 @@ pub(super) fn remove(
         }
         return Ok(Exit::Done);
     }
+    trace.phase("ask");
     if !ask(terminal, run_args, "Destroy this?") {
         terminal.note("Nothing was changed.");
         return Ok(Exit::Failed);
@@ -116,6 +122,7 @@ pub(super) fn remove(
             switch,
             redactor,
             options,
+            trace,
             before: vec![],
             next,
         },

@@ -3,7 +3,8 @@
 use super::run::{planning_events, runtime};
 use super::saved;
 use crate::args::{Cli, FileArg, SelectArgs};
-use crate::exit::{Exit, Failure, reason};
+use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
@@ -101,11 +102,10 @@ fn write_page(
             && std::fs::read(path)
                 .is_ok_and(|bytes| bytes.is_empty() || bytes.starts_with(b"<!doctype html>"))
     };
-    saved::only_over(path, "page", is_page)?;
+    files::only_over(path, "page", is_page)?;
     let title = format!("Plan of {}", project.file);
     let page = view::page::plan(plan, project.program.sources(), &title, about);
-    let failed = |e| Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)));
-    std::fs::write(path, page).map_err(failed)?;
+    files::write(path, page)?;
     terminal.note(&format!("Written as a page: {}", path.display()));
     Ok(())
 }

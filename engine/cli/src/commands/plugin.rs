@@ -71,7 +71,7 @@ fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> 
     if terminal.json {
         terminal.line(&json!({ "format": 1, "passed": report.passed(), "report": report }));
     } else {
-        terminal.out(&view::conformance::report(&report, terminal.style, terminal.verbose));
+        terminal.out(&view::conformance::report(&report, terminal.style, terminal.verbose > 0));
     }
     Ok(if report.passed() { Exit::Done } else { Exit::Failed })
 }

@@ -3,6 +3,7 @@
 use crate::args::Cli;
 use crate::exit::{Exit, Failure, reason, state_diagnostic};
 use crate::terminal::{Terminal, is_yes};
+use crate::trace::Trace;
 use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::event::{Event, Events};
@@ -15,6 +16,7 @@ use dtm_lang::value::Data;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Program, Sources};
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -34,6 +36,9 @@ pub struct RunArgs {
     /// The deadline of an operation that has none of its own, as `10m` [default: the program's setting, or 20m].
     #[arg(long, value_name = "DURATION", value_parser = crate::args::deadline)]
     pub timeout: Option<Duration>,
+    /// Writes how long everything took to FILE, for <https://ui.perfetto.dev>.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 /// The runtime of a command.
@@ -68,7 +73,7 @@ pub fn ask(terminal: &Terminal, args: &RunArgs, question: &str) -> bool {
 
 /// Events while planning: only what plugins log, and only when asked for.
 pub fn planning_events(terminal: &Terminal) -> Events {
-    let (verbose, json) = (terminal.verbose, terminal.json);
+    let (verbose, json) = (terminal.verbose > 0, terminal.json);
     Arc::new(move |event| {
         if let (Event::Log { plugin, text }, true, false) = (&event, verbose, json) {
             let _ = writeln!(std::io::stderr(), "    {plugin}: {text}");
@@ -110,6 +115,8 @@ pub struct Run {
     pub switch: Switch,
     pub redactor: Redactor,
     pub options: Options,
+    /// How long everything takes.
+    pub trace: Trace,
     /// What is recorded before anything is begun.
     pub before: Vec<Record>,
     /// What to type to go on after a failure.
@@ -165,6 +172,8 @@ pub fn carry_out(
     let _ = cli;
     let total = run.plan.nodes.iter().filter(|n| n.action != Action::NoOp).count();
     let (view, events) = progress::view(terminal, total);
+    let events = run.trace.hearing(events);
+    run.trace.phase("carry out");
     run.switch.set(events.clone());
     let sources = run.program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     let options = Options {
@@ -198,6 +207,7 @@ pub fn carry_out(
         Ok((outcome, journal.finish().await))
     });
     view.close();
+    let traced = run.trace.finish();
     let (outcome, finished) = ended?;
     drop(run.plugins);
     let mut exit = if outcome.interrupted && !outcome.is_complete() {
@@ -221,6 +231,10 @@ pub fn carry_out(
         None => None,
     };
     end(terminal, &outcome, state.as_ref(), &run.next);
+    if let Err(Failure { diagnostics, sources, .. }) = traced {
+        // What was done is done: the run is not called a failure for it.
+        terminal.diagnostics(&diagnostics, &sources);
+    }
     Ok(exit)
 }
 

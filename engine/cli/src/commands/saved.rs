@@ -2,6 +2,7 @@
 
 use crate::args::{Cli, SelectArgs};
 use crate::exit::{Exit, Failure, reason};
+use crate::files;
 use crate::project::{Project, holder};
 use crate::terminal::Terminal;
 use dtm_engine::archive::{Archive, Recording};
@@ -22,7 +23,7 @@ pub(super) fn save(
     plan: &Plan,
     path: &Path,
 ) -> Result<(), Failure> {
-    only_over(path, "saved plan", Saved::is_one)?;
+    files::only_over(path, "saved plan", Saved::is_one)?;
     let state = &loaded.state;
     let lineage = (!loaded.is_new).then(|| state.lineage.clone());
     let place = project.place()?;
@@ -52,17 +53,6 @@ pub(super) fn save(
     })?;
     terminal.note(&format!("Saved. To carry out exactly this: `dtm apply {}`", path.display()));
     Ok(())
-}
-
-/// Refuses to write over what is something else.
-pub(super) fn only_over(path: &Path, what: &str, is_one: impl Fn(&Path) -> bool) -> Result<(), Failure> {
-    match path.exists() && !is_one(path) {
-        true => {
-            Err(Failure::new(Code::E0903, format!("`{}` is there already, and is no {what}", path.display()))
-                .help(format!("name another file; a {what} is overwritten")))
-        }
-        false => Ok(()),
-    }
 }
 
 /// Opens a saved plan, and the program in it.

@@ -1,90 +1,187 @@
-//! Progress while a plan is carried out: on a terminal one line for each running tool, a total bar, and finished
-//! tools scrolling above; elsewhere a line for each finished tool; for machines the events themselves.
+//! Progress while a plan is carried out: on a terminal one line for each of the tools that run longest, a total bar, and
+//! finished tools scrolling above; elsewhere a line for each finished tool; for machines the events themselves.
+//!
+//! Nothing is drawn when something happens: what happened is kept, and a thread draws it at a steady rate. So a run of
+//! thousands of tools neither flickers nor waits for its terminal.
 
+use crate::log;
 use crate::terminal::{Style, Terminal};
 use dtm_engine::event::{Event, Events};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// At most so many running tools have a line of their own.
 const LINES: usize = 12;
 
+/// How often what is live is drawn.
+const FRAME: Duration = Duration::from_millis(80);
+
+/// A tool that runs.
+struct Running {
+    addr: String,
+    verb: &'static str,
+    since: Instant,
+    text: String,
+}
+
+/// What is to be drawn.
+#[derive(Default)]
+struct Scene {
+    /// The tools that run, the longest first.
+    running: Vec<Running>,
+    /// Lines that scroll above.
+    said: Vec<String>,
+    done: u64,
+    failed: u64,
+    /// Not begun because of those that failed.
+    skipped: u64,
+}
+
+/// The part of the terminal that is drawn again and again.
+struct Live {
+    all: MultiProgress,
+    lines: Vec<ProgressBar>,
+    total: ProgressBar,
+    width: usize,
+    style: Style,
+}
+
+impl Live {
+    fn new(total: u64, width: usize, style: Style) -> Live {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(30));
+        let wide = ProgressStyle::with_template("  {pos}/{len} {bar:24} {elapsed} {wide_msg}");
+        let narrow = ProgressStyle::with_template("  {pos}/{len} {elapsed} {wide_msg}");
+        let style_of = if width < 60 { narrow } else { wide };
+        let bar = all.add(ProgressBar::new(total));
+        bar.set_style(style_of.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+        Live { all, lines: vec![], total: bar, width, style }
+    }
+
+    fn draw(&mut self, scene: &Mutex<Scene>) {
+        let mut scene = lock(scene);
+        let said = std::mem::take(&mut scene.said);
+        let shown = scene.running.len().min(LINES);
+        let lines: Vec<String> = scene.running[..shown].iter().map(|r| self.line(r)).collect();
+        let mut words = vec![];
+        match scene.running.len() - shown {
+            0 => {}
+            more => words.push(format!("and {more} more")),
+        }
+        if scene.failed > 0 {
+            words.push(self.style.red(&format!("{} failed", scene.failed)));
+        }
+        if scene.skipped > 0 {
+            words.push(format!("{} skipped", scene.skipped));
+        }
+        let done = scene.done;
+        drop(scene);
+        while self.lines.len() > lines.len() {
+            if let Some(bar) = self.lines.pop() {
+                bar.finish_and_clear();
+                self.all.remove(&bar);
+            }
+        }
+        while self.lines.len() < lines.len() {
+            let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("  {spinner} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            self.lines.push(bar);
+        }
+        for (bar, line) in self.lines.iter().zip(lines) {
+            bar.set_message(line);
+            bar.tick();
+        }
+        self.total.set_message(words.join(", "));
+        self.total.set_position(done);
+        self.total.tick();
+        if !said.is_empty() {
+            let _ = self.all.println(said.join("\n"));
+        }
+    }
+
+    /// `addr: verb 1.2s text`; a long address gives way where the terminal is narrow.
+    fn line(&self, r: &Running) -> String {
+        let room = (self.width / 2).max(16);
+        let addr = match r.addr.chars().count() {
+            n if n > room => {
+                let tail: String = r.addr.chars().skip(n - room + 1).collect();
+                format!("…{tail}")
+            }
+            _ => r.addr.clone(),
+        };
+        let took = r.since.elapsed().as_secs();
+        let took = if took >= 60 { format!("{}m{:02}s", took / 60, took % 60) } else { format!("{took}s") };
+        format!("{addr}: {} {took} {}", r.verb, self.style.dim(&r.text))
+    }
+
+    fn close(&self) {
+        self.lines.iter().for_each(ProgressBar::finish_and_clear);
+        self.total.finish_and_clear();
+    }
+}
+
 /// What shows events.
 pub struct View {
-    live: Option<MultiProgress>,
-    total: Option<ProgressBar>,
-    running: Mutex<HashMap<String, ProgressBar>>,
+    scene: Mutex<Scene>,
+    /// The thread that draws, until its sender is gone.
+    artist: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
+    live: bool,
     json: bool,
     quiet: bool,
     verbose: bool,
     style: Style,
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 /// A view of a run in which `total` tools change, and the events that it hears.
 pub fn view(terminal: &Terminal, total: usize) -> (Arc<View>, Events) {
-    let live = terminal.is_interactive() && !terminal.json && !terminal.quiet;
-    let multi = live.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(15)));
-    let bar = multi.as_ref().filter(|_| total > 0).map(|m| {
-        let bar = m.add(ProgressBar::new(total as u64));
-        let style = ProgressStyle::with_template("  {pos}/{len} {wide_bar} {elapsed}");
-        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "))
-    });
     let view = Arc::new(View {
-        live: multi,
-        total: bar,
-        running: Mutex::default(),
+        scene: Mutex::default(),
+        artist: Mutex::default(),
+        live: terminal.is_interactive() && !terminal.json && !terminal.quiet,
         json: terminal.json,
         quiet: terminal.quiet,
-        verbose: terminal.verbose,
+        verbose: terminal.verbose > 0,
         style: terminal.style,
     });
+    if view.live {
+        let mut live = Live::new(total as u64, terminal.width(), terminal.style);
+        let (stop, stopped) = mpsc::channel();
+        let drawn = view.clone();
+        let artist = std::thread::spawn(move || {
+            while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FRAME) {
+                live.draw(&drawn.scene);
+            }
+            live.draw(&drawn.scene);
+            live.close();
+        });
+        *lock(&view.artist) = Some((stop, artist));
+        let says = view.clone();
+        log::above(Some(Box::new(move |line| says.say(line))));
+    }
     let heard = view.clone();
     (view, Arc::new(move |event| heard.show(&event)))
 }
 
 impl View {
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, ProgressBar>> {
-        self.running.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
     /// Writes a line above what is live. A reader that went away is ignored: the work goes on.
     fn say(&self, line: &str) {
-        match &self.live {
-            Some(live) => _ = live.println(line),
-            None => {
-                use std::io::Write;
-                let _ = writeln!(std::io::stdout(), "{line}");
-            }
+        if self.live {
+            return lock(&self.scene).said.push(line.into());
         }
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), "{line}");
     }
 
     fn ended(&self, addr: &str) {
-        if let (Some(bar), Some(live)) = (self.running().remove(addr), &self.live) {
-            bar.finish_and_clear();
-            live.remove(&bar);
-        }
-        if let Some(total) = &self.total {
-            total.inc(1);
-        }
-    }
-
-    fn started(&self, addr: &str, verb: &str) {
-        let Some(live) = &self.live else { return };
-        let mut running = self.running();
-        if running.contains_key(addr) || running.len() >= LINES {
-            return;
-        }
-        let bar = match &self.total {
-            Some(total) => live.insert_before(total, ProgressBar::new_spinner()),
-            None => live.add(ProgressBar::new_spinner()),
-        };
-        let style = ProgressStyle::with_template("  {spinner} {prefix} {elapsed} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(format!("{addr}: {verb}"));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        running.insert(addr.to_string(), bar);
+        let mut scene = lock(&self.scene);
+        scene.running.retain(|r| r.addr != addr);
+        scene.done += 1;
     }
 
     fn show(&self, event: &Event) {
@@ -99,12 +196,22 @@ impl View {
         }
         match event {
             Event::Reading { .. } => {}
-            Event::Started { addr, verb } => self.started(addr, verb),
-            Event::Progress { addr, text } => match self.running().get(addr) {
-                Some(bar) => bar.set_message(text.clone()),
-                None if self.verbose && self.live.is_none() => self.say(&format!("    {addr}: {text}")),
-                None => {}
-            },
+            Event::Started { addr, verb } => {
+                let mut scene = lock(&self.scene);
+                if !scene.running.iter().any(|r| r.addr == *addr) {
+                    let (addr, since) = (addr.clone(), Instant::now());
+                    scene.running.push(Running { addr, verb, since, text: String::new() });
+                }
+            }
+            Event::Progress { addr, text } => {
+                if self.live {
+                    let mut scene = lock(&self.scene);
+                    let running = scene.running.iter_mut().find(|r| r.addr == *addr);
+                    running.into_iter().for_each(|r| r.text.clone_from(text));
+                } else if self.verbose {
+                    self.say(&format!("    {addr}: {text}"));
+                }
+            }
             Event::Warned { addr, text } => {
                 self.say(&self.style.yellow(&format!("  ! {addr}: warning: {text}")));
             }
@@ -126,9 +233,13 @@ impl View {
             Event::Unchanged { addr } => self.ended(addr),
             Event::Failed { addr, message, .. } => {
                 self.ended(addr);
+                lock(&self.scene).failed += 1;
                 self.say(&format!("  {} {addr} failed: {message}", self.style.red("!")));
             }
-            Event::Skipped { addr, .. } => self.ended(addr),
+            Event::Skipped { addr, .. } => {
+                self.ended(addr);
+                lock(&self.scene).skipped += 1;
+            }
             Event::Notice { text } => self.say(&format!("note: {text}")),
             Event::Stopping { level } => self.say(match level {
                 1 => "Stopping: nothing new starts; what runs is finished. Interrupt again to cancel it.",
@@ -138,11 +249,12 @@ impl View {
         }
     }
 
-    /// Removes what is live.
+    /// Draws what is left to say, and removes what is live.
     pub fn close(&self) {
-        self.running().drain().for_each(|(_, bar)| bar.finish_and_clear());
-        if let Some(total) = &self.total {
-            total.finish_and_clear();
+        log::above(None);
+        if let Some((stop, artist)) = lock(&self.artist).take() {
+            drop(stop);
+            let _ = artist.join();
         }
     }
 }

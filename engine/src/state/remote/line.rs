@@ -56,7 +56,10 @@ impl Wire {
         loop {
             match request() {
                 Ok(done) => return Ok(done),
-                Err(Fault::Unsure { after, .. }) if now() < until => pauses.wait(after),
+                Err(Fault::Unsure { after, why }) if now() < until => {
+                    tracing::warn!(doing, why, "no certain answer: again");
+                    pauses.wait(after);
+                }
                 Err(fault) => return Err(self.failed(doing, fault)),
             }
         }
@@ -138,7 +141,11 @@ impl Wire {
         loop {
             let sent = now();
             match self.objects.put(HEAD, &bytes, &condition) {
-                Ok(version) => return Ok(Ended::Done { version, sent }),
+                Ok(version) => {
+                    let ms = now().saturating_sub(sent).as_millis() as u64;
+                    tracing::debug!(bytes = bytes.len(), ms, "head written");
+                    return Ok(Ended::Done { version, sent });
+                }
                 Err(Fault::Refused) => match self.head(patience)? {
                     Some((found, version)) if found.write == head.write => {
                         return Ok(Ended::Done { version, sent });
@@ -155,7 +162,10 @@ impl Wire {
                     None if known.is_none() && now() < until => pauses.wait(None),
                     None => return Ok(Ended::Lost(None)),
                 },
-                Err(Fault::Unsure { after, .. }) if now() < until => pauses.wait(after),
+                Err(Fault::Unsure { after, why }) if now() < until => {
+                    tracing::warn!(why, "no certain answer to a write of the head: the same again");
+                    pauses.wait(after);
+                }
                 Err(fault) => return Err(self.failed("write", fault)),
             }
         }

@@ -216,6 +216,7 @@ impl RemoteStore {
             head.write = uuid::Uuid::new_v4().to_string();
             let of = known.as_ref().map(|(head, version)| (&*head.write, &**version));
             if let Ended::Done { version, sent } = self.wire.replace(&head, of, ASK)? {
+                tracing::info!(place = self.describe(), epoch = head.epoch, "lock taken");
                 let wire = self.wire.clone();
                 let lease = Lease::default();
                 lease.renew(sent + self.ttl * 2 / 3);
