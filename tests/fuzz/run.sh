@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes the language. Usage: tests/fuzz/run.sh build | tests/fuzz/run.sh TARGET [SECONDS]
-# The targets: lexer, parser, formatter, checker, evaluator. The corpus begins with the programs of the suites, and grows
-# in target/fuzz/corpus. A finding is written beside it and ends the run with an error.
+# Fuzzes what reads anything from outside. Usage: tests/fuzz/run.sh build | tests/fuzz/run.sh TARGET [SECONDS]
+# The targets: lexer, parser, formatter, checker, evaluator of the language, whose corpus begins with the programs of the
+# suites; journal, snapshot, plan, frames of the engine, with seeds in tests/fuzz/seeds. They grow in target/fuzz/corpus. A finding is written beside it and ends the run with an error.
 # A stable compiler is enough: the counters of coverage are a pass of LLVM.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -17,7 +17,8 @@ cargo build --quiet --release --locked --target "$host"
 [ "${1:-build}" = build ] && exit 0
 
 target="$1" seconds="${2:-600}"
-corpus="$CARGO_TARGET_DIR/corpus/$target" seeds="$CARGO_TARGET_DIR/seeds"
+corpus="$CARGO_TARGET_DIR/corpus/$target" seeds="$CARGO_TARGET_DIR/seeds" words="$root/tests/fuzz/words.txt"
+[ ! -d "seeds/$target" ] || { seeds="$root/tests/fuzz/seeds/$target" words="$root/tests/fuzz/words-engine.txt"; }
 mkdir -p "$corpus" "$CARGO_TARGET_DIR/findings"
 if [ ! -d "$seeds" ]; then
   mkdir -p "$seeds.new"
@@ -33,4 +34,4 @@ if [ ! -d "$seeds" ]; then
 fi
 exec "$CARGO_TARGET_DIR/$host/release/$target" "$corpus" "$seeds" \
   -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
-  -dict="$root/tests/fuzz/words.txt" -artifact_prefix="$CARGO_TARGET_DIR/findings/$target-"
+  -dict="$words" -artifact_prefix="$CARGO_TARGET_DIR/findings/$target-"

@@ -21,6 +21,7 @@
 pub mod bench;
 pub mod exam;
 pub mod git_http;
+mod leaks;
 pub mod lsp;
 pub mod plugins;
 pub mod sandbox;

@@ -1,6 +1,7 @@
 //! A hermetic place to run commands: a temporary directory, an empty home, a fixed clock, and filters that make
 //! what differs from run to run equal.
 
+use crate::leaks::Watch;
 use regex_lite::Regex;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -12,6 +13,16 @@ pub struct Sandbox {
     dir: TempDir,
     home: TempDir,
     dtm: PathBuf,
+    /// Secrets that must be nowhere.
+    watch: Watch,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.watch.look(self.path(), self.home());
+        }
+    }
 }
 
 static UUID: LazyLock<Option<Regex>> =
@@ -29,7 +40,7 @@ impl Sandbox {
         let home = tempfile::Builder::new().prefix("home-").tempdir().expect("a temporary directory");
         std::fs::create_dir(home.path().join("bin")).expect("a directory for the binary");
         std::os::unix::fs::symlink(dtm, home.path().join("bin/dtm")).expect("a link to the binary");
-        Sandbox { dir, home, dtm: dtm.to_path_buf() }
+        Sandbox { dir, home, dtm: dtm.to_path_buf(), watch: Watch::default() }
     }
 
     /// The project's directory.
@@ -50,6 +61,9 @@ impl Sandbox {
         let path = self.path().join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).expect("a folder");
+        }
+        if name.ends_with(".dts") {
+            self.watch.program(&String::from_utf8_lossy(text.as_ref()));
         }
         std::fs::write(path, text).expect("a file");
     }
@@ -75,7 +89,7 @@ impl Sandbox {
     /// # Panics
     /// When it cannot be started.
     pub fn run(&self, args: &[&str]) -> Ran {
-        self.ran(self.dtm().args(args).output().expect("dtm starts"))
+        self.ran(&format!("dtm {}", args.join(" ")), self.dtm().args(args).output().expect("dtm starts"))
     }
 
     /// Runs a line of shell.
@@ -83,10 +97,11 @@ impl Sandbox {
     /// # Panics
     /// When no shell can be started.
     pub fn shell(&self, line: &str) -> Ran {
-        self.ran(self.command("sh").args(["-c", line]).output().expect("a shell starts"))
+        self.ran(line, self.command("sh").args(["-c", line]).output().expect("a shell starts"))
     }
 
-    fn ran(&self, output: Output) -> Ran {
+    fn ran(&self, line: &str, output: Output) -> Ran {
+        self.watch.ran(line, &[&output.stdout, &output.stderr]);
         let text = |bytes: &[u8]| self.filtered(&String::from_utf8_lossy(bytes));
         let code = output.status.code().unwrap_or(-1);
         Ran { stdout: text(&output.stdout), stderr: text(&output.stderr), code }

@@ -100,3 +100,35 @@ fn a_lost_key_makes_secrets_anew() {
     assert_ne!(before, after);
     assert!(sandbox.run(&["apply", "-y"]).stdout.starts_with("No changes"));
 }
+
+#[test]
+fn every_sandbox_is_watched() {
+    let watched = |leak: fn(&Sandbox)| {
+        let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+        sandbox.write(
+            "main.dts",
+            "dts 1\n\nparam k: secret string = \"written-down\"\nparam g: secret string\n",
+        );
+        let run = std::panic::AssertUnwindSafe(move || {
+            leak(&sandbox);
+            drop(sandbox);
+        });
+        std::panic::catch_unwind(run).is_err()
+    };
+    assert!(!watched(|s| _ = s.shell("true --set g=from-outside")));
+    assert!(watched(|s| s.write(".dtm/state/journal-1", "... written-down ...")), "a file of dtm");
+    let kept = |s: &Sandbox| {
+        let folder = s.home().join(".local/share/dtm");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("log"), "from-outside").expect("a file");
+    };
+    assert!(!watched(kept), "it is no secret there");
+    assert!(watched(move |s| {
+        let _ = s.shell("true --set g=from-outside");
+        let folder = s.home().join(".local/share/dtm");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("log"), "from-outside").expect("a file");
+    }));
+    assert!(watched(|s| _ = s.shell("printf from-outside; true --set g=from-outside")), "what is printed");
+    assert!(watched(|s| _ = s.shell("printf key-of-state >&2; DTM_STATE_KEY=key-of-state true")));
+}

@@ -133,6 +133,15 @@ impl Operation<'_> {
         program.using(program.instance(self.node.instance?)).map(String::from)
     }
 
+    /// Whether its options or dependencies are others than recorded.
+    fn options_changed(&self, prior: &Entry) -> bool {
+        let program = self.cx.program.as_ref();
+        let protect = self.node.instance.and_then(|id| program.map(|p| p.instance(id).options.protect));
+        prior.deps != self.node.deps
+            || prior.using != self.using()
+            || protect.is_some_and(|protect| protect != prior.protect)
+    }
+
     /// Outputs that changed outside, and replaced objects that are still there.
     async fn record(&self) -> Result<Done, Failed> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
@@ -217,6 +226,8 @@ impl Operation<'_> {
                 replaces = !asked.1.is_empty();
             }
             match &self.node.action {
+                // What stands beside its inputs may still be other than recorded.
+                _ if now.is_empty() && self.options_changed(prior) => return self.record().await,
                 _ if now.is_empty() => {
                     self.known(&prior.outputs);
                     self.keep_retired(prior);

@@ -569,7 +569,7 @@ pub(super) fn created(kind: &Kind, desired: &Fields) -> Vec<Change> {
 
 /// Outputs with their secrets tagged: those that the interface says, and `any` ones of a tool into which a secret
 /// went.
-pub(crate) fn tag_outputs(kind: &Kind, inputs: &Fields, outputs: &Fields) -> Fields {
+pub fn tag_outputs(kind: &Kind, inputs: &Fields, outputs: &Fields) -> Fields {
     let hidden = kind.inputs.iter().any(|(n, i)| {
         matches!(i.field.ty, dtm_lang::types::Type::Any)
             && inputs.get(&**n).is_some_and(dtm_lang::wire::has_secret)

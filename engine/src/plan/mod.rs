@@ -15,7 +15,7 @@ pub(crate) mod recover;
 pub mod saved;
 mod select;
 
-pub(crate) use build::tag_outputs;
+pub use build::tag_outputs;
 pub use build::{BuildOptions, build};
 pub use destroy::destroy;
 pub use import::ids_by_key;

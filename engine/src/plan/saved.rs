@@ -179,8 +179,15 @@ impl Saved {
     /// # Errors
     /// When it is damaged, or another dtm made it.
     pub fn read(path: &Path) -> Result<Saved, SavedError> {
+        Saved::from_bytes(&std::fs::read(path)?)
+    }
+
+    /// As [`Saved::read`], from its bytes.
+    ///
+    /// # Errors
+    /// As [`Saved::read`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Saved, SavedError> {
         let damaged = |why: &str| SavedError::Damaged(why.into());
-        let bytes = std::fs::read(path)?;
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it is no plan"))?;
         let (frame, _) = decode(rest).ok_or_else(|| damaged("its checksum does not fit"))?;
         if frame.length != rest.len() {

@@ -10,7 +10,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// The first output that is not.
-pub(crate) fn conforms(kind: &Kind, outputs: &Fields) -> Result<(), String> {
+pub fn conforms(kind: &Kind, outputs: &Fields) -> Result<(), String> {
     for (name, output) in &kind.outputs {
         let value = outputs.get(&**name).unwrap_or(&Value::Null);
         if value.is_null() && matches!(output.ty, Type::Any) {

@@ -2,11 +2,12 @@
 
 mod answer;
 pub mod host;
+pub mod incoming;
 mod library;
 mod locate;
 mod pool;
 pub(crate) mod process;
 
-pub(crate) use answer::conforms;
+pub use answer::conforms;
 pub use locate::{Located, Locations, installed_interface, shipped_names};
 pub use pool::{CallError, GRACE, Plugins, Settings, Spec};

@@ -2,7 +2,7 @@
 //! nobody stops reading in order to write.
 
 use command_fds::{CommandFdExt, FdMapping};
-use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Request, Response, RpcError};
+use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Request, RpcError};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use tokio::sync::oneshot;
 
 use super::host::{LIFE_FD, LOCK_FD};
+use super::incoming::{self, Incoming};
 use super::pool::{CallError, Settings};
 
 /// How much of a plugin's standard error is kept.
@@ -276,33 +277,22 @@ impl Reader {
     }
 
     fn message(&self, line: &[u8]) -> Result<(), String> {
-        let shown = || String::from_utf8_lossy(&line[..line.len().min(60)]).trim_end().to_string();
-        let garbage = || format!("it wrote something that is no message of the protocol: `{}`", shown());
-        let value: Value = serde_json::from_slice(line).map_err(|_| garbage())?;
-        if value.get("method").is_some() {
-            let request: Request = serde_json::from_value(value).map_err(|_| garbage())?;
-            match (request.method.as_str(), request.id) {
-                ("checkpoint", Some(id)) => {
-                    let checkpoint = serde_json::from_value(request.params).map_err(|_| garbage())?;
-                    let out = self.out.clone();
-                    self.listener.checkpoint(checkpoint, Box::new(move |ok| {
-                        let body = if ok { json!({ "jsonrpc": "2.0", "id": id, "result": {} }) } else {
-                            json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32000, "message": "not durable" } })
-                        };
-                        let _ = out.send((body.to_string() + "\n").into_bytes());
-                    }));
-                }
-                (method, _) => self.listener.notified(method, request.params),
+        match incoming::read(line)? {
+            Incoming::Checkpoint(id, checkpoint) => {
+                let out = self.out.clone();
+                self.listener.checkpoint(checkpoint, Box::new(move |ok| {
+                    let body = if ok { json!({ "jsonrpc": "2.0", "id": id, "result": {} }) } else {
+                        json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32000, "message": "not durable" } })
+                    };
+                    let _ = out.send((body.to_string() + "\n").into_bytes());
+                }));
             }
-            return Ok(());
-        }
-        let response: Response = serde_json::from_value(value).map_err(|_| garbage())?;
-        if let Some(waiting) = lock(&self.pending).remove(&response.id) {
-            let answer = match response.error {
-                Some(error) => Err(error),
-                None => Ok(response.result.unwrap_or(Value::Null)),
-            };
-            let _ = waiting.send(answer);
+            Incoming::Notification(method, params) => self.listener.notified(&method, params),
+            Incoming::Answer(id, answer) => {
+                if let Some(waiting) = lock(&self.pending).remove(&id) {
+                    let _ = waiting.send(answer);
+                }
+            }
         }
         Ok(())
     }

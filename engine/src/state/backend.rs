@@ -32,13 +32,12 @@ fn file(root: &Path) -> PathBuf {
 impl Used {
     /// A state of this lineage in a place.
     pub fn new(place: &Place, lineage: &str) -> Used {
-        let (backend, path) = match place {
-            Place::Local { path } => ("local".to_string(), path.clone()),
-            other => {
-                let path = other.to_string();
-                (path.split("://").next().unwrap_or_default().to_string(), path)
-            }
+        let shown = place.to_string();
+        let (backend, path) = match (place, shown.split_once("://")) {
+            (Place::Local { path }, _) => ("local", path.clone()),
+            (_, scheme) => (scheme.map_or("", |(scheme, _)| scheme), shown.clone()),
         };
+        let backend = backend.to_string();
         let place = Some(place.clone()).filter(|p| !matches!(p, Place::Local { .. }));
         Used { backend, path, lineage: lineage.into(), place }
     }
