@@ -147,6 +147,8 @@ pub enum Command {
     Verify(commands::verify::Verify),
     /// Writes the `.dts` for what exists already, so that it can be taken over.
     Import(commands::import::Import),
+    /// Lists what exists of a kind, whoever made it, and writes the `.dts` for it.
+    List(commands::list::List),
     /// Shows the tools in state, or one of them.
     Show(commands::show::Show),
     /// Shows the outputs of the last apply.

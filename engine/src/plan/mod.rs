@@ -18,7 +18,7 @@ mod select;
 pub use build::tag_outputs;
 pub use build::{BuildOptions, build};
 pub use destroy::destroy;
-pub use import::ids_by_key;
+pub use import::{ids_by_key, listed};
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use select::Selection;

@@ -2,9 +2,10 @@
 
 use crate::interface::directory;
 use crate::path::{
-    absent, absolute, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode, set_mode,
+    absent, absolute, below, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode,
+    set_mode,
 };
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Listed};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
 use std::path::Path;
@@ -16,7 +17,7 @@ impl Kind for Directory {
     type Inputs = directory::Inputs;
     type Outputs = directory::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [&'static str] = &["validate", "list"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_path(inputs)?;
@@ -37,6 +38,9 @@ impl Kind for Directory {
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         let at = absolute(key.get("path").and_then(Value::as_str).unwrap_or(""))?;
         Ok(if std::fs::symlink_metadata(&at).is_ok() { vec![at.display().to_string()] } else { vec![] })
+    }
+    async fn list(_: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
+        below(&within, true)
     }
     async fn create(_: &Ctx, inputs: directory::Inputs) -> Result<Change<Self>, Failure> {
         let mode = mode(&inputs.mode)?;

@@ -2,9 +2,10 @@
 
 use crate::interface::{file, secret_file};
 use crate::path::{
-    absent, absolute, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode, set_mode,
+    absent, absolute, below, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode,
+    set_mode,
 };
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Listed};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Size};
 use sha2::Digest;
@@ -95,7 +96,7 @@ impl Kind for File {
     type Inputs = file::Inputs;
     type Outputs = file::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [&'static str] = &["validate", "list"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_path(inputs)?;
@@ -111,6 +112,9 @@ impl Kind for File {
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)
+    }
+    async fn list(_: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
+        below(&within, false)
     }
     async fn create(ctx: &Ctx, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         let (id, private) = create(ctx, &inputs.path, &inputs.content, &inputs.mode)?;

@@ -1,6 +1,7 @@
 //! Paths and permissions, for files and directories alike.
 
 use dtm_plugin::Failure;
+use dtm_plugin::protocol::{Fields, Listed};
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ pub(crate) fn mode(text: &str) -> Result<u32, Failure> {
 }
 
 /// Whether the input `mode`, where it is known, is one.
-pub(crate) fn checked_mode(inputs: &dtm_plugin::protocol::Fields) -> Result<(), Failure> {
+pub(crate) fn checked_mode(inputs: &Fields) -> Result<(), Failure> {
     match inputs.get("mode").and_then(|m| m.as_str()) {
         Some(text) => mode(text).map(|_| ()),
         None => Ok(()),
@@ -32,7 +33,7 @@ pub(crate) fn seen_mode(recorded: &str, metadata: &std::fs::Metadata) -> String 
 }
 
 /// Refuses a path that could be written in another way: two spellings would be two tools for one file.
-pub(crate) fn checked_path(inputs: &dtm_plugin::protocol::Fields) -> Result<(), Failure> {
+pub(crate) fn checked_path(inputs: &Fields) -> Result<(), Failure> {
     let Some(text) = inputs.get("path").and_then(|p| p.as_str()) else { return Ok(()) };
     absolute(text)?;
     let mut plain: Vec<&str> = vec![];
@@ -91,6 +92,34 @@ pub(crate) fn remove_parents(private: &dtm_plugin::serde_json::Value) {
             return;
         }
     }
+}
+
+/// The files, or the folders, below a folder: their paths as they would be written in a program. What begins with a dot is
+/// nobody's business, and links are not followed.
+pub(crate) fn below(within: &Fields, folders: bool) -> Result<Vec<Listed>, Failure> {
+    let start = within.get("path").and_then(|p| p.as_str()).unwrap_or(".").trim_end_matches('/');
+    let (mut found, mut open) = (vec![], vec![PathBuf::from(start)]);
+    while let Some(folder) = open.pop() {
+        let failed = |e: Error| Failure::clean(format!("`{}` cannot be read: {e}", folder.display()));
+        for entry in std::fs::read_dir(absolute(&folder.to_string_lossy())?).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (name, kind) = (entry.file_name(), entry.file_type().map_err(failed)?);
+            if name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
+            if kind.is_dir() == folders && (kind.is_dir() || kind.is_file()) {
+                let id = absolute(&path.to_string_lossy())?.display().to_string();
+                let key = Fields::from_iter([("path".into(), path.to_string_lossy().into())]);
+                found.push(Listed { id, key });
+            }
+            if kind.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(found)
 }
 
 /// Sets permissions.

@@ -4,7 +4,7 @@ use crate::destination::{Destination, checked_branch, checked_destination};
 use crate::git::{COMMITTER, Git};
 use crate::interface::repo::{Inputs, Outputs};
 use crate::store::{Turns, is_repository, remote_tip};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Listed};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
 use std::io::ErrorKind;
@@ -33,7 +33,7 @@ impl Kind for Repo {
     const NAME: &'static str = "Repo";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [&'static str] = &["validate", "list"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_destination(inputs)?;
@@ -73,6 +73,27 @@ impl Kind for Repo {
             // One on a server is only read: that it exists is no surprise.
             _ => Ok(vec![]),
         }
+    }
+
+    async fn list(_: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
+        let Destination::Folder(folder) =
+            Destination::read(within.get("destination").unwrap_or(&Value::Null))?
+        else {
+            return Err(Failure::clean("only repositories in a folder can be listed").input("destination"));
+        };
+        let failed =
+            |e: std::io::Error| Failure::clean(format!("`{}` cannot be read: {e}", folder.display()));
+        let mut found = vec![];
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if is_repository(&path) {
+                let destination = json!({ "host": "folder", "path": path });
+                let id = Destination::Folder(path).url();
+                found.push(Listed { id, key: Fields::from_iter([("destination".into(), destination)]) });
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {

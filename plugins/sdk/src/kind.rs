@@ -1,6 +1,6 @@
 //! The trait of a kind, and what its methods get and give.
 
-use crate::protocol::{Call, Class, ErrorData, Fields, Object as WireObject, ReadResult, RpcError};
+use crate::protocol::{Call, Class, ErrorData, Fields, Listed, Object as WireObject, ReadResult, RpcError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Its outputs, from the interface.
     type Outputs: DeserializeOwned + Serialize + Send;
 
-    /// The optional questions that it answers: `validate`, `plan`, `upgrade`.
+    /// The optional questions that it answers: `validate`, `plan`, `upgrade`, `list`.
     const ANSWERS: &'static [&'static str] = &[];
 
     /// What is wrong with inputs that are known; without side effects.
@@ -158,6 +158,10 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn read(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<Option<Observed<Self>>>> + Send;
     /// Objects with this natural key: their ids.
     fn find(_ctx: &Ctx, _key: Fields) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(vec![]) }
+    }
+    /// What is there, whoever made it, for import. `within` narrows it down, by inputs of the key: the folder of a path, say.
+    fn list(_ctx: &Ctx, _within: Fields) -> impl Future<Output = Result<Vec<Listed>>> + Send {
         async { Ok(vec![]) }
     }
     /// Makes it. With an operation key already used, gives what that made.
@@ -275,6 +279,10 @@ impl<K: Kind> ErasedKind for Erased<K> {
                 "find" => K::find(ctx, call.inputs)
                     .await
                     .map(|ids| json!({ "ids": ids }))
+                    .map_err(Failure::into_rpc),
+                "list" => K::list(ctx, call.inputs)
+                    .await
+                    .map(|objects| json!({ "objects": objects }))
                     .map_err(Failure::into_rpc),
                 "create" => K::create(ctx, typed(call.inputs, "inputs")?)
                     .await

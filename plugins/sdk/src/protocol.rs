@@ -214,6 +214,16 @@ pub enum ReadResult {
     Failed(RpcError),
 }
 
+/// One object of the answer to `list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Listed {
+    /// The plugin's name for it.
+    pub id: String,
+    /// Its natural key, as inputs of its kind.
+    #[serde(default)]
+    pub key: Fields,
+}
+
 /// `progress`, from the plugin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Progress {

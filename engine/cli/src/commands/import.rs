@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
 use dtm_engine::plan::{Action, BuildOptions, Node, Plan, Selection, build, ids_by_key};
-use dtm_engine::state::State;
+use dtm_engine::state::{Entry, State};
 use dtm_lang::interface::{Input, Kind};
 use dtm_lang::types::Type;
 use dtm_lang::value::quote;
@@ -66,24 +66,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
     }
     let store = project.store(false)?;
     let state = project.load(terminal, &store)?.state;
-    let draft = draft(&name, &args.kind, &kind, &key)?;
     let id = match id {
         Some(id) => id,
-        None => found(terminal, &with(cli, &file, &draft)?, &state, &name, args)?,
+        None => {
+            let drafted = with(cli, &file, &draft(&name, &args.kind, &kind, &key)?)?;
+            found(terminal, &drafted, &state, &name, args)?
+        }
     };
-    if let Some((addr, _)) = state.tools.iter().find(|(_, e)| {
-        e.id.as_deref() == Some(&*id)
-            && e.kind == *kind.name
-            && format!("{}.{}", e.plugin.name, e.kind) == args.kind
-    }) {
+    if let Some(addr) = address_of(&state, &args.kind, &id) {
         return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id))));
     }
-    let adopted = with(cli, &file, &format!("adopt {name} = {}\n\n{draft}", quote(&id)))?;
-    let plan = planned(terminal, &adopted, &state, &name)?;
-    let node = plan.nodes.iter().find(|n| n.addr == name && n.action == Action::Adopt).ok_or_else(|| {
-        Failure::new(Code::E0704, format!("`{name}` could not be planned; this is a bug in dtm"))
-    })?;
-    let text = written(node, &args.kind, &kind, &key, &id);
+    let text = source_of(cli, terminal, &file, &state, (&args.kind, &kind), &Wanted { name, key, id })?;
     if !args.write {
         terminal.out(&text);
         return Ok(Exit::Done);
@@ -104,7 +97,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Kind>, Failure> {
+pub(super) fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Kind>, Failure> {
     let found = path.split_once('.').and_then(|(plugin, kind)| project.kind(plugin, kind));
     found.ok_or_else(|| {
         let plugins = project.program.plugins();
@@ -115,6 +108,41 @@ fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Kind>, Failur
         let d = Diagnostic::new(Code::E0606, format!("no kind `{path}` is known"));
         Failure::of(d.nearest(path, all.iter().map(|k| &**k)))
     })
+}
+
+/// The address of an object in state.
+pub(super) fn address_of<'s>(state: &'s State, kind: &str, id: &str) -> Option<&'s str> {
+    let of_kind = |e: &Entry| format!("{}.{}", e.plugin.name, e.kind) == kind;
+    let mut all = state.tools.iter();
+    all.find(|(_, e)| e.id.as_deref() == Some(id) && of_kind(e)).map(|(addr, _)| &**addr)
+}
+
+/// An object that is to become a tool.
+pub(super) struct Wanted {
+    /// The name of the tool.
+    pub(super) name: String,
+    /// Its key, as source or as text.
+    pub(super) key: Vec<(String, String)>,
+    /// Its id.
+    pub(super) id: String,
+}
+
+/// The `.dts` of an object, by the plan that would adopt it.
+pub(super) fn source_of(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    state: &State,
+    (path, kind): (&str, &Kind),
+    Wanted { name, key, id }: &Wanted,
+) -> Result<String, Failure> {
+    let draft = draft(name, path, kind, key)?;
+    let adopted = with(cli, file, &format!("adopt {name} = {}\n\n{draft}", quote(id)))?;
+    let plan = planned(terminal, &adopted, state, name)?;
+    let node = plan.nodes.iter().find(|n| n.addr == *name && n.action == Action::Adopt).ok_or_else(|| {
+        Failure::new(Code::E0704, format!("`{name}` could not be planned; this is a bug in dtm"))
+    })?;
+    Ok(written(node, path, kind, key, id))
 }
 
 /// The key that names the object, as inputs; or its id.
@@ -143,7 +171,7 @@ fn which(kind: &Kind, args: &Import) -> Result<(Vec<(String, String)>, Option<St
 }
 
 /// A name for a tool, from the last part of its key.
-fn name_from(key: &str, kind: &Kind, taken: &dyn Fn(&str) -> bool) -> String {
+pub(super) fn name_from(key: &str, kind: &Kind, taken: &dyn Fn(&str) -> bool) -> String {
     let value = key.rsplit('=').next().unwrap_or(key);
     let last = value.trim_end_matches(['/', '"', '}', ' ']).rsplit(['/', ':', '"']).next().unwrap_or(value);
     let stem = last.trim_start_matches('.').split('.').next().unwrap_or(last);
@@ -157,7 +185,12 @@ fn name_from(key: &str, kind: &Kind, taken: &dyn Fn(&str) -> bool) -> String {
 }
 
 /// The tool with its key, and with something for every other input that has to be given.
-fn draft(name: &str, path: &str, kind: &Kind, key: &[(String, String)]) -> Result<String, Failure> {
+pub(super) fn draft(
+    name: &str,
+    path: &str,
+    kind: &Kind,
+    key: &[(String, String)],
+) -> Result<String, Failure> {
     let mut out = format!("tool {name}: {path} {{\n");
     for (input, i) in &kind.inputs {
         let given = key.iter().find(|(n, _)| **n == **input).map(|(_, v)| source(&i.field.ty, v));
@@ -175,7 +208,7 @@ fn draft(name: &str, path: &str, kind: &Kind, key: &[(String, String)]) -> Resul
 }
 
 /// A value from the command line as source: a text as it is, anything else as a literal.
-fn source(ty: &Type, value: &str) -> String {
+pub(super) fn source(ty: &Type, value: &str) -> String {
     match is_text(ty) {
         true if !value.starts_with('"') => quote(value),
         _ => value.to_string(),
@@ -208,7 +241,7 @@ fn placeholder(ty: &Type) -> Option<String> {
 }
 
 /// The configuration with something more at its end.
-fn with(cli: &Cli, file: &FileArg, more: &str) -> Result<Project, Failure> {
+pub(super) fn with(cli: &Cli, file: &FileArg, more: &str) -> Result<Project, Failure> {
     let (project, diagnostics) = Project::with_more(cli, file, more)?;
     match diagnostics.has_errors() {
         true => Err(Failure::all(diagnostics, project.program.sources())),

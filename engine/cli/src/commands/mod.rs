@@ -12,6 +12,7 @@ pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod import;
+pub mod list;
 pub mod lsp;
 pub mod new;
 pub mod output;
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Delete(c) => delete::run(cli, terminal, c),
         Command::Verify(c) => verify::run(cli, terminal, c),
         Command::Import(c) => import::run(cli, terminal, c),
+        Command::List(c) => list::run(cli, terminal, c),
         Command::Show(c) => show::run(cli, terminal, c),
         Command::Output(c) => output::run(cli, terminal, c),
         Command::Graph(c) => graph::run(cli, terminal, c),
