@@ -86,13 +86,13 @@ impl Place {
         assert_eq!(ran.code, 0, "dtm {args}: {}", ran.transcript());
         ran.stdout
     }
-    fn command(&self) -> Command {
+    fn command(&self, args: &str) -> Command {
         let mut command = self.sandbox.dtm();
         for pair in self.env.split_whitespace() {
             let (name, value) = pair.split_once('=').expect("NAME=value");
             command.env(name, value);
         }
-        command.args(["apply", "-y", "-q"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(args.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
@@ -117,12 +117,65 @@ impl Place {
     }
 }
 
-/// Every operation, killed at each point in turn. `killed` runs an apply and kills it at a point; it says whether it was.
+/// What is done to a state by hand: the words, the tools in it before (`a` and `b`, as an apply made them) and after.
+const BY_HAND: [(&str, &[&str]); 3] = [
+    ("state mv a c", &["b", "c"]),
+    ("state rm b", &["a"]),
+    ("state push -y --force one.json", &["a"]),
+];
+
+/// The state by hand, killed at each point in turn: it is as before or as wanted, never between, and doing it again does it.
+fn by_hand(
+    place: &Place,
+    backend: &str,
+    variants: &[&str],
+    killed: &mut dyn FnMut(&str, &str, usize) -> bool,
+) -> Vec<String> {
+    let list = || -> Vec<String> { place.done("state list").lines().map(String::from).collect() };
+    place.write(BASE);
+    place.done("apply -y -q");
+    place.done("state pull > both.json");
+    place.done("state rm b -q");
+    place.done("state pull > one.json");
+    let mut rows = vec![];
+    for (words, after) in BY_HAND {
+        let (mut kills, mut points) = (0, 0);
+        for variant in variants {
+            for point in 1.. {
+                assert!(point < 500, "it never ends");
+                place.done("state push -y -q --force both.json");
+                let hit = killed(words, variant, point);
+                let at = format!("{backend}, {words}, {variant} point {point}");
+                if place.is_remote {
+                    place.done("state unlock -y -q");
+                }
+                let found = list();
+                assert!(found == ["a", "b"] || found == after, "{at}: {found:?}");
+                if found != after {
+                    place.done(words);
+                }
+                assert_eq!(list(), after, "{at}");
+                assert_eq!(place.exists(), ["a", "b"].map(String::from).into(), "{at}: nothing real was touched");
+                if !hit {
+                    points = points.max(point - 1);
+                    break;
+                }
+                kills += 1;
+            }
+        }
+        rows.push(format!("| {backend} | {words} | {points} | {kills} | 0 |"));
+    }
+    place.done("state push -y -q --force both.json");
+    place.done("destroy -y -q");
+    rows
+}
+
+/// Every operation, killed at each point in turn. `killed` runs a command and kills it at a point; it says whether it was.
 fn matrix(
     place: &Place,
     backend: &str,
     variants: &[&str],
-    mut killed: impl FnMut(&str, usize) -> bool,
+    mut killed: impl FnMut(&str, &str, usize) -> bool,
 ) -> Vec<String> {
     let mut rows = vec![];
     for operation in &OPERATIONS {
@@ -133,7 +186,7 @@ fn matrix(
                 place.write(operation.from);
                 place.done("apply -y -q");
                 place.write(operation.to);
-                let hit = killed(variant, point);
+                let hit = killed("apply -y -q", variant, point);
                 let at = format!("{backend}, {}, {variant} point {point}", operation.what);
                 place.judge(&at, operation.names[1]);
                 if !hit {
@@ -151,6 +204,7 @@ fn matrix(
         place.done("apply -y -q");
         rows.push(format!("| {backend} | {} | {points} | {kills} | 0 |", operation.what));
     }
+    rows.extend(by_hand(place, backend, variants, &mut killed));
     rows
 }
 
@@ -179,8 +233,8 @@ fn files() {
     }
     let place = Place::new("local { path = \".dtm/state\" }", "", false);
     let library = shim(place.sandbox.home());
-    let rows = matrix(&place, "local", &["before", "half"], |variant, point| {
-        let mut command = place.command();
+    let rows = matrix(&place, "local", &["before", "half"], |words, variant, point| {
+        let mut command = place.command(words);
         command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", "/.dtm/").env("DTM_DIE_AT", point.to_string());
         if variant == "half" {
             command.env("DTM_DIE_HALF", "1");
@@ -192,10 +246,10 @@ fn files() {
 
 /// Before and after every request.
 fn through(place: &Place, backend: &str, proxy: &Proxy) {
-    let rows = matrix(place, backend, &["before", "after"], |variant, point| {
+    let rows = matrix(place, backend, &["before", "after"], |words, variant, point| {
         let when = if variant == "before" { When::Before } else { When::After };
         let armed = proxy.die_at(point, when);
-        let mut child = place.command().spawn().expect("dtm starts");
+        let mut child = place.command(words).spawn().expect("dtm starts");
         armed.process(child.id());
         let hit = child.wait().expect("ended").signal() == Some(9);
         proxy.disarm();
