@@ -4,6 +4,7 @@
 pub mod builtin;
 mod check;
 mod data;
+pub mod devstream;
 pub mod diag;
 pub mod encode;
 mod environment;

@@ -118,11 +118,8 @@ impl Place {
 }
 
 /// What is done to a state by hand: the words, the tools in it before (`a` and `b`, as an apply made them) and after.
-const BY_HAND: [(&str, &[&str]); 3] = [
-    ("state mv a c", &["b", "c"]),
-    ("state rm b", &["a"]),
-    ("state push -y --force one.json", &["a"]),
-];
+const BY_HAND: [(&str, &[&str]); 3] =
+    [("state mv a c", &["b", "c"]), ("state rm b", &["a"]), ("state push -y --force one.json", &["a"])];
 
 /// The state by hand, killed at each point in turn: it is as before or as wanted, never between, and doing it again does it.
 fn by_hand(
@@ -155,7 +152,11 @@ fn by_hand(
                     place.done(words);
                 }
                 assert_eq!(list(), after, "{at}");
-                assert_eq!(place.exists(), ["a", "b"].map(String::from).into(), "{at}: nothing real was touched");
+                assert_eq!(
+                    place.exists(),
+                    ["a", "b"].map(String::from).into(),
+                    "{at}: nothing real was touched"
+                );
                 if !hit {
                     points = points.max(point - 1);
                     break;

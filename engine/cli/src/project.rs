@@ -12,6 +12,7 @@ use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
+use dtm_lang::devstream;
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
 use std::collections::BTreeMap;
@@ -131,6 +132,15 @@ impl Project {
     ) -> Result<(Project, Inputs), Failure> {
         let mut inputs = inputs(cli)?;
         let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
+        if devstream::is_yaml(&project.file) {
+            let headline = format!(
+                "`{}`: DevStream's YAML is checked, and not planned yet in this version",
+                project.file
+            );
+            return Err(Failure::new(Code::E0110, headline).help(
+                "`dtm check` tells what is wrong with it, and `dtm eval --as devstream FILE` the tools that it stands for",
+            ));
+        }
         let missing = project.program.missing_params();
         if terminal.can_ask() && !missing.is_empty() {
             for param in missing {
@@ -442,18 +452,12 @@ fn environment() -> BTreeMap<String, String> {
 /// # Errors
 /// When there is none.
 pub fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
-    let yaml = |p: &Path| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
     let path = match &file.file {
         Some(path) if path.is_dir() => path.join("main.dts"),
         Some(path) => path.clone(),
         None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
         None => "main.dts".into(),
     };
-    if yaml(&path) {
-        let headline = format!("`{}`: DevStream's YAML cannot be read in this version", path.display());
-        return Err(Failure::new(Code::E0110, headline)
-            .help("write the configuration in `.dts`: `dtm new quickstart DIR` shows how"));
-    }
     if !path.exists() {
         let failure = unreadable(&path, "there is no such file");
         return Err(

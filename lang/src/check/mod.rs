@@ -323,7 +323,19 @@ impl Checker<'_> {
         let inside = !(path.starts_with("std/") || path.starts_with('<'));
         let shown = if inside { self.loader.shown(path) } else { path.to_string() };
         let file = self.sources.add_shown(path, shown, text);
-        let ast = Arc::new(crate::syntax::parse(file, text, &mut self.diags));
+        let ast = Arc::new(match inside && crate::devstream::is_yaml(path) {
+            true => {
+                let (loader, sources) = (self.loader, &mut self.sources);
+                let mut other = |name: &str| {
+                    let other = join(path, name)?;
+                    let bytes = loader.read(&other)?;
+                    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
+                    Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
+                };
+                crate::devstream::module(file, text, &mut other, &mut self.diags)
+            }
+            false => crate::syntax::parse(file, text, &mut self.diags),
+        });
         let id = self.modules.len();
         self.by_path.insert(path.to_string(), id);
         self.deprecations(&ast.decls);

@@ -13,12 +13,12 @@ use crate::value::{Data, Value};
 /// A node of a data file.
 #[derive(Clone, Debug)]
 pub struct Node {
-    span: Span,
-    kind: NodeKind,
+    pub(crate) span: Span,
+    pub(crate) kind: NodeKind,
 }
 
 #[derive(Clone, Debug)]
-enum NodeKind {
+pub(crate) enum NodeKind {
     Scalar(Value),
     Seq(Vec<Node>),
     Map(Vec<(Symbol, Span, Node)>),
@@ -45,6 +45,11 @@ pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Op
         _ => yaml::read(file, text),
     };
     read.map_err(|d| diags.push(*d)).ok()
+}
+
+/// Reads every document of a YAML file.
+pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+    yaml::documents(file, text)
 }
 
 fn syntax(span: Span, why: String) -> Box<Diagnostic> {

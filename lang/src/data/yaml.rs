@@ -19,12 +19,22 @@ fn count(node: &Node) -> usize {
 }
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
+    let mut documents = documents(file, text)?.into_iter();
+    let first = documents.next();
+    if let Some(second) = documents.next() {
+        return Err(syntax(second.span, "it holds more than one document".into()));
+    }
+    let whole = Span::new(file, 0, text.len() as u32);
+    Ok(first.unwrap_or(Node { span: whole, kind: NodeKind::Scalar(Value::null()) }))
+}
+
+/// Every document of a file.
+pub(super) fn documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     let mut stack: Vec<(Node, Option<(Symbol, Span)>)> = vec![];
     let mut anchors: crate::maps::HashMap<usize, Node> = Default::default();
     let mut ids: Vec<usize> = vec![];
-    let mut root = None;
+    let mut roots = vec![];
     let mut expanded = 0;
-    let whole = Span::new(file, 0, text.len() as u32);
     for event in Parser::new_from_str(text) {
         let (event, at) = event.map_err(|e| {
             let marker = e.marker();
@@ -79,8 +89,7 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
             anchors.insert(id, node.clone());
         }
         match stack.last_mut() {
-            None if root.is_none() => root = Some(node),
-            None => return Err(syntax(node.span, "it holds more than one document".into())),
+            None => roots.push(node),
             Some((parent, key)) => match &mut parent.kind {
                 NodeKind::Seq(items) => items.push(node),
                 NodeKind::Map(entries) => match key.take() {
@@ -101,7 +110,7 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
             },
         }
     }
-    Ok(root.unwrap_or(Node { span: whole, kind: NodeKind::Scalar(Value::null()) }))
+    Ok(roots)
 }
 
 /// The YAML 1.2 core schema.

@@ -6,9 +6,10 @@ use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
-use dtm_lang::Purpose;
 use dtm_lang::diag::fix::{Which, fixed};
 use dtm_lang::diag::render::{Format, render};
+use dtm_lang::value::Data;
+use dtm_lang::{Purpose, devstream};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -119,7 +120,14 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
     terminal.out(&shown);
     let (errors, warnings) = diagnostics.counts();
     if terminal.format == Format::Human && !terminal.quiet {
-        let tools = count(project.program.instances().len(), "tool");
+        let tools = match devstream::is_yaml(&project.file) {
+            true => match devstream::tools(&project.program).0.map(|value| value.data) {
+                Some(Data::List(tools)) => tools.len(),
+                _ => 0,
+            },
+            false => project.program.instances().len(),
+        };
+        let tools = count(tools, "tool");
         terminal.out(&match (errors, warnings) {
             (0, 0) => format!("No errors: {tools}.\n"),
             (0, _) => format!("No errors, {}: {tools}.\n", count(warnings, "warning")),

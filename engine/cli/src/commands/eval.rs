@@ -1,26 +1,34 @@
 //! `dtm eval EXPRESSION`: computes an expression inside of a configuration.
 
-use crate::args::Cli;
+use crate::args::{Cli, FileArg};
 use crate::desk::Desk;
 use crate::exit::{Exit, Failure};
+use crate::project::Project;
 use crate::terminal::Terminal;
-use crate::view::value::masked;
-use clap::Args;
+use crate::view::value::{SECRET, masked};
+use clap::{Args, ValueEnum};
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
-use dtm_lang::wire::to_wire;
-use dtm_lang::{Code, Diagnostic};
+use dtm_lang::wire::{reveal, to_wire};
+use dtm_lang::{Code, Diagnostic, Purpose, devstream};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// The arguments of `dtm eval`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n\nOutputs of tools are what the state says; what is not there yet shows as (known after apply). A secret\nis never shown. Without a configuration the expression stands alone."
+    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n  dtm eval --as devstream config.yaml --json\n\nOutputs of tools are what the state says; what is not there yet shows as (known after apply). A secret\nis never shown. Without a configuration the expression stands alone."
 )]
 pub struct Eval {
-    /// The expression; `-` reads it from standard input.
+    /// The expression; `-` reads it from standard input. With `--as`, the file.
     #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: String,
+    /// Shows what a configuration stands for: the tools of one in DevStream's YAML, apps expanded.
+    #[arg(long = "as", value_name = "FORM", conflicts_with_all = ["file", "ty"])]
+    form: Option<Form>,
+    /// Shows secrets too; only with `--as`.
+    #[arg(long, requires = "form")]
+    reveal: bool,
     /// The configuration [default: main.dts, if it is there].
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -29,7 +37,57 @@ pub struct Eval {
     ty: bool,
 }
 
+/// What a configuration may be shown as.
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// An object with the `tools` that DevStream would have made of it.
+    Devstream,
+}
+
+/// The tools of a configuration in DevStream's YAML.
+fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
+    let file = FileArg { file: Some(PathBuf::from(&args.expression)) };
+    let (project, mut diagnostics) = Project::open(cli, &file, Purpose::Plan)?;
+    let program = &project.program;
+    let (value, problems) = devstream::tools(program);
+    if !diagnostics.has_errors() {
+        diagnostics.append(problems);
+    }
+    terminal.diagnostics(&diagnostics, program.sources());
+    let Some(value) = value.filter(|v| !diagnostics.has_errors() && v.is_known()) else {
+        return Ok(Exit::Failed);
+    };
+    let value = to_wire(&value);
+    let shown = if args.reveal { reveal(&value) } else { hidden(&masked(&value)) };
+    let shown = serde_json::json!({ (devstream::TOOLS): shown });
+    match terminal.json {
+        true => terminal.line(&shown),
+        false => terminal.out(&format!("{shown:#}\n")),
+    }
+    Ok(Exit::Done)
+}
+
+/// What DevStream had no word for: secrets among options, by their names.
+fn hidden(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| match value {
+                Value::String(text) if devstream::is_secret(key) && !text.is_empty() => {
+                    (key.clone(), SECRET.into())
+                }
+                _ => (key.clone(), hidden(value)),
+            };
+            fields.iter().map(field).collect()
+        }
+        Value::Array(items) => items.iter().map(hidden).collect(),
+        leaf => leaf.clone(),
+    }
+}
+
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
+    if args.form.is_some() {
+        return tools(cli, terminal, args);
+    }
     let expression = match args.expression.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).map_err(|e| {
             Failure::of(Diagnostic::new(Code::E0903, format!("cannot read standard input: {e}")))

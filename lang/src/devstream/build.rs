@@ -1,0 +1,90 @@
+//! Syntax trees by hand.
+
+use crate::source::{Span, Symbol};
+use crate::syntax::ast::{Arg, Element, Entry, Expr, ExprKind, Name, StrPart};
+
+pub(super) fn expr(span: Span, kind: ExprKind) -> Expr {
+    Expr { span, kind: Box::new(kind) }
+}
+
+pub(super) fn text(span: Span, text: impl Into<Symbol>) -> Expr {
+    expr(span, ExprKind::Str(vec![StrPart::Text(text.into())]))
+}
+
+pub(super) fn name(span: Span, text: impl Into<Symbol>) -> Name {
+    Name { text: text.into(), span }
+}
+
+pub(super) fn list(span: Span, items: impl IntoIterator<Item = Expr>) -> Expr {
+    expr(span, ExprKind::List(items.into_iter().map(Element::One).collect()))
+}
+
+/// `callee(args)`
+pub(super) fn call(span: Span, callee: &str, args: impl IntoIterator<Item = Expr>) -> Expr {
+    let args = args.into_iter().map(|value| Arg { name: None, value }).collect();
+    expr(span, ExprKind::Call { callee: expr(span, ExprKind::Name(callee.into())), args })
+}
+
+pub(super) fn field(key: Name, value: Expr) -> Entry {
+    let quoted = !crate::syntax::is_address(&key.text);
+    Entry::Field { name: key, value: Some(value), quoted }
+}
+
+/// A record of these fields, placed as a whole at `span`.
+pub(super) fn record<'a>(span: Span, fields: impl IntoIterator<Item = (&'a str, Expr)>) -> Expr {
+    let entries = fields.into_iter().map(|(key, value)| field(name(span, key), value));
+    expr(span, ExprKind::Record(entries.collect()))
+}
+
+fn entries(record: &Expr) -> &[Entry] {
+    match &*record.kind {
+        ExprKind::Record(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// The value of a field of a record that is written out.
+pub(super) fn get<'e>(record: &'e Expr, key: &str) -> Option<&'e Expr> {
+    entries(record).iter().find_map(|entry| match entry {
+        Entry::Field { name, value: Some(value), .. } if *name.text == *key => Some(value),
+        _ => None,
+    })
+}
+
+/// Whether a record that is written out has a field.
+pub(super) fn has(record: &Expr, key: &str) -> bool {
+    get(record, key).is_some()
+}
+
+/// Gives a field a value, if it has none.
+pub(super) fn set_default(record: &mut Expr, key: &str, value: Expr) {
+    if !has(record, key)
+        && let ExprKind::Record(entries) = &mut *record.kind
+    {
+        entries.push(field(name(value.span, key), value));
+    }
+}
+
+/// `base` with what `over` says otherwise, records in records too.
+pub(super) fn merged(base: Expr, over: &Expr) -> Expr {
+    let (ExprKind::Record(mut all), ExprKind::Record(news)) = (*base.kind.clone(), &*over.kind) else {
+        return over.clone();
+    };
+    for new in news {
+        let Entry::Field { name, value: Some(value), .. } = new else {
+            all.push(new.clone());
+            continue;
+        };
+        let old = all.iter_mut().find_map(|entry| match entry {
+            Entry::Field { name: old, value: Some(old_value), .. } if old.text == name.text => {
+                Some(old_value)
+            }
+            _ => None,
+        });
+        match old {
+            Some(old) => *old = merged(old.clone(), value),
+            None => all.push(new.clone()),
+        }
+    }
+    expr(over.span, ExprKind::Record(all))
+}

@@ -1,0 +1,98 @@
+//! What is no YAML is hidden from the reader of YAML: `[[ ... ]]`, and `${{ tool.instance.outputs.key }}`. Each becomes a word of
+//! the same length, so that places stay true.
+
+use std::ops::Range;
+
+/// Begins the word that stands for something masked; no YAML of anybody has it.
+pub(super) const MARK: char = '\u{E000}';
+
+/// Something masked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Masked {
+    /// Where it stands, brackets included.
+    pub(super) range: Range<usize>,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `[[ ... ]]`
+    Template,
+    /// `${{ tool.instance.outputs.key }}`
+    Output,
+}
+
+impl Masked {
+    /// Where its inside stands.
+    pub(super) fn inside(&self) -> Range<usize> {
+        match self.kind {
+            Kind::Template => self.range.start + 2..self.range.end - 2,
+            Kind::Output => self.range.start + 3..self.range.end - 2,
+        }
+    }
+}
+
+/// The text with words in the place of what is masked, and what that was, in order.
+pub(super) fn mask(text: &str) -> (String, Vec<Masked>) {
+    let mut out = String::with_capacity(text.len());
+    let mut found = vec![];
+    let mut at = 0;
+    while let Some(next) = next(text, at) {
+        out.push_str(&text[at..next.range.start]);
+        let length = next.range.len();
+        out.push(MARK);
+        (MARK.len_utf8()..length).for_each(|_| out.push('x'));
+        at = next.range.end;
+        found.push(next);
+    }
+    out.push_str(&text[at..]);
+    (out, found)
+}
+
+fn next(text: &str, from: usize) -> Option<Masked> {
+    let mut at = from;
+    loop {
+        let here = at + text[at..].find(['[', '$'])?;
+        let (opens, closes, kind) = match &text[here..] {
+            rest if rest.starts_with("[[") => ("[[", "]]", Kind::Template),
+            rest if rest.starts_with("${{") => ("${{", "}}", Kind::Output),
+            _ => {
+                at = here + 1;
+                continue;
+            }
+        };
+        let inside = here + opens.len();
+        // A list in a list, and whatever goes over the end of a line, is none.
+        let line = text[inside..].lines().next().unwrap_or("");
+        if let Some(length) = line.find(closes)
+            && (kind == Kind::Template || is_output(&line[..length]))
+        {
+            return Some(Masked { range: here..inside + length + closes.len(), kind });
+        }
+        at = inside;
+    }
+}
+
+/// `tool.instance.outputs.key`: everything else in `${{ }}` belongs to others, such as GitHub Actions.
+fn is_output(inside: &str) -> bool {
+    let parts: Vec<&str> = inside.trim().split('.').collect();
+    let word = |part: &&str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    parts.len() == 4 && parts[2] == "outputs" && parts.iter().all(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_stay_and_github_keeps_its_own() {
+        let text = "a: [[ x ]]\nb: ${{ t.i.outputs.k }}-${{ secrets.X }}\nc: [[1, 2],\n  [3]]\n";
+        let (masked, found) = mask(text);
+        assert_eq!(masked.len(), text.len());
+        let inside: Vec<&str> = found.iter().map(|m| &text[m.inside()]).collect();
+        assert_eq!(inside, [" x ", " t.i.outputs.k "]);
+        assert!(masked.contains("${{ secrets.X }}") && masked.contains("[[1, 2],\n"));
+    }
+}

@@ -1,0 +1,440 @@
+//! The sections of a configuration, and what stands in them.
+
+use super::apps;
+use super::build::{expr, name, record, set_default, text};
+use super::mask::{Masked, mask};
+use crate::data::{Node, NodeKind, yaml_documents};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::maps::HashMap;
+use crate::source::{FileId, Span, Symbol};
+use crate::syntax::ast::{Expr, ExprKind, Name};
+use crate::value::Data;
+use std::cell::RefCell;
+
+/// What a configuration says.
+pub(super) struct Model {
+    /// Variables, in order, by the names that they have in the program.
+    pub(super) vars: Vec<(Name, Expr)>,
+    /// Tools, those of apps among them.
+    pub(super) tools: Vec<Tool>,
+}
+
+/// A tool as DevStream has it.
+pub(super) struct Tool {
+    /// The plugin.
+    pub(super) plugin: Name,
+    /// Its instance.
+    pub(super) instance: Name,
+    /// `plugin.instance` of the tools that it waits for.
+    pub(super) depends_on: Vec<Name>,
+    /// Its options, a record.
+    pub(super) options: Expr,
+}
+
+impl Tool {
+    pub(super) fn key(&self) -> String {
+        format!("{}.{}", self.plugin.text, self.instance.text)
+    }
+}
+
+/// A file, and what is masked in it.
+pub(super) struct Source {
+    pub(super) file: FileId,
+    pub(super) text: String,
+    pub(super) masked: Vec<Masked>,
+}
+
+/// The files of a configuration, while they are read.
+pub(super) struct Reader<'r> {
+    /// The root file first, and those that it names.
+    pub(super) sources: Vec<Source>,
+    /// Reads a file that the root file names: its id and text.
+    other: &'r mut OtherFile<'r>,
+    /// The variables, for what has to be known while reading: the names of tools.
+    vars: HashMap<Symbol, Node>,
+    /// `${{ tool.instance.outputs.key }}`: which tool, and where.
+    pub(super) references: RefCell<Vec<Name>>,
+    pub(super) diags: RefCell<Diagnostics>,
+}
+
+/// Reads another file by its path from the root file.
+pub(super) type OtherFile<'r> = dyn FnMut(&str) -> Result<(FileId, String), String> + 'r;
+
+/// The top-level keys of v0.10 and later.
+const SECTIONS: [&str; 5] = ["config", "vars", "tools", "apps", "pipelineTemplates"];
+/// Those of v0.5 to v0.9, for which there was a file of its own.
+const OLDER: [&str; 4] = ["state", "varFile", "toolFile", "pluginDir"];
+
+/// Reads a configuration; `None` where there is nothing to go on with.
+pub(super) fn read<'r>(
+    file: FileId,
+    text: &str,
+    other: &'r mut OtherFile<'r>,
+    diags: &mut Diagnostics,
+) -> Option<Model> {
+    let mut reader = Reader {
+        sources: vec![],
+        other,
+        vars: HashMap::default(),
+        references: RefCell::default(),
+        diags: RefCell::default(),
+    };
+    let model = reader.documents(file, text).and_then(|documents| reader.model(file, documents));
+    diags.append(reader.diags.into_inner());
+    model
+}
+
+/// An error of the YAML with what is usually meant.
+fn with_hint(d: Diagnostic, source: &str) -> Diagnostic {
+    let at = d.primary.as_ref().map_or(0, |p| p.span.start as usize).min(source.len());
+    let line_start = source[..at].rfind('\n').map_or(0, |n| n + 1);
+    // The reader stops where the text before a wrong line ends.
+    let mut lines = source[line_start..].lines();
+    let line = lines.next().unwrap_or("");
+    let indented_by_tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
+    if indented_by_tab(line) || lines.next().is_some_and(indented_by_tab) {
+        return d.help("YAML is indented with spaces: a line begins with a tab here");
+    }
+    match line.trim_start().split_once(": ") {
+        Some((_, value)) if value.contains(": ") && !value.starts_with(['"', '\'', '{']) => {
+            d.help("a text with `: ` in it needs quotes")
+        }
+        _ => d,
+    }
+}
+
+impl Reader<'_> {
+    /// The documents of a file; `None` where it is no YAML.
+    fn documents(&mut self, file: FileId, text: &str) -> Option<Vec<Node>> {
+        let (plain, masked) = mask(text);
+        self.sources.push(Source { file, text: text.into(), masked });
+        match yaml_documents(file, &plain) {
+            Ok(documents) => Some(documents),
+            Err(d) => {
+                self.push(with_hint(*d, text));
+                None
+            }
+        }
+    }
+
+    /// The documents of files that the root file names.
+    fn named(&mut self, documents: &[Node], key: &str) -> Vec<Node> {
+        let named = documents.iter().filter_map(|d| get(d, key)).filter(|n| !is_null(n));
+        let named: Vec<Node> = named.cloned().collect();
+        let mut found = vec![];
+        for node in named {
+            let Some(path) = self.static_text(&node, &|_| None).filter(|path| !path.text.is_empty()) else {
+                continue;
+            };
+            match (self.other)(&path.text) {
+                Ok((file, text)) => found.extend(self.documents(file, &text).unwrap_or_default()),
+                Err(why) => {
+                    let d = Diagnostic::new(Code::E0206, format!("cannot read `{}`: {why}", path.text));
+                    self.push(d.at(node.span, "named here"));
+                }
+            }
+        }
+        found
+    }
+
+    fn model(&mut self, root: FileId, mut documents: Vec<Node>) -> Option<Model> {
+        // Up to v0.9 variables and tools may be in files of their own.
+        let mut older_files = self.named(&documents, "varFile");
+        older_files.iter_mut().for_each(|d| d.kind = NodeKind::Map(entries(d).to_vec()));
+        documents.extend(self.named(&documents.clone(), "toolFile"));
+        let documents = &documents;
+        let (mut sections, mut older_vars) = (vec![], vec![]);
+        older_vars.extend(older_files.iter().flat_map(entries));
+        let older = documents.iter().any(|d| entries(d).iter().any(|(key, ..)| OLDER.contains(&&**key)));
+        for document in documents {
+            let NodeKind::Map(entries) = &document.kind else {
+                if !matches!(&document.kind, NodeKind::Scalar(v) if matches!(v.data, Data::Null)) {
+                    self.error(document.span, "a configuration is a map of sections", "not so");
+                }
+                continue;
+            };
+            let known = |key: &Symbol| SECTIONS.contains(&&**key) || OLDER.contains(&&**key);
+            // In v0.7 to v0.9 the variables are a document of their own, without a heading.
+            if older && !entries.iter().any(|(key, ..)| known(key)) {
+                older_vars.extend(entries);
+                continue;
+            }
+            sections.extend(entries);
+        }
+        if sections.is_empty() {
+            let span = Span::new(root, 0, 0);
+            self.error(span, "there is no section in this file", "`tools:` or `apps:` is expected");
+            return None;
+        }
+        for (key, at, _) in &sections {
+            if !SECTIONS.contains(&&**key) && !OLDER.contains(&&**key) {
+                let d = Diagnostic::new(Code::E0140, format!("no section `{key}` is known"));
+                self.push(d.at(*at, "unknown section").nearest(key, SECTIONS));
+            }
+        }
+        let of = |wanted: &str| -> Vec<(Span, &Node)> {
+            sections.iter().filter(|(key, ..)| **key == *wanted).map(|(_, at, node)| (*at, node)).collect()
+        };
+        let configs = of("config");
+        if let [_, (second, _), ..] = &*configs {
+            self.error(*second, "`config` is written twice", "again here");
+        }
+        let core = OLDER.iter().any(|key| !of(key).is_empty());
+        if configs.is_empty() && !core {
+            let d = Diagnostic::new(Code::W0140, "there is no `config`: DevStream would not load this file");
+            self.push(d.at(Span::new(root, 0, 0), "in this file").note("state is kept locally"));
+        }
+        if of("tools").is_empty() && of("apps").is_empty() && of("toolFile").is_empty() {
+            self.error(Span::new(root, 0, 0), "there are neither `tools` nor `apps`", "in this file");
+        }
+        let vars = of("vars").into_iter().flat_map(|(_, node)| self.map(node, "`vars`")).chain(older_vars);
+        let vars: Vec<&(Symbol, Span, Node)> = vars.collect();
+        self.vars = vars.iter().map(|(key, _, node)| (key.clone(), node.clone())).collect();
+        let mut model = Model { vars: vec![], tools: vec![] };
+        for (key, at, node) in vars {
+            model.vars.push((name(*at, ident(key)), self.expr(node, &self.scope())));
+        }
+        for (_, section) in of("tools") {
+            model.tools.extend(self.items(section, "`tools`").filter_map(|item| self.tool(item)));
+        }
+        let all: Vec<Name> = model.tools.iter().map(|t| name(t.instance.span, t.key())).collect();
+        let templates: Vec<&Node> = of("pipelineTemplates")
+            .into_iter()
+            .flat_map(|(_, n)| self.items(n, "`pipelineTemplates`"))
+            .collect();
+        for (_, section) in of("apps") {
+            for app in self.items(section, "`apps`") {
+                model.tools.extend(apps::expand(self, app, &templates, &all));
+            }
+        }
+        self.keys(&model);
+        Some(model)
+    }
+
+    /// One tool of a key; what is waited for is there.
+    fn keys(&self, model: &Model) {
+        let mut all: HashMap<String, Span> = HashMap::default();
+        for tool in &model.tools {
+            if let Some(first) = all.insert(tool.key(), tool.instance.span) {
+                let d = Diagnostic::new(Code::E0140, format!("the tool `{}` is there twice", tool.key()));
+                self.push(d.at(tool.instance.span, "again here").also(first, "first here"));
+            }
+        }
+        for dep in model.tools.iter().flat_map(|t| &t.depends_on).filter(|d| !all.contains_key(&*d.text)) {
+            let d = Diagnostic::new(Code::E0140, format!("there is no tool `{}` to depend on", dep.text));
+            self.push(d.at(dep.span, "waits for it").nearest(&dep.text, all.keys().map(|k| &**k)));
+        }
+        for reference in self.references.take() {
+            // Up to v0.4 the name stood first.
+            let other = reference.text.split_once('.').map(|(name, plugin)| format!("{plugin}.{name}"));
+            if !all.contains_key(&*reference.text) && !other.is_some_and(|o| all.contains_key(&o)) {
+                let d = Diagnostic::new(
+                    Code::W0140,
+                    format!("there is no tool `{}` to take an output of", reference.text),
+                );
+                let d =
+                    d.at(reference.span, "DevStream would pass over the tool that says this, without a word");
+                self.push(d.nearest(&reference.text, all.keys().map(|k| &**k)));
+            }
+        }
+    }
+
+    fn tool(&self, node: &Node) -> Option<Tool> {
+        let shape = Shape::of(node);
+        let known: &[&str] = match shape {
+            Shape::Instance => &["name", "instanceID", "dependsOn", "options"],
+            Shape::Plugin => &["name", "plugin", "dependsOn", "options"],
+            Shape::Version => &["name", "version", "dependsOn", "options"],
+        };
+        self.only(node, "a tool", known);
+        let (plugin, instance) = match shape {
+            Shape::Instance => {
+                (self.name(node, "name", "a tool", false), self.name(node, "instanceID", "a tool", true))
+            }
+            // `plugin: name`, and before that `plugin: { kind, version }`.
+            Shape::Plugin => {
+                let plugin = match get(node, "plugin") {
+                    Some(map) if !entries(map).is_empty() => {
+                        self.only(map, "`plugin`", &["kind", "version"]);
+                        self.name(map, "kind", "`plugin`", false)
+                    }
+                    _ => self.name(node, "plugin", "a tool", false),
+                };
+                (plugin, self.name(node, "name", "a tool", false))
+            }
+            Shape::Version => {
+                let plugin = self.name(node, "name", "a tool", false);
+                (plugin.clone(), plugin.map(|p| name(p.span, "default")))
+            }
+        };
+        let (plugin, instance) = (plugin?, instance?);
+        let mut depends_on = vec![];
+        if let Some(deps) = get(node, "dependsOn").filter(|n| !is_null(n)) {
+            let deps =
+                self.items(deps, "`dependsOn`").filter_map(|n| self.static_text(n, &global_node(self)));
+            // A blank one was passed over.
+            let deps = deps.filter(|n| !n.text.trim().is_empty());
+            depends_on.extend(deps.map(|n| match (&shape, n.text.split_once('.')) {
+                // Then it was the name that stood first.
+                (Shape::Plugin, Some((tool, plugin))) => name(n.span, format!("{plugin}.{tool}")),
+                _ => n,
+            }));
+        }
+        let mut options = match get(node, "options").filter(|n| !is_null(n)) {
+            Some(options) => self.expr(options, &self.scope()),
+            None => record(node.span, []),
+        };
+        set_default(&mut options, "instanceID", text(instance.span, instance.text.clone()));
+        Some(Tool { plugin, instance, depends_on, options })
+    }
+
+    /// What variables stand for.
+    pub(super) fn scope(&self) -> impl Fn(&str, Span) -> Expr + '_ {
+        |variable, span| self.variable(variable, span)
+    }
+
+    /// A variable of the configuration.
+    pub(super) fn variable(&self, variable: &str, span: Span) -> Expr {
+        if self.vars.contains_key(variable) {
+            return expr(span, ExprKind::Name(ident(variable)));
+        }
+        let d = Diagnostic::new(Code::E0201, format!("no variable `{variable}` is defined"));
+        let d = d.at(span, "unknown variable").nearest(variable, self.vars.keys().map(|k| &**k));
+        self.push(d.note("variables stand under `vars:`; `env \"NAME\"` is one of the environment"));
+        expr(span, ExprKind::Error)
+    }
+
+    /// A name that has to be there, and for an instance a DNS name.
+    pub(super) fn name(&self, node: &Node, key: &str, what: &str, dns: bool) -> Option<Name> {
+        let Some(value) = get(node, key).filter(|n| !is_null(n)) else {
+            self.error(start(node), format!("`{key}` of {what} is missing"), "in this entry");
+            return None;
+        };
+        let found = self.static_text(value, &global_node(self))?;
+        if found.text.is_empty() || dns && !is_dns(&found.text) {
+            let d = Diagnostic::new(Code::E0140, format!("`{}` is no DNS name", found.text))
+                .at(value.span, "not so");
+            let d = d
+                .note("small letters, digits, `-` and `.`, with a letter or digit at both ends, 253 at most");
+            let plain = found.text.to_lowercase().replace('_', "-");
+            self.push(if is_dns(&plain) {
+                d.guess(format!("write `{plain}`"), value.span, plain)
+            } else {
+                d
+            });
+            return None;
+        }
+        Some(found)
+    }
+
+    /// Warns of keys that nobody looks at, which were passed over in silence.
+    pub(super) fn only(&self, node: &Node, what: &str, known: &[&str]) {
+        for (key, at, _) in entries(node).iter().filter(|(key, ..)| !known.contains(&&**key)) {
+            let d = Diagnostic::new(
+                Code::W0140,
+                format!("`{key}` is no key of {what}: DevStream passed over it"),
+            );
+            self.push(d.at(*at, "has no effect").nearest(key, known.iter().copied()));
+        }
+    }
+
+    pub(super) fn push(&self, d: Diagnostic) {
+        self.diags.borrow_mut().push(d);
+    }
+
+    pub(super) fn error(&self, span: Span, headline: impl Into<String>, label: &str) {
+        self.push(Diagnostic::new(Code::E0140, headline).at(span, label));
+    }
+
+    /// The entries of what has to be a map.
+    fn map<'n>(&self, node: &'n Node, what: &str) -> &'n [(Symbol, Span, Node)] {
+        if !matches!(node.kind, NodeKind::Map(_)) && !is_null(node) {
+            self.error(start(node), format!("{what} is a map"), "not so");
+        }
+        entries(node)
+    }
+
+    /// The items of what has to be a list.
+    pub(super) fn items<'n>(&self, node: &'n Node, what: &str) -> impl Iterator<Item = &'n Node> + use<'n> {
+        let items: &'n [Node] = match &node.kind {
+            NodeKind::Seq(items) => items,
+            _ => {
+                if !is_null(node) {
+                    let d =
+                        Diagnostic::new(Code::E0140, format!("{what} is a list")).at(start(node), "not so");
+                    let empty = matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty());
+                    self.push(match empty {
+                        true => d.fix("write `[]`", node.span, "[]"),
+                        false => d.help("begin each of its entries with `- `"),
+                    });
+                }
+                &[]
+            }
+        };
+        items.iter()
+    }
+}
+
+/// How a tool is written: that changed over the versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// v0.5 and later: `name` is the plugin, `instanceID` which one.
+    Instance,
+    /// v0.0.2 to v0.4: `plugin` is the plugin, `name` which one.
+    Plugin,
+    /// v0.0.1: `name` is the plugin, of which there is one.
+    Version,
+}
+
+impl Shape {
+    fn of(node: &Node) -> Shape {
+        match (get(node, "instanceID"), get(node, "plugin"), get(node, "version")) {
+            (None, Some(_), _) => Shape::Plugin,
+            (None, None, Some(_)) => Shape::Version,
+            _ => Shape::Instance,
+        }
+    }
+}
+
+/// The variables of the file, as they stand there.
+pub(super) fn global_node<'f>(file: &'f Reader<'_>) -> impl Fn(&str) -> Option<Node> + 'f {
+    |variable| file.vars.get(variable).cloned()
+}
+
+/// A name of the program for a name of the file.
+fn ident(text: &str) -> Symbol {
+    let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    match crate::syntax::is_address(&plain) {
+        true => plain.into(),
+        false => format!("{plain}_").into(),
+    }
+}
+
+/// RFC 1123: labels of small letters, digits and dashes, joined by dots.
+fn is_dns(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label =
+        |l: &str| l.chars().all(|c| plain(c) || c == '-') && l.starts_with(plain) && l.ends_with(plain);
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+pub(super) fn is_null(node: &Node) -> bool {
+    matches!(&node.kind, NodeKind::Scalar(v) if matches!(v.data, Data::Null))
+}
+
+/// Where a node begins: a map or list as a whole is too much to show.
+pub(super) fn start(node: &Node) -> Span {
+    Span { end: node.span.start, ..node.span }
+}
+
+pub(super) fn entries(node: &Node) -> &[(Symbol, Span, Node)] {
+    match &node.kind {
+        NodeKind::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// The value of a key.
+pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    entries(node).iter().find(|(k, ..)| **k == *key).map(|(.., value)| value)
+}

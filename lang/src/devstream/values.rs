@@ -1,0 +1,182 @@
+//! Values of YAML as expressions: texts with what is masked in them, maps with what they take over.
+
+use super::build::{expr, field, list, name};
+use super::mask::{Kind, MARK, Masked};
+use super::model::{Reader, Source, get};
+use super::template::{self, Scope};
+use crate::data::{Node, NodeKind};
+use crate::diag::Diagnostics;
+use crate::maps::HashMap;
+use crate::source::{FileId, Span, Symbol};
+use crate::syntax::ast::{Entry, Expr, ExprKind, Name, StrPart};
+use crate::value::Data;
+
+impl Reader<'_> {
+    /// What is masked in a scalar, in order.
+    fn masked(&self, span: Span) -> &[Masked] {
+        let Some(source) = self.source(span.file) else { return &[] };
+        let range = span.range();
+        let from = source.masked.partition_point(|m| m.range.start < range.start);
+        let to = source.masked.partition_point(|m| m.range.start < range.end);
+        &source.masked[from..to]
+    }
+
+    fn source(&self, file: FileId) -> Option<&Source> {
+        self.sources.iter().find(|s| s.file == file)
+    }
+
+    /// What stands in a file.
+    fn slice(&self, file: FileId, range: std::ops::Range<usize>) -> &str {
+        self.source(file).map_or("", |s| &s.text[range])
+    }
+
+    /// The pieces of a text: what stands there, and what is masked in it.
+    fn pieces<'m>(&'m self, decoded: &str, span: Span) -> Vec<Result<String, &'m Masked>> {
+        let mut out = vec![];
+        let mut rest = decoded;
+        for masked in self.masked(span) {
+            let Some((before, after)) = rest.split_once(MARK) else { break };
+            if !before.is_empty() {
+                out.push(Ok(before.to_string()));
+            }
+            out.push(Err(masked));
+            rest = after.get(masked.range.len() - MARK.len_utf8()..).unwrap_or("");
+        }
+        if !rest.is_empty() {
+            out.push(Ok(rest.to_string()));
+        }
+        out
+    }
+
+    /// A value as an expression.
+    pub(super) fn expr(&self, node: &Node, scope: &Scope<'_>) -> Expr {
+        let span = node.span;
+        match &node.kind {
+            NodeKind::Seq(items) => list(span, items.iter().map(|n| self.expr(n, scope))),
+            NodeKind::Map(entries) => {
+                let mut out = vec![];
+                for (key, at, value) in entries {
+                    match (&**key, &value.kind) {
+                        // `<<` takes over what is not said here.
+                        ("<<", NodeKind::Map(merged)) => out.extend(
+                            merged.iter().map(|(k, at, v)| field(name(*at, k.clone()), self.expr(v, scope))),
+                        ),
+                        _ => out.push(field(name(*at, key.clone()), self.expr(value, scope))),
+                    }
+                }
+                expr(span, ExprKind::Record(last_of_each(out)))
+            }
+            NodeKind::Scalar(value) => match &value.data {
+                Data::Null => expr(span, ExprKind::Null),
+                Data::Bool(b) => expr(span, ExprKind::Bool(*b)),
+                Data::Int(n) => expr(span, ExprKind::Int(*n)),
+                Data::Float(f) => expr(span, ExprKind::Float(*f)),
+                Data::String(decoded) => self.text(decoded, span, scope),
+                _ => expr(span, ExprKind::Error),
+            },
+        }
+    }
+
+    fn text(&self, decoded: &str, span: Span, scope: &Scope<'_>) -> Expr {
+        let pieces = self.pieces(decoded, span);
+        let template = |m: &Masked| {
+            let mut diags = Diagnostics::default();
+            let found = template::read(
+                span.file,
+                self.source(span.file).map_or("", |s| &s.text),
+                m.inside(),
+                scope,
+                &mut diags,
+            );
+            self.diags.borrow_mut().append(diags);
+            found
+        };
+        // By itself and without quotes it keeps its type.
+        if let [Err(one)] = &*pieces
+            && one.kind == Kind::Template
+            && one.range == span.range()
+        {
+            return template(one);
+        }
+        let parts = pieces.into_iter().map(|piece| match piece {
+            Ok(text) => StrPart::Text(text.into()),
+            Err(m) if m.kind == Kind::Template => StrPart::Expr(template(m)),
+            Err(m) => {
+                self.refers(span.file, m);
+                StrPart::Text(self.slice(span.file, m.range.clone()).into())
+            }
+        });
+        let mut joined: Vec<StrPart> = vec![];
+        for part in parts {
+            match (joined.last_mut(), part) {
+                (Some(StrPart::Text(before)), StrPart::Text(more)) => {
+                    *before = format!("{before}{more}").into()
+                }
+                (_, part) => joined.push(part),
+            }
+        }
+        expr(span, ExprKind::Str(joined))
+    }
+
+    /// Keeps what is referred to, once.
+    fn refers(&self, file: FileId, m: &Masked) {
+        let parts: Vec<&str> = self.slice(file, m.inside()).trim().split('.').collect();
+        let [tool, instance, ..] = &*parts else { return };
+        let span = Span::new(file, m.range.start as u32, m.range.end as u32);
+        let mut all = self.references.borrow_mut();
+        if !all.iter().any(|known| known.span == span) {
+            all.push(name(span, format!("{tool}.{instance}")));
+        }
+    }
+
+    /// A text that has to be known while reading: variables may be in it, but nothing from outside.
+    pub(super) fn static_text(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>) -> Option<Name> {
+        let found = self.static_of(node, vars, 0);
+        if found.is_none() {
+            self.error(
+                node.span,
+                "this has to be known when the file is read",
+                "a text, with nothing but variables in it",
+            );
+        }
+        found.map(|text| name(node.span, text))
+    }
+
+    fn static_of(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>, depth: usize) -> Option<String> {
+        let NodeKind::Scalar(value) = &node.kind else { return None };
+        let Data::String(decoded) = &value.data else { return value.text().map(|t| t.to_string()) };
+        let mut out = String::new();
+        for piece in self.pieces(decoded, node.span) {
+            match piece {
+                Ok(text) => out.push_str(&text),
+                Err(m) => {
+                    let inside = self.slice(node.span.file, m.inside()).trim().trim_start_matches('.');
+                    let mut parts = inside.split('.');
+                    let mut found = vars(parts.next()?).filter(|_| m.kind == Kind::Template && depth < 20)?;
+                    for part in parts {
+                        found = get(&found, part)?.clone();
+                    }
+                    out.push_str(&self.static_of(&found, vars, depth + 1)?);
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+/// Of two fields of a name the one that stands last, where the first did.
+fn last_of_each(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut out: Vec<Entry> = vec![];
+    let mut at: HashMap<Symbol, usize> = HashMap::default();
+    for entry in entries {
+        let Entry::Field { name, .. } = &entry else { continue };
+        match at.get(&name.text) {
+            Some(i) => out[*i] = entry,
+            None => {
+                at.insert(name.text.clone(), out.len());
+                out.push(entry);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,142 @@
+//! Real configurations of DevStream, of every version: each gives tools or a diagnostic with a right place, what v0.12.1 loaded
+//! is at most a warning, and where it is recorded what v0.12.1 made of a file, the same comes of it here, except for what
+//! stands in `INTENDED`.
+
+use dtm_engine::project::FileLoader;
+use dtm_lang::{Inputs, Program, Purpose, Severity, devstream};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where we do what the author meant: the file, the place, and why.
+const INTENDED: [(&str, &str, &str); 1] = [(
+    "v0.10.1__test-e2e-yaml-e2e-apps.yaml",
+    "tools[3].options.vars.imageRepo",
+    "v0.12.1 lost the `vars` of `repoTemplate`",
+)];
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/devstream")
+}
+
+fn load(file: &str, env: BTreeMap<String, String>, purpose: Purpose) -> (Program, dtm_lang::Diagnostics) {
+    let loader = Arc::new(FileLoader::new(data().join("yaml"), String::new()));
+    let inputs = Inputs { sets: vec![], params_file: None, env: env.into() };
+    Program::load(file, loader, &inputs, purpose)
+}
+
+/// The rows of the index: the file, its shape, and whether v0.12.1 loads it, by itself or with a `config` before it.
+fn index() -> Vec<(String, String, bool)> {
+    let text = std::fs::read_to_string(data().join("INDEX.tsv")).expect("the index");
+    let rows = text.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let loads = cells[6..].iter().any(|cell| cell.starts_with("ok"));
+        (cells[0].to_string(), cells[4].to_string(), loads)
+    });
+    rows.collect()
+}
+
+fn differences(place: &str, wanted: &Value, found: &Value, out: &mut BTreeSet<String>) {
+    match (wanted, found) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let at = format!("{place}.{key}");
+                match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => differences(&at, a, b, out),
+                    _ => _ = out.insert(at),
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter()
+                .zip(b)
+                .enumerate()
+                .for_each(|(i, (a, b))| differences(&format!("{place}[{i}]"), a, b, out));
+        }
+        _ if wanted != found => _ = out.insert(place.to_string()),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_tools_are_those_of_v0_12_1() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(data().join("expected")).expect("results").map(|e| e.expect("an entry")) {
+        let text = std::fs::read_to_string(entry.path()).expect("a result");
+        let expected: Value = serde_json::from_str(&text).expect("JSON");
+        let file = expected["source"].as_str().expect("its file");
+        let env = serde_json::from_value(expected["env"].clone()).expect("variables");
+        let (program, diagnostics) = load(file, env, Purpose::Plan);
+        assert!(
+            !diagnostics.has_errors(),
+            "{file}: {:?}",
+            diagnostics.iter().map(|d| &d.headline).collect::<Vec<_>>()
+        );
+        let (tools, problems) = devstream::tools(&program);
+        assert!(!problems.has_errors(), "{file}");
+        let found = dtm_lang::wire::reveal(&dtm_lang::wire::to_wire(&tools.expect("tools")));
+        let mut differ = BTreeSet::new();
+        differences("tools", &expected["tools"], &found, &mut differ);
+        let intended = INTENDED.iter().filter(|(f, ..)| *f == file).map(|(_, place, _)| place.to_string());
+        assert_eq!(differ, intended.collect(), "{file}");
+        seen += 1;
+    }
+    assert_eq!(seen, 31);
+    let files: Vec<&str> = INTENDED.iter().map(|(file, ..)| *file).collect();
+    assert!(files.iter().all(|f| data().join("yaml").join(f).exists()), "{files:?}");
+}
+
+#[test]
+fn every_file_gives_tools_or_a_diagnostic_with_a_right_place() {
+    let mut table: BTreeMap<String, [usize; 3]> = BTreeMap::new();
+    let mut wrong = vec![];
+    for (file, shape, loads) in index() {
+        let (program, diagnostics) = load(&file, BTreeMap::new(), Purpose::Check);
+        for d in diagnostics.iter() {
+            let Some(primary) = &d.primary else {
+                wrong.push(format!("{file}: no place: {}", d.headline));
+                continue;
+            };
+            let source = &program.sources().file(primary.span.file).text;
+            let range = primary.span.range();
+            if range.start > range.end || source.get(range).is_none() {
+                wrong.push(format!("{file}: a place outside of the text: {}", d.headline));
+            }
+        }
+        let errors = diagnostics.iter().filter(|d| d.severity() == Severity::Error).count();
+        let tools = devstream::tools(&program).0;
+        if errors == 0 && tools.is_none() {
+            wrong.push(format!("{file}: neither tools nor an error"));
+        }
+        if loads && errors > 0 {
+            let all: Vec<&str> = diagnostics.iter().map(|d| &*d.headline).collect();
+            wrong.push(format!("{file}: v0.12.1 loads it: {all:?}"));
+        }
+        let row = table.entry(shape).or_default();
+        row[0] += 1;
+        row[1] += usize::from(loads);
+        row[2] += usize::from(errors == 0);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let mut shown = String::from("| shape | files | v0.12.1 loads | read here |\n|---|---|---|---|\n");
+    for (shape, [files, there, here]) in &table {
+        shown += &format!("| {shape} | {files} | {there} | {here} |\n");
+    }
+    assert_eq!(table.values().map(|row| row[0]).sum::<usize>(), 246, "{shown}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{shown}");
+}
+
+/// The published exploit writes a command into the tag of an image: here it is a text, in one option, and nothing else.
+#[test]
+fn an_option_of_the_published_exploit_is_only_a_text() {
+    let (program, diagnostics) =
+        load("3rdparty__Esonhugh-command-injection-poc.yaml", BTreeMap::new(), Purpose::Check);
+    assert!(diagnostics.is_empty(), "{:?}", diagnostics.iter().map(|d| &d.headline).collect::<Vec<_>>());
+    let tools = dtm_lang::wire::to_wire(&devstream::tools(&program).0.expect("tools"));
+    let options = tools[0]["options"].as_object().expect("options");
+    assert_eq!(options["imageTag"], "rc;open /System/Applications/Calculator.app #");
+    assert_eq!((tools.as_array().map(Vec::len), options.len()), (Some(1), 8), "{tools}");
+}
