@@ -8,10 +8,10 @@ use crate::state::StateError;
 use crate::state::place::{Opening, Place, Store};
 use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
-use dtm_lang::{Loader, Program, Shipped, Symbol};
+use dtm_lang::{Loader, Program, Shipped, Symbol, devstream};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads a project's files. Links that lead outside are refused.
@@ -30,6 +30,9 @@ impl FileLoader {
 
 impl Loader for FileLoader {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if path == devstream::FOLDER {
+            return Ok(yaml_files(&self.root).map_err(|e| reason(&e))?.join("\n").into_bytes());
+        }
         let full = self.root.join(path);
         let real = full.canonicalize().map_err(|e| reason(&e))?;
         if !real.starts_with(&self.root) {
@@ -66,6 +69,27 @@ impl Loader for FileLoader {
     fn shown(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }
+}
+
+/// The YAML files of a folder and of those below it, in the order of their names; hidden ones are none.
+fn yaml_files(root: &Path) -> std::io::Result<Vec<String>> {
+    let (mut found, mut open) = (vec![], vec![root.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            match entry.file_type()? {
+                _ if name.starts_with('.') => {}
+                kind if kind.is_dir() => open.push(path),
+                kind if kind.is_file() && devstream::is_yaml(&name) => {
+                    found.extend(path.strip_prefix(root).map(|p| p.to_string_lossy().into_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn reason(e: &std::io::Error) -> String {

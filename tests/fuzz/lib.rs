@@ -25,6 +25,14 @@ impl Files {
     }
 }
 
+impl Files {
+    /// A configuration of DevStream, and a second file that it may name.
+    pub fn yaml(text: &str) -> Files {
+        let names = ["config.yaml", "tools.yaml"];
+        Files(names.into_iter().zip(text.splitn(2, NEXT)).map(|(n, t)| (n, t.to_string())).collect())
+    }
+}
+
 impl Loader for Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         let found = self.0.iter().find(|(name, _)| *name == path);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes what reads anything from outside. Usage: tests/fuzz/run.sh build | tests/fuzz/run.sh TARGET [SECONDS]
 # The targets: lexer, parser, formatter, checker, evaluator of the language, whose corpus begins with the programs of the
-# suites; journal, snapshot, plan, frames of the engine, with seeds in tests/fuzz/seeds. They grow in target/fuzz/corpus. A finding is written beside it and ends the run with an error.
+# suites; journal, snapshot, plan, frames of the engine, with seeds in tests/fuzz/seeds; devstream, the reader of DevStream's
+# YAML, with real files. They grow in target/fuzz/corpus. A finding is written beside it and ends the run with an error.
 # A stable compiler is enough: the counters of coverage are a pass of LLVM.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -18,6 +19,7 @@ cargo build --quiet --release --locked --target "$host"
 
 target="$1" seconds="${2:-600}"
 corpus="$CARGO_TARGET_DIR/corpus/$target" seeds="$CARGO_TARGET_DIR/seeds" words="$root/tests/fuzz/words.txt"
+[ "$target" != devstream ] || seeds="$root/tests/data/devstream/yaml" words="$root/tests/fuzz/words-yaml.txt"
 [ ! -d "seeds/$target" ] || { seeds="$root/tests/fuzz/seeds/$target" words="$root/tests/fuzz/words-engine.txt"; }
 mkdir -p "$corpus" "$CARGO_TARGET_DIR/findings"
 if [ ! -d "$seeds" ]; then

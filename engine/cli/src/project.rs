@@ -453,6 +453,9 @@ fn environment() -> BTreeMap<String, String> {
 /// When there is none.
 pub fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
     let path = match &file.file {
+        Some(path) if path.is_dir() && !path.join("main.dts").exists() && has_yaml(path) => {
+            return Ok(path.join(devstream::FOLDER));
+        }
         Some(path) if path.is_dir() => path.join("main.dts"),
         Some(path) => path.clone(),
         None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
@@ -465,6 +468,12 @@ pub fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
         );
     }
     Ok(path)
+}
+
+/// Whether a folder has YAML files, as DevStream took a folder of them.
+fn has_yaml(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
+    names.into_iter().any(|name| name.to_str().is_some_and(devstream::is_yaml))
 }
 
 /// A file that cannot be read.

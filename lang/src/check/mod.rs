@@ -332,7 +332,7 @@ impl Checker<'_> {
                     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
                     Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
                 };
-                crate::devstream::module(file, text, &mut other, &mut self.diags)
+                crate::devstream::module((path, file), text, &mut other, &mut self.diags)
             }
             false => crate::syntax::parse(file, text, &mut self.diags),
         });

@@ -26,6 +26,10 @@ use crate::value::Value;
 /// The value of a program that was read of YAML: its tools as DevStream would have them, apps expanded.
 pub const TOOLS: &str = "tools";
 
+/// Stands for all the YAML files of a folder and of those below it: what a loader reads of it is a line for each, in the order
+/// of their names.
+pub const FOLDER: &str = "*.yaml";
+
 /// Whether a file is one of DevStream's, by its name.
 pub fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
@@ -55,12 +59,12 @@ pub fn is_secret(key: &str) -> bool {
 
 /// Reads a configuration as a module. `other` reads a file that it names, by the path from this one.
 pub(crate) fn module<'r>(
-    file: FileId,
+    (path, file): (&str, FileId),
     text: &str,
     other: &'r mut model::OtherFile<'r>,
     diags: &mut Diagnostics,
 ) -> ast::Module {
-    match model::read(file, text, other, diags) {
+    match model::read((path, file), text, other, diags) {
         Some(model) => program::module(&model, file),
         None => program::empty(file),
     }

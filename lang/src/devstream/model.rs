@@ -67,7 +67,7 @@ const OLDER: [&str; 4] = ["state", "varFile", "toolFile", "pluginDir"];
 
 /// Reads a configuration; `None` where there is nothing to go on with.
 pub(super) fn read<'r>(
-    file: FileId,
+    (path, file): (&str, FileId),
     text: &str,
     other: &'r mut OtherFile<'r>,
     diags: &mut Diagnostics,
@@ -79,7 +79,11 @@ pub(super) fn read<'r>(
         references: RefCell::default(),
         diags: RefCell::default(),
     };
-    let model = reader.documents(file, text).and_then(|documents| reader.model(file, documents));
+    let documents = match path.ends_with(super::FOLDER) {
+        true => Some(text.lines().flat_map(|name| reader.file(name, Span::new(file, 0, 0))).collect()),
+        false => reader.documents(file, text),
+    };
+    let model = documents.and_then(|documents| reader.model(file, documents));
     diags.append(reader.diags.into_inner());
     model
 }
@@ -126,15 +130,21 @@ impl Reader<'_> {
             let Some(path) = self.static_text(&node, &|_| None).filter(|path| !path.text.is_empty()) else {
                 continue;
             };
-            match (self.other)(&path.text) {
-                Ok((file, text)) => found.extend(self.documents(file, &text).unwrap_or_default()),
-                Err(why) => {
-                    let d = Diagnostic::new(Code::E0206, format!("cannot read `{}`: {why}", path.text));
-                    self.push(d.at(node.span, "named here"));
-                }
-            }
+            found.extend(self.file(&path.text, node.span));
         }
         found
+    }
+
+    /// The documents of another file.
+    fn file(&mut self, path: &str, named: Span) -> Vec<Node> {
+        match (self.other)(path) {
+            Ok((file, text)) => self.documents(file, &text).unwrap_or_default(),
+            Err(why) => {
+                let d = Diagnostic::new(Code::E0206, format!("cannot read `{path}`: {why}"));
+                self.push(d.at(named, "named here"));
+                vec![]
+            }
+        }
     }
 
     fn model(&mut self, root: FileId, mut documents: Vec<Node>) -> Option<Model> {
@@ -224,7 +234,11 @@ impl Reader<'_> {
             let d = Diagnostic::new(Code::E0140, format!("there is no tool `{}` to depend on", dep.text));
             self.push(d.at(dep.span, "waits for it").nearest(&dep.text, all.keys().map(|k| &**k)));
         }
-        for reference in self.references.take() {
+        // What stands in a template of pipelines is read for every app.
+        let mut references = self.references.take();
+        references.sort_by_key(|r| (r.span.file, r.span.start));
+        references.dedup_by_key(|r| r.span);
+        for reference in references {
             // Up to v0.4 the name stood first.
             let other = reference.text.split_once('.').map(|(name, plugin)| format!("{plugin}.{name}"));
             if !all.contains_key(&*reference.text) && !other.is_some_and(|o| all.contains_key(&o)) {

@@ -118,15 +118,12 @@ impl Reader<'_> {
         expr(span, ExprKind::Str(joined))
     }
 
-    /// Keeps what is referred to, once.
+    /// Keeps what is referred to.
     fn refers(&self, file: FileId, m: &Masked) {
         let parts: Vec<&str> = self.slice(file, m.inside()).trim().split('.').collect();
         let [tool, instance, ..] = &*parts else { return };
         let span = Span::new(file, m.range.start as u32, m.range.end as u32);
-        let mut all = self.references.borrow_mut();
-        if !all.iter().any(|known| known.span == span) {
-            all.push(name(span, format!("{tool}.{instance}")));
-        }
+        self.references.borrow_mut().push(name(span, format!("{tool}.{instance}")));
     }
 
     /// A text that has to be known while reading: variables may be in it, but nothing from outside.
