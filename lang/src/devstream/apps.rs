@@ -2,6 +2,7 @@
 
 use super::build::{get as field_of, has, merged, name, record, set_default, text};
 use super::model::{Reader, Tool, get, is_null, start};
+use super::options::{self, Part};
 use crate::data::{Node, NodeKind};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
@@ -40,6 +41,7 @@ pub(super) fn expand(file: &Reader<'_>, node: &Node, templates: &[&Node], tools:
         file.error(start(node), "`repo` of an app is missing", "in this entry");
         return vec![];
     };
+    options::check(file, repo_node, &Part::Repo);
     let mut repo = file.expr(repo_node, &file.scope());
     set_default(&mut repo, "name", text(app_name.span, app_name.text.clone()));
     let template = get(node, "repoTemplate").filter(|n| !is_null(n));
@@ -125,6 +127,9 @@ impl App<'_, '_> {
                     .note(format!("known: {}", all.collect::<Vec<_>>().join(", "))),
             );
             return None;
+        }
+        if let Some(own) = get(item, "options") {
+            check_pipeline(file, &kind.text, own);
         }
         let options = match &*kind.text {
             "argocdapp" => self.deployment(options),
@@ -232,6 +237,13 @@ impl App<'_, '_> {
     }
 }
 
+/// Warns of options of a pipeline, or of a template of some, that nobody takes.
+pub(super) fn check_pipeline(file: &Reader<'_>, kind: &str, options: &Node) {
+    if kind != "argocdapp" && TYPES.contains(&kind) {
+        options::check(file, options, &Part::Pipeline);
+    }
+}
+
 /// A text that is written out.
 fn literal(e: &Expr) -> Option<Symbol> {
     match &*e.kind {
@@ -244,7 +256,7 @@ fn literal(e: &Expr) -> Option<Symbol> {
 }
 
 /// The text of a scalar as it stands there.
-fn plain_text(node: &Node) -> Option<Symbol> {
+pub(super) fn plain_text(node: &Node) -> Option<Symbol> {
     match &node.kind {
         NodeKind::Scalar(value) => value.text().map(Symbol::from),
         _ => None,

@@ -12,6 +12,7 @@ mod apps;
 mod build;
 mod mask;
 mod model;
+mod options;
 mod program;
 mod template;
 mod values;

@@ -3,6 +3,7 @@
 use super::apps;
 use super::build::{expr, name, record, set_default, text};
 use super::mask::{Masked, mask};
+use super::options::{self, Part};
 use crate::data::{Node, NodeKind, yaml_documents};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::maps::HashMap;
@@ -212,6 +213,11 @@ impl Reader<'_> {
             .into_iter()
             .flat_map(|(_, n)| self.items(n, "`pipelineTemplates`"))
             .collect();
+        for template in &templates {
+            if let (Some(kind), Some(options)) = (get(template, "type"), get(template, "options")) {
+                apps::check_pipeline(self, &apps::plain_text(kind).unwrap_or_default(), options);
+            }
+        }
         for (_, section) in of("apps") {
             for app in self.items(section, "`apps`") {
                 model.tools.extend(apps::expand(self, app, &templates, &all));
@@ -294,8 +300,12 @@ impl Reader<'_> {
                 _ => n,
             }));
         }
+        options::plugin(self, &plugin);
         let mut options = match get(node, "options").filter(|n| !is_null(n)) {
-            Some(options) => self.expr(options, &self.scope()),
+            Some(options) => {
+                options::check(self, options, &Part::Of(&plugin.text));
+                self.expr(options, &self.scope())
+            }
             None => record(node.span, []),
         };
         set_default(&mut options, "instanceID", text(instance.span, instance.text.clone()));

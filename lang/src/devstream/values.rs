@@ -21,6 +21,11 @@ impl Reader<'_> {
         &source.masked[from..to]
     }
 
+    /// Whether nothing is masked in a place.
+    pub(super) fn is_plain(&self, span: Span) -> bool {
+        self.masked(span).is_empty()
+    }
+
     fn source(&self, file: FileId) -> Option<&Source> {
         self.sources.iter().find(|s| s.file == file)
     }
