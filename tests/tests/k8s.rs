@@ -219,3 +219,9 @@ fn a_state_moves_from_files_to_s3_to_a_cluster_and_back() {
     let ran = project.run("apply -y --format short");
     assert!(ran.code == 1 && ran.stderr.contains("was moved from"), "{}{}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn a_clock_that_is_an_hour_wrong_disturbs_nobody() {
+    let Some(server) = Kubernetes::start() else { return };
+    project(&server.kubeconfig("admin", None), "").skewed(None);
+}

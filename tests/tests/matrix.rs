@@ -3,7 +3,7 @@
 //! key of the operation that made it. After each kill one apply finishes what was wanted: no orphan, no double create, no
 //! lost id.
 
-use dtm_tests::plugins::{build_c, has};
+use dtm_tests::plugins::{build_c, build_shim, has};
 use dtm_tests::sandbox::{Ran, Sandbox};
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
@@ -11,7 +11,7 @@ use dtm_tests::services::proxy::{Proxy, Speaks, When};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// From one program to another: what is done on the way, the tools before and after, and the names that exist then.
@@ -214,26 +214,13 @@ fn print(rows: &[String]) {
     let _ = writeln!(std::io::stderr(), "{head}\n{}", rows.join("\n"));
 }
 
-fn shim(folder: &Path) -> PathBuf {
-    let library = folder.join("libdie.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/die.c");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl")
-        .status();
-    assert!(built.expect("cc runs").success());
-    library
-}
-
 #[test]
 fn files() {
     if !has("cc") {
         return;
     }
     let place = Place::new("local { path = \".dtm/state\" }", "", false);
-    let library = shim(place.sandbox.home());
+    let library = build_shim(place.sandbox.home(), "die");
     let rows = matrix(&place, "local", &["before", "half"], |words, variant, point| {
         let mut command = place.command(words);
         command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", "/.dtm/").env("DTM_DIE_AT", point.to_string());

@@ -174,3 +174,9 @@ fn what_a_paused_run_still_makes_is_not_made_again() {
     assert!(!first.wait().expect("ended").success(), "it writes nothing any more");
     assert!(project.done("plan").contains("No changes"));
 }
+
+#[test]
+fn a_clock_that_is_an_hour_wrong_disturbs_nobody() {
+    let Some(server) = Minio::start() else { return };
+    project(server.port, "").skewed(Some("RequestTimeTooSkewed"));
+}

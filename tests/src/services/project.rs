@@ -2,6 +2,7 @@
 
 use super::proxy::{Proxy, Wrong};
 use crate::exam::{holder, put};
+use crate::plugins::build_shim;
 use crate::sandbox::{Ran, Sandbox};
 use dtm_engine::state::StateStore;
 use dtm_engine::state::remote::RemoteStore;
@@ -100,6 +101,55 @@ impl Project {
         let all = made();
         let different: BTreeSet<&str> = all.lines().collect();
         assert_eq!((all.lines().count(), different.len()), (40, 40), "each is made once: {all}");
+        assert!(self.done("plan").contains("No changes"));
+        self.done("destroy -y -q");
+    }
+}
+
+impl Project {
+    /// Machines whose clocks are an hour wrong: they take the lock from nobody who holds it, and work when it is free. Where
+    /// the server wants a right clock, as S3 does, that is said.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn skewed(&self, refused: Option<&str>) {
+        let library = build_shim(self.sandbox.home(), "skew");
+        self.set("tool a: core.Exec {\n  create = [\"sh\", \"-c\", \"echo begun >> log; sleep 4; echo made >> log\"]\n  read = [\"grep\", \"-q\", \"made\", \"log\"]\n}");
+        let log = || std::fs::read_to_string(self.sandbox.path().join("log")).unwrap_or_default();
+        let mut command = self.sandbox.command("sh");
+        command.args(["-c", &format!("{} exec dtm apply -y -q", self.env)]);
+        let mut first = command.spawn().expect("dtm starts");
+        super::wait_until("the command", || log().contains("begun"));
+        let wrong = |seconds: i64, args: &str| {
+            let skew = format!("LD_PRELOAD={} DTM_SKEW={seconds}", library.display());
+            self.sandbox.shell(&format!("{} {skew} dtm {args}", self.env))
+        };
+        for seconds in [3600, -3600] {
+            let ran = wrong(seconds, "apply -y --lock-timeout 1s --format short");
+            match refused {
+                // It sees a renewal, and says who holds it; or waits until it is free.
+                None => assert!(
+                    ran.code == 5 && ran.stderr.contains("E0801")
+                        || ran.code == 0 && ran.stdout.starts_with("No changes"),
+                    "{seconds}: {}",
+                    ran.transcript()
+                ),
+                Some(why) => {
+                    assert!(ran.code == 1 && ran.stderr.contains(why), "{seconds}: {}", ran.transcript())
+                }
+            }
+        }
+        assert!(first.wait().expect("ended").success(), "the holder is not disturbed");
+        assert_eq!(log(), "begun\nmade\n", "it is made once");
+        for seconds in [3600, -3600] {
+            let ran = wrong(seconds, "apply -y");
+            match refused {
+                None => {
+                    assert!(ran.code == 0 && ran.stdout.starts_with("No changes"), "{}", ran.transcript())
+                }
+                Some(why) => assert!(ran.code == 1 && ran.stderr.contains(why), "{}", ran.transcript()),
+            }
+        }
         assert!(self.done("plan").contains("No changes"));
         self.done("destroy -y -q");
     }
