@@ -40,13 +40,13 @@ pub fn build_c(sandbox: &Sandbox, name: &str, defines: &[&str]) {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// Builds a library that is loaded before all others (`LD_PRELOAD`), and does wrong: `die`, `skew`.
+/// Builds a library that is loaded before all others (`LD_PRELOAD`), and does wrong: `die.c`, `skew.c`.
 ///
 /// # Panics
 /// When it does not compile.
 pub fn build_shim(folder: &Path, name: &str) -> PathBuf {
-    let library = folder.join(format!("lib{name}.so"));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults").join(format!("{name}.c"));
+    let library = folder.join(name).with_extension("so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults").join(name);
     let mut command = Command::new("cc");
     command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
     assert!(command.status().expect("cc runs").success());

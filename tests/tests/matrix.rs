@@ -220,7 +220,7 @@ fn files() {
         return;
     }
     let place = Place::new("local { path = \".dtm/state\" }", "", false);
-    let library = build_shim(place.sandbox.home(), "die");
+    let library = build_shim(place.sandbox.home(), "die.c");
     let rows = matrix(&place, "local", &["before", "half"], |words, variant, point| {
         let mut command = place.command(words);
         command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", "/.dtm/").env("DTM_DIE_AT", point.to_string());

@@ -113,7 +113,7 @@ impl Project {
     /// # Panics
     /// When it is not so.
     pub fn skewed(&self, refused: Option<&str>) {
-        let library = build_shim(self.sandbox.home(), "skew");
+        let library = build_shim(self.sandbox.home(), "skew.c");
         self.set("tool a: core.Exec {\n  create = [\"sh\", \"-c\", \"echo begun >> log; sleep 4; echo made >> log\"]\n  read = [\"grep\", \"-q\", \"made\", \"log\"]\n}");
         let log = || std::fs::read_to_string(self.sandbox.path().join("log")).unwrap_or_default();
         let mut command = self.sandbox.command("sh");
