@@ -47,6 +47,26 @@ fn it_passes_the_exam_and_survives_lost_answers() {
 }
 
 #[test]
+fn what_is_to_be_encrypted_by_the_server_is() {
+    let Some(server) = Minio::start() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    for (key, sse, is_open) in [("open", None, true), ("sealed", Some("AES256"), false)] {
+        let place = S3Place { sse: sse.map(String::from), ..place(server.port, key) };
+        let store = store(place, dir.path().join(key));
+        drop(store.lock(dtm_tests::exam::holder("apply"), Duration::ZERO).expect("free"));
+        let lineage = store.load().expect("whole").state.lineage;
+        assert_eq!(server.holds(&lineage), is_open, "{key}: whether the head can be read on the disk");
+    }
+    let wrong = S3Place { sse: Some("rot13".into()), ..place(server.port, "wrong") };
+    assert!(
+        S3Objects::open_as(wrong.clone(), USER, PASSWORD).is_err()
+            || store(wrong, dir.path().into())
+                .lock(dtm_tests::exam::holder("apply"), Duration::ZERO)
+                .is_err()
+    );
+}
+
+#[test]
 fn what_the_server_says_is_told_with_what_helps() {
     let Some(server) = Minio::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");

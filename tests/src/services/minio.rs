@@ -3,6 +3,7 @@
 use super::{free_port, installed, wait_until};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ pub struct Minio {
     child: Child,
     /// Where it listens.
     pub port: u16,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Minio {
@@ -36,15 +37,29 @@ impl Minio {
             .arg(data.path())
             .env("MINIO_ROOT_USER", USER)
             .env("MINIO_ROOT_PASSWORD", PASSWORD)
+            // For what is to be encrypted by the server.
+            .env("MINIO_KMS_SECRET_KEY", "tests:bXktMzItYnl0ZS1rZXktZm9yLXRoZS10ZXN0cyEhISE=")
             .env("HOME", data.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("MinIO starts");
-        let server = Minio { child, port, _data: data };
+        let server = Minio { child, port, data };
         wait_until("MinIO", || server.is_ready());
         Some(server)
+    }
+
+    /// Whether these bytes stand on its disk.
+    pub fn holds(&self, needle: &str) -> bool {
+        fn search(folder: &Path, needle: &[u8]) -> bool {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+            entries.into_iter().any(|path| match path.is_dir() {
+                true => search(&path, needle),
+                false => std::fs::read(&path).is_ok_and(|b| b.windows(needle.len()).any(|w| w == needle)),
+            })
+        }
+        search(self.data.path(), needle.as_bytes())
     }
 
     fn is_ready(&self) -> bool {
