@@ -90,6 +90,19 @@ pub fn reveal(json: &Json) -> Json {
     }
 }
 
+/// As JSON of everybody: without tags, and with every key as it was written.
+pub fn plain(json: &Json) -> Json {
+    match json {
+        Json::Object(m) if tag(m) == Some("secret") => m.get("v").map_or(Json::Null, plain),
+        Json::Object(m) => {
+            let key = |k: &str| k.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(k).to_string();
+            Json::Object(m.iter().map(|(k, v)| (key(k), plain(v))).collect())
+        }
+        Json::Array(items) => Json::Array(items.iter().map(plain).collect()),
+        leaf => leaf.clone(),
+    }
+}
+
 /// The value of a wire JSON, of the given type.
 ///
 /// # Errors

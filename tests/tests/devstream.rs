@@ -4,6 +4,7 @@
 
 use dtm_engine::project::FileLoader;
 use dtm_lang::{Inputs, Program, Purpose, Severity, devstream};
+use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ fn the_tools_are_those_of_v0_12_1() {
         );
         let (tools, problems) = devstream::tools(&program);
         assert!(!problems.has_errors(), "{file}");
-        let found = dtm_lang::wire::reveal(&dtm_lang::wire::to_wire(&tools.expect("tools")));
+        let found = dtm_lang::wire::plain(&dtm_lang::wire::to_wire(&tools.expect("tools")));
         let mut differ = BTreeSet::new();
         differences("tools", &expected["tools"], &found, &mut differ);
         let intended = INTENDED.iter().filter(|(f, ..)| *f == file).map(|(_, place, _)| place.to_string());
@@ -139,4 +140,84 @@ fn an_option_of_the_published_exploit_is_only_a_text() {
     let options = tools[0]["options"].as_object().expect("options");
     assert_eq!(options["imageTag"], "rc;open /System/Applications/Calculator.app #");
     assert_eq!((tools.as_array().map(Vec::len), options.len()), (Some(1), 8), "{tools}");
+}
+
+/// A value as options may have it: nasty texts, nested lists and maps.
+fn options() -> impl Strategy<Value = Value> {
+    let text =
+        "[a-z:#{}&*!|>'\"%@`$\\[\\] \\\\\n\té✓-]{0,10}".prop_filter("a variable", |t| !t.contains("[["));
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.clone().prop_map(Value::from),
+    ];
+    let key = text.prop_filter("a merge", |t| t != "<<" && t != "instanceID");
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        let map = prop::collection::btree_map(key.clone(), inner.clone(), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            map.prop_map(|m| m.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
+}
+
+/// A value as YAML: a block where `block` says so, else as in JSON.
+fn yaml(value: &Value, indent: usize, block: bool, out: &mut String) {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(fields) if block && !fields.is_empty() => {
+            for (key, value) in fields {
+                *out += &format!("\n{pad}{}: ", Value::from(key.as_str()));
+                yaml(value, indent + 2, !block || indent < 6, out);
+            }
+        }
+        Value::Array(items) if block && !items.is_empty() => {
+            for item in items {
+                *out += &format!("\n{pad}- ");
+                yaml(item, indent + 2, indent > 4, out);
+            }
+        }
+        other => *out += &other.to_string(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is written as YAML is read as it was, in every style and with both ends of lines.
+    #[test]
+    fn options_are_read_as_they_were_written(all in prop::collection::vec(options(), 1..4), block: bool, crlf: bool) {
+        let mut text = String::from("config:\n  state: {backend: local}\ntools:\n");
+        for (i, options) in all.iter().enumerate() {
+            text += &format!("- name: plugin\n  instanceID: t{i}\n  options: {{given: ");
+            let mut value = String::new();
+            if block {
+                text.truncate(text.len() - "{given: ".len());
+                text += "\n    given: ";
+                yaml(options, 6, true, &mut value);
+                text += &value;
+            } else {
+                yaml(options, 0, false, &mut value);
+                text += &format!("{value}}}");
+            }
+            text += "\n";
+        }
+        // An end of line inside of a text is written as `\n`.
+        if crlf {
+            text = text.replace('\n', "\r\n");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("config.yaml"), &text).expect("written");
+        let root = folder.path().canonicalize().expect("there");
+        let loader = Arc::new(FileLoader::new(root, String::new()));
+        let (program, diagnostics) = Program::load("config.yaml", loader, &Inputs::default(), Purpose::Check);
+        let errors: Vec<&str> =
+            diagnostics.iter().filter(|d| d.severity() == Severity::Error).map(|d| &*d.headline).collect();
+        prop_assert!(errors.is_empty(), "{errors:?}\n{text}");
+        let tools = dtm_lang::wire::plain(&dtm_lang::wire::to_wire(&devstream::tools(&program).0.expect("tools")));
+        for (i, options) in all.iter().enumerate() {
+            prop_assert_eq!(&tools[i]["options"]["given"], options, "{}", text);
+        }
+    }
 }

@@ -65,12 +65,27 @@ fn next(text: &str, from: usize) -> Option<Masked> {
         // A list in a list, and whatever goes over the end of a line, is none.
         let line = text[inside..].lines().next().unwrap_or("");
         if let Some(length) = line.find(closes)
-            && (kind == Kind::Template || is_output(&line[..length]))
+            && match kind {
+                Kind::Template => is_template(&line[..length]),
+                Kind::Output => is_output(&line[..length]),
+            }
         {
             return Some(Masked { range: here..inside + length + closes.len(), kind });
         }
         at = inside;
     }
+}
+
+/// A name, perhaps with more: everything else in `[[ ]]` is a list in a list.
+fn is_template(inside: &str) -> bool {
+    let text = inside.trim();
+    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '.' || c == '(');
+    let mut quoted = false;
+    let comma = text.chars().any(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    (begins || text.starts_with('"') && text.contains('|')) && !comma
 }
 
 /// `tool.instance.outputs.key`: everything else in `${{ }}` belongs to others, such as GitHub Actions.
@@ -88,7 +103,8 @@ mod tests {
 
     #[test]
     fn lengths_stay_and_github_keeps_its_own() {
-        let text = "a: [[ x ]]\nb: ${{ t.i.outputs.k }}-${{ secrets.X }}\nc: [[1, 2],\n  [3]]\n";
+        let text =
+            "a: [[ x ]]\nb: ${{ t.i.outputs.k }}-${{ secrets.X }}\nc: [[1, 2],\n  [3]]\nd: [[], [[a, b]]]\n";
         let (masked, found) = mask(text);
         assert_eq!(masked.len(), text.len());
         let inside: Vec<&str> = found.iter().map(|m| &text[m.inside()]).collect();

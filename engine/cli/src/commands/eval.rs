@@ -9,7 +9,7 @@ use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
-use dtm_lang::wire::{reveal, to_wire};
+use dtm_lang::wire::{plain, to_wire};
 use dtm_lang::{Code, Diagnostic, Purpose, devstream};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     };
     let value = to_wire(&value);
-    let shown = if args.reveal { reveal(&value) } else { hidden(&masked(&value)) };
+    let shown = if args.reveal { plain(&value) } else { hidden(&plain(&masked(&value))) };
     let shown = serde_json::json!({ (devstream::TOOLS): shown });
     match terminal.json {
         true => terminal.line(&shown),

@@ -7,7 +7,7 @@ use crate::terminal::Terminal;
 use crate::view::{summary, value};
 use clap::Args;
 use dtm_engine::state::StateStore;
-use dtm_lang::wire::reveal;
+use dtm_lang::wire::plain;
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<E
         let d = Diagnostic::new(Code::E0606, format!("no output `{name}` is in state"));
         return Err(Failure::of(d.nearest(name, outputs.keys().map(|k| &**k))));
     };
-    let shown = if args.reveal { reveal(found) } else { value::masked(found) };
+    let shown = if args.reveal { plain(found) } else { value::masked(found) };
     match (&shown, terminal.json) {
         (_, true) => terminal.line(&shown),
         (Value::String(s), false) => terminal.out(&format!("{s}\n")),
