@@ -68,7 +68,7 @@ size() { # TOOL FOLDER
 }
 
 peers=()
-for peer in ${PEERS:-terraform tofu}; do command -v "$peer" >/dev/null && peers+=("$peer"); done
+for peer in ${PEERS-terraform tofu}; do command -v "$peer" >/dev/null && peers+=("$peer"); done
 [ ${#peers[@]} -gt 0 ] || echo "neither terraform nor tofu is found: only dtm is measured"
 
 row='%-8s %6s %-8s %-10s %9s %6s %11s %9s %7s\n'
