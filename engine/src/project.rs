@@ -81,7 +81,8 @@ fn yaml_files(root: &Path) -> std::io::Result<Vec<String>> {
             match entry.file_type()? {
                 _ if name.starts_with('.') => {}
                 kind if kind.is_dir() => open.push(path),
-                kind if kind.is_file() && devstream::is_yaml(&name) => {
+                // A link to a file counts, as in a mounted ConfigMap; whether it leads outside is seen when it is read.
+                kind if devstream::is_yaml(&name) && (kind.is_file() || path.is_file()) => {
                     found.extend(path.strip_prefix(root).map(|p| p.to_string_lossy().into_owned()));
                 }
                 _ => {}

@@ -9,7 +9,8 @@ use std::path::Path;
 /// # Errors
 /// When there is a file of this name that `is_one` does not know.
 pub fn only_over(path: &Path, what: &str, is_one: impl Fn(&Path) -> bool) -> Result<(), Failure> {
-    match path.exists() && !is_one(path) {
+    // A pipe is not looked into: that would take what is in it, or wait for ever.
+    match path.exists() && !(path.is_file() && is_one(path)) {
         true => {
             Err(Failure::new(Code::E0903, format!("`{}` is there already, and is no {what}", path.display()))
                 .help(format!("name another file; a {what} is overwritten")))

@@ -130,6 +130,14 @@ impl Terminal {
         }
     }
 
+    /// The height of the terminal; 24 where there is none.
+    pub fn height(&self) -> usize {
+        match rustix::termios::tcgetwinsize(std::io::stdout()) {
+            Ok(size) if size.ws_row > 0 => usize::from(size.ws_row),
+            _ => 24,
+        }
+    }
+
     /// Writes to standard output.
     pub fn out(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();

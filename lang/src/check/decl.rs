@@ -415,6 +415,44 @@ impl Checker<'_> {
         self.note_definition(name.span, what, || ty, decl.doc.clone());
     }
 
+    /// A number that is written out is at least 1.
+    fn at_least_one(&mut self, value: &ast::Expr) {
+        let wrong = match &*value.kind {
+            A::Int(n) => *n < 1,
+            A::Unary(ast::UnaryOp::Neg, _) => true,
+            _ => false,
+        };
+        if wrong {
+            self.error(
+                Code::E0301,
+                value.span,
+                "expected a number of at least 1",
+                "so nothing could be done",
+            );
+        }
+    }
+
+    /// Limits that are written out are of plugins that are known.
+    fn limits(&mut self, m: usize, value: &ast::Expr) {
+        let A::Record(entries) = &*value.kind else { return };
+        let mut known = self.loader.shipped_names();
+        let declared = self.modules[m].ast.clone();
+        for decl in &declared.decls {
+            if let DeclKind::Plugins(fields) = &decl.kind {
+                known.extend(fields.iter().map(|f| f.name.text.clone()));
+            }
+        }
+        for entry in entries {
+            let ast::Entry::Field { name, value: Some(value), .. } = entry else { continue };
+            if !known.contains(&name.text) {
+                let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text));
+                self.diags
+                    .push(d.at(name.span, "unknown plugin").nearest(&name.text, known.iter().map(|k| &**k)));
+            }
+            self.at_least_one(value);
+        }
+    }
+
     fn settings(&mut self, m: usize, fields: &[ast::Field]) {
         const KNOWN: [&str; 4] = ["state", "parallelism", "timeout", "limits"];
         for field in fields {
@@ -432,9 +470,15 @@ impl Checker<'_> {
                     self.diags.push(d.help("write `state = local { path = \".dtm/state\" }`"));
                     continue;
                 }
-                ("parallelism", _) => self.check_expr(m, value, &Type::Int, None),
+                ("parallelism", _) => {
+                    self.at_least_one(value);
+                    self.check_expr(m, value, &Type::Int, None)
+                }
                 ("timeout", _) => self.check_expr(m, value, &Type::Duration, None),
-                ("limits", _) => self.check_expr(m, value, &Type::Map(Arc::new(Type::Int)), None),
+                ("limits", _) => {
+                    self.limits(m, value);
+                    self.check_expr(m, value, &Type::Map(Arc::new(Type::Int)), None)
+                }
                 (other, _) => {
                     let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known"))
                         .at(name.span, "unknown setting");

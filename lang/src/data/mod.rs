@@ -47,9 +47,9 @@ pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Op
     read.map_err(|d| diags.push(*d)).ok()
 }
 
-/// Reads every document of a YAML file.
+/// Reads every document of a YAML file; what an alias stands for has the place where it is written.
 pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
-    yaml::documents(file, text)
+    yaml::documents(file, text, true)
 }
 
 fn syntax(span: Span, why: String) -> Box<Diagnostic> {

@@ -19,7 +19,7 @@ fn count(node: &Node) -> usize {
 }
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
-    let mut documents = documents(file, text)?.into_iter();
+    let mut documents = documents(file, text, false)?.into_iter();
     let first = documents.next();
     if let Some(second) = documents.next() {
         return Err(syntax(second.span, "it holds more than one document".into()));
@@ -28,8 +28,8 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     Ok(first.unwrap_or(Node { span: whole, kind: NodeKind::Scalar(Value::null()) }))
 }
 
-/// Every document of a file.
-pub(super) fn documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+/// Every document of a file. What an alias stands for is placed there, or with `own` where it is written.
+pub(super) fn documents(file: FileId, text: &str, own: bool) -> Result<Vec<Node>, Box<Diagnostic>> {
     let mut stack: Vec<(Node, Option<(Symbol, Span)>)> = vec![];
     let mut anchors: crate::maps::HashMap<usize, Node> = Default::default();
     let mut ids: Vec<usize> = vec![];
@@ -62,7 +62,7 @@ pub(super) fn documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagn
                         let why = format!("its aliases stand for more than {MAX_ALIASED} values");
                         return Err(syntax(span, why));
                     }
-                    Some((Node { span, ..node.clone() }, None))
+                    Some((if own { node.clone() } else { Node { span, ..node.clone() } }, None))
                 }
                 None => return Err(syntax(span, "this alias names no anchor".into())),
             },

@@ -41,7 +41,12 @@ pub(super) fn mask(text: &str) -> (String, Vec<Masked>) {
         out.push_str(&text[at..next.range.start]);
         let length = next.range.len();
         out.push(MARK);
-        (MARK.len_utf8()..length).for_each(|_| out.push('x'));
+        // Different ones, so that two keys of a map are not the same.
+        let mut number = found.len();
+        (MARK.len_utf8()..length).for_each(|_| {
+            out.push(char::from(b'a' + (number % 26) as u8));
+            number /= 26;
+        });
         at = next.range.end;
         found.push(next);
     }
@@ -85,7 +90,9 @@ fn is_template(inside: &str) -> bool {
         quoted ^= c == '"';
         c == ',' && !quoted
     });
-    (begins || text.starts_with('"') && text.contains('|')) && !comma
+    // DevStream would have asked for variables of these names; nobody has any.
+    let value = matches!(text, "null" | "true" | "false");
+    (begins || text.starts_with('"') && text.contains('|')) && !comma && !value
 }
 
 /// `tool.instance.outputs.key`: everything else in `${{ }}` belongs to others, such as GitHub Actions.

@@ -6,7 +6,7 @@ use super::mask::{Masked, mask};
 use super::options::{self, Part};
 use crate::data::{Node, NodeKind, yaml_documents};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::maps::HashMap;
+use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::{Expr, ExprKind, Name};
 use crate::value::Data;
@@ -53,6 +53,8 @@ pub(super) struct Reader<'r> {
     other: &'r mut OtherFile<'r>,
     /// The variables, for what has to be known while reading: the names of tools.
     vars: HashMap<Symbol, Node>,
+    /// What they are called in the program.
+    names: HashMap<Symbol, Symbol>,
     /// `${{ tool.instance.outputs.key }}`: which tool, and where.
     pub(super) references: RefCell<Vec<Name>>,
     pub(super) diags: RefCell<Diagnostics>,
@@ -77,6 +79,7 @@ pub(super) fn read<'r>(
         sources: vec![],
         other,
         vars: HashMap::default(),
+        names: HashMap::default(),
         references: RefCell::default(),
         diags: RefCell::default(),
     };
@@ -114,7 +117,7 @@ impl Reader<'_> {
         let (plain, masked) = mask(text);
         self.sources.push(Source { file, text: text.into(), masked });
         match yaml_documents(file, &plain) {
-            Ok(documents) => Some(documents),
+            Ok(documents) => Some(documents.into_iter().map(whole).collect()),
             Err(d) => {
                 self.push(with_hint(*d, text));
                 None
@@ -191,6 +194,9 @@ impl Reader<'_> {
             self.error(*second, "`config` is written twice", "again here");
         }
         let core = OLDER.iter().any(|key| !of(key).is_empty());
+        if let [(_, config)] = &*configs {
+            options::check(self, config, &Part::Config);
+        }
         if configs.is_empty() && !core {
             let d = Diagnostic::new(Code::W0140, "there is no `config`: DevStream would not load this file");
             self.push(d.at(Span::new(root, 0, 0), "in this file").note("state is kept locally"));
@@ -202,8 +208,18 @@ impl Reader<'_> {
         let vars: Vec<&(Symbol, Span, Node)> = vars.collect();
         self.vars = vars.iter().map(|(key, _, node)| (key.clone(), node.clone())).collect();
         let mut model = Model { vars: vec![], tools: vec![] };
+        let mut taken: HashSet<String> = HashSet::default();
+        for (key, ..) in &vars {
+            // Names that differ only in what a name of the program may not have stay apart.
+            let mut plain = ident(key).to_string();
+            while !taken.insert(plain.clone()) {
+                plain.push('_');
+            }
+            self.names.insert(key.clone(), plain.into());
+        }
         for (key, at, node) in vars {
-            model.vars.push((name(*at, ident(key)), self.expr(node, &self.scope())));
+            let plain = self.names.get(key).cloned().unwrap_or_else(|| ident(key));
+            model.vars.push((name(*at, plain), self.expr(node, &self.scope())));
         }
         for (_, section) in of("tools") {
             model.tools.extend(self.items(section, "`tools`").filter_map(|item| self.tool(item)));
@@ -241,6 +257,7 @@ impl Reader<'_> {
             self.push(d.at(dep.span, "waits for it").nearest(&dep.text, all.keys().map(|k| &**k)));
         }
         // What stands in a template of pipelines is read for every app.
+        self.cycles(model);
         let mut references = self.references.take();
         references.sort_by_key(|r| (r.span.file, r.span.start));
         references.dedup_by_key(|r| r.span);
@@ -256,6 +273,59 @@ impl Reader<'_> {
                     d.at(reference.span, "DevStream would pass over the tool that says this, without a word");
                 self.push(d.nearest(&reference.text, all.keys().map(|k| &**k)));
             }
+        }
+    }
+
+    /// Tools that wait for each other: DevStream found that out only when it was about to change something.
+    fn cycles(&self, model: &Model) {
+        let number: HashMap<String, usize> =
+            model.tools.iter().enumerate().map(|(i, t)| (t.key(), i)).collect();
+        let mut graph = vec![vec![]; model.tools.len()];
+        let mut waits = vec![0_usize; model.tools.len()];
+        for (i, tool) in model.tools.iter().enumerate() {
+            for dep in tool.depends_on.iter().filter_map(|d| number.get(&*d.text)) {
+                graph[*dep].push(i);
+                waits[i] += 1;
+            }
+        }
+        let mut ready: Vec<usize> = (0..waits.len()).filter(|i| waits[*i] == 0).collect();
+        while let Some(done) = ready.pop() {
+            for next in &graph[done] {
+                waits[*next] -= 1;
+                if waits[*next] == 0 {
+                    ready.push(*next);
+                }
+            }
+        }
+        // What is left waits for a circle, or is in one: one tool of it is told.
+        if let Some(stuck) = (0..waits.len()).find(|i| waits[*i] > 0) {
+            let mut way = vec![stuck];
+            let closed = loop {
+                let tool = &model.tools[way[way.len() - 1]];
+                let next =
+                    tool.depends_on.iter().filter_map(|d| number.get(&*d.text)).find(|i| waits[**i] > 0);
+                match next {
+                    Some(next) => match way.iter().position(|i| i == next) {
+                        Some(at) => break at,
+                        None => way.push(*next),
+                    },
+                    None => return,
+                }
+            };
+            let circle: Vec<String> = way[closed..]
+                .iter()
+                .chain([&way[closed]])
+                .map(|i| format!("`{}`", model.tools[*i].key()))
+                .collect();
+            let d = Diagnostic::new(
+                Code::W0140,
+                format!("these tools wait for each other: {}", circle.join(" → ")),
+            );
+            let at = model.tools[way[closed]].instance.span;
+            self.push(
+                d.at(at, "waits for itself")
+                    .note("DevStream would stop when it is about to change something"),
+            );
         }
     }
 
@@ -319,8 +389,8 @@ impl Reader<'_> {
 
     /// A variable of the configuration.
     pub(super) fn variable(&self, variable: &str, span: Span) -> Expr {
-        if self.vars.contains_key(variable) {
-            return expr(span, ExprKind::Name(ident(variable)));
+        if let Some(plain) = self.names.get(variable) {
+            return expr(span, ExprKind::Name(plain.clone()));
         }
         let d = Diagnostic::new(Code::E0201, format!("no variable `{variable}` is defined"));
         let d = d.at(span, "unknown variable").nearest(variable, self.vars.keys().map(|k| &**k));
@@ -423,6 +493,34 @@ impl Shape {
 /// The variables of the file, as they stand there.
 pub(super) fn global_node<'f>(file: &'f Reader<'_>) -> impl Fn(&str) -> Option<Node> + 'f {
     |variable| file.vars.get(variable).cloned()
+}
+
+/// A node in which every map has what it takes over by `<<`, unless it says it itself.
+fn whole(node: Node) -> Node {
+    let kind = match node.kind {
+        NodeKind::Seq(items) => NodeKind::Seq(items.into_iter().map(whole).collect()),
+        NodeKind::Map(entries) => {
+            let mut own: Vec<(Symbol, Span, Node)> = vec![];
+            let mut taken: Vec<(Symbol, Span, Node)> = vec![];
+            for (key, at, value) in entries {
+                match (&*key, whole(value)) {
+                    ("<<", Node { kind: NodeKind::Map(more), .. }) => taken.extend(more),
+                    ("<<", Node { kind: NodeKind::Seq(all), .. }) => {
+                        taken.extend(all.iter().flat_map(|n| self::entries(n).to_vec()));
+                    }
+                    (_, value) => own.push((key, at, value)),
+                }
+            }
+            for entry in taken {
+                if own.iter().all(|(key, ..)| *key != entry.0) {
+                    own.push(entry);
+                }
+            }
+            NodeKind::Map(own)
+        }
+        scalar => scalar,
+    };
+    Node { span: node.span, kind }
 }
 
 /// A name of the program for a name of the file.

@@ -51,6 +51,8 @@ pub(super) enum Part<'n> {
     Repo,
     /// The options of a pipeline of integration.
     Pipeline,
+    /// What stands in `config`.
+    Config,
 }
 
 /// Warns of a plugin that nobody knows.
@@ -59,7 +61,8 @@ pub(super) fn plugin(reader: &Reader<'_>, name: &Name) {
     if kind_of(all, &name.text).is_some() || EARLIER.contains(&&*name.text) {
         return;
     }
-    let known: Vec<String> = all.kinds.keys().map(|kind| kebab(kind)).collect();
+    let known: Vec<String> =
+        all.kinds.keys().filter(|kind| &***kind != "Config").map(|kind| kebab(kind)).collect();
     let d = Diagnostic::new(Code::W0140, format!("no plugin of DevStream has the name `{}`", name.text));
     let names = known.iter().map(|k| &**k).chain(EARLIER);
     reader.push(d.at(name.span, "unknown plugin").nearest(&name.text, names));
@@ -111,6 +114,7 @@ fn type_of(all: &Plugin, part: &Part<'_>) -> Option<Type> {
                 inputs.map(|(name, input)| (name.clone(), input.field.clone())).collect();
             Some(Type::Record(Arc::new(RecordType { fields, open: false })))
         }
+        Part::Config => input("config", "config"),
         Part::Repo => input("repo-scaffolding", "destinationRepo"),
         Part::Pipeline => input("github-actions", "pipeline"),
     }
@@ -169,7 +173,7 @@ fn fitted(node: &Node, ty: &Type, renamed: &mut Vec<(Symbol, Symbol, Span)>) -> 
         }
         (NodeKind::Map(_), Type::Record(record)) => {
             let mut out: Vec<(Symbol, _, Node)> = vec![];
-            for (key, at, value) in merged(node) {
+            for (key, at, value) in entries(node).iter().cloned() {
                 match meant(record, &key) {
                     Some((name, is_other)) => {
                         if is_other {
@@ -185,21 +189,4 @@ fn fitted(node: &Node, ty: &Type, renamed: &mut Vec<(Symbol, Symbol, Span)>) -> 
         (kind, _) => kind.clone(),
     };
     Node { span: node.span, kind }
-}
-
-/// The entries of a map, with those of what it takes over by `<<`.
-fn merged(node: &Node) -> Vec<(Symbol, Span, Node)> {
-    let mut out = vec![];
-    for (key, at, value) in entries(node) {
-        match &**key {
-            "<<" => out.extend(
-                entries(value)
-                    .iter()
-                    .filter(|(k, ..)| entries(node).iter().all(|(own, ..)| own != k))
-                    .cloned(),
-            ),
-            _ => out.push((key.clone(), *at, value.clone())),
-        }
-    }
-    out
 }

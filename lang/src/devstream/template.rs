@@ -8,7 +8,7 @@
 use super::build::{call, expr, name, text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span, Symbol};
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, StrPart};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Path, StrPart, TypeExpr, TypeKind};
 use std::ops::Range;
 
 /// What a variable stands for.
@@ -32,6 +32,9 @@ enum Token {
 const FUNCTIONS: &[&str] =
     &["env", "printf", "print", "index", "default", "quote", "upper", "lower", "trim", "eq", "ne", "len"];
 
+/// How deep parentheses may be inside each other.
+const MAX_DEPTH: usize = 50;
+
 /// The expression of a template.
 pub(super) fn read(
     file: FileId,
@@ -42,7 +45,7 @@ pub(super) fn read(
 ) -> Expr {
     let whole = Span::new(file, inside.start as u32, inside.end as u32);
     let tokens = tokens(file, source, inside);
-    let mut parser = Parser { tokens: &tokens, at: 0, whole, scope };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0, whole, scope };
     match parser.pipeline() {
         Ok(found) if parser.at == tokens.len() => found,
         other => {
@@ -111,6 +114,8 @@ type Read<T> = Result<T, (String, Span)>;
 struct Parser<'t> {
     tokens: &'t [(Token, Span)],
     at: usize,
+    /// How many parentheses are open.
+    depth: usize,
     whole: Span,
     scope: &'t Scope<'t>,
 }
@@ -185,11 +190,19 @@ impl Parser<'_> {
             Some(Token::Int(n)) => expr(span, ExprKind::Int(n)),
             Some(Token::Bool(b)) => expr(span, ExprKind::Bool(b)),
             Some(Token::Open) => {
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return Err((
+                        format!("it has more than {MAX_DEPTH} parentheses inside each other"),
+                        span,
+                    ));
+                }
                 let inner = self.pipeline()?;
                 if self.peek() != Some(&Token::Close) {
                     return Err(("a `)` is missing".into(), span));
                 }
                 self.at += 1;
+                self.depth -= 1;
                 inner
             }
             Some(Token::Other(c)) => return Err((format!("`{c}` does not fit here"), span)),
@@ -207,7 +220,11 @@ impl Parser<'_> {
             _ => return Err(("`env` needs the name of a variable".into(), at)),
         };
         self.at += 1;
-        Ok(call(span.to(at), "env_var", [text(at, variable)]))
+        // What comes from the environment is a secret as often as not, and nothing says which.
+        let value = call(span.to(at), "env_var", [text(at, variable)]);
+        let string = TypeKind::Path(Path { parts: vec![name(at, "string")], span: at });
+        let secret = TypeKind::Secret(TypeExpr { span: at, kind: Box::new(string) });
+        Ok(expr(span.to(at), ExprKind::Cast(value, TypeExpr { span: at, kind: Box::new(secret) })))
     }
 
     fn apply(&self, function: &str, operands: Vec<Expr>, span: Span) -> Read<Expr> {

@@ -6,8 +6,7 @@ use super::model::{Reader, Source, get};
 use super::template::{self, Scope};
 use crate::data::{Node, NodeKind};
 use crate::diag::Diagnostics;
-use crate::maps::HashMap;
-use crate::source::{FileId, Span, Symbol};
+use crate::source::{FileId, Span};
 use crate::syntax::ast::{Entry, Expr, ExprKind, Name, StrPart};
 use crate::value::Data;
 
@@ -61,15 +60,12 @@ impl Reader<'_> {
             NodeKind::Map(entries) => {
                 let mut out = vec![];
                 for (key, at, value) in entries {
-                    match (&**key, &value.kind) {
-                        // `<<` takes over what is not said here.
-                        ("<<", NodeKind::Map(merged)) => out.extend(
-                            merged.iter().map(|(k, at, v)| field(name(*at, k.clone()), self.expr(v, scope))),
-                        ),
-                        _ => out.push(field(name(*at, key.clone()), self.expr(value, scope))),
-                    }
+                    out.push(match key.contains(MARK) {
+                        true => Entry::Computed(self.text(key, *at, scope), self.expr(value, scope)),
+                        false => field(name(*at, key.clone()), self.expr(value, scope)),
+                    });
                 }
-                expr(span, ExprKind::Record(last_of_each(out)))
+                expr(span, ExprKind::Record(out))
             }
             NodeKind::Scalar(value) => match &value.data {
                 Data::Null => expr(span, ExprKind::Null),
@@ -134,7 +130,7 @@ impl Reader<'_> {
     /// A text that has to be known while reading: variables may be in it, but nothing from outside.
     pub(super) fn static_text(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>) -> Option<Name> {
         let found = self.static_of(node, vars, 0);
-        if found.is_none() {
+        if found.is_none() && !self.tells_unknown(node, vars) {
             self.error(
                 node.span,
                 "this has to be known when the file is read",
@@ -142,6 +138,21 @@ impl Reader<'_> {
             );
         }
         found.map(|text| name(node.span, text))
+    }
+
+    /// Says which variable of a text is not there, if one is not.
+    fn tells_unknown(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>) -> bool {
+        for m in self.masked(node.span).iter().filter(|m| m.kind == Kind::Template) {
+            let inside = self.slice(node.span.file, m.inside());
+            let word = inside.trim().trim_start_matches('.').split('.').next().unwrap_or("");
+            if word.chars().all(|c| c.is_alphanumeric() || c == '_') && vars(word).is_none() {
+                let start = (m.inside().start + inside.find(word).unwrap_or(0)) as u32;
+                let span = Span::new(node.span.file, start, start + word.len() as u32);
+                self.variable(word, span);
+                return true;
+            }
+        }
+        false
     }
 
     fn static_of(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>, depth: usize) -> Option<String> {
@@ -164,21 +175,4 @@ impl Reader<'_> {
         }
         Some(out)
     }
-}
-
-/// Of two fields of a name the one that stands last, where the first did.
-fn last_of_each(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut out: Vec<Entry> = vec![];
-    let mut at: HashMap<Symbol, usize> = HashMap::default();
-    for entry in entries {
-        let Entry::Field { name, .. } = &entry else { continue };
-        match at.get(&name.text) {
-            Some(i) => out[*i] = entry,
-            None => {
-                at.insert(name.text.clone(), out.len());
-                out.push(entry);
-            }
-        }
-    }
-    out
 }

@@ -475,9 +475,12 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::Interp(parts) => {
                 let values: Vec<Value> = parts.iter().map(|p| self.eval(p)).collect();
-                ops::combine(&values, |v| {
+                let joined = ops::combine(&values, |v| {
                     Data::String(v.iter().filter_map(Value::text).collect::<String>().into())
-                })
+                });
+                // Long texts are work too: a few lines that double each other would take all the memory.
+                self.world.steps += joined.as_str().map_or(0, |text| text.len() as u64 / 8);
+                joined
             }
             H::Plan => self.cx.stage.plan.clone(),
             H::Order(a, b) => self.order(a, b),

@@ -63,13 +63,19 @@ fn delete(id: &str, private: &Value) -> Result<(), Failure> {
     }
 }
 
-/// The content and mode that are there. Bytes that are no UTF-8 are shown as replaced, so they always differ.
+/// The content and mode that are there. Bytes that are no UTF-8 are no text that anybody could have wanted: what stands for them
+/// holds a zero byte and their hash, so that it equals nothing and differs when they do.
 fn read(id: &str, recorded: &str) -> Result<Option<(String, String)>, Failure> {
     let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
     match std::fs::read(id) {
         Ok(bytes) => {
             let metadata = std::fs::metadata(id).map_err(failed)?;
-            Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), seen_mode(recorded, &metadata))))
+            let content = String::from_utf8(bytes).unwrap_or_else(|e| {
+                let bytes = e.into_bytes();
+                let hash: String = sha2::Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+                format!("\0{} bytes that are no text, sha256 {hash}", bytes.len())
+            });
+            Ok(Some((content, seen_mode(recorded, &metadata))))
         }
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(failed(e)),

@@ -9,7 +9,7 @@ use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
-use dtm_lang::wire::{plain, to_wire};
+use dtm_lang::wire::{plain, tag, to_wire};
 use dtm_lang::{Code, Diagnostic, Purpose, devstream};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -48,6 +48,12 @@ enum Form {
 fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     let file = FileArg { file: Some(PathBuf::from(&args.expression)) };
     let (project, mut diagnostics) = Project::open(cli, &file, Purpose::Plan)?;
+    if !devstream::is_yaml(&project.file) {
+        let headline = format!("`{}` is no configuration in DevStream's YAML", project.file);
+        return Err(Failure::new(Code::E0901, headline)
+            .help("name a `.yaml` file, or a folder of them")
+            .usage());
+    }
     let program = &project.program;
     let (value, problems) = devstream::tools(program);
     if !diagnostics.has_errors() {
@@ -58,7 +64,7 @@ fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     };
     let value = to_wire(&value);
-    let shown = if args.reveal { plain(&value) } else { hidden(&plain(&masked(&value))) };
+    let shown = if args.reveal { plain(&value) } else { plain(&hidden(&masked(&value))) };
     let shown = serde_json::json!({ (devstream::TOOLS): shown });
     match terminal.json {
         true => terminal.line(&shown),
@@ -67,9 +73,10 @@ fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What DevStream had no word for: secrets among options, by their names.
+/// What DevStream had no word for: secrets among options, by their names, and what comes from the environment.
 fn hidden(value: &Value) -> Value {
     match value {
+        Value::Object(fields) if tag(fields).is_some() => SECRET.into(),
         Value::Object(fields) => {
             let field = |(key, value): (&String, &Value)| match value {
                 Value::String(text) if devstream::is_secret(key) && !text.is_empty() => {

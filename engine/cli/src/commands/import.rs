@@ -17,7 +17,7 @@ use dtm_lang::value::quote;
 use dtm_lang::wire::{from_wire, has_secret};
 use dtm_lang::{Code, Diagnostic, Diagnostics, FileId};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Stands for a text that the plugin may not tell.
 const UNTOLD: &str = "what-dtm-was-not-told";
@@ -73,6 +73,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
             found(terminal, &drafted, &state, &name, args)?
         }
     };
+    if project.program.sources().files().any(|(_, f)| project.around.root.join(&*f.path) == Path::new(&id)) {
+        let headline = format!("{} is a file of this program, and cannot be one of its tools", quote(&id));
+        return Err(Failure::new(Code::E0604, headline));
+    }
     if let Some(addr) = address_of(&state, &args.kind, &id) {
         return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id))));
     }
@@ -142,6 +146,14 @@ pub(super) fn source_of(
     let node = plan.nodes.iter().find(|n| n.addr == *name && n.action == Action::Adopt).ok_or_else(|| {
         Failure::new(Code::E0704, format!("`{name}` could not be planned; this is a bug in dtm"))
     })?;
+    let seen = node.prior.iter().flat_map(|p| &p.inputs);
+    if let Some((input, _)) =
+        seen.into_iter().find(|(_, v)| v.as_str().is_some_and(|text| text.contains('\0')))
+    {
+        let headline =
+            format!("{}: `{input}` holds bytes that are no text, which a program cannot say", quote(id));
+        return Err(Failure::new(Code::E0607, headline));
+    }
     Ok(written(node, path, kind, key, id))
 }
 

@@ -15,7 +15,7 @@ use dtm_lang::print::on_one_line;
 use dtm_lang::wire::{from_wire, to_wire};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of the tool that asks.
 const ASKS: &str = "dtm_list";
@@ -75,7 +75,12 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
         .iter()
         .filter_map(|i| i.addr.split('[').next().map(String::from))
         .collect();
-    for object in &found {
+    // What the program itself is made of, or what dtm keeps, is nobody's tool.
+    let root = &project.around.root;
+    let own: BTreeSet<PathBuf> =
+        project.program.sources().files().map(|(_, f)| root.join(&*f.path)).collect();
+    let mut failed = false;
+    for object in found.iter().filter(|o| !own.contains(Path::new(&o.id))) {
         let (key, address) = (key(&object.key), address_of(&state, &args.kind, &object.id));
         if terminal.json {
             terminal.line(&json!({ "id": object.id, "key": object.key, "address": address }));
@@ -89,8 +94,15 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
                 let name = name_from(from.trim_matches('"'), &kind, &|name| taken.contains(name));
                 taken.insert(name.clone());
                 let wanted = Wanted { name, key, id: object.id.clone() };
-                let text = source_of(cli, terminal, &file, &state, (&args.kind, &kind), &wanted)?;
-                terminal.out(&format!("\n{text}"));
+                match source_of(cli, terminal, &file, &state, (&args.kind, &kind), &wanted) {
+                    Ok(text) => terminal.out(&format!("\n{text}")),
+                    // One that cannot be written is no reason to leave the others.
+                    Err(failure) => {
+                        failed = true;
+                        let why = failure.diagnostics.iter().next().map(|d| d.headline.clone());
+                        terminal.note(&format!("not written: {}", why.unwrap_or_default()));
+                    }
+                }
             }
             (false, Some(address)) => {
                 terminal.out(&format!(
@@ -105,7 +117,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
     if found.is_empty() {
         terminal.note(&format!("There is nothing of `{}` there.", args.kind));
     }
-    Ok(Exit::Done)
+    Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
 /// Where to look, as inputs in source.

@@ -271,7 +271,9 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
 /// Raises the level of stopping with every interrupt.
 async fn interrupts(sender: watch::Sender<u8>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let on = |kind| signal(kind);
+    let (Ok(mut int), Ok(mut term), Ok(mut hangup)) =
+        (on(SignalKind::interrupt()), on(SignalKind::terminate()), on(SignalKind::hangup()))
     else {
         return;
     };
@@ -279,6 +281,8 @@ async fn interrupts(sender: watch::Sender<u8>) {
         tokio::select! {
             _ = int.recv() => {}
             _ = term.recv() => {}
+            // The terminal is gone: what runs is finished all the same.
+            _ = hangup.recv() => {}
         }
         sender.send_modify(|level| *level = level.saturating_add(1));
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// At most so many running tools have a line of their own.
+/// At most so many running tools have a line of their own; fewer where the terminal is low.
 const LINES: usize = 12;
 
 /// How often what is live is drawn.
@@ -45,24 +45,27 @@ struct Live {
     lines: Vec<ProgressBar>,
     total: ProgressBar,
     width: usize,
+    /// How many lines are for running tools.
+    room: usize,
     style: Style,
 }
 
 impl Live {
-    fn new(total: u64, width: usize, style: Style) -> Live {
+    fn new(total: u64, (width, height): (usize, usize), style: Style) -> Live {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(30));
         let wide = ProgressStyle::with_template("  {pos}/{len} {bar:24} {elapsed} {wide_msg}");
         let narrow = ProgressStyle::with_template("  {pos}/{len} {elapsed} {wide_msg}");
         let style_of = if width < 60 { narrow } else { wide };
         let bar = all.add(ProgressBar::new(total));
         bar.set_style(style_of.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        Live { all, lines: vec![], total: bar, width, style }
+        let room = height.saturating_sub(4).clamp(1, LINES);
+        Live { all, lines: vec![], total: bar, width, room, style }
     }
 
     fn draw(&mut self, scene: &Mutex<Scene>) {
         let mut scene = lock(scene);
         let said = std::mem::take(&mut scene.said);
-        let shown = scene.running.len().min(LINES);
+        let shown = scene.running.len().min(self.room);
         let lines: Vec<String> = scene.running[..shown].iter().map(|r| self.line(r)).collect();
         let mut words = vec![];
         match scene.running.len() - shown {
@@ -150,7 +153,7 @@ pub fn view(terminal: &Terminal, total: usize) -> (Arc<View>, Events) {
         style: terminal.style,
     });
     if view.live {
-        let mut live = Live::new(total as u64, terminal.width(), terminal.style);
+        let mut live = Live::new(total as u64, (terminal.width(), terminal.height()), terminal.style);
         let (stop, stopped) = mpsc::channel();
         let drawn = view.clone();
         let artist = std::thread::spawn(move || {
