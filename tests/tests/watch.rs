@@ -25,18 +25,15 @@ fn changes_are_told_as_they_come() {
     let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
     sandbox.write("lib.dts", "dts 1\n\nlet port = 80\n");
     sandbox.write("main.dts", "dts 1\n\nimport \"lib.dts\" as lib\n\noutput p = lib.port\n");
-    let mut command = sandbox.dtm();
-    command.args(["check", "--watch", "--format", "short"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // By one pipe, so that the lines come in the order in which they were written.
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "exec dtm check --watch --format short 2>&1"]).stdout(Stdio::piped());
     let mut child = command.spawn().expect("dtm starts");
     let (sender, lines) = channel();
-    let pipes: [Box<dyn std::io::Read + Send>; 2] =
-        [Box::new(child.stdout.take().expect("a pipe")), Box::new(child.stderr.take().expect("a pipe"))];
-    for pipe in pipes {
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| _ = sender.send(line));
-        });
-    }
+    let pipe = child.stdout.take().expect("a pipe");
+    std::thread::spawn(move || {
+        BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| _ = sender.send(line));
+    });
     expect(&lines, "watching 2 files");
     sandbox.write("lib.dts", "dts 1\n\nlet prot = 80\n");
     expect(&lines, "`lib.dts` defines no `port`");
