@@ -15,6 +15,7 @@ mod model;
 mod options;
 mod program;
 mod template;
+mod tools;
 mod values;
 
 use crate::diag::Diagnostics;
