@@ -32,12 +32,7 @@ fn file(root: &Path) -> PathBuf {
 impl Used {
     /// A state of this lineage in a place.
     pub fn new(place: &Place, lineage: &str) -> Used {
-        let shown = place.to_string();
-        let (backend, path) = match (place, shown.split_once("://")) {
-            (Place::Local { path }, _) => ("local", path.clone()),
-            (_, scheme) => (scheme.map_or("", |(scheme, _)| scheme), shown.clone()),
-        };
-        let backend = backend.to_string();
+        let (backend, path) = (place.backend().to_string(), place.to_string());
         let place = Some(place.clone()).filter(|p| !matches!(p, Place::Local { .. }));
         Used { backend, path, lineage: lineage.into(), place }
     }

@@ -45,6 +45,19 @@ impl Default for Place {
     }
 }
 
+impl Place {
+    /// What it is kept in, as the program names it: `local`, `s3`.
+    pub fn backend(&self) -> &'static str {
+        match self {
+            Place::Local { .. } => "local",
+            #[cfg(feature = "s3")]
+            Place::S3(_) => "s3",
+            #[cfg(feature = "k8s")]
+            Place::K8s(_) => "k8s",
+        }
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
