@@ -2,7 +2,7 @@
 
 use super::proxy::{Proxy, Wrong};
 use crate::exam::{holder, put};
-use crate::plugins::build_shim;
+use crate::plugins::{build_shim, has};
 use crate::sandbox::{Ran, Sandbox};
 use dtm_engine::state::StateStore;
 use dtm_engine::state::remote::RemoteStore;
@@ -113,6 +113,9 @@ impl Project {
     /// # Panics
     /// When it is not so.
     pub fn skewed(&self, refused: Option<&str>) {
+        if !has("cc") {
+            return;
+        }
         let library = build_shim(self.sandbox.home(), "skew.c");
         self.set("tool a: core.Exec {\n  create = [\"sh\", \"-c\", \"echo begun >> log; sleep 4; echo made >> log\"]\n  read = [\"grep\", \"-q\", \"made\", \"log\"]\n}");
         let log = || std::fs::read_to_string(self.sandbox.path().join("log")).unwrap_or_default();
