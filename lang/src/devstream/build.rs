@@ -26,7 +26,9 @@ pub(super) fn call(span: Span, callee: &str, args: impl IntoIterator<Item = Expr
 }
 
 pub(super) fn field(key: Name, value: Expr) -> Entry {
-    let quoted = !crate::syntax::is_address(&key.text);
+    // Whether it needs quotes is a matter of writing it, and words of the language may stand here without.
+    let quoted = !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        || key.text.starts_with(|c: char| c.is_ascii_digit());
     Entry::Field { name: key, value: Some(value), quoted }
 }
 
