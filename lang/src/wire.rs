@@ -94,10 +94,7 @@ pub fn reveal(json: &Json) -> Json {
 pub fn plain(json: &Json) -> Json {
     match json {
         Json::Object(m) if tag(m) == Some("secret") => m.get("v").map_or(Json::Null, plain),
-        Json::Object(m) => {
-            let key = |k: &str| k.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(k).to_string();
-            Json::Object(m.iter().map(|(k, v)| (key(k), plain(v))).collect())
-        }
+        Json::Object(m) => Json::Object(m.iter().map(|(k, v)| (unescape(k).into(), plain(v))).collect()),
         Json::Array(items) => Json::Array(items.iter().map(plain).collect()),
         leaf => leaf.clone(),
     }
@@ -148,7 +145,8 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
             Value::list(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
         (Type::Map(t), Json::Object(m)) => {
-            let field = |(k, v): (&String, &Json)| Ok((unescape(k), convert(v, t, &format!("{path}.{k}"))?));
+            let field =
+                |(k, v): (&String, &Json)| Ok((unescape(k).into(), convert(v, t, &format!("{path}.{k}"))?));
             Value::map(m.iter().map(field).collect::<Result<_, String>>()?)
         }
         (Type::Record(r), Json::Object(m)) => {
@@ -160,7 +158,7 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
                 }
                 out.insert(name.clone(), convert(value, &field.ty, &format!("{path}.{name}"))?);
             }
-            if let (false, Some(extra)) = (r.open, m.keys().find(|k| !r.fields.contains_key(&*unescape(k)))) {
+            if let (false, Some(extra)) = (r.open, m.keys().find(|k| !r.fields.contains_key(unescape(k)))) {
                 return Err(format!("{path}: no field `{extra}` is known"));
             }
             Value::map(out)
@@ -169,8 +167,9 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
     })
 }
 
-fn unescape(key: &str) -> Symbol {
-    key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key).into()
+/// A key as it was written: on the wire the `$` that it begins with is doubled.
+pub fn unescape(key: &str) -> &str {
+    key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key)
 }
 
 fn untyped(json: &Json) -> Value {
@@ -186,7 +185,7 @@ fn untyped(json: &Json) -> Value {
         Json::Object(m) if tag(m) == Some("secret") => {
             untyped(m.get("v").unwrap_or(&Json::Null)).into_secret()
         }
-        Json::Object(m) => Value::map(m.iter().map(|(k, v)| (unescape(k), untyped(v))).collect()),
+        Json::Object(m) => Value::map(m.iter().map(|(k, v)| (unescape(k).into(), untyped(v))).collect()),
     }
 }
 

@@ -8,7 +8,7 @@ use dtm_engine::secret::Redactor;
 use dtm_lang::Code;
 use std::io::{IsTerminal, Write};
 use std::str::FromStr;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::Instant;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -18,7 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 /// Says a line above what is live.
 type Above = Box<dyn Fn(&str) + Send + Sync>;
 
-static REDACTOR: OnceLock<Redactor> = OnceLock::new();
+/// Those of all projects that were opened: a command may open the same one again, with another program.
+static REDACTORS: Mutex<Vec<Redactor>> = Mutex::new(vec![]);
 static ABOVE: Mutex<Option<Above>> = Mutex::new(None);
 
 /// Starts logging where it is asked for.
@@ -48,9 +49,9 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// From now on these secrets are hidden.
+/// From now on these secrets are hidden too.
 pub fn hide(redactor: &Redactor) {
-    let _ = REDACTOR.set(redactor.clone());
+    REDACTORS.lock().unwrap_or_else(|e| e.into_inner()).push(redactor.clone());
 }
 
 /// Lines go above what is live, for as long as something is.
@@ -87,7 +88,9 @@ impl Drop for Line {
         if text.is_empty() {
             return;
         }
-        let text = REDACTOR.get().map_or_else(|| text.to_string(), |redactor| redactor.mask(text));
+        let hidden = REDACTORS.lock().unwrap_or_else(|e| e.into_inner());
+        let text = hidden.iter().fold(text.to_string(), |text, redactor| redactor.mask(&text));
+        drop(hidden);
         match &*ABOVE.lock().unwrap_or_else(|e| e.into_inner()) {
             Some(say) if std::io::stderr().is_terminal() => say(&text),
             _ => _ = writeln!(std::io::stderr(), "{text}"),

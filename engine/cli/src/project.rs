@@ -150,6 +150,11 @@ impl Project {
         Ok((project, inputs))
     }
 
+    /// Whether a path is that of a file of the program.
+    pub fn is_own(&self, path: &str) -> bool {
+        self.program.sources().files().any(|(_, f)| self.around.root.join(&*f.path) == Path::new(path))
+    }
+
     /// Refuses what is not done for DevStream's YAML yet.
     ///
     /// # Errors

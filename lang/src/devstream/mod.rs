@@ -1,11 +1,12 @@
-//! DevStream's configurations in YAML, of v0.10 and later, read as a program.
+//! DevStream's configurations in YAML, of every version, read as a program.
 //!
 //! ```text
 //! text ──mask──> YAML with places ──sections──> Model ──apps become tools──> tools with options ──> syntax tree
 //! ```
 //!
 //! `[[ ]]` and `${{ tool.instance.outputs.key }}` are masked at equal length before the YAML is read, so that every place stays
-//! true and no value can change the structure; they become expressions. The syntax tree is that of a `.dts` module whose places
+//! true and no value can change the structure. `[[ ]]` becomes an expression; `${{ }}` stays a text, of which it is known to which
+//! tool it refers. The syntax tree is that of a `.dts` module whose places
 //! are in the YAML, so checking, evaluation and diagnostics are those of every program.
 
 mod apps;

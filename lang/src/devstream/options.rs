@@ -5,16 +5,24 @@ use super::model::{Reader, entries};
 use crate::check::read_interface;
 use crate::data::{Node, NodeKind, typed};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::interface::{Kind, Plugin};
+use crate::interface::Kind;
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::Name;
 use crate::types::{RecordType, Type};
 use std::sync::{Arc, LazyLock};
 
-/// The plugins of v0.12.1.
-static PLUGINS: LazyLock<Option<Arc<Plugin>>> =
-    LazyLock::new(|| read_interface("devstream.dts", include_str!("options.dts")).0);
+/// What the options of each plugin of v0.12.1 are, and under `config` what stands there.
+static TYPES: LazyLock<IndexMap<String, Arc<RecordType>>> = LazyLock::new(|| {
+    let described = read_interface("devstream.dts", include_str!("options.dts")).0;
+    let kinds = described.iter().flat_map(|plugin| &plugin.kinds);
+    let of =
+        |kind: &Kind| kind.inputs.iter().map(|(name, input)| (name.clone(), input.field.clone())).collect();
+    kinds.map(|(name, kind)| (kebab(name), Arc::new(RecordType { fields: of(kind), open: false }))).collect()
+});
+
+/// In the description, what is no plugin.
+const CONFIG: &str = "config";
 
 /// Plugins of earlier versions, whose options are not looked at.
 const EARLIER: [&str; 23] = [
@@ -57,20 +65,17 @@ pub(super) enum Part<'n> {
 
 /// Warns of a plugin that nobody knows.
 pub(super) fn plugin(reader: &Reader<'_>, name: &Name) {
-    let Some(all) = &*PLUGINS else { return };
-    if kind_of(all, &name.text).is_some() || EARLIER.contains(&&*name.text) {
+    let known = TYPES.keys().map(String::as_str).filter(|plugin| *plugin != CONFIG).chain(EARLIER);
+    if known.clone().any(|plugin| plugin == &*name.text) {
         return;
     }
-    let known: Vec<String> =
-        all.kinds.keys().filter(|kind| &***kind != "Config").map(|kind| kebab(kind)).collect();
     let d = Diagnostic::new(Code::W0140, format!("no plugin of DevStream has the name `{}`", name.text));
-    let names = known.iter().map(|k| &**k).chain(EARLIER);
-    reader.push(d.at(name.span, "unknown plugin").nearest(&name.text, names));
+    reader.push(d.at(name.span, "unknown plugin").nearest(&name.text, known));
 }
 
 /// Warns of everything in a part that is not what it should be.
 pub(super) fn check(reader: &Reader<'_>, node: &Node, part: &Part<'_>) {
-    let Some(ty) = PLUGINS.as_ref().and_then(|all| type_of(all, part)) else { return };
+    let Some(ty) = type_of(part) else { return };
     let (mut found, mut renamed) = (Diagnostics::default(), vec![]);
     typed(&fitted(node, &ty, &mut renamed), &ty, None, &mut found);
     for (old, new, span) in renamed {
@@ -101,20 +106,11 @@ pub(super) fn check(reader: &Reader<'_>, node: &Node, part: &Part<'_>) {
     }
 }
 
-fn kind_of<'p>(all: &'p Plugin, plugin: &str) -> Option<&'p Arc<Kind>> {
-    all.kinds.iter().find(|(name, _)| kebab(name) == plugin).map(|(_, kind)| kind)
-}
-
-fn type_of(all: &Plugin, part: &Part<'_>) -> Option<Type> {
-    let input = |plugin: &str, name: &str| Some(kind_of(all, plugin)?.inputs.get(name)?.field.ty.clone());
+fn type_of(part: &Part<'_>) -> Option<Type> {
+    let input = |plugin: &str, name: &str| Some(TYPES.get(plugin)?.fields.get(name)?.ty.clone());
     match part {
-        Part::Of(plugin) => {
-            let inputs = kind_of(all, plugin)?.inputs.iter();
-            let fields: IndexMap<_, _> =
-                inputs.map(|(name, input)| (name.clone(), input.field.clone())).collect();
-            Some(Type::Record(Arc::new(RecordType { fields, open: false })))
-        }
-        Part::Config => input("config", "config"),
+        Part::Of(plugin) => TYPES.get(*plugin).cloned().map(Type::Record),
+        Part::Config => input(CONFIG, "config"),
         Part::Repo => input("repo-scaffolding", "destinationRepo"),
         Part::Pipeline => input("github-actions", "pipeline"),
     }

@@ -10,6 +10,9 @@ use crate::source::{FileId, Span};
 use crate::syntax::ast::{Entry, Expr, ExprKind, Name, StrPart};
 use crate::value::Data;
 
+/// So many variables may stand in a name, those in variables among them.
+const MOST_VARIABLES: usize = 100;
+
 impl Reader<'_> {
     /// What is masked in a scalar, in order.
     fn masked(&self, span: Span) -> &[Masked] {
@@ -129,7 +132,7 @@ impl Reader<'_> {
 
     /// A text that has to be known while reading: variables may be in it, but nothing from outside.
     pub(super) fn static_text(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>) -> Option<Name> {
-        let found = self.static_of(node, vars, 0);
+        let found = self.static_of(node, vars, &mut { MOST_VARIABLES });
         if found.is_none() && !self.tells_unknown(node, vars) {
             self.error(
                 node.span,
@@ -155,7 +158,12 @@ impl Reader<'_> {
         false
     }
 
-    fn static_of(&self, node: &Node, vars: &dyn Fn(&str) -> Option<Node>, depth: usize) -> Option<String> {
+    fn static_of(
+        &self,
+        node: &Node,
+        vars: &dyn Fn(&str) -> Option<Node>,
+        left: &mut usize,
+    ) -> Option<String> {
         let NodeKind::Scalar(value) = &node.kind else { return None };
         let Data::String(decoded) = &value.data else { return value.text().map(|t| t.to_string()) };
         let mut out = String::new();
@@ -165,11 +173,13 @@ impl Reader<'_> {
                 Err(m) => {
                     let inside = self.slice(node.span.file, m.inside()).trim().trim_start_matches('.');
                     let mut parts = inside.split('.');
-                    let mut found = vars(parts.next()?).filter(|_| m.kind == Kind::Template && depth < 20)?;
+                    // Variables may go in a circle, or double each other.
+                    *left = left.checked_sub(1)?;
+                    let mut found = vars(parts.next()?).filter(|_| m.kind == Kind::Template)?;
                     for part in parts {
                         found = get(&found, part)?.clone();
                     }
-                    out.push_str(&self.static_of(&found, vars, depth + 1)?);
+                    out.push_str(&self.static_of(&found, vars, left)?);
                 }
             }
         }

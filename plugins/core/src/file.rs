@@ -63,19 +63,13 @@ fn delete(id: &str, private: &Value) -> Result<(), Failure> {
     }
 }
 
-/// The content and mode that are there. Bytes that are no UTF-8 are no text that anybody could have wanted: what stands for them
-/// holds a zero byte and their hash, so that it equals nothing and differs when they do.
-fn read(id: &str, recorded: &str) -> Result<Option<(String, String)>, Failure> {
+/// The bytes and mode that are there.
+fn read(id: &str, recorded: &str) -> Result<Option<(Vec<u8>, String)>, Failure> {
     let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
     match std::fs::read(id) {
         Ok(bytes) => {
             let metadata = std::fs::metadata(id).map_err(failed)?;
-            let content = String::from_utf8(bytes).unwrap_or_else(|e| {
-                let bytes = e.into_bytes();
-                let hash: String = sha2::Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-                format!("\0{} bytes that are no text, sha256 {hash}", bytes.len())
-            });
-            Ok(Some((content, seen_mode(recorded, &metadata))))
+            Ok(Some((bytes, seen_mode(recorded, &metadata))))
         }
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(failed(e)),
@@ -92,9 +86,21 @@ fn find(key: &Fields) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn outputs(absolute: &str, content: &str) -> file::Outputs {
-    let hash = sha2::Sha256::digest(content.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    file::Outputs { absolute: absolute.into(), sha256: hash, size: Size(content.len() as i64) }
+/// Bytes as the content of a tool. What is no UTF-8 is no text that anybody could have wanted: what stands for it holds a zero
+/// byte and its hash, so that it equals nothing and differs when the bytes do.
+fn content(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| {
+        let bytes = e.as_bytes();
+        format!("\0{} bytes that are no text, sha256 {}", bytes.len(), sha256(bytes))
+    })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn outputs(absolute: &str, bytes: &[u8]) -> file::Outputs {
+    file::Outputs { absolute: absolute.into(), sha256: sha256(bytes), size: Size(bytes.len() as i64) }
 }
 
 impl Kind for File {
@@ -109,10 +115,10 @@ impl Kind for File {
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id, &object.inputs.mode)?.map(|(content, mode)| {
-            let outputs = outputs(&object.id, &content);
+        Ok(read(&object.id, &object.inputs.mode)?.map(|(bytes, mode)| {
+            let outputs = outputs(&object.id, &bytes);
             let inputs =
-                Fields::from_iter([("content".into(), json!(content)), ("mode".into(), json!(mode))]);
+                Fields::from_iter([("content".into(), json!(content(bytes))), ("mode".into(), json!(mode))]);
             Observed { outputs, inputs, private: object.private }
         }))
     }
@@ -124,11 +130,15 @@ impl Kind for File {
     }
     async fn create(ctx: &Ctx, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         let (id, private) = create(ctx, &inputs.path, &inputs.content, &inputs.mode)?;
-        Ok(Change { outputs: outputs(&id, &inputs.content), id, private })
+        Ok(Change { outputs: outputs(&id, inputs.content.as_bytes()), id, private })
     }
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         update(ctx, &object.id, &inputs.content, &inputs.mode)?;
-        Ok(Change { outputs: outputs(&object.id, &inputs.content), id: object.id, private: object.private })
+        Ok(Change {
+            outputs: outputs(&object.id, inputs.content.as_bytes()),
+            id: object.id,
+            private: object.private,
+        })
     }
     async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         delete(&object.id, &object.private)
@@ -147,8 +157,8 @@ impl Kind for SecretFile {
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id, &object.inputs.mode)?.map(|(content, mode)| {
-            let content = json!({ "$dtm": "secret", "v": content });
+        Ok(read(&object.id, &object.inputs.mode)?.map(|(bytes, mode)| {
+            let content = json!({ "$dtm": "secret", "v": content(bytes) });
             let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(mode))]);
             let outputs = secret_file::Outputs { absolute: object.id.clone() };
             Observed { outputs, inputs, private: object.private }

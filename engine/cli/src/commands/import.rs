@@ -17,7 +17,7 @@ use dtm_lang::value::quote;
 use dtm_lang::wire::{from_wire, has_secret};
 use dtm_lang::{Code, Diagnostic, Diagnostics, FileId};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Stands for a text that the plugin may not tell.
 const UNTOLD: &str = "what-dtm-was-not-told";
@@ -73,7 +73,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
             found(terminal, &drafted, &state, &name, args)?
         }
     };
-    if project.program.sources().files().any(|(_, f)| project.around.root.join(&*f.path) == Path::new(&id)) {
+    if project.is_own(&id) {
         let headline = format!("{} is a file of this program, and cannot be one of its tools", quote(&id));
         return Err(Failure::new(Code::E0604, headline));
     }

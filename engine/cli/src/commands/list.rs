@@ -15,7 +15,7 @@ use dtm_lang::print::on_one_line;
 use dtm_lang::wire::{from_wire, to_wire};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The name of the tool that asks.
 const ASKS: &str = "dtm_list";
@@ -75,12 +75,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
         .iter()
         .filter_map(|i| i.addr.split('[').next().map(String::from))
         .collect();
-    // What the program itself is made of, or what dtm keeps, is nobody's tool.
-    let root = &project.around.root;
-    let own: BTreeSet<PathBuf> =
-        project.program.sources().files().map(|(_, f)| root.join(&*f.path)).collect();
     let mut failed = false;
-    for object in found.iter().filter(|o| !own.contains(Path::new(&o.id))) {
+    // What the program itself is made of is nobody's tool.
+    for object in found.iter().filter(|o| !project.is_own(&o.id)) {
         let (key, address) = (key(&object.key), address_of(&state, &args.kind, &object.id));
         if terminal.json {
             terminal.line(&json!({ "id": object.id, "key": object.key, "address": address }));

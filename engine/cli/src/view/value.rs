@@ -1,7 +1,7 @@
 //! Values as a person reads them: the syntax of the language, secrets masked, long ones folded.
 
 use dtm_lang::value::quote;
-use dtm_lang::wire::{TAG, tag};
+use dtm_lang::wire::{TAG, tag, unescape};
 use serde_json::{Map, Value, json};
 
 /// What stands for a value that is not known yet.
@@ -43,7 +43,7 @@ pub fn text(value: &Value) -> String {
 }
 
 fn key(key: &str) -> String {
-    let key = key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key);
+    let key = unescape(key);
     let plain = key.chars().all(|c| c.is_alphanumeric() || c == '_')
         && !key.starts_with(|c: char| c.is_ascii_digit());
     if plain && !key.is_empty() { key.into() } else { quote(key) }
