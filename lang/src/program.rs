@@ -1,7 +1,8 @@
 //! A program ready to plan: its instances with their direct edges, and the values of their inputs as far as
 //! outputs are known. This is what the engine gets; it never sees text.
 
-use crate::check::{Checked, check};
+use crate::check::{Checked, check, check_leniently};
+use crate::devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::environment::Environment;
 use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, Stage, World, leaks};
@@ -107,7 +108,10 @@ impl Program {
         inputs: &Inputs,
         purpose: Purpose,
     ) -> (Program, Diagnostics) {
-        let (checked, diags) = check(root, &*loader);
+        let (checked, diags) = match purpose {
+            Purpose::Check => check_leniently(root, &*loader),
+            Purpose::Plan => check(root, &*loader),
+        };
         Program::of_checked(checked, diags, loader, inputs, purpose)
     }
 
@@ -137,8 +141,8 @@ impl Program {
         inputs: &Inputs,
         purpose: Purpose,
     ) -> (Program, Diagnostics) {
-        let Checked { hir, mut sources, syntax: _ } = checked;
-        let sound = !diags.has_errors();
+        let Checked { hir, mut sources, sound, syntax: _ } = checked;
+        let sound = sound && !diags.has_errors();
         let params = params(&hir, &mut sources, &*loader, inputs, purpose, &mut diags);
         let mut program = Program {
             hir: Arc::new(hir),
@@ -156,6 +160,9 @@ impl Program {
         // What is missing is told at once: variables of the environment together with params.
         if sound && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
             diags.append(program.build());
+        }
+        if program.sources.files().next().is_some_and(|(_, file)| devstream::is_yaml(&file.path)) {
+            diags = devstream::once(diags);
         }
         diags.sort();
         (program, diags)

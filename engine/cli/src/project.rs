@@ -132,7 +132,6 @@ impl Project {
     ) -> Result<(Project, Inputs), Failure> {
         let mut inputs = inputs(cli)?;
         let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
-        project.must_be_dts()?;
         let missing = project.program.missing_params();
         if terminal.can_ask() && !missing.is_empty() {
             for param in missing {
@@ -153,21 +152,6 @@ impl Project {
     /// Whether a path is that of a file of the program.
     pub fn is_own(&self, path: &str) -> bool {
         self.program.sources().files().any(|(_, f)| self.around.root.join(&*f.path) == Path::new(path))
-    }
-
-    /// Refuses what is not done for DevStream's YAML yet.
-    ///
-    /// # Errors
-    /// When it is YAML.
-    pub fn must_be_dts(&self) -> Result<(), Failure> {
-        if !devstream::is_yaml(&self.file) {
-            return Ok(());
-        }
-        let headline =
-            format!("`{}`: DevStream's YAML is checked, and not planned yet in this version", self.file);
-        Err(Failure::new(Code::E0110, headline).help(
-            "`dtm check` tells what is wrong with it, and `dtm eval --as devstream FILE` the tools that it stands for",
-        ))
     }
 
     /// The program stays until the process ends, which gives all of it back at once and not node by node. For commands

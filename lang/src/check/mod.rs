@@ -26,6 +26,7 @@ mod ty;
 pub use facts::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use interface::{interface_hash, read_interface};
 
+use crate::devstream::View;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind, Hir};
 use crate::loader::{Loader, join};
@@ -44,19 +45,35 @@ pub struct Checked {
     pub hir: Hir,
     /// Its files.
     pub sources: Sources,
+    /// Whether it has no error: not even one that is no more than a warning in DevStream's YAML.
+    pub(crate) sound: bool,
     /// What was read of them, which the program needs no more.
     pub(crate) syntax: Vec<Arc<ast::Module>>,
 }
 
 /// Checks the program of a root file.
 pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
-    let (checked, _, diags) = run(Some(root), None, loader, None);
+    let (checked, _, diags) = run(Some(root), None, Checker::new(loader, None));
+    (checked, diags)
+}
+
+/// As [`check`]; where the program is one of DevStream's YAML, what DevStream loaded is a warning.
+pub(crate) fn check_leniently(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
+    let checker = Checker { lenient: true, ..Checker::new(loader, None) };
+    let (checked, _, diags) = run(Some(root), None, checker);
+    (checked, diags)
+}
+
+/// Checks a configuration of DevStream as one value, with the tools that it would have made of it.
+pub(crate) fn check_devstream(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
+    let checker = Checker { view: View::Devstream, ..Checker::new(loader, None) };
+    let (checked, _, diags) = run(Some(root), None, checker);
     (checked, diags)
 }
 
 /// Checks a text inside of a program's root file, or by itself: what it declares sees what that declares.
 pub fn check_inside(root: Option<&str>, text: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
-    run(root, Some(text), loader, Some(Facts::default()))
+    run(root, Some(text), Checker::new(loader, Some(Facts::default())))
 }
 
 /// The name of the file that stands for a text inside of a program.
@@ -64,16 +81,10 @@ pub const EXPRESSION: &str = "<expression>";
 
 /// Checks the program of a root file, and keeps what an editor wants to know.
 pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
-    run(Some(root), None, loader, Some(Facts::default()))
+    run(Some(root), None, Checker::new(loader, Some(Facts::default())))
 }
 
-fn run(
-    root: Option<&str>,
-    inner: Option<&str>,
-    loader: &dyn Loader,
-    facts: Option<Facts>,
-) -> (Checked, Facts, Diagnostics) {
-    let mut checker = Checker::new(loader, facts);
+fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Checked, Facts, Diagnostics) {
     match root {
         Some(root) => _ = checker.load(root, None, &mut vec![]),
         None => _ = checker.add_module("<nothing>", "dts 1\n", false),
@@ -98,10 +109,15 @@ fn run(
             facts.deferred = seen.unwrap_or_default();
         }
     }
+    let mut sound = !checker.diags.has_errors();
+    if let Some(told) = checker.devstream.take() {
+        sound &= !told.has_errors();
+        checker.diags = crate::devstream::settled(told, checker.diags, checker.lenient);
+    }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();
     let syntax = checker.modules.into_iter().map(|m| m.ast).collect();
-    (Checked { hir: checker.hir, sources: checker.sources, syntax }, facts, checker.diags)
+    (Checked { hir: checker.hir, sources: checker.sources, sound, syntax }, facts, checker.diags)
 }
 
 /// What a name of the value name space stands for.
@@ -216,6 +232,12 @@ struct Checker<'a> {
     in_test: bool,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
+    /// What is made of DevStream's YAML.
+    view: View,
+    /// What reading it told.
+    devstream: Option<Diagnostics>,
+    /// Whether what DevStream loaded is a warning.
+    lenient: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -250,6 +272,9 @@ impl<'a> Checker<'a> {
             function: None,
             in_test: false,
             reading: vec![],
+            view: View::Ours,
+            devstream: None,
+            lenient: false,
         }
     }
 }
@@ -332,7 +357,10 @@ impl Checker<'_> {
                     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
                     Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
                 };
-                crate::devstream::module((path, file), text, &mut other, &mut self.diags)
+                let mut told = Diagnostics::default();
+                let module = crate::devstream::module(self.view, (path, file), text, &mut other, &mut told);
+                self.devstream.get_or_insert_default().append(told);
+                module
             }
             false => crate::syntax::parse(file, text, &mut self.diags),
         });

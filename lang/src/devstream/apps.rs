@@ -10,7 +10,9 @@ use crate::syntax::ast::{Entry, Expr, ExprKind, Name, StrPart};
 
 /// The types of pipelines.
 const TYPES: [&str; 4] = ["github-actions", "gitlab-ci", "jenkins-pipeline", "argocdapp"];
-const LIBRARY: &str = "https://raw.githubusercontent.com/devstream-io/dtm-pipeline-templates/main/";
+/// Where DevStream had its pipelines.
+pub(super) const LIBRARY: &str =
+    "https://raw.githubusercontent.com/devstream-io/dtm-pipeline-templates/main/";
 
 /// An app that is expanded.
 struct App<'a, 'r> {

@@ -90,3 +90,55 @@ pub(super) fn merged(base: Expr, over: &Expr) -> Expr {
     }
     expr(over.span, ExprKind::Record(all))
 }
+
+/// `{ ...from.field }`
+pub(super) fn spread_of(span: Span, from: &str, field: &str) -> Expr {
+    let base = expr(span, ExprKind::Name(from.into()));
+    let member = expr(span, ExprKind::Member { base, name: name(span, field), safe: false });
+    expr(span, ExprKind::Record(vec![Entry::Spread(member)]))
+}
+
+/// Every expression in one, itself first, as far as YAML can have any.
+pub(super) fn each(e: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
+    change(e);
+    match &mut *e.kind {
+        ExprKind::Str(parts) => {
+            for part in parts {
+                if let StrPart::Expr(inner) = part {
+                    each(inner, change);
+                }
+            }
+        }
+        ExprKind::List(items) => {
+            for item in items {
+                match item {
+                    Element::One(inner) | Element::Spread(inner) => each(inner, change),
+                }
+            }
+        }
+        ExprKind::Record(entries) => {
+            for entry in entries {
+                match entry {
+                    Entry::Field { value: Some(inner), .. } | Entry::Spread(inner) => each(inner, change),
+                    Entry::Computed(key, inner) => {
+                        each(key, change);
+                        each(inner, change);
+                    }
+                    Entry::Field { value: None, .. } | Entry::Error(_) => {}
+                }
+            }
+        }
+        ExprKind::Member { base, .. } => each(base, change),
+        ExprKind::Index { base, index } => {
+            each(base, change);
+            each(index, change);
+        }
+        ExprKind::Binary(_, left, right) => {
+            each(left, change);
+            each(right, change);
+        }
+        ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| each(&mut arg.value, change)),
+        ExprKind::Cast(inner, _) | ExprKind::Paren(inner) => each(inner, change),
+        _ => {}
+    }
+}

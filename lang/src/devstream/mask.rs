@@ -72,7 +72,7 @@ fn next(text: &str, from: usize) -> Option<Masked> {
         if let Some(length) = line.find(closes)
             && match kind {
                 Kind::Template => is_template(&line[..length]),
-                Kind::Output => is_output(&line[..length]),
+                Kind::Output => is_output(&line[..length]).is_some(),
             }
         {
             return Some(Masked { range: here..inside + length + closes.len(), kind });
@@ -96,12 +96,15 @@ fn is_template(inside: &str) -> bool {
 }
 
 /// `tool.instance.outputs.key`: everything else in `${{ }}` belongs to others, such as GitHub Actions.
-fn is_output(inside: &str) -> bool {
+pub(super) fn is_output(inside: &str) -> Option<[&str; 3]> {
     let parts: Vec<&str> = inside.trim().split('.').collect();
     let word = |part: &&str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
-    parts.len() == 4 && parts[2] == "outputs" && parts.iter().all(word)
+    match *parts {
+        [tool, instance, "outputs", key] if parts.iter().all(word) => Some([tool, instance, key]),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

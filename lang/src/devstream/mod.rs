@@ -11,6 +11,8 @@
 
 mod apps;
 mod build;
+mod inner;
+mod kinds;
 mod mask;
 mod model;
 mod options;
@@ -19,12 +21,16 @@ mod template;
 mod tools;
 mod values;
 
-use crate::diag::Diagnostics;
+use crate::check::check_devstream;
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::NoOutputs;
-use crate::program::Program;
+use crate::loader::Loader;
+use crate::maps::HashSet;
+use crate::program::{Inputs, Program, Purpose};
 use crate::source::FileId;
 use crate::syntax::ast;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// The value of a program that was read of YAML: its tools as DevStream would have them, apps expanded.
 pub const TOOLS: &str = "tools";
@@ -33,16 +39,80 @@ pub const TOOLS: &str = "tools";
 /// of their names.
 pub const FOLDER: &str = "*.yaml";
 
+/// What is made of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// A program like every other, with tools of our kinds.
+    Ours,
+    /// One value, with the tools that DevStream would have made of it.
+    Devstream,
+}
+
 /// Whether a file is one of DevStream's, by its name.
 pub fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// The tools of a program that was read of YAML, a list of objects with `name`, `instanceID`, `dependsOn` and `options`; and what
-/// is wrong with their values.
-pub fn tools(program: &Program) -> (Option<Value>, Diagnostics) {
+/// The tools that DevStream would have made of a configuration: a list of objects with `name`, `instanceID`, `dependsOn` and
+/// `options`; its files, and what is wrong with it. Without an error there is a list, unless a value is not known.
+pub fn tools(
+    root: &str,
+    loader: Arc<dyn Loader>,
+    inputs: &Inputs,
+    purpose: Purpose,
+) -> (Option<Value>, Program, Diagnostics) {
+    let (checked, diags) = check_devstream(root, &*loader);
+    let (program, mut diags) = Program::of_checked(checked, diags, loader, inputs, purpose);
     let (values, problems) = program.outputs(&NoOutputs);
-    (values.into_iter().find(|(name, _)| **name == *TOOLS).map(|(_, value)| value), problems)
+    if !diags.has_errors() {
+        diags.append(problems);
+    }
+    let tools = values.into_iter().find(|(name, _)| **name == *TOOLS).map(|(_, value)| value);
+    (tools, program, diags)
+}
+
+/// What reading a configuration told and what checking it told, each problem once. Where it is only checked, what DevStream
+/// loaded is no more than a warning.
+pub(crate) fn settled(told: Diagnostics, checked: Diagnostics, lenient: bool) -> Diagnostics {
+    let at = |d: &Diagnostic| d.primary.as_ref().map(|p| (p.span.file, p.span.start));
+    let is_error = |d: &Diagnostic| d.severity() == Severity::Error;
+    let mut out = Diagnostics::default();
+    if lenient {
+        let places: HashSet<_> = told.iter().filter_map(at).collect();
+        out.append(told);
+        for mut d in checked.into_iter().filter(|d| at(d).is_none_or(|at| !places.contains(&at))) {
+            d.code = Code::W0140;
+            // They are places in an interface.
+            d.secondary.clear();
+            out.push(d);
+        }
+        return out;
+    }
+    // An error says what a warning in its place says too.
+    let errors: HashSet<_> = checked.iter().filter(|d| is_error(d)).filter_map(at).collect();
+    for d in told.into_iter().filter(|d| is_error(d) || at(d).is_none_or(|at| !errors.contains(&at))) {
+        out.push(d);
+    }
+    out.append(checked);
+    out
+}
+
+/// Each problem once: an expression of the YAML may stand in several tools.
+pub(crate) fn once(diags: Diagnostics) -> Diagnostics {
+    let mut seen = HashSet::default();
+    let mut out = Diagnostics::default();
+    for d in diags {
+        if seen.insert((d.code, d.headline.clone(), d.primary.as_ref().map(|p| p.span))) {
+            out.push(d);
+        }
+    }
+    out
+}
+
+/// Whether a variable of the environment is a secret, by its name.
+fn is_secret_name(variable: &str) -> bool {
+    let name = variable.to_uppercase();
+    ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word))
 }
 
 /// Whether what stands at a key is a secret, which DevStream had no word for.
@@ -62,13 +132,15 @@ pub fn is_secret(key: &str) -> bool {
 
 /// Reads a configuration as a module. `other` reads a file that it names, by the path from this one.
 pub(crate) fn module<'r>(
+    view: View,
     (path, file): (&str, FileId),
     text: &str,
     other: &'r mut model::OtherFile<'r>,
     diags: &mut Diagnostics,
 ) -> ast::Module {
-    match model::read((path, file), text, other, diags) {
-        Some(model) => program::module(&model, file),
-        None => program::empty(file),
+    match (model::read(view, (path, file), text, other, diags), view) {
+        (Some(model), View::Ours) => program::tools(&model, file, diags),
+        (Some(model), View::Devstream) => program::devstream(&model, file),
+        (None, _) => program::empty(file),
     }
 }

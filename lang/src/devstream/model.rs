@@ -1,7 +1,8 @@
 //! The sections of a configuration, and what stands in them.
 
+use super::View;
 use super::apps;
-use super::build::{expr, name};
+use super::build::{expr, name, text};
 use super::mask::{Masked, mask};
 use super::options::{self, Part};
 use crate::data::{Node, NodeKind, yaml_documents};
@@ -9,6 +10,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::{Expr, ExprKind, Name};
+use crate::syntax::lexer::lex;
+use crate::syntax::token::Kind as TokenKind;
 use crate::value::Data;
 use std::cell::RefCell;
 
@@ -18,6 +21,17 @@ pub(super) struct Model {
     pub(super) vars: Vec<(Name, Expr)>,
     /// Tools, those of apps among them.
     pub(super) tools: Vec<Tool>,
+    /// Where the state is kept, if it is not in a file.
+    pub(super) backend: Option<Backend>,
+}
+
+/// Where the state is kept.
+pub(super) struct Backend {
+    /// Our name of it.
+    pub(super) name: &'static str,
+    pub(super) span: Span,
+    /// Our options of it.
+    pub(super) options: Vec<(&'static str, Expr)>,
 }
 
 /// A tool as DevStream has it.
@@ -57,6 +71,8 @@ pub(super) struct Reader<'r> {
     names: HashMap<Symbol, Symbol>,
     /// `${{ tool.instance.outputs.key }}`: which tool, and where.
     pub(super) references: RefCell<Vec<Name>>,
+    /// What is made of it.
+    pub(super) view: View,
     pub(super) diags: RefCell<Diagnostics>,
 }
 
@@ -70,6 +86,7 @@ const OLDER: [&str; 4] = ["state", "varFile", "toolFile", "pluginDir"];
 
 /// Reads a configuration; `None` where there is nothing to go on with.
 pub(super) fn read<'r>(
+    view: View,
     (path, file): (&str, FileId),
     text: &str,
     other: &'r mut OtherFile<'r>,
@@ -81,6 +98,7 @@ pub(super) fn read<'r>(
         vars: HashMap::default(),
         names: HashMap::default(),
         references: RefCell::default(),
+        view,
         diags: RefCell::default(),
     };
     let documents = match path.ends_with(super::FOLDER) {
@@ -207,7 +225,9 @@ impl Reader<'_> {
         let vars = of("vars").into_iter().flat_map(|(_, node)| self.map(node, "`vars`")).chain(older_vars);
         let vars: Vec<&(Symbol, Span, Node)> = vars.collect();
         self.vars = vars.iter().map(|(key, _, node)| (key.clone(), node.clone())).collect();
-        let mut model = Model { vars: vec![], tools: vec![] };
+        let state = configs.first().and_then(|(_, config)| get(config, "state"));
+        let state = state.or_else(|| of("state").first().map(|(_, state)| *state));
+        let mut model = Model { vars: vec![], tools: vec![], backend: state.and_then(backend) };
         let mut taken: HashSet<String> = HashSet::default();
         for (key, ..) in &vars {
             // Names that differ only in what a name of the program may not have stay apart.
@@ -366,10 +386,44 @@ fn whole(node: Node) -> Node {
 /// A name of the program for a name of the file.
 fn ident(text: &str) -> Symbol {
     let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    match crate::syntax::is_address(&plain) {
+    match is_name(&plain) {
         true => plain.into(),
         false => format!("{plain}_").into(),
     }
+}
+
+/// Whether a text may be a name of the program: no word of the language is.
+pub(super) fn is_name(text: &str) -> bool {
+    let tokens = lex(FileId(0), text, &mut Diagnostics::default());
+    matches!(&*tokens, [only] if only.kind == TokenKind::Ident)
+}
+
+/// Where the state is kept, beside the one that DevStream wrote there: that one is only read.
+fn backend(state: &Node) -> Option<Backend> {
+    let of = |node: &Node, key: &str| {
+        let value = get(node, key).filter(|n| !is_null(n))?;
+        Some((value.span, apps::plain_text(value)?))
+    };
+    let (span, kind) = of(state, "backend")?;
+    let options = get(state, "options");
+    let option = |key: &str| options.and_then(|node| of(node, key));
+    let beside = |found: Option<(Span, Symbol)>, other: &str, ending: &str| {
+        let (at, given) = found.unwrap_or((span, other.into()));
+        text(at, format!("{given}{ending}"))
+    };
+    let plain = |key: &'static str| option(key).map(|(at, value)| (key, text(at, value)));
+    let (name, options) = match &*kind.to_lowercase() {
+        "s3" => {
+            let key = option("key").map(|key| ("key", beside(Some(key), "", ".dtm")));
+            ("s3", [plain("bucket"), key, plain("region")].into_iter().flatten().collect())
+        }
+        "k8s" | "kubernetes" => {
+            let namespace = beside(option("namespace"), "devstream", "");
+            ("k8s", vec![("namespace", namespace), ("name", beside(option("configmap"), "state", "-dtm"))])
+        }
+        _ => return None,
+    };
+    Some(Backend { name, span, options })
 }
 
 /// RFC 1123: labels of small letters, digits and dashes, joined by dots.

@@ -1,35 +1,99 @@
-//! A model as a module: a `let` for each variable, and one value with the tools as DevStream has them.
+//! A model as a module: a `let` for each variable and a tool of ours for each of DevStream; or, to show what DevStream made of
+//! it, one value with its tools.
 
 use super::TOOLS;
-use super::build::{list, name, record, text};
-use super::model::{Model, Tool};
-use crate::source::{FileId, Span};
-use crate::syntax::ast::{Decl, DeclKind, Expr, Module, Path, TypeExpr, TypeKind};
+use super::build::{each, expr, list, name, record, text};
+use super::kinds::{self, Mapped, Output};
+use super::mask::is_output;
+use super::model::{Backend, Model, Tool};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::maps::{HashMap, HashSet};
+use crate::source::{FileId, Span, Symbol};
+use crate::syntax::ast::{
+    BinaryOp, Decl, DeclKind, Expr, ExprKind, Field, Import, Module, Name, Path, StrPart, Tool as AstTool,
+    TypeExpr, TypeKind,
+};
 
-pub(super) fn module(model: &Model, file: FileId) -> Module {
+/// What DevStream made of it: one value with its tools.
+pub(super) fn devstream(model: &Model, file: FileId) -> Module {
     let begin = Span::new(file, 0, 0);
-    let mut decls = vec![decl(begin, DeclKind::Edition(begin, "1".into()))];
-    for (variable, value) in &model.vars {
-        let kind = DeclKind::Let { name: variable.clone(), ty: None, value: value.clone() };
-        decls.push(decl(variable.span, kind));
-    }
-    let any = TypeKind::Path(Path { parts: vec![name(begin, "any")], span: begin });
-    let ty = TypeExpr { span: begin, kind: Box::new(any) };
-    let value = list(begin, model.tools.iter().map(tool));
-    decls.push(decl(begin, DeclKind::Output { name: name(begin, TOOLS), ty: Some(ty), value }));
+    let mut decls = begins(model, begin);
+    let value = list(begin, model.tools.iter().map(shown));
+    decls.push(decl(begin, DeclKind::Output { name: name(begin, TOOLS), ty: Some(any(begin)), value }));
     Module { decls, comments: vec![] }
 }
 
 /// A module of which nothing could be read.
 pub(super) fn empty(file: FileId) -> Module {
-    module(&Model { vars: vec![], tools: vec![] }, file)
+    let begin = Span::new(file, 0, 0);
+    Module { decls: vec![decl(begin, DeclKind::Edition(begin, "1".into()))], comments: vec![] }
 }
 
-fn decl(span: Span, kind: DeclKind) -> Decl {
+/// Tools of ours, with references as names.
+pub(super) fn tools(model: &Model, file: FileId, diags: &mut Diagnostics) -> Module {
+    let begin = Span::new(file, 0, 0);
+    let program = Ours::of(model, diags);
+    let mut decls = vec![decl(begin, DeclKind::Edition(begin, "1".into()))];
+    decls.extend(model.backend.as_ref().map(settings));
+    if program.uses_presets() {
+        decls.push(import(begin, "std/helm", None, Some(vec![name(begin, kinds::PRESETS)])));
+    }
+    for (mapped, own) in program.mapped.iter().zip(&program.names) {
+        if let Some((path, span)) = &mapped.values_file {
+            decls.push(import(*span, path, Some(name(*span, values_name(own))), None));
+        }
+    }
+    decls.extend(program.vars(model));
+    decls.extend(program.tools(model));
+    Module { decls, comments: vec![] }
+}
+
+fn begins(model: &Model, begin: Span) -> Vec<Decl> {
+    let mut decls = vec![decl(begin, DeclKind::Edition(begin, "1".into()))];
+    decls.extend(model.vars.iter().map(|(variable, value)| variable_decl(variable, value.clone())));
+    decls
+}
+
+fn variable_decl(variable: &Name, value: Expr) -> Decl {
+    decl(variable.span, DeclKind::Let { name: variable.clone(), ty: None, value })
+}
+
+pub(super) fn decl(span: Span, kind: DeclKind) -> Decl {
     Decl { span, doc: None, annotations: vec![], kind }
 }
 
-fn tool(tool: &Tool) -> Expr {
+fn any(span: Span) -> TypeExpr {
+    let any = TypeKind::Path(Path { parts: vec![name(span, "any")], span });
+    TypeExpr { span, kind: Box::new(any) }
+}
+
+fn import(span: Span, path: &str, as_name: Option<Name>, names: Option<Vec<Name>>) -> Decl {
+    let ty = as_name.is_some().then(|| any(span));
+    let import = Import { path: path.into(), path_span: span, name: as_name, ty, names };
+    decl(span, DeclKind::Import(import))
+}
+
+/// What the imported values of a tool are called.
+fn values_name(tool: &Symbol) -> Symbol {
+    format!("{tool}_values").into()
+}
+
+fn settings(backend: &Backend) -> Decl {
+    let span = backend.span;
+    let options = record(span, backend.options.iter().map(|(key, value)| (*key, value.clone())));
+    let state = ExprKind::Construct { name: name(span, backend.name), record: options };
+    let field = Field {
+        name: name(span, "state"),
+        doc: None,
+        annotations: vec![],
+        ty: None,
+        value: Some(expr(span, state)),
+        span,
+    };
+    decl(span, DeclKind::Settings(vec![field]))
+}
+
+fn shown(tool: &Tool) -> Expr {
     let span = tool.plugin.span;
     let depends_on = list(span, tool.depends_on.iter().map(|d| text(d.span, d.text.clone())));
     record(
@@ -41,4 +105,154 @@ fn tool(tool: &Tool) -> Expr {
             ("options", tool.options.clone()),
         ],
     )
+}
+
+/// The tools of a configuration as ours.
+struct Ours {
+    mapped: Vec<Mapped>,
+    /// The names of the tools, in order.
+    names: Vec<Symbol>,
+    /// Which tool has a key: `plugin.instance`.
+    number: HashMap<String, usize>,
+}
+
+impl Ours {
+    fn of(model: &Model, diags: &mut Diagnostics) -> Ours {
+        let vars = kinds::vars(model);
+        let told: HashSet<Span> = diags.iter().filter_map(|d| d.primary.as_ref().map(|p| p.span)).collect();
+        let mapped: Vec<Mapped> = model.tools.iter().map(|tool| kinds::map(tool, &vars, &told)).collect();
+        for (tool, mapped) in model.tools.iter().zip(&mapped) {
+            for (path, span) in &mapped.left {
+                let headline = format!("`{path}` of `{}` has no effect", tool.plugin.text);
+                let d = Diagnostic::new(Code::W0140, headline);
+                diags.push(d.at(*span, format!("`{}` has nothing like it", mapped.kind)));
+            }
+            mapped.told.iter().for_each(|d| diags.push(d.clone()));
+        }
+        let number = model.tools.iter().enumerate().map(|(i, tool)| (tool.key(), i)).collect();
+        Ours { mapped, names: names(model), number }
+    }
+
+    fn uses_presets(&self) -> bool {
+        let spread = |m: &Mapped| {
+            matches!(&*m.inputs.kind, ExprKind::Record(entries)
+                if matches!(entries.first(), Some(crate::syntax::ast::Entry::Spread(_))))
+        };
+        self.mapped.iter().any(spread)
+    }
+
+    fn vars<'o>(&'o self, model: &'o Model) -> impl Iterator<Item = Decl> + 'o {
+        model.vars.iter().map(|(variable, value)| {
+            let mut value = value.clone();
+            self.resolve(&mut value);
+            variable_decl(variable, value)
+        })
+    }
+
+    fn tools<'o>(&'o self, model: &'o Model) -> impl Iterator<Item = Decl> + 'o {
+        model.tools.iter().zip(&self.mapped).zip(&self.names).map(|((tool, mapped), own)| {
+            let span = tool.instance.span;
+            let mut inputs = mapped.inputs.clone();
+            let Edges { reads, mut after } = self.resolve(&mut inputs);
+            if let Some((_, at)) = &mapped.values_file {
+                super::build::set_default(&mut inputs, "values", expr(*at, ExprKind::Name(values_name(own))));
+            }
+            for dep in &tool.depends_on {
+                // What is read is waited for anyway.
+                if let Some(number) = self.number.get(&*dep.text)
+                    && !reads.contains(number)
+                    && !after.iter().any(|(known, _)| known == number)
+                {
+                    after.push((*number, dep.span));
+                }
+            }
+            let names = after.iter().map(|(n, at)| expr(*at, ExprKind::Name(self.names[*n].clone())));
+            let with = (!after.is_empty()).then(|| record(span, [("after", list(span, names))]));
+            let parts = mapped.kind.split('.').map(|part| name(tool.plugin.span, part)).collect();
+            let kind = Path { parts, span: tool.plugin.span };
+            let made = AstTool { name: name(span, own.clone()), each: None, kind, cond: None, inputs, with };
+            decl(span, DeclKind::Tool(Box::new(made)))
+        })
+    }
+
+    /// Puts names in the place of references. What refers to something that was known is said in `after`, because the name
+    /// that makes the edge is gone.
+    fn resolve(&self, e: &mut Expr) -> Edges {
+        let mut edges = Edges::default();
+        each(e, &mut |e| {
+            if let ExprKind::Name(reference) = &*e.kind
+                && let Some(reference) = reference.strip_prefix("${{")
+                && let Some(reference) = is_output(reference.trim_end_matches('}'))
+            {
+                *e = self.output(e.span, reference, &mut edges);
+            }
+        });
+        edges
+    }
+
+    fn output(&self, span: Span, [tool, instance, output]: [&str; 3], edges: &mut Edges) -> Expr {
+        // Up to v0.4 the name stood first.
+        let keys = [format!("{tool}.{instance}"), format!("{instance}.{tool}")];
+        let Some(number) = keys.iter().find_map(|key| self.number.get(key)) else {
+            // Told already; it stays the text that it is.
+            return text(span, format!("${{{{ {tool}.{instance}.outputs.{output} }}}}"));
+        };
+        let found = self.mapped[*number].outputs.iter().find(|(old, _)| *old == output || old.is_empty());
+        if let Some((_, Output::Known(value))) = found {
+            edges.after.push((*number, span));
+            return value.clone();
+        }
+        edges.reads.insert(*number);
+        let base = expr(span, ExprKind::Name(self.names[*number].clone()));
+        let member = |field: &str| {
+            expr(span, ExprKind::Member { base: base.clone(), name: name(span, field), safe: false })
+        };
+        match found.map(|(_, now)| now) {
+            Some(Output::Out(now)) => member(now),
+            Some(Output::Or(now, other)) => {
+                let either = ExprKind::Binary(BinaryOp::Coalesce, member(now), other.clone());
+                expr(span, ExprKind::Str(vec![StrPart::Expr(expr(span, either))]))
+            }
+            Some(Output::Any) => {
+                expr(span, ExprKind::Index { base: member("outputs"), index: text(span, output) })
+            }
+            Some(Output::Known(_)) | None => member(output),
+        }
+    }
+}
+
+/// What a tool refers to.
+#[derive(Default)]
+struct Edges {
+    /// By a name, which makes it wait.
+    reads: HashSet<usize>,
+    /// In other ways, and where.
+    after: Vec<(usize, Span)>,
+}
+
+/// The names of tools: that of the instance, after the name of the plugin where others have it too.
+fn names(model: &Model) -> Vec<Symbol> {
+    let plain = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+    };
+    let mut count: HashMap<String, usize> = HashMap::default();
+    for tool in &model.tools {
+        *count.entry(plain(&tool.instance.text)).or_default() += 1;
+    }
+    let mut taken: HashSet<String> = model.vars.iter().map(|(v, _)| v.text.to_string()).collect();
+    taken.insert(kinds::PRESETS.to_string());
+    let mut out = vec![];
+    for tool in &model.tools {
+        let short = plain(&tool.instance.text);
+        let free = count.get(&short) == Some(&1)
+            && !taken.contains(&short)
+            && super::model::is_name(&short)
+            && crate::builtin::find(&short).is_none();
+        let mut own = if free { short } else { format!("{}_{short}", plain(&tool.plugin.text)) };
+        while !taken.insert(own.clone()) {
+            own.push('_');
+        }
+        out.push(own.into());
+    }
+    out
 }

@@ -5,6 +5,7 @@
 //! operand  := 'name' | '.name' | 'a.b.c' | "text" | `text` | number | '(' pipeline ')'
 //! ```
 
+use super::View;
 use super::build::{call, expr, name, text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span, Symbol};
@@ -40,12 +41,12 @@ pub(super) fn read(
     file: FileId,
     source: &str,
     inside: Range<usize>,
-    scope: &Scope<'_>,
+    (scope, view): (&Scope<'_>, View),
     diags: &mut Diagnostics,
 ) -> Expr {
     let whole = Span::new(file, inside.start as u32, inside.end as u32);
     let tokens = tokens(file, source, inside);
-    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0, whole, scope };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0, whole, scope, view };
     match parser.pipeline() {
         Ok(found) if parser.at == tokens.len() => found,
         other => {
@@ -118,6 +119,7 @@ struct Parser<'t> {
     depth: usize,
     whole: Span,
     scope: &'t Scope<'t>,
+    view: View,
 }
 
 impl Parser<'_> {
@@ -220,8 +222,12 @@ impl Parser<'_> {
             _ => return Err(("`env` needs the name of a variable".into(), at)),
         };
         self.at += 1;
-        // What comes from the environment is a secret as often as not, and nothing says which.
-        let value = call(span.to(at), "env_var", [text(at, variable)]);
+        let value = call(span.to(at), "env_var", [text(at, variable.clone())]);
+        // What comes from the environment is a secret as often as not. Where it is shown with no kind that would say, all of it
+        // counts; otherwise what is called like one, and what an input says.
+        if self.view == View::Ours && !super::is_secret_name(&variable) {
+            return Ok(value);
+        }
         let string = TypeKind::Path(Path { parts: vec![name(at, "string")], span: at });
         let secret = TypeKind::Secret(TypeExpr { span: at, kind: Box::new(string) });
         Ok(expr(span.to(at), ExprKind::Cast(value, TypeExpr { span: at, kind: Box::new(secret) })))

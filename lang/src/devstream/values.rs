@@ -1,5 +1,6 @@
 //! Values of YAML as expressions: texts with what is masked in them, maps with what they take over.
 
+use super::View;
 use super::build::{expr, field, list, name};
 use super::mask::{Kind, MARK, Masked};
 use super::model::{Reader, Source, get};
@@ -89,7 +90,7 @@ impl Reader<'_> {
                 span.file,
                 self.source(span.file).map_or("", |s| &s.text),
                 m.inside(),
-                scope,
+                (scope, self.view),
                 &mut diags,
             );
             self.diags.borrow_mut().append(diags);
@@ -107,7 +108,15 @@ impl Reader<'_> {
             Err(m) if m.kind == Kind::Template => StrPart::Expr(template(m)),
             Err(m) => {
                 self.refers(span.file, m);
-                StrPart::Text(self.slice(span.file, m.range.clone()).into())
+                let reference = self.slice(span.file, m.range.clone()).into();
+                match self.view {
+                    View::Devstream => StrPart::Text(reference),
+                    // Which tool that is can be said when all are read.
+                    View::Ours => {
+                        let at = Span::new(span.file, m.range.start as u32, m.range.end as u32);
+                        StrPart::Expr(expr(at, ExprKind::Name(reference)))
+                    }
+                }
             }
         });
         let mut joined: Vec<StrPart> = vec![];
@@ -118,6 +127,12 @@ impl Reader<'_> {
                 }
                 (_, part) => joined.push(part),
             }
+        }
+        // What refers to an output, and to nothing else, keeps its type.
+        if let [StrPart::Expr(only)] = &*joined
+            && matches!(&*only.kind, ExprKind::Name(name) if name.starts_with("${{"))
+        {
+            return only.clone();
         }
         expr(span, ExprKind::Str(joined))
     }

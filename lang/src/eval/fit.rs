@@ -114,6 +114,8 @@ impl Evaluator<'_, '_> {
 /// mark.
 pub(crate) fn leaks(value: &Value, ty: &Type) -> bool {
     match (ty, &value.data) {
+        // What it is was not found, and told.
+        (_, Data::Error) => false,
         (Type::Refined(r), _) => leaks(value, &r.base),
         (Type::Any | Type::Error | Type::Var(_) | Type::Secret(_) | Type::Tool(_), _) => false,
         (Type::Union(members), _) => {

@@ -3,16 +3,18 @@
 use crate::args::{Cli, FileArg};
 use crate::desk::Desk;
 use crate::exit::{Exit, Failure};
-use crate::project::Project;
+use crate::project::{Placed, choose, inputs, placed};
 use crate::terminal::Terminal;
 use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
+use dtm_engine::project::FileLoader;
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
 use dtm_lang::wire::{plain, tag, to_wire};
 use dtm_lang::{Code, Diagnostic, Purpose, devstream};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The arguments of `dtm eval`.
 #[derive(Args)]
@@ -47,18 +49,16 @@ enum Form {
 /// The tools of a configuration in DevStream's YAML.
 fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     let file = FileArg { file: Some(PathBuf::from(&args.expression)) };
-    let (project, mut diagnostics) = Project::open(cli, &file, Purpose::Plan)?;
-    if !devstream::is_yaml(&project.file) {
-        let headline = format!("`{}` is no configuration in DevStream's YAML", project.file);
+    let path = choose(&file)?;
+    let Placed { root, name, prefix } = placed(&path)?;
+    if !devstream::is_yaml(&name) {
+        let headline = format!("`{name}` is no configuration in DevStream's YAML");
         return Err(Failure::new(Code::E0901, headline)
             .help("name a `.yaml` file, or a folder of them")
             .usage());
     }
-    let program = &project.program;
-    let (value, problems) = devstream::tools(program);
-    if !diagnostics.has_errors() {
-        diagnostics.append(problems);
-    }
+    let loader = Arc::new(FileLoader::new(root, prefix));
+    let (value, program, diagnostics) = devstream::tools(&name, loader, &inputs(cli)?, Purpose::Plan);
     terminal.diagnostics(&diagnostics, program.sources());
     let Some(value) = value.filter(|v| !diagnostics.has_errors() && v.is_known()) else {
         return Ok(Exit::Failed);

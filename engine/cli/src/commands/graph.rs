@@ -41,7 +41,6 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &GraphArgs) -> Result<Ex
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }
-    project.must_be_dts()?;
     let program = &project.program;
     let form = if terminal.json { Form::Json } else { args.form };
     let waves = dtm_engine::plan::waves(program).map_err(|d| Failure::all((*d).into(), program.sources()))?;

@@ -51,7 +51,6 @@ impl Ran {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, Failure> {
     let (project, diagnostics) = Project::bare(&args.file, Purpose::Check)?;
-    project.must_be_dts()?;
     let program = &project.program;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, program.sources()));

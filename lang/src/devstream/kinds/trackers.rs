@@ -1,0 +1,93 @@
+//! Trackers of issues, and DevLake.
+
+use super::{Entry, ExprKind, Mapping, Output, elements, expr, get, literal, record, same};
+use crate::devstream::build::{field, list, name};
+use crate::syntax::ast::Expr;
+
+/// jira, and jira-github-integ before it.
+pub(super) fn jira(m: &mut Mapping<'_>) {
+    m.in_repo(m.below(&["scm"]));
+    m.moves(&[
+        ("jira.baseURL", "server"),
+        ("jira.userEmail", "email"),
+        ("jira.projectKey", "project"),
+        ("jira.token", "jira_token"),
+        ("jiraBaseUrl", "server"),
+        ("jiraUserEmail", "email"),
+        ("jiraProjectKey", "project"),
+    ]);
+}
+
+/// trello without a repository: a board.
+pub(super) fn board(m: &mut Mapping<'_>) {
+    m.moves(&[
+        ("kanbanBoardName|name", "name"),
+        ("board.name", "name"),
+        ("board.description", "description"),
+        ("board.apiKey", "api_key"),
+        ("board.token", "api_token"),
+    ]);
+    // It was asked for, and nothing was done with it.
+    for unused in ["owner", "org", "repo", "branch"] {
+        m.option(unused);
+    }
+    let out = [
+        ("boardId", "board_id"),
+        ("todoListId", "todo_list_id"),
+        ("doingListId", "doing_list_id"),
+        ("doneListId", "done_list_id"),
+    ];
+    m.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
+}
+
+/// trello with a repository, and trello-github-integ.
+pub(super) fn trello(m: &mut Mapping<'_>) {
+    m.in_repo(m.below(&["scm"]));
+    m.moves(&[
+        ("board.name", "name"),
+        ("board.description", "description"),
+        ("board.apiKey", "api_key"),
+        ("board.token", "api_token"),
+        ("boardId", "board_id"),
+        ("todoListId", "todo_list_id"),
+        ("doingListId", "doing_list_id"),
+        ("doneListId", "done_list_id"),
+    ]);
+    let out = [
+        ("boardId", "board"),
+        ("todoListId", "todo_list"),
+        ("doingListId", "doing_list"),
+        ("doneListId", "done_list"),
+    ];
+    m.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
+}
+
+/// devlake-config: a list of plugins with their connections.
+pub(super) fn devlake(m: &mut Mapping<'_>) {
+    m.moves(&[("devlakeAddr", "server")]);
+    let Some(plugins) = m.option("plugins") else { return };
+    let mut entries = vec![];
+    for plugin in elements(&plugins) {
+        let (Some(of), Some(connections)) = (get(&plugin, "name"), get(&plugin, "connections")) else {
+            continue;
+        };
+        let connections = list(connections.span, elements(connections).iter().map(connection));
+        entries.push(match literal(of) {
+            Some(plain) => field(name(of.span, plain), connections),
+            None => Entry::Computed(of.clone(), connections),
+        });
+    }
+    m.set("connections", expr(plugins.span, ExprKind::Record(entries)));
+}
+
+fn connection(given: &Expr) -> Expr {
+    let ExprKind::Record(entries) = &*given.kind else { return given.clone() };
+    let fields = entries.iter().filter_map(|entry| match entry {
+        Entry::Field { name, value: Some(value), .. } => {
+            let key = if same(&name.text, "rateLimitPerHour") { "rate_limit" } else { &name.text };
+            Some((key, value.clone()))
+        }
+        _ => None,
+    });
+    record(given.span, fields.collect::<Vec<_>>())
+}
