@@ -2,43 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dtm_lang::loader::Around;
 use dtm_lang::wire::{TAG, reveal};
-use dtm_lang::{Inputs, Loader, Program, Shipped, Symbol};
+use dtm_lang::{Inputs, Loader, Program};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A loader around another one, which reads files in its own way; what is shipped stays the same.
-pub struct Around<F> {
-    inner: Arc<dyn Loader>,
-    read: F,
-}
-
-impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static> Around<F> {
-    /// `read` is given the loader inside.
-    pub fn loader(inner: Arc<dyn Loader>, read: F) -> Arc<dyn Loader> {
-        Arc::new(Around { inner, read })
-    }
-}
-
-impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader for Around<F> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        (self.read)(&*self.inner, path)
-    }
-    fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        self.inner.shipped(plugin)
-    }
-    fn shipped_names(&self) -> Vec<Symbol> {
-        self.inner.shipped_names()
-    }
-    fn std_module(&self, path: &str) -> Option<Symbol> {
-        self.inner.std_module(path)
-    }
-    fn shown(&self, path: &str) -> String {
-        self.inner.shown(path)
-    }
-}
 
 /// What was read of files.
 #[derive(Clone, Default)]

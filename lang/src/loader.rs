@@ -1,6 +1,7 @@
 //! The only way in which the language reaches files.
 
 use crate::source::Symbol;
+use std::sync::Arc;
 
 /// Gives the checker and evaluator what they read. Paths are relative to the project's root, with `/`, and
 /// normalized; an implementation refuses what leads outside, links included.
@@ -31,6 +32,37 @@ pub struct Shipped {
     pub version: Symbol,
     /// Whether only the interface is there: the plugin is still to come.
     pub interface_only: bool,
+}
+
+/// A loader around another one, which reads files in its own way; what is shipped stays the same.
+pub struct Around<F> {
+    inner: Arc<dyn Loader>,
+    read: F,
+}
+
+impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static> Around<F> {
+    /// `read` is given the loader inside.
+    pub fn loader(inner: Arc<dyn Loader>, read: F) -> Arc<dyn Loader> {
+        Arc::new(Around { inner, read })
+    }
+}
+
+impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader for Around<F> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        (self.read)(&*self.inner, path)
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        self.inner.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        self.inner.shipped_names()
+    }
+    fn std_module(&self, path: &str) -> Option<Symbol> {
+        self.inner.std_module(path)
+    }
+    fn shown(&self, path: &str) -> String {
+        self.inner.shown(path)
+    }
 }
 
 /// Joins a path to the folder of the module that names it.

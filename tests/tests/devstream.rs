@@ -3,7 +3,8 @@
 //! stands in `INTENDED`.
 
 use dtm_engine::project::FileLoader;
-use dtm_lang::{Inputs, InstanceId, NoOutputs, Program, Purpose, Severity, devstream};
+use dtm_lang::devstream::{self, Proof};
+use dtm_lang::{Inputs, InstanceId, Loader, NoOutputs, Program, Purpose, Severity};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +146,55 @@ fn every_file_gives_tools_or_a_diagnostic_with_a_right_place() {
     let _ = writeln!(std::io::stderr(), "{shown}");
 }
 
+/// Whatever can be planned is converted, plans the same, and is in the one style.
+#[test]
+fn what_is_converted_plans_the_same() {
+    let mut table: BTreeMap<String, [usize; 5]> = BTreeMap::new();
+    let mut wrong = vec![];
+    for (file, shape, loads) in index() {
+        let (loader, inputs) = around(BTreeMap::new());
+        let loader: Arc<dyn Loader> = loader;
+        let row = table.entry(shape).or_default();
+        row[0] += 1;
+        row[1] += usize::from(loads);
+        let (made, _, diagnostics) = devstream::convert(&file, &*loader);
+        let Some(made) = made else {
+            if !diagnostics.has_errors() {
+                wrong.push(format!("{file}: nothing came of it, and nothing is told"));
+            }
+            continue;
+        };
+        row[2] += 1;
+        let mut sources = dtm_lang::Sources::default();
+        let id = sources.add("made.dts", &*made.text);
+        if dtm_lang::syntax::format::format(id, &made.text).0.as_deref() != Some(&*made.text) {
+            wrong.push(format!("{file}: not in the style"));
+        }
+        match devstream::prove(&file, &loader, &made, &inputs) {
+            Proof::Equal(_) => {
+                row[3] += 1;
+                row[4] += 1;
+            }
+            Proof::Differ(all) => {
+                row[3] += 1;
+                wrong.push(format!("{file}: {all:?}"));
+            }
+            // What v0.12.1 loaded may lack an option, or have a wrong one.
+            Proof::NoPlan(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let mut shown = String::from(
+        "| shape | files | v0.12.1 loads | converted | planned | equal |\n|---|---|---|---|---|---|\n",
+    );
+    for (shape, [files, loads, converted, planned, equal]) in &table {
+        shown += &format!("| {shape} | {files} | {loads} | {converted} | {planned} | {equal} |\n");
+    }
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{shown}");
+    assert!(table.values().map(|row| row[4]).sum::<usize>() > 150, "{shown}");
+}
+
 /// The published exploit writes a command into the tag of an image: here it is a text, in one option, and nothing else.
 #[test]
 fn an_option_of_the_published_exploit_is_only_a_text() {
@@ -235,13 +285,22 @@ proptest! {
         let errors: Vec<&str> =
             diagnostics.iter().filter(|d| d.severity() == Severity::Error).map(|d| &*d.headline).collect();
         prop_assert!(errors.is_empty(), "{errors:?}\n{text}");
-        let tools = devstream::tools("config.yaml", loader, &Inputs::default(), Purpose::Check).0;
+        let tools = devstream::tools("config.yaml", loader.clone(), &Inputs::default(), Purpose::Check).0;
         let tools = dtm_lang::wire::plain(&dtm_lang::wire::to_wire(&tools.expect("tools")));
         for (i, options) in all.iter().enumerate() {
             prop_assert_eq!(&tools[i]["options"]["given"], options, "{}", text);
             // The same is in the tool that is planned.
             let input = dtm_lang::wire::plain(&dtm_lang::wire::to_wire(&input(&program, i, "options")));
             prop_assert_eq!(&input["given"], options, "{}", text);
+        }
+        // And in what it is converted to.
+        let (made, ..) = devstream::convert("config.yaml", &*loader);
+        let made = made.expect("converted");
+        let loader: Arc<dyn Loader> = loader;
+        match devstream::prove("config.yaml", &loader, &made, &Inputs::default()) {
+            Proof::Equal(tools) => prop_assert_eq!(tools, all.len()),
+            Proof::Differ(differ) => prop_assert!(false, "{differ:?}\n{text}\n{}", made.text),
+            Proof::NoPlan(problems) => prop_assert!(false, "{:?}", problems.iter().next()),
         }
     }
 }

@@ -166,6 +166,8 @@ pub enum Command {
     Console(commands::console::Console),
     /// Writes documentation from doc comments.
     Doc(commands::doc::Doc),
+    /// Makes `.dts` of DevStream's YAML, and shows that both plan the same.
+    Convert(commands::convert::Convert),
     /// Brings `.dts` files into the one style.
     Fmt(commands::fmt::Fmt),
     /// Explains the code of a diagnostic.

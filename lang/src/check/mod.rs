@@ -350,15 +350,9 @@ impl Checker<'_> {
         let file = self.sources.add_shown(path, shown, text);
         let ast = Arc::new(match inside && crate::devstream::is_yaml(path) {
             true => {
-                let (loader, sources) = (self.loader, &mut self.sources);
-                let mut other = |name: &str| {
-                    let other = join(path, name)?;
-                    let bytes = loader.read(&other)?;
-                    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
-                    Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
-                };
                 let mut told = Diagnostics::default();
-                let module = crate::devstream::module(self.view, (path, file), text, &mut other, &mut told);
+                let around = (self.loader, &mut self.sources);
+                let module = crate::devstream::module(self.view, (path, file), text, around, &mut told);
                 self.devstream.get_or_insert_default().append(told);
                 module
             }

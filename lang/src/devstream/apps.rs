@@ -65,9 +65,9 @@ pub(super) fn expand(file: &Reader<'_>, node: &Node, templates: &[&Node], tools:
 }
 
 impl App<'_, '_> {
-    fn tool(&self, plugin: Name, depends_on: Vec<Name>, mut options: Expr) -> Tool {
+    fn tool(&self, (plugin, item): (Name, Span), depends_on: Vec<Name>, mut options: Expr) -> Tool {
         set_default(&mut options, "instanceID", text(self.name.span, self.name.text.clone()));
-        Tool { plugin, instance: self.name.clone(), depends_on, options }
+        Tool { plugin, instance: self.name.clone(), depends_on, options, item }
     }
 
     fn scaffold(&self, template: &Node, tools: &[Name]) -> Tool {
@@ -88,7 +88,7 @@ impl App<'_, '_> {
             }
         }
         let options = [("destinationRepo", self.repo.clone()), ("sourceRepo", source), ("vars", vars)];
-        self.tool(name(span, "repo-scaffolding"), tools.to_vec(), record(span, options))
+        self.tool((name(span, "repo-scaffolding"), span), tools.to_vec(), record(span, options))
     }
 
     /// A tool of a pipeline, given with its type or by the name of a template.
@@ -137,7 +137,7 @@ impl App<'_, '_> {
             "argocdapp" => self.deployment(options),
             _ => self.integration(&kind, options),
         };
-        Some(self.tool(kind, self.depends_on.clone(), options))
+        Some(self.tool((kind, item.span), self.depends_on.clone(), options))
     }
 
     /// A variable inside of a template: of the pipeline, then of the app's `spec`, then of the file.

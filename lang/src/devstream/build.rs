@@ -1,7 +1,7 @@
 //! Syntax trees by hand.
 
 use crate::source::{Span, Symbol};
-use crate::syntax::ast::{Arg, Element, Entry, Expr, ExprKind, Name, StrPart};
+use crate::syntax::ast::{Arg, Element, Entry, Expr, ExprKind, Name, Path, StrPart, TypeExpr, TypeKind};
 
 pub(super) fn expr(span: Span, kind: ExprKind) -> Expr {
     Expr { span, kind: Box::new(kind) }
@@ -28,7 +28,7 @@ pub(super) fn call(span: Span, callee: &str, args: impl IntoIterator<Item = Expr
 pub(super) fn field(key: Name, value: Expr) -> Entry {
     // Whether it needs quotes is a matter of writing it, and words of the language may stand here without.
     let quoted = !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        || key.text.starts_with(|c: char| c.is_ascii_digit());
+        || !key.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     Entry::Field { name: key, value: Some(value), quoted }
 }
 
@@ -141,4 +141,55 @@ pub(super) fn each(e: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
         ExprKind::Cast(inner, _) | ExprKind::Paren(inner) => each(inner, change),
         _ => {}
     }
+}
+
+/// A text in a text as one.
+pub(super) fn flat(e: &mut Expr) {
+    let ExprKind::Str(parts) = &mut *e.kind else { return };
+    while parts
+        .iter()
+        .any(|part| matches!(part, StrPart::Expr(Expr { kind, .. }) if matches!(**kind, ExprKind::Str(_))))
+    {
+        let inner = std::mem::take(parts).into_iter().flat_map(|part| match part {
+            StrPart::Expr(Expr { kind, span }) => match *kind {
+                ExprKind::Str(inner) => inner,
+                other => vec![StrPart::Expr(expr(span, other))],
+            },
+            text => vec![text],
+        });
+        *parts = joined_parts(inner);
+    }
+}
+
+/// Pieces of a text, those that stand beside each other as one.
+pub(super) fn joined_parts(parts: impl IntoIterator<Item = StrPart>) -> Vec<StrPart> {
+    let mut out: Vec<StrPart> = vec![];
+    for part in parts {
+        match (out.last_mut(), part) {
+            (_, StrPart::Text(more)) if more.is_empty() => {}
+            (Some(StrPart::Text(before)), StrPart::Text(more)) => *before = format!("{before}{more}").into(),
+            (_, part) => out.push(part),
+        }
+    }
+    out
+}
+
+/// The value of a field of a record that is written out, to change it.
+pub(super) fn get_mut<'e>(record: &'e mut Expr, key: &str) -> Option<&'e mut Expr> {
+    let ExprKind::Record(entries) = &mut *record.kind else { return None };
+    entries.iter_mut().find_map(|entry| match entry {
+        Entry::Field { name, value: Some(value), .. } if *name.text == *key => Some(value),
+        _ => None,
+    })
+}
+
+/// `string`
+pub(super) fn string(span: Span) -> TypeExpr {
+    let path = Path { parts: vec![name(span, "string")], span };
+    TypeExpr { span, kind: Box::new(TypeKind::Path(path)) }
+}
+
+/// `secret string`
+pub(super) fn secret_string(span: Span) -> TypeExpr {
+    TypeExpr { span, kind: Box::new(TypeKind::Secret(string(span))) }
 }

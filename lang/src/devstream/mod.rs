@@ -11,23 +11,28 @@
 
 mod apps;
 mod build;
+mod convert;
 mod inner;
 mod kinds;
 mod mask;
 mod model;
 mod options;
 mod program;
+mod proof;
 mod template;
 mod tools;
 mod values;
 
+pub use convert::{Conversion, convert};
+pub use proof::{Proof, prove};
+
 use crate::check::check_devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::NoOutputs;
-use crate::loader::Loader;
+use crate::loader::{Loader, join};
 use crate::maps::HashSet;
 use crate::program::{Inputs, Program, Purpose};
-use crate::source::FileId;
+use crate::source::{FileId, Sources};
 use crate::syntax::ast;
 use crate::value::Value;
 use std::sync::Arc;
@@ -115,6 +120,22 @@ fn is_secret_name(variable: &str) -> bool {
     ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word))
 }
 
+/// Whether what stands at a key of data that nobody describes is a secret, by its name.
+fn is_secret_key(key: &str) -> bool {
+    let key = key.to_lowercase().replace(['_', '-'], "");
+    let ends = [
+        "password",
+        "passwd",
+        "token",
+        "apikey",
+        "secretkey",
+        "secretaccesskey",
+        "privatekey",
+        "clientsecret",
+    ];
+    is_secret(&key) || ends.iter().any(|end| key.ends_with(end))
+}
+
 /// Whether what stands at a key is a secret, which DevStream had no word for.
 pub fn is_secret(key: &str) -> bool {
     const SECRET: [&str; 8] = [
@@ -130,16 +151,34 @@ pub fn is_secret(key: &str) -> bool {
     SECRET.contains(&&*key.to_lowercase())
 }
 
-/// Reads a configuration as a module. `other` reads a file that it names, by the path from this one.
-pub(crate) fn module<'r>(
+/// Reads a configuration; `None` where there is nothing to go on with.
+fn read(
     view: View,
     (path, file): (&str, FileId),
     text: &str,
-    other: &'r mut model::OtherFile<'r>,
+    (loader, sources): (&dyn Loader, &mut Sources),
+    diags: &mut Diagnostics,
+) -> Option<model::Model> {
+    // A file that it names, by the path from this one.
+    let mut other = |name: &str| {
+        let other = join(path, name)?;
+        let text = String::from_utf8(loader.read(&other)?).map_err(|_| "it is not UTF-8".to_string())?;
+        Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
+    };
+    model::read(view, (path, file), text, &mut other, diags)
+}
+
+/// Reads a configuration as a module.
+pub(crate) fn module(
+    view: View,
+    place: (&str, FileId),
+    text: &str,
+    around: (&dyn Loader, &mut Sources),
     diags: &mut Diagnostics,
 ) -> ast::Module {
-    match (model::read(view, (path, file), text, other, diags), view) {
-        (Some(model), View::Ours) => program::tools(&model, file, diags),
+    let file = place.1;
+    match (read(view, place, text, around, diags), view) {
+        (Some(model), View::Ours) => program::Ours::of(&model, diags).module(&model, file),
         (Some(model), View::Devstream) => program::devstream(&model, file),
         (None, _) => program::empty(file),
     }

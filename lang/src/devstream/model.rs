@@ -44,6 +44,8 @@ pub(super) struct Tool {
     pub(super) depends_on: Vec<Name>,
     /// Its options, a record.
     pub(super) options: Expr,
+    /// The whole entry, or that of the app which it is of.
+    pub(super) item: Span,
 }
 
 impl Tool {

@@ -2,7 +2,7 @@
 //! it, one value with its tools.
 
 use super::TOOLS;
-use super::build::{each, expr, list, name, record, text};
+use super::build::{each, expr, flat, list, name, record, text};
 use super::kinds::{self, Mapped, Output};
 use super::mask::is_output;
 use super::model::{Backend, Model, Tool};
@@ -10,8 +10,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::{
-    BinaryOp, Decl, DeclKind, Expr, ExprKind, Field, Import, Module, Name, Path, StrPart, Tool as AstTool,
-    TypeExpr, TypeKind,
+    BinaryOp, Decl, DeclKind, Entry, Expr, ExprKind, Field, Import, Module, Name, Path, StrPart,
+    Tool as AstTool, TypeExpr, TypeKind,
 };
 
 /// What DevStream made of it: one value with its tools.
@@ -27,25 +27,6 @@ pub(super) fn devstream(model: &Model, file: FileId) -> Module {
 pub(super) fn empty(file: FileId) -> Module {
     let begin = Span::new(file, 0, 0);
     Module { decls: vec![decl(begin, DeclKind::Edition(begin, "1".into()))], comments: vec![] }
-}
-
-/// Tools of ours, with references as names.
-pub(super) fn tools(model: &Model, file: FileId, diags: &mut Diagnostics) -> Module {
-    let begin = Span::new(file, 0, 0);
-    let program = Ours::of(model, diags);
-    let mut decls = vec![decl(begin, DeclKind::Edition(begin, "1".into()))];
-    decls.extend(model.backend.as_ref().map(settings));
-    if program.uses_presets() {
-        decls.push(import(begin, "std/helm", None, Some(vec![name(begin, kinds::PRESETS)])));
-    }
-    for (mapped, own) in program.mapped.iter().zip(&program.names) {
-        if let Some((path, span)) = &mapped.values_file {
-            decls.push(import(*span, path, Some(name(*span, values_name(own))), None));
-        }
-    }
-    decls.extend(program.vars(model));
-    decls.extend(program.tools(model));
-    Module { decls, comments: vec![] }
 }
 
 fn begins(model: &Model, begin: Span) -> Vec<Decl> {
@@ -108,24 +89,25 @@ fn shown(tool: &Tool) -> Expr {
 }
 
 /// The tools of a configuration as ours.
-struct Ours {
-    mapped: Vec<Mapped>,
+pub(super) struct Ours {
+    pub(super) mapped: Vec<Mapped>,
     /// The names of the tools, in order.
-    names: Vec<Symbol>,
+    pub(super) names: Vec<Symbol>,
     /// Which tool has a key: `plugin.instance`.
     number: HashMap<String, usize>,
 }
 
 impl Ours {
-    fn of(model: &Model, diags: &mut Diagnostics) -> Ours {
+    /// Finds the kind of each tool; what has no effect is told.
+    pub(super) fn of(model: &Model, diags: &mut Diagnostics) -> Ours {
         let vars = kinds::vars(model);
         let told: HashSet<Span> = diags.iter().filter_map(|d| d.primary.as_ref().map(|p| p.span)).collect();
         let mapped: Vec<Mapped> = model.tools.iter().map(|tool| kinds::map(tool, &vars, &told)).collect();
         for (tool, mapped) in model.tools.iter().zip(&mapped) {
-            for (path, span) in &mapped.left {
-                let headline = format!("`{path}` of `{}` has no effect", tool.plugin.text);
+            for left in mapped.left.iter().filter(|left| !left.is_told) {
+                let headline = format!("`{}` of `{}` has no effect", left.path, tool.plugin.text);
                 let d = Diagnostic::new(Code::W0140, headline);
-                diags.push(d.at(*span, format!("`{}` has nothing like it", mapped.kind)));
+                diags.push(d.at(left.at, format!("`{}` has nothing like it", mapped.kind)));
             }
             mapped.told.iter().for_each(|d| diags.push(d.clone()));
         }
@@ -133,10 +115,28 @@ impl Ours {
         Ours { mapped, names: names(model), number }
     }
 
+    /// A module of these tools, with names in the place of references.
+    pub(super) fn module(&self, model: &Model, file: FileId) -> Module {
+        let begin = Span::new(file, 0, 0);
+        let mut decls = vec![decl(begin, DeclKind::Edition(begin, "1".into()))];
+        decls.extend(model.backend.as_ref().map(settings));
+        if self.uses_presets() {
+            decls.push(import(begin, "std/helm", None, Some(vec![name(begin, kinds::PRESETS)])));
+        }
+        for (mapped, own) in self.mapped.iter().zip(&self.names) {
+            if let Some((path, span)) = &mapped.values_file {
+                decls.push(import(*span, path, Some(name(*span, values_name(own))), None));
+            }
+        }
+        decls.extend(self.vars(model));
+        decls.extend(self.tools(model));
+        Module { decls, comments: vec![] }
+    }
+
     fn uses_presets(&self) -> bool {
         let spread = |m: &Mapped| {
             matches!(&*m.inputs.kind, ExprKind::Record(entries)
-                if matches!(entries.first(), Some(crate::syntax::ast::Entry::Spread(_))))
+                if matches!(entries.first(), Some(Entry::Spread(_))))
         };
         self.mapped.iter().any(spread)
     }
@@ -150,10 +150,17 @@ impl Ours {
     }
 
     fn tools<'o>(&'o self, model: &'o Model) -> impl Iterator<Item = Decl> + 'o {
-        model.tools.iter().zip(&self.mapped).zip(&self.names).map(|((tool, mapped), own)| {
+        let vars = kinds::vars(model);
+        model.tools.iter().zip(&self.mapped).zip(&self.names).map(move |((tool, mapped), own)| {
             let span = tool.instance.span;
             let mut inputs = mapped.inputs.clone();
             let Edges { reads, mut after } = self.resolve(&mut inputs);
+            each(&mut inputs, &mut flat);
+            for data in ["values", "vars", "options", "files"] {
+                if let Some(data) = super::build::get_mut(&mut inputs, data) {
+                    each(data, &mut |e| secrets(e, &vars));
+                }
+            }
             if let Some((_, at)) = &mapped.values_file {
                 super::build::set_default(&mut inputs, "values", expr(*at, ExprKind::Name(values_name(own))));
             }
@@ -217,6 +224,22 @@ impl Ours {
                 expr(span, ExprKind::Index { base: member("outputs"), index: text(span, output) })
             }
             Some(Output::Known(_)) | None => member(output),
+        }
+    }
+}
+
+/// Makes secrets of what is called like one, in data that no kind describes.
+fn secrets(e: &mut Expr, vars: &kinds::Vars) {
+    let ExprKind::Record(entries) = &mut *e.kind else { return };
+    for entry in entries {
+        let Entry::Field { name, value: Some(value), .. } = entry else { continue };
+        let is_text = |e: &Expr| matches!(&*e.kind, ExprKind::Str(parts) if !parts.is_empty());
+        let text = match &*value.kind {
+            ExprKind::Name(variable) => vars.get(variable).is_some_and(is_text),
+            _ => is_text(value),
+        };
+        if text && super::is_secret_key(&name.text) {
+            *value = expr(value.span, ExprKind::Cast(value.clone(), super::build::secret_string(value.span)));
         }
     }
 }

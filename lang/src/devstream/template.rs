@@ -6,10 +6,10 @@
 //! ```
 
 use super::View;
-use super::build::{call, expr, name, text};
+use super::build::{call, expr, name, secret_string, text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span, Symbol};
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Path, StrPart, TypeExpr, TypeKind};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, StrPart};
 use std::ops::Range;
 
 /// What a variable stands for.
@@ -228,9 +228,7 @@ impl Parser<'_> {
         if self.view == View::Ours && !super::is_secret_name(&variable) {
             return Ok(value);
         }
-        let string = TypeKind::Path(Path { parts: vec![name(at, "string")], span: at });
-        let secret = TypeKind::Secret(TypeExpr { span: at, kind: Box::new(string) });
-        Ok(expr(span.to(at), ExprKind::Cast(value, TypeExpr { span: at, kind: Box::new(secret) })))
+        Ok(expr(span.to(at), ExprKind::Cast(value, secret_string(at))))
     }
 
     fn apply(&self, function: &str, operands: Vec<Expr>, span: Span) -> Read<Expr> {

@@ -1,7 +1,7 @@
 //! Values of YAML as expressions: texts with what is masked in them, maps with what they take over.
 
 use super::View;
-use super::build::{expr, field, list, name};
+use super::build::{expr, field, joined_parts, list, name};
 use super::mask::{Kind, MARK, Masked};
 use super::model::{Reader, Source, get};
 use super::template::{self, Scope};
@@ -119,15 +119,7 @@ impl Reader<'_> {
                 }
             }
         });
-        let mut joined: Vec<StrPart> = vec![];
-        for part in parts {
-            match (joined.last_mut(), part) {
-                (Some(StrPart::Text(before)), StrPart::Text(more)) => {
-                    *before = format!("{before}{more}").into()
-                }
-                (_, part) => joined.push(part),
-            }
-        }
+        let joined = joined_parts(parts);
         // What refers to an output, and to nothing else, keeps its type.
         if let [StrPart::Expr(only)] = &*joined
             && matches!(&*only.kind, ExprKind::Name(name) if name.starts_with("${{"))

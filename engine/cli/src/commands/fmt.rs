@@ -82,7 +82,7 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
 }
 
 /// The change of a file as a unified diff; empty when there is none.
-fn difference(path: &str, before: &str, after: &str, terminal: &Terminal) -> String {
+pub(super) fn difference(path: &str, before: &str, after: &str, terminal: &Terminal) -> String {
     let diff = similar::TextDiff::from_lines(before, after);
     let text = diff.unified_diff().context_radius(2).header(path, path).to_string();
     let colored =

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod check;
 pub mod completion;
 pub mod console;
+pub mod convert;
 pub mod delete;
 pub mod destroy;
 pub mod doc;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Eval(c) => eval::run(cli, terminal, c),
         Command::Console(c) => console::run(cli, terminal, c),
         Command::Doc(c) => doc::run(cli, terminal, c),
+        Command::Convert(c) => convert::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),

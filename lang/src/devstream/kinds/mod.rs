@@ -15,7 +15,7 @@ mod trackers;
 
 pub(super) use deploy::PRESETS;
 
-use super::build::{expr, get, merged, record, text};
+use super::build::{expr, get, joined_parts, merged, record, text};
 use super::model::{Model, Tool};
 use crate::diag::Diagnostic;
 use crate::maps::{HashMap, HashSet};
@@ -31,12 +31,22 @@ pub(super) struct Mapped {
     pub(super) inputs: Expr,
     /// What DevStream called an output, and what that is now: an output of the kind, or an input that is known.
     pub(super) outputs: Vec<(&'static str, Output)>,
-    /// Options that no input takes: their paths and places.
-    pub(super) left: Vec<(String, Span)>,
+    /// Options that no input takes.
+    pub(super) left: Vec<Left>,
     /// A file of values beside the configuration.
     pub(super) values_file: Option<(Symbol, Span)>,
     /// What else is wrong.
     pub(super) told: Vec<Diagnostic>,
+}
+
+/// An option that no input takes.
+pub(super) struct Left {
+    /// Its path: `chart.more`.
+    pub(super) path: String,
+    /// Its key.
+    pub(super) at: Span,
+    /// Whether something is told of this place already.
+    pub(super) is_told: bool,
 }
 
 /// What an output became.
@@ -256,7 +266,7 @@ impl Mapping<'_> {
     }
 
     /// What of these options nothing took.
-    fn left(&self, at: &Expr, path: &str, told: &HashSet<Span>, out: &mut Vec<(String, Span)>) {
+    fn left(&self, at: &Expr, path: &str, told: &HashSet<Span>, out: &mut Vec<Left>) {
         let ExprKind::Record(entries) = &*at.kind else { return };
         for entry in entries {
             let Entry::Field { name, value: Some(value), .. } = entry else { continue };
@@ -265,21 +275,22 @@ impl Mapping<'_> {
                 "" => name.text.to_string(),
                 _ => format!("{path}.{}", name.text),
             };
-            if self.taken.borrow().contains(&value.span) || is_empty(value) || told.contains(&name.span) {
+            if self.taken.borrow().contains(&value.span) || is_empty(value) {
                 continue;
             }
+            let is_told = told.contains(&name.span);
+            let own = || Left { path: path.clone(), at: name.span, is_told };
             let before = out.len();
             match &*value.kind {
-                ExprKind::Record(inner) if !inner.is_empty() => self.left(value, &path, told, out),
-                _ => out.push((path.clone(), name.span)),
-            }
-            // One line for what is left as a whole.
-            if let ExprKind::Record(inner) = &*value.kind
-                && inner.len() > 1
-                && out.len() - before == inner.len()
-            {
-                out.truncate(before);
-                out.push((path, name.span));
+                ExprKind::Record(inner) if !inner.is_empty() && !is_told => {
+                    self.left(value, &path, told, out);
+                    // One line for what is left as a whole.
+                    if inner.len() > 1 && out.len() - before == inner.len() {
+                        out.truncate(before);
+                        out.push(own());
+                    }
+                }
+                _ => out.push(own()),
             }
         }
     }
@@ -320,18 +331,10 @@ pub(super) fn literal(e: &Expr) -> Option<Symbol> {
 
 /// Text and expressions as one text, without needless pieces.
 fn joined(span: Span, parts: impl IntoIterator<Item = Expr>) -> Expr {
-    let mut out: Vec<StrPart> = vec![];
-    let parts = parts.into_iter().flat_map(|part| match *part.kind {
+    let out = joined_parts(parts.into_iter().flat_map(|part| match *part.kind {
         ExprKind::Str(parts) => parts,
         other => vec![StrPart::Expr(expr(part.span, other))],
-    });
-    for part in parts {
-        match (out.last_mut(), part) {
-            (_, StrPart::Text(more)) if more.is_empty() => {}
-            (Some(StrPart::Text(before)), StrPart::Text(more)) => *before = format!("{before}{more}").into(),
-            (_, part) => out.push(part),
-        }
-    }
+    }));
     match &*out {
         [StrPart::Expr(only)] => only.clone(),
         _ => expr(span, ExprKind::Str(out)),

@@ -70,7 +70,7 @@ impl Mapping<'_> {
             at(known);
         }
         let is_github = match (&url, &kind) {
-            (Some(url), _) => says_github(url, self),
+            (Some(url), _) if self.is_readable(url) => says_github(url, self),
             (_, Some(kind)) => **kind == *"github",
             _ => base.is_none() && !self.tool.plugin.text.starts_with("gitlab"),
         };
@@ -94,6 +94,14 @@ impl Mapping<'_> {
             base: base.unwrap_or_else(|| text(span, "https://gitlab.com")),
             branch: at("branch|defaultBranch"),
             token: at("token"),
+        }
+    }
+
+    /// Whether an address says where it is: one of another tool is not known yet.
+    fn is_readable(&self, url: &Expr) -> bool {
+        match &*url.kind {
+            ExprKind::Str(parts) => matches!(parts.first(), Some(StrPart::Text(_))),
+            _ => self.literal(url).is_some(),
         }
     }
 

@@ -1,0 +1,169 @@
+//! `dtm convert`: a configuration in DevStream's YAML becomes one in `.dts`, and it is shown that both plan the same.
+
+use super::fmt::difference;
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure, reason};
+use crate::files;
+use crate::project::{Placed, choose, inputs, placed};
+use crate::terminal::Terminal;
+use crate::view::count;
+use clap::Args;
+use dtm_engine::project::FileLoader;
+use dtm_lang::devstream::{self, Conversion, Proof};
+use dtm_lang::{Code, Diagnostics, Loader};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The arguments of `dtm convert`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets that stand in the YAML go to a file of params beside it, NAME.params, which only you can read."
+)]
+pub struct Convert {
+    /// The configuration: a `.yaml` file, or a folder of them.
+    #[arg(value_name = "FILE|DIR")]
+    file: PathBuf,
+    /// Writes the `.dts` to this file [default: shows it].
+    #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
+    out: Option<PathBuf>,
+    /// Writes nothing; shows what would change in the file.
+    #[arg(long)]
+    diff: bool,
+    /// Does not compare the plans of both.
+    #[arg(long)]
+    no_proof: bool,
+    /// Writes beside the YAML, which is kept with `.old` at the end of its name.
+    #[arg(long)]
+    in_place: bool,
+}
+
+pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
+    let Placed { root, name, prefix } = placed(&choose(&FileArg { file: Some(args.file.clone()) })?)?;
+    if !devstream::is_yaml(&name) {
+        let headline = format!("`{name}` is no configuration in DevStream's YAML");
+        return Err(Failure::new(Code::E0901, headline)
+            .help("name a `.yaml` file, or a folder of them")
+            .usage());
+    }
+    let loader: Arc<dyn Loader> = Arc::new(FileLoader::new(root.clone(), prefix.clone()));
+    let (made, sources, diagnostics) = devstream::convert(&name, &*loader);
+    let Some(made) = made else { return Err(Failure::all(diagnostics, &Arc::new(sources))) };
+    let target = match args.in_place {
+        true if name == devstream::FOLDER => Some(args.file.join("main.dts")),
+        true => Some(args.file.with_extension("dts")),
+        false => args.out.clone(),
+    };
+    let stem = target
+        .as_deref()
+        .and_then(Path::file_stem)
+        .map_or("main".into(), |s| s.to_string_lossy().into_owned());
+    let proof = match args.no_proof {
+        true => None,
+        false => Some(devstream::prove(&name, &loader, &made, &inputs(cli)?)),
+    };
+    if terminal.json {
+        terminal.line(&as_json(&made, &diagnostics, &sources, proof.as_ref()));
+    } else {
+        terminal.diagnostics(&diagnostics, &sources);
+    }
+    match &target {
+        _ if args.diff => {
+            let before = target.as_deref().and_then(|t| std::fs::read_to_string(t).ok()).unwrap_or_default();
+            let shown = target.as_deref().map_or("main.dts".into(), |t| t.display().to_string());
+            terminal.out(&difference(&shown, &before, &made.text, terminal));
+        }
+        Some(target) => written(terminal, target, &stem, &made)?,
+        None if terminal.json => {}
+        None => terminal.out(&made.text),
+    }
+    if args.in_place && !args.diff && name != devstream::FOLDER {
+        let mut old = args.file.clone().into_os_string();
+        old.push(".old");
+        std::fs::rename(&args.file, &old).map_err(|e| {
+            Failure::new(Code::E0903, format!("cannot keep `{}`: {}", args.file.display(), reason(&e)))
+        })?;
+        terminal.note(&format!("kept {} as {}", args.file.display(), old.to_string_lossy()));
+    }
+    Ok(told(terminal, proof.as_ref()))
+}
+
+/// Says what came of comparing the plans.
+fn told(terminal: &Terminal, proof: Option<&Proof>) -> Exit {
+    match proof {
+        Some(Proof::Equal(tools)) => {
+            terminal.note(&format!("The plans are equal: {}.", count(*tools, "tool")));
+            Exit::Done
+        }
+        Some(Proof::Differ(all)) => {
+            terminal.note("The plans differ:");
+            all.iter().for_each(|difference| terminal.note(&format!("  {difference}")));
+            Exit::Failed
+        }
+        Some(Proof::NoPlan(problems)) => {
+            let why = count(problems.counts().0, "error");
+            terminal.note(&format!(
+                "The plans were not compared: the YAML itself gives none, for {why}; see `dtm plan` of it."
+            ));
+            Exit::Failed
+        }
+        None => Exit::Done,
+    }
+}
+
+/// Writes the program, and the secrets that stood in the YAML.
+fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) -> Result<(), Failure> {
+    let there = std::fs::read_to_string(target).ok();
+    if target.exists() && there.as_ref() != Some(&made.text) {
+        return Err(Failure::new(Code::E0903, format!("`{}` is there already", target.display()))
+            .help("see what would change: `--diff`")
+            .help("name another file, or remove this one"));
+    }
+    files::write(target, &made.text)?;
+    terminal.note(&format!("wrote {}", target.display()));
+    let Some(params) = &made.params else { return Ok(()) };
+    let file = target.with_file_name(format!("{stem}.params.yaml"));
+    let failed = |e: &std::io::Error| {
+        Failure::new(Code::E0903, format!("cannot write `{}`: {}", file.display(), reason(e)))
+    };
+    let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file);
+    open.and_then(|mut f| std::io::Write::write_all(&mut f, params.as_bytes())).map_err(|e| failed(&e))?;
+    let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    ignored_by_git(&target.with_file_name(".gitignore"), &name)?;
+    terminal.note(&format!("wrote {}, which holds secrets: give it with `--params {name}`", file.display()));
+    Ok(())
+}
+
+/// Takes a file out of what git keeps.
+fn ignored_by_git(list: &Path, name: &str) -> Result<(), Failure> {
+    let before = std::fs::read_to_string(list).unwrap_or_default();
+    if before.lines().any(|line| line.trim() == name) {
+        return Ok(());
+    }
+    let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    files::write(list, format!("{before}{end}{name}\n"))
+}
+
+fn as_json(
+    made: &Conversion,
+    diagnostics: &Diagnostics,
+    sources: &dtm_lang::Sources,
+    proof: Option<&Proof>,
+) -> serde_json::Value {
+    let notes: Vec<serde_json::Value> = diagnostics
+        .iter()
+        .map(|d| {
+            let place = d.primary.as_ref().map(|p| {
+                let (line, column) = sources.file(p.span.file).line_column(p.span.start);
+                format!("{}:{line}:{column}", sources.file(p.span.file).path)
+            });
+            serde_json::json!({ "place": place, "message": d.headline })
+        })
+        .collect();
+    let (equal, differences) = match proof {
+        Some(Proof::Equal(_)) => (Some(true), vec![]),
+        Some(Proof::Differ(all)) => (Some(false), all.clone()),
+        Some(Proof::NoPlan(_)) | None => (None, vec![]),
+    };
+    serde_json::json!({ "text": made.text, "notes": notes, "equal": equal, "differences": differences })
+}

@@ -1,0 +1,135 @@
+//! The comments of YAML, each with what it is about: what follows it, or what stands before it on its line.
+
+use crate::data::{Node, NodeKind, yaml_documents};
+use crate::devstream::mask::mask;
+use crate::maps::HashMap;
+use crate::source::{FileId, Span};
+use granit_parser::{Event, Parser};
+
+/// A place: the file, and the byte where a key or entry begins.
+type At = (FileId, u32);
+
+/// The comments of all files that are not written yet.
+#[derive(Default)]
+pub(super) struct Comments {
+    /// By what they are about.
+    about: HashMap<At, Vec<String>>,
+    /// The key that a value belongs to, and the key that this one is below.
+    above: HashMap<At, At>,
+    /// What stands at the begin of the first file, about all of it.
+    head: Vec<String>,
+    /// What stands at the end of a file.
+    tail: Vec<String>,
+}
+
+impl Comments {
+    /// Adds those of a file, which is known to be YAML.
+    pub(super) fn add(&mut self, file: FileId, text: &str) {
+        let (plain, _) = mask(text);
+        let mut anchors = vec![];
+        for document in yaml_documents(file, &plain).unwrap_or_default() {
+            self.anchors(&document, None, &mut anchors);
+        }
+        anchors.sort_unstable();
+        anchors.dedup();
+        for event in Parser::new_from_str(&plain) {
+            let Ok((Event::Comment(..), at)) = event else { continue };
+            let byte = |m: &granit_parser::Marker| m.byte_offset().unwrap_or(0) as u32;
+            let (start, end) = (byte(&at.start), byte(&at.end));
+            let said = text.get(start as usize + 1..end as usize).unwrap_or("").trim_end().to_string();
+            let line = text[..start as usize].rfind('\n').map_or(0, |n| n + 1);
+            let own_line = text[line..start as usize].trim().is_empty();
+            let next = anchors.partition_point(|a| *a < start);
+            let anchor = match own_line {
+                true => anchors.get(next),
+                false => next.checked_sub(1).and_then(|n| anchors.get(n)),
+            };
+            match anchor {
+                Some(_) if own_line && next == 0 && file == FileId(0) => self.head.push(said),
+                Some(anchor) => self.about.entry((file, *anchor)).or_default().push(said),
+                None => self.tail.push(said),
+            }
+        }
+    }
+
+    fn anchors(&mut self, node: &Node, key: Option<At>, out: &mut Vec<u32>) {
+        match &node.kind {
+            NodeKind::Map(entries) => {
+                for (_, at, value) in entries {
+                    let own = (at.file, at.start);
+                    out.push(at.start);
+                    if let Some(key) = key
+                        && key != own
+                    {
+                        self.above.entry(own).or_insert(key);
+                    }
+                    let begin = (value.span.file, value.span.start);
+                    if begin != own {
+                        self.above.entry(begin).or_insert(own);
+                    }
+                    self.anchors(value, Some(own), out);
+                }
+            }
+            // An entry of a list begins anew.
+            NodeKind::Seq(items) => {
+                for item in items {
+                    out.push(item.span.start);
+                    self.anchors(item, None, out);
+                }
+            }
+            NodeKind::Scalar(_) => {}
+        }
+    }
+
+    /// What is said of the whole.
+    pub(super) fn head(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.head)
+    }
+
+    /// What is said of what begins here, and of the keys that it is below.
+    pub(super) fn take(&mut self, span: Span) -> Vec<String> {
+        let mut way = vec![(span.file, span.start)];
+        while let Some(above) = self.above.get(&way[way.len() - 1]).filter(|above| !way.contains(above)) {
+            way.push(*above);
+        }
+        way.iter().rev().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
+    }
+
+    /// Whether something is said of what begins here.
+    pub(super) fn has(&self, span: Span) -> bool {
+        let mut at = (span.file, span.start);
+        for _ in 0..100 {
+            if self.about.contains_key(&at) {
+                return true;
+            }
+            match self.above.get(&at) {
+                Some(above) => at = *above,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// What is left of what is said in a place, in order.
+    pub(super) fn take_in(&mut self, span: Span) -> Vec<String> {
+        self.take_where(|(file, at)| file == span.file && (span.start..span.end).contains(&at))
+    }
+
+    /// What is left of what is said before a place, in order.
+    pub(super) fn take_before(&mut self, span: Span) -> Vec<String> {
+        self.take_where(|(file, at)| file == span.file && at < span.start)
+    }
+
+    /// All that is left.
+    pub(super) fn rest(&mut self) -> Vec<String> {
+        let mut rest = self.take_where(|_| true);
+        rest.append(&mut self.tail);
+        rest
+    }
+
+    fn take_where(&mut self, wanted: impl Fn(At) -> bool) -> Vec<String> {
+        let mut found: Vec<At> = self.about.keys().copied().filter(|at| wanted(*at)).collect();
+        found.sort_unstable_by_key(|(file, at)| (file.0, *at));
+        found.iter().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether two programs plan the same, from an empty state.
+
+use super::Conversion;
+use crate::diag::{Diagnostics, Severity};
+use crate::eval::NoOutputs;
+use crate::loader::{Around, Loader};
+use crate::maps::{HashMap, HashSet};
+use crate::program::{Inputs, Program, Purpose};
+use crate::value::InstanceId;
+use crate::wire::to_wire;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What came of comparing the plans of a configuration and of what it was converted to.
+pub enum Proof {
+    /// They are equal: so many tools.
+    Equal(usize),
+    /// They differ, in these ways.
+    Differ(Vec<String>),
+    /// The configuration gives no plan itself.
+    NoPlan(Diagnostics),
+}
+
+/// The name that the converted program has, among the other files.
+const MADE: &str = "converted.dts";
+
+/// Plans both, with the same values from outside: a variable that is not set counts as something of its own.
+pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &Inputs) -> Proof {
+    let mut env = inputs.env.all().clone();
+    for variable in &made.env {
+        env.entry(variable.to_string()).or_insert_with(|| format!("env-{}", variable.to_lowercase()));
+    }
+    let given = Inputs { sets: vec![], params_file: None, env: env.into() };
+    let (yaml, problems) = Program::load(root, loader.clone(), &given, Purpose::Plan);
+    if problems.has_errors() {
+        return Proof::NoPlan(problems);
+    }
+    let text = made.text.clone();
+    let with = Around::loader(loader.clone(), move |inner, path| match path {
+        MADE => Ok(text.as_bytes().to_vec()),
+        _ => inner.read(path),
+    });
+    let params_file = made.params.clone().map(|params| ("converted.yaml".to_string(), params));
+    let (dts, problems) = Program::load(MADE, with, &Inputs { params_file, ..given }, Purpose::Plan);
+    let errors = problems.iter().filter(|d| d.severity() == Severity::Error);
+    let errors: Vec<String> = errors.map(|d| format!("in what it became: {}", d.headline)).collect();
+    match if errors.is_empty() { differences(&yaml, &dts, &str::to_string) } else { errors } {
+        differ if differ.is_empty() => Proof::Equal(dts.instances().len()),
+        differ => Proof::Differ(differ),
+    }
+}
+
+/// What differs between the plans, in words: tools, their kinds and inputs, in which order they come, and where the state is
+/// kept. `renamed` gives the address in the second program for one in the first.
+fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> String) -> Vec<String> {
+    let mut out = vec![];
+    let state = |p: &Program| {
+        (p.hir().backend.as_ref().map(|(name, _)| name.to_string()), p.setting("state").map(|v| to_wire(&v)))
+    };
+    if state(first) != state(second) {
+        out.push("the state is kept in another place".into());
+    }
+    let mut met = HashSet::default();
+    let orders = (Order::of(first), Order::of(second));
+    for (number, a) in first.instances().iter().enumerate() {
+        let addr = renamed(&a.addr);
+        let Some(other) = second.find(&addr) else {
+            out.push(format!("`{addr}` is missing"));
+            continue;
+        };
+        met.insert(other);
+        let b = second.instance(other);
+        let kind = |p: &crate::program::Instance| format!("{}.{}", p.plugin, p.kind.name);
+        if kind(a) != kind(b) {
+            out.push(format!("`{addr}` is a `{}`, and was a `{}`", kind(b), kind(a)));
+            continue;
+        }
+        let id = InstanceId(number as u32);
+        let (inputs, others) = (first.inputs(id, &NoOutputs).0, second.inputs(other, &NoOutputs).0);
+        let names: BTreeSet<_> = inputs.keys().chain(others.keys()).collect();
+        for name in names {
+            if inputs.get(name).map(to_wire) != others.get(name).map(to_wire) {
+                out.push(format!("`{name}` of `{addr}` differs"));
+            }
+        }
+        let waits: BTreeSet<String> =
+            orders.0.before(id).iter().map(|i| renamed(&first.instance(*i).addr)).collect();
+        let others: BTreeSet<String> =
+            orders.1.before(other).iter().map(|i| second.instance(*i).addr.to_string()).collect();
+        out.extend(
+            waits.difference(&others).map(|dep| format!("`{addr}` does not wait for `{dep}` any more")),
+        );
+        out.extend(others.difference(&waits).map(|dep| format!("`{addr}` waits for `{dep}` now")));
+    }
+    for (number, b) in second.instances().iter().enumerate() {
+        if !met.contains(&InstanceId(number as u32)) {
+            out.push(format!("`{}` is new", b.addr));
+        }
+    }
+    out
+}
+
+/// What tools wait for, by whatever way.
+struct Order {
+    before: HashMap<InstanceId, HashSet<InstanceId>>,
+}
+
+impl Order {
+    /// The closure of a program's edges. A circle is a thing of its own error, and ends here.
+    fn of(program: &Program) -> Order {
+        let mut before: HashMap<InstanceId, HashSet<InstanceId>> = HashMap::default();
+        for number in 0..program.instances().len() as u32 {
+            let mut open = vec![(InstanceId(number), false)];
+            let mut under_way: HashSet<InstanceId> = HashSet::default();
+            while let Some((id, is_ready)) = open.pop() {
+                if before.contains_key(&id) {
+                    continue;
+                }
+                let edges = program.instance(id).edges.keys().copied();
+                if is_ready {
+                    let mut all = HashSet::default();
+                    for edge in edges {
+                        all.insert(edge);
+                        all.extend(before.get(&edge).into_iter().flatten().copied());
+                    }
+                    before.insert(id, all);
+                } else if under_way.insert(id) {
+                    open.push((id, true));
+                    open.extend(edges.map(|edge| (edge, false)));
+                }
+            }
+        }
+        Order { before }
+    }
+
+    fn before(&self, id: InstanceId) -> &HashSet<InstanceId> {
+        static NONE: std::sync::LazyLock<HashSet<InstanceId>> = std::sync::LazyLock::new(HashSet::default);
+        self.before.get(&id).unwrap_or(&NONE)
+    }
+}
