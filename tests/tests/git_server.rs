@@ -210,3 +210,75 @@ fn over_ssh_nobody_is_asked_anything() {
     let show = git_in(&server).args(["show", "main:a"]).output().expect("git starts");
     assert_eq!(String::from_utf8_lossy(&show.stdout), "x");
 }
+
+/// DevStream's YAML, with a template from a server and a repository on one.
+fn devstreams(server: &GitServer) -> Sandbox {
+    let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    server.repository("template.git");
+    let template = format!("file://{}", server.path("template.git").display());
+    let work = sandbox.path().join("template");
+    std::fs::create_dir(&work).expect("a folder");
+    let git = |args: &[&str]| {
+        let out = git_in(&work).args(args).output().expect("git starts");
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    };
+    git(&["clone", "-q", server.path("template.git").to_str().expect("UTF-8"), "."]);
+    std::fs::write(work.join("main.go"), "package main\n").expect("written");
+    std::fs::write(work.join("NAME.tpl"), "[[ name ]]\n").expect("written");
+    git(&["add", "."]);
+    git(&["commit", "-qm", "the template"]);
+    git(&["push", "-q"]);
+    let url = server.repository("shop.git");
+    sandbox.write(
+        "config.yaml",
+        format!(
+            "config:\n  state: {{backend: local}}\nvars:\n  team: shop\ntools:\n- name: repo-scaffolding\n  instanceID: shop\n  options:\n    \
+             destinationRepo: {{url: \"{url}\", branch: main, token: [[ env \"GIT_TOKEN\" ]]}}\n    \
+             sourceRepo: {{url: \"{template}\", branch: main}}\n    # who it is of\n    vars: {{name: [[ team ]]}}\n"
+        ),
+    );
+    sandbox
+}
+
+#[test]
+fn devstreams_yaml_is_applied_and_converted_and_nothing_changes() {
+    let server = GitServer::start("secret-token");
+    let sandbox = devstreams(&server);
+    let run = |args: &[&str]| sandbox.shell(&format!("GIT_TOKEN=secret-token dtm {}", args.join(" ")));
+    done(&run(&["apply", "-y", "config.yaml"]));
+    assert_eq!(server.git(&["-C", "shop.git", "show", "main:NAME"]), "shop\n");
+    let again = run(&["plan", "config.yaml"]);
+    assert!(again.stdout.starts_with("No changes"), "{}{}", again.stdout, again.stderr);
+    done(&run(&["convert", "config.yaml", "-o", "main.dts"]));
+    let converted = run(&["plan", "main.dts"]);
+    assert!(converted.stdout.starts_with("No changes"), "{}{}", converted.stdout, converted.stderr);
+    assert_eq!(server.git(&["-C", "shop.git", "rev-list", "--count", "main"]), "1\n");
+}
+
+#[test]
+fn what_devstream_made_is_taken_over() {
+    let server = GitServer::start("secret-token");
+    let sandbox = devstreams(&server);
+    let run = |args: &[&str]| sandbox.shell(&format!("GIT_TOKEN=secret-token dtm {}", args.join(" ")));
+    let url = server.url("shop.git");
+    let template = format!("file://{}", server.path("template.git").display());
+    sandbox.write(
+        "devstream.state",
+        format!(
+            "repo-scaffolding_shop:\n  name: repo-scaffolding\n  instanceID: shop\n  dependsOn: []\n  options:\n    destinationRepo:\n      \
+             url: {url}\n      branch: main\n      token: secret-token\n    instanceID: shop\n    sourceRepo:\n      url: {template}\n      branch: main\n    \
+             vars:\n      name: shop\n  resourceStatus:\n    outputs: {{repo: shop}}\n"
+        ),
+    );
+    let before = std::fs::read(sandbox.path().join("devstream.state")).expect("the state");
+    done(&run(&["state", "import", "--devstream", "devstream.state", "-f", "config.yaml"]));
+    let list = run(&["state", "list", "-f", "config.yaml"]);
+    assert_eq!(list.stdout, "shop  (creating)\n");
+    done(&run(&["apply", "-y", "config.yaml"]));
+    let again = run(&["plan", "config.yaml"]);
+    assert!(again.stdout.starts_with("No changes"), "{}{}", again.stdout, again.stderr);
+    // Once more is nothing new, and the file of DevStream is as it was.
+    let more = run(&["state", "import", "--devstream", "devstream.state", "-f", "config.yaml"]);
+    assert!(more.stderr.contains("Imported 0 tools"), "{}", more.stderr);
+    assert_eq!(std::fs::read(sandbox.path().join("devstream.state")).expect("the state"), before);
+}

@@ -248,10 +248,43 @@ impl Project {
         if take_over || state.root.is_empty() || state.root == self.file || state.tools.is_empty() {
             return Ok(());
         }
+        // The YAML was converted, and the same tools are in this file.
+        if devstream::is_yaml(&state.root) && state.tools.keys().all(|addr| self.program.find(addr).is_some())
+        {
+            return Ok(());
+        }
         let headline = format!("the state belongs to `{}`, not to `{}`", state.root, self.file);
         Err(Failure::new(Code::E0808, headline)
             .help("keep another state for it: `settings { state = local { path = \"...\" } }`")
             .help("or take the state over, which deletes what the other file made: `--take-over`"))
+    }
+
+    /// What DevStream made with this configuration and dtm does not know: to make it all again would be wrong.
+    pub fn made_by_devstream(&self, state: &State) -> Option<Diagnostic> {
+        if state.serial > 0 || !devstream::is_yaml(&self.file) {
+            return None;
+        }
+        let text = self.program.sources().files().next().map(|(_, file)| file.text.clone())?;
+        let name = devstream::state_file(&text)?;
+        let there = std::fs::metadata(self.around.root.join(&name)).is_ok_and(|m| m.is_file() && m.len() > 0);
+        there.then(|| {
+            Diagnostic::new(
+                Code::E0803,
+                format!("`{name}` says what DevStream has made, and dtm does not know it"),
+            )
+            .note("without it, everything would be made a second time")
+            .help(format!("take it over: `{} --devstream {name}`", self.command_on("state import")))
+            .help("if it is gone for good, begin anew: `dtm apply --new-state`")
+        })
+    }
+
+    /// What to type to run a command that takes the configuration as `-f`.
+    fn command_on(&self, command: &str) -> String {
+        if self.named.is_empty() {
+            format!("dtm {command}")
+        } else {
+            format!("dtm {command} -f {}", self.named)
+        }
     }
 
     /// The plugins for this program and what is in state.

@@ -19,12 +19,14 @@ mod model;
 mod options;
 mod program;
 mod proof;
+mod state;
 mod template;
 mod tools;
 mod values;
 
 pub use convert::{Conversion, convert};
 pub use proof::{Proof, prove};
+pub use state::{state, state_file};
 
 use crate::check::check_devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};

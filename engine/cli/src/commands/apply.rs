@@ -66,6 +66,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
     let loaded = session.loaded().clone();
     let state = loaded.state.clone();
+    if let Some(left) = project.made_by_devstream(&state).filter(|_| !args.new_state) {
+        return Err(Failure::of(left));
+    }
     trace.phase("plan");
     let switch = Switch::new(planning_events(terminal));
     let events = switch.events();

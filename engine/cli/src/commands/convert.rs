@@ -33,6 +33,9 @@ pub struct Convert {
     /// Does not compare the plans of both.
     #[arg(long)]
     no_proof: bool,
+    /// Takes over what DevStream has made, from the file in which it kept its state.
+    #[arg(long, value_name = "STATE")]
+    state: Option<PathBuf>,
     /// Writes beside the YAML, which is kept with `.old` at the end of its name.
     #[arg(long)]
     in_place: bool,
@@ -85,7 +88,32 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         })?;
         terminal.note(&format!("kept {} as {}", args.file.display(), old.to_string_lossy()));
     }
-    Ok(told(terminal, proof.as_ref()))
+    let exit = told(terminal, proof.as_ref());
+    if let Some(state) = args.state.as_ref().filter(|_| exit == Exit::Done && !args.diff) {
+        return along(cli, terminal, target.as_deref(), state, &made);
+    }
+    Ok(exit)
+}
+
+/// Brings the state of DevStream's along.
+fn along(
+    cli: &Cli,
+    terminal: &Terminal,
+    target: Option<&Path>,
+    state: &Path,
+    made: &Conversion,
+) -> Result<Exit, Failure> {
+    let Some(target) = target else {
+        return Err(Failure::new(Code::E0901, "`--state` needs a configuration that is written")
+            .help("name it with `-o main.dts`, or write it `--in-place`")
+            .usage());
+    };
+    if made.params.is_some() {
+        let command = format!("dtm state import --devstream {} -f {}", state.display(), target.display());
+        terminal.note(&format!("Then give the secrets with `--params`: `{command} --params FILE`."));
+        return Ok(Exit::Done);
+    }
+    super::state::import_devstream(cli, terminal, &FileArg { file: Some(target.to_path_buf()) }, state)
 }
 
 /// Says what came of comparing the plans.

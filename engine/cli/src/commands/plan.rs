@@ -68,6 +68,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     project.leave();
     let store = project.store(false)?;
     let loaded = project.load(terminal, &store)?;
+    if let Some(left) = project.made_by_devstream(&loaded.state) {
+        terminal.note(&format!("note: {}", left.headline));
+        left.help.iter().take(1).for_each(|help| terminal.note(&format!("  {help}")));
+    }
     let plan = make(terminal, &project, &loaded.state, args.select.options(args.no_read))?;
     show(terminal, &project, &plan);
     if let Some(html) = &args.html {

@@ -1,6 +1,7 @@
 //! Repositories: in all the forms that DevStream took, and its templates of them.
 
 use super::{Mapping, Output, joined, record, text};
+use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Expr, ExprKind, StrPart};
 
@@ -215,6 +216,10 @@ pub(super) fn scaffold(m: &mut Mapping<'_>) {
         }
     } else {
         let source = m.repo("sourceRepo");
+        if let Some(token) = &source.token {
+            let d = Diagnostic::new(Code::W0140, "a template is fetched without a token");
+            m.told.push(d.at(token.span, "has no effect").hide_source());
+        }
         if let Some(address) = source.address() {
             let branch = source.branch.unwrap_or_else(|| text(span, "main"));
             m.set("template", joined(source.span, [address, text(span, "#"), branch]));

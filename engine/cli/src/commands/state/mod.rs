@@ -1,6 +1,7 @@
 //! `dtm state ...`: looks into the state and mends it. Every change is a record of the journal, or a snapshot under a
 //! serial of its own.
 
+mod devstream;
 mod migrate;
 mod repair;
 mod surgery;
@@ -15,6 +16,8 @@ use dtm_engine::state::{State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
 use std::path::PathBuf;
+
+pub(super) use devstream::import as import_devstream;
 
 /// `dtm state`
 #[derive(Subcommand)]
@@ -99,6 +102,17 @@ pub enum StateCommand {
         /// Asks no question.
         #[arg(short = 'y', long)]
         yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Takes over what another tool has made and noted.
+    #[command(
+        after_help = "Example:\n  dtm state import --devstream devstream.state -f config.yaml\n\nThe file is only read. The next plan looks for each tool that is in it, and takes over what it finds."
+    )]
+    Import {
+        /// The file in which DevStream kept its state.
+        #[arg(long, value_name = "STATE")]
+        devstream: PathBuf,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -195,6 +209,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
         }
         StateCommand::Migrate { from, yes, config } => {
             migrate::run(cli, terminal, &config.file(), from.as_deref(), *yes)
+        }
+        StateCommand::Import { devstream, config } => {
+            devstream::import(cli, terminal, &config.file(), devstream)
         }
         StateCommand::Recover(config) => repair::recover(cli, terminal, &config.file()),
         StateCommand::Resolve { tool, id, none: _, config } => {

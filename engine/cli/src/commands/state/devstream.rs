@@ -1,0 +1,164 @@
+//! `dtm state import --devstream`: what DevStream made becomes known, without touching it or the file that it is noted in.
+
+use crate::args::{Cli, FileArg};
+use crate::exit::{Exit, Failure, reason};
+use crate::project::{Project, guard, unreadable};
+use crate::terminal::Terminal;
+use crate::view::count;
+use dtm_engine::project::FileLoader;
+use dtm_engine::state::{Entry, OpKey, PluginRef, Record, Status, now};
+use dtm_lang::interface::Recover;
+use dtm_lang::loader::Around;
+use dtm_lang::wire::{tag, to_wire};
+use dtm_lang::{Inputs, InstanceId, NoOutputs, Program, Purpose, Sources, devstream};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The name that the state has as a configuration.
+const MADE: &str = "devstream-state.yaml";
+
+/// Imports a state file of DevStream's. What is in it is put into ours as begun and not known to have ended: the next plan looks for
+/// each by its key, and takes over what it finds.
+pub(in crate::commands) fn import(
+    cli: &Cli,
+    terminal: &Terminal,
+    config: &FileArg,
+    file: &Path,
+) -> Result<Exit, Failure> {
+    let project = Project::sound(cli, terminal, config)?;
+    let made = program(file)?;
+    let store = project.store(false)?;
+    guard(&project.around.root, &project.place()?, &store, project.program.param_selects_state())?;
+    let mut session = project.lock(cli, terminal, "state import", &store, false)?;
+    let mut state = session.loaded().state.clone();
+    let mut records = vec![Record::Root { root: project.file.clone() }];
+    let (mut known, mut unplanned, mut told) = (0, vec![], vec![]);
+    let addresses = addresses(&project.program, &made, &mut unplanned);
+    for (number, instance) in made.instances().iter().enumerate() {
+        let id = InstanceId(number as u32);
+        let addr = &addresses[&id];
+        if state.tools.contains_key(addr) {
+            known += 1;
+            continue;
+        }
+        if !matches!(instance.kind.recover, Recover::Key) {
+            told.push(format!("`{}` is left out: nobody knows its plugin", instance.addr));
+            continue;
+        }
+        let interface = made.plugins().get(&instance.plugin).map(|p| p.plugin.hash.to_string());
+        let inputs = made.inputs(id, &NoOutputs).0;
+        let entry = Entry {
+            plugin: PluginRef {
+                name: instance.plugin.to_string(),
+                interface: interface.unwrap_or_default(),
+                ..PluginRef::default()
+            },
+            kind: instance.kind.name.to_string(),
+            place: Default::default(),
+            using: None,
+            id: None,
+            inputs: inputs.iter().map(|(name, value)| (name.to_string(), to_wire(value))).collect(),
+            outputs: Default::default(),
+            private: Default::default(),
+            deps: instance.edges.keys().filter_map(|dep| addresses.get(dep).cloned()).collect(),
+            protect: false,
+            status: Status::Creating,
+            op: OpKey::fresh(),
+            // What is found by its key is what DevStream made.
+            absent_before: true,
+            retired: vec![],
+            time: now(),
+        };
+        records.push(Record::Begin { addr: addr.clone(), entry: Box::new(entry) });
+    }
+    let imported = records.len() - 1;
+    if imported > 0 {
+        state.serial = session.append(&records)?;
+        records.into_iter().for_each(|r| state.apply(r));
+        session.snapshot(&state)?;
+    }
+    told.iter().for_each(|t| terminal.note(&format!("note: {t}")));
+    for addr in &unplanned {
+        terminal.note(&format!("note: `{addr}` is no tool of `{}`: an apply deletes it", project.file));
+    }
+    if known > 0 {
+        terminal.note(&format!("{} in state already.", count(known, "tool")));
+    }
+    terminal.note(&format!("Imported {}. `{}` was only read.", count(imported, "tool"), file.display()));
+    if imported > 0 {
+        terminal
+            .note(&format!("The next plan looks for each and takes it over: `{}`.", project.command("plan")));
+    }
+    Ok(Exit::Done)
+}
+
+/// What DevStream made, as a program.
+fn program(file: &Path) -> Result<Program, Failure> {
+    let bytes = std::fs::read(file).map_err(|e| unreadable(file, &reason(&e)))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(file, "it is not UTF-8"))?;
+    let mut sources = Sources::default();
+    let id = sources.add(file.display().to_string(), text.as_str());
+    let yaml = devstream::state(id, &text).map_err(|d| Failure::all(d, &Arc::new(sources)))?;
+    let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let inner = Arc::new(FileLoader::new(folder, String::new()));
+    let loader = Around::loader(inner, move |inner, path| match path {
+        MADE => Ok(yaml.clone().into_bytes()),
+        _ => inner.read(path),
+    });
+    let (program, problems) = Program::load(MADE, loader, &Inputs::default(), Purpose::Plan);
+    if problems.has_errors() {
+        let sources = program.sources().clone();
+        let failure = Failure::all(problems, &sources);
+        return Err(
+            failure.help(format!("correct the options in `{}` as the plugin had them", file.display()))
+        );
+    }
+    Ok(program)
+}
+
+/// A value without its secrets, which are no part of what something is.
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) if tag(fields).is_some() => Value::Null,
+        Value::Object(fields) => {
+            let kept = fields
+                .iter()
+                .map(|(name, v)| (name.clone(), without_secrets(v)))
+                .filter(|(_, v)| !v.is_null());
+            kept.collect()
+        }
+        Value::Array(items) => items.iter().map(without_secrets).collect(),
+        leaf => leaf.clone(),
+    }
+}
+
+/// The address of each tool in the configuration: of the one with the same key, or else the one that it would have.
+fn addresses(program: &Program, made: &Program, unplanned: &mut Vec<String>) -> BTreeMap<InstanceId, String> {
+    let key = |p: &Program, number: usize| {
+        let instance = &p.instances()[number];
+        let inputs = p.inputs(InstanceId(number as u32), &NoOutputs).0;
+        let keys = instance.kind.inputs.iter().filter(|(_, input)| input.key);
+        let keys: Vec<_> =
+            keys.map(|(name, _)| inputs.get(name).map(|v| without_secrets(&to_wire(v)))).collect();
+        format!("{}.{} {}", instance.plugin, instance.kind.name, Value::from_iter(keys))
+    };
+    let planned: BTreeMap<String, &str> =
+        (0..program.instances().len()).map(|n| (key(program, n), &*program.instances()[n].addr)).collect();
+    let mut found = BTreeMap::new();
+    for number in 0..made.instances().len() {
+        let own = &made.instances()[number].addr;
+        let addr = match planned.get(&key(made, number)) {
+            Some(addr) => (*addr).to_string(),
+            None => {
+                if program.find(own).is_none() {
+                    unplanned.push(own.to_string());
+                }
+                own.to_string()
+            }
+        };
+        found.insert(InstanceId(number as u32), addr);
+    }
+    found
+}
