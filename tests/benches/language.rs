@@ -3,12 +3,12 @@
 //! `cargo bench -p dtm-tests --bench language`
 
 use dtm_lang::{Inputs, Loader, Program, Purpose, Shipped, Symbol, check};
+use dtm_tests::bench::{best, process_in};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct One(String);
 
@@ -110,18 +110,6 @@ fn comprehension(tools: usize) -> String {
     )
 }
 
-/// The best of five: the machine may be busy with other things.
-fn best<T>(mut work: impl FnMut() -> T) -> Duration {
-    (0..5)
-        .map(|_| {
-            let started = Instant::now();
-            std::hint::black_box(work());
-            started.elapsed()
-        })
-        .min()
-        .unwrap_or_default()
-}
-
 fn measure(text: &str) -> [Duration; 3] {
     let loader = || Arc::new(One(text.to_string())) as Arc<dyn Loader>;
     let checked = best(|| check("main.dts", &*loader()));
@@ -136,14 +124,7 @@ fn measure(text: &str) -> [Duration; 3] {
 fn process(text: &str) -> (Duration, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("main.dts"), text).expect("written");
-    let dtm = Path::new(env!("CARGO_BIN_EXE_dtm-under-test"));
-    let mut command = Command::new("sh");
-    // The kernel tells the peak of a process that is still there; a shell that waits can read it.
-    command.arg("-c").arg("\"$0\" check -q & pid=$!; peak=0; while kill -0 $pid 2>/dev/null; do now=$(awk '/VmHWM/ {print $2}' /proc/$pid/status 2>/dev/null); [ \"${now:-0}\" -gt $peak ] && peak=$now; done; echo $peak");
-    let out = command.arg(dtm).current_dir(folder.path()).output().expect("it runs");
-    let peak = String::from_utf8_lossy(&out.stdout).trim().parse::<u64>().unwrap_or(0);
-    let took = best(|| Command::new(dtm).args(["check", "-q"]).current_dir(folder.path()).output());
-    (took, peak / 1024)
+    process_in(folder.path(), Path::new(env!("CARGO_BIN_EXE_dtm-under-test")), "check -q")
 }
 
 fn main() {

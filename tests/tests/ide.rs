@@ -147,7 +147,22 @@ fn values_that_fit_come_first() {
 
 #[test]
 fn kinds_types_options_and_declarations_are_completed() {
-    assert_eq!(one("dts 1\n\ntool a: $0").labels(), ["core", "scm", "argocd", "ci", "helm"]);
+    assert_eq!(
+        one("dts 1\n\ntool a: $0").labels(),
+        [
+            "core",
+            "scm",
+            "argocd",
+            "ci",
+            "devlake",
+            "devstream",
+            "docker",
+            "helm",
+            "issues",
+            "jenkins",
+            "kube"
+        ]
+    );
     let own = one("dts 1\n\nimport { App } from \"std/apps\"\n\ncomponent Own {\n  tool b: $0\n}\n").labels();
     assert_eq!(own[..3], ["App", "Own", "core"]);
     let kinds = one("dts 1\n\ntool a: core.$0").items();

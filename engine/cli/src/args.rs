@@ -78,6 +78,16 @@ pub struct Global {
     /// Tells more: what plugins log, and what dtm does; `-vv` every request too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// As `-vv`, which DevStream called so.
+    #[arg(long, global = true, hide = true)]
+    pub debug: bool,
+}
+
+impl Global {
+    /// How much more is told: nothing, what plugins log, every request.
+    pub fn verbosity(&self) -> u8 {
+        if self.debug { self.verbose.max(2) } else { self.verbose }
+    }
 }
 
 /// A duration as in a `.dts` file.
@@ -96,9 +106,27 @@ pub fn deadline(text: &str) -> Result<Duration, String> {
 /// The configuration of a command.
 #[derive(Args, Clone)]
 pub struct FileArg {
-    /// The configuration [default: main.dts].
+    /// The configuration, `-` for standard input [default: main.dts].
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// As DevStream named it.
+    #[command(flatten)]
+    pub more: ConfigFiles,
+}
+
+/// The configuration as DevStream named it.
+#[derive(Args, Clone, Default)]
+pub struct ConfigFiles {
+    /// The configuration, as FILE; several files of DevStream's YAML are one configuration.
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "file")]
+    pub config_file: Vec<PathBuf>,
+}
+
+impl FileArg {
+    /// One file, or the default.
+    pub fn of(file: Option<PathBuf>) -> FileArg {
+        FileArg { file, more: ConfigFiles::default() }
+    }
 }
 
 /// What is planned.
@@ -170,6 +198,9 @@ pub enum Command {
     Convert(commands::convert::Convert),
     /// Brings `.dts` files into the one style.
     Fmt(commands::fmt::Fmt),
+    /// Tells which plugins a configuration needs, and where they are; nothing has to be downloaded.
+    #[command(hide = true)]
+    Init(commands::habits::Init),
     /// Explains the code of a diagnostic.
     Explain(commands::explain::Explain),
     /// Writes a starter project, or lists them.

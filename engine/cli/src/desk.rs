@@ -46,11 +46,11 @@ impl Desk {
             let loader = Arc::new(FileLoader::new(root, prefix));
             return Ok(Desk { loader, root: None, inputs, state: State::default() });
         };
-        let file = choose(&FileArg { file: Some(file) })?;
+        let file = choose(Some(&file))?;
         let Placed { root, name, prefix } = placed(&file)?;
         surroundings(root.clone(), inputs.env.all().clone())?;
         // What cannot be read of a state is told by the commands that need one.
-        let state = state_of(cli, &FileArg { file: Some(file) });
+        let state = state_of(cli, &FileArg::of(Some(file)));
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());
         Ok(Desk {
             loader: Arc::new(FileLoader::new(root, prefix)),

@@ -30,7 +30,7 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     let own =
         |level: LevelFilter| Targets::new().with_target("dtm_cli", level).with_target("dtm_engine", level);
     let asked = std::env::var("DTM_LOG").ok().filter(|text| !text.is_empty());
-    let targets = match (asked, global.verbose) {
+    let targets = match (asked, global.verbosity()) {
         (Some(text), _) => Targets::from_str(&text).map_err(|e| {
             let failure = Failure::new(Code::E0901, format!("`DTM_LOG` is not understood: {e}"));
             failure.help("write it as `debug`, or as `dtm_engine=debug,kube=info`").usage()

@@ -55,7 +55,7 @@ impl Project {
     /// # Errors
     /// As [`Project::open`].
     pub fn with_more(cli: &Cli, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
-        let root = placed(&choose(file)?)?.name;
+        let root = source(file)?.name;
         Project::with(&inputs(cli)?, file, Purpose::Plan, &|inner| {
             let (root, more) = (root.clone(), format!("\n\n{more}"));
             Around::loader(inner, move |inner, path| {
@@ -92,11 +92,9 @@ impl Project {
         purpose: Purpose,
         wrap: &dyn Fn(Arc<dyn Loader>) -> Arc<dyn Loader>,
     ) -> Result<(Project, Diagnostics), Failure> {
-        let path = choose(file)?;
-        let named = file.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
-        let Placed { root, name, prefix } = placed(&path)?;
-        let around = surroundings(root.clone(), inputs.env.all().clone())?;
-        let loader = wrap(Arc::new(FileLoader::new(root, prefix)));
+        let Source { root, name, named, loader } = source(file)?;
+        let around = surroundings(root, inputs.env.all().clone())?;
+        let loader = wrap(loader);
         let (program, diagnostics) = Program::load(&name, loader, inputs, purpose);
         tracing::info!(root = %around.root.display(), file = name, tools = program.instances().len(), "program read");
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
@@ -477,17 +475,92 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
-/// The root file that is meant.
+/// The root file of a command, and what reads it.
+pub struct Source {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its name there.
+    pub name: String,
+    /// As the user may name it again; empty for the default.
+    pub named: String,
+    /// Reads it, and the files around it.
+    pub loader: Arc<dyn Loader>,
+}
+
+/// The root file that is meant: one, several of DevStream's YAML as one, or standard input.
 ///
 /// # Errors
 /// When there is none.
-pub fn choose(file: &FileArg) -> Result<PathBuf, Failure> {
-    let path = match &file.file {
+pub fn source(file: &FileArg) -> Result<Source, Failure> {
+    let given = &file.more.config_file;
+    let one = file.file.clone().or_else(|| given.first().cloned());
+    if one.as_deref() == Some(Path::new("-")) && given.len() < 2 {
+        return standard_input();
+    }
+    if let [first, _, ..] = &**given {
+        return several(first, given);
+    }
+    let named = one.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+    let Placed { root, name, prefix } = placed(&choose(one.as_deref())?)?;
+    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix)), root, name, named })
+}
+
+/// What comes in is `.dts` or, without the line that this begins with, DevStream's YAML.
+fn standard_input() -> Result<Source, Failure> {
+    let mut bytes = vec![];
+    std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes)
+        .map_err(|e| Failure::new(Code::E0903, format!("cannot read standard input: {}", reason(&e))))?;
+    let is_dts = String::from_utf8_lossy(&bytes).lines().any(|line| line.trim_end() == "dts 1");
+    let name = if is_dts { "stdin.dts" } else { "stdin.yaml" };
+    let Placed { root, prefix, .. } = placed(Path::new(name))?;
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix));
+    let loader = Around::loader(inner, move |inner, path| match path {
+        _ if path == name => Ok(bytes.clone()),
+        _ => inner.read(path),
+    });
+    Ok(Source { root, name: name.into(), named: "-".into(), loader })
+}
+
+/// Several files are one configuration, in the order in which they are named.
+fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
+    let Placed { root, prefix, .. } = placed(first)?;
+    let mut names = vec![];
+    for path in given {
+        if !path.to_str().is_some_and(devstream::is_yaml) {
+            return Err(Failure::new(Code::E0901, format!("`{}` is not DevStream's YAML", path.display()))
+                .help("only of that several files are one configuration; in `.dts`, one imports others")
+                .usage());
+        }
+        let full = path.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
+        let Some(below) = full.strip_prefix(&root).ok().and_then(Path::to_str) else {
+            let headline = format!("`{}` is not below the folder of `{}`", path.display(), first.display());
+            return Err(Failure::new(Code::E0901, headline)
+                .help("name the file in the outermost folder first")
+                .usage());
+        };
+        names.push(below.to_string());
+    }
+    let named = given.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" -f ");
+    let listing = names.join("\n");
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix));
+    let loader = Around::loader(inner, move |inner, path| match path {
+        devstream::FOLDER => Ok(listing.clone().into_bytes()),
+        _ => inner.read(path),
+    });
+    Ok(Source { root, name: devstream::FOLDER.into(), named: format!("-f {named}"), loader })
+}
+
+/// The file that is meant.
+///
+/// # Errors
+/// When there is none.
+pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = match file {
         Some(path) if path.is_dir() && !path.join("main.dts").exists() && has_yaml(path) => {
             return Ok(path.join(devstream::FOLDER));
         }
         Some(path) if path.is_dir() => path.join("main.dts"),
-        Some(path) => path.clone(),
+        Some(path) => path.to_path_buf(),
         None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
         None => "main.dts".into(),
     };

@@ -82,7 +82,7 @@ impl Terminal {
             json: global.json,
             sarif: !global.json && global.format == DiagnosticFormat::Sarif,
             quiet: global.quiet,
-            verbose: global.verbose,
+            verbose: global.verbosity(),
             style: Style { on: color(std::io::stdout().is_terminal()) },
             color_err: color(std::io::stderr().is_terminal()),
             failed: Mutex::default(),

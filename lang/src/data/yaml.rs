@@ -50,6 +50,8 @@ pub(super) fn documents(file: FileId, text: &str, own: bool) -> Result<Vec<Node>
                 let tagged = event.tag().and_then(|t| t.core_suffix().map(str::to_string));
                 let value = match tagged.as_deref() {
                     Some("str") => Value::string(&**value),
+                    // `! 12` is a text on purpose.
+                    _ if event.tag().is_some_and(|t| t.original() == "!") => Value::string(&**value),
                     _ if plain => plain_scalar(value),
                     _ => Value::string(&**value),
                 };

@@ -21,6 +21,8 @@ struct App<'a, 'r> {
     repo: Expr,
     spec: Option<&'a Node>,
     depends_on: Vec<Name>,
+    /// Its entry.
+    whole: Span,
     /// That of an earlier pipeline, which the deployment uses too.
     image: Option<Expr>,
 }
@@ -52,7 +54,7 @@ pub(super) fn expand(file: &Reader<'_>, node: &Node, templates: &[&Node], tools:
     if let Some(template) = template {
         depends_on.insert(0, name(template.span, scaffold));
     }
-    let mut app = App { file, name: app_name, repo, spec, depends_on, image: None };
+    let mut app = App { file, name: app_name, repo, spec, depends_on, whole: node.span, image: None };
     let pipelines = ["ci", "cd"].into_iter().filter_map(|key| get(node, key));
     let mut made: Vec<Tool> = pipelines
         .flat_map(|list| file.items(list, "a list of pipelines"))
@@ -67,7 +69,14 @@ pub(super) fn expand(file: &Reader<'_>, node: &Node, templates: &[&Node], tools:
 impl App<'_, '_> {
     fn tool(&self, (plugin, item): (Name, Span), depends_on: Vec<Name>, mut options: Expr) -> Tool {
         set_default(&mut options, "instanceID", text(self.name.span, self.name.text.clone()));
-        Tool { plugin, instance: self.name.clone(), depends_on, options, item }
+        Tool {
+            plugin,
+            instance: self.name.clone(),
+            depends_on,
+            options,
+            item,
+            app: Some((self.name.text.clone(), self.whole)),
+        }
     }
 
     fn scaffold(&self, template: &Node, tools: &[Name]) -> Tool {

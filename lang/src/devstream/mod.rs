@@ -25,7 +25,7 @@ mod tools;
 mod values;
 
 pub use convert::{Conversion, convert};
-pub use proof::{Proof, prove};
+pub use proof::{Proof, convert_proven, prove};
 pub use state::{state, state_file};
 
 use crate::check::check_devstream;
@@ -102,6 +102,16 @@ pub(crate) fn settled(told: Diagnostics, checked: Diagnostics, lenient: bool) ->
     }
     out.append(checked);
     out
+}
+
+/// The kind that a plugin of DevStream's became: `helm.Release`.
+pub fn kind_of(plugin: &str) -> Option<&'static str> {
+    kinds::of_plugin(plugin)
+}
+
+/// The names of DevStream's plugins, those of earlier versions among them.
+pub fn plugins() -> impl Iterator<Item = &'static str> {
+    options::plugins()
 }
 
 /// Each problem once: an expression of the YAML may stand in several tools.

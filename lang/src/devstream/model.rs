@@ -46,6 +46,8 @@ pub(super) struct Tool {
     pub(super) options: Expr,
     /// The whole entry, or that of the app which it is of.
     pub(super) item: Span,
+    /// The app that it is of, and the entry of that.
+    pub(super) app: Option<(Symbol, Span)>,
 }
 
 impl Tool {

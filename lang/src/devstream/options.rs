@@ -63,10 +63,15 @@ pub(super) enum Part<'n> {
     Config,
 }
 
+/// The names of all of them.
+pub(super) fn plugins() -> impl Iterator<Item = &'static str> {
+    TYPES.keys().map(String::as_str).filter(|plugin| *plugin != CONFIG).chain(EARLIER)
+}
+
 /// Warns of a plugin that nobody knows.
 pub(super) fn plugin(reader: &Reader<'_>, name: &Name) {
-    let known = TYPES.keys().map(String::as_str).filter(|plugin| *plugin != CONFIG).chain(EARLIER);
-    if known.clone().any(|plugin| plugin == &*name.text) {
+    let known = plugins();
+    if plugins().any(|plugin| plugin == &*name.text) {
         return;
     }
     let d = Diagnostic::new(Code::W0140, format!("no plugin of DevStream has the name `{}`", name.text));

@@ -1,11 +1,12 @@
 //! Whether two programs plan the same, from an empty state.
 
-use super::Conversion;
+use super::{Conversion, convert};
 use crate::diag::{Diagnostics, Severity};
 use crate::eval::NoOutputs;
 use crate::loader::{Around, Loader};
 use crate::maps::{HashMap, HashSet};
 use crate::program::{Inputs, Program, Purpose};
+use crate::source::Sources;
 use crate::value::InstanceId;
 use crate::wire::to_wire;
 use std::collections::BTreeSet;
@@ -44,10 +45,32 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
     let (dts, problems) = Program::load(MADE, with, &Inputs { params_file, ..given }, Purpose::Plan);
     let errors = problems.iter().filter(|d| d.severity() == Severity::Error);
     let errors: Vec<String> = errors.map(|d| format!("in what it became: {}", d.headline)).collect();
-    match if errors.is_empty() { differences(&yaml, &dts, &str::to_string) } else { errors } {
+    match if errors.is_empty() {
+        differences(&yaml, &dts, &|addr| made.moved.get(addr).map_or_else(|| addr.to_string(), Clone::clone))
+    } else {
+        errors
+    } {
         differ if differ.is_empty() => Proof::Equal(dts.instances().len()),
         differ => Proof::Differ(differ),
     }
+}
+
+/// Converts a configuration, and compares the plans: what is written again and again is joined, unless the plans would differ.
+pub fn convert_proven(
+    root: &str,
+    loader: &Arc<dyn Loader>,
+    inputs: &Inputs,
+) -> (Option<(Conversion, Proof)>, Sources, Diagnostics) {
+    let (made, sources, diagnostics) = convert(root, &**loader, true);
+    let Some(made) = made else { return (None, sources, diagnostics) };
+    let proof = prove(root, loader, &made, inputs);
+    if matches!(proof, Proof::Differ(_))
+        && let (Some(plain), ..) = convert(root, &**loader, false)
+    {
+        let proof = prove(root, loader, &plain, inputs);
+        return (Some((plain, proof)), sources, diagnostics);
+    }
+    (Some((made, proof)), sources, diagnostics)
 }
 
 /// What differs between the plans, in words: tools, their kinds and inputs, in which order they come, and where the state is

@@ -145,7 +145,7 @@ impl Reader<'_> {
             None => record(node.span, []),
         };
         set_default(&mut options, "instanceID", text(instance.span, instance.text.clone()));
-        Some(Tool { plugin, instance, depends_on, options, item: node.span })
+        Some(Tool { plugin, instance, depends_on, options, item: node.span, app: None })
     }
 }
 

@@ -302,8 +302,12 @@ fn line_text(
     let mut before: Option<Piece<'_>> = None;
     let mut unary = false;
     let mut at = 0;
+    // `moved cart -> shop/cart`: what stands there are addresses, as far as a `=`.
+    let mut address = matches!(&*line.pieces, [first, second, ..]
+        if matches!(first.text, "moved" | "forget" | "adopt") && second.kind != Kind::Eq);
     while at < line.pieces.len() {
         let piece = line.pieces[at];
+        address &= piece.kind != Kind::Eq;
         if piece.kind == Kind::StrStart {
             if before.is_some_and(|b| space(b, piece, unary)) {
                 out.push(' ');
@@ -322,6 +326,7 @@ fn line_text(
         let split = piece.kind == Kind::GtEq && inside;
         if let Some(b) = before {
             let tight = angle
+                || address && (piece.kind == Kind::Slash || b.kind == Kind::Slash)
                 || before.is_some_and(|b| b.kind == Kind::Lt) && inside
                 || inside && matches!(piece.kind, Kind::Gt | Kind::GtEq);
             if !tight && space(b, piece, unary) {

@@ -5,7 +5,7 @@ use super::run::{
     refuse, runtime,
 };
 use super::saved;
-use crate::args::{Cli, FileArg, SelectArgs};
+use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
@@ -28,6 +28,8 @@ pub struct Apply {
     /// The configuration, or a saved plan [default: main.dts].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    more: ConfigFiles,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -59,7 +61,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     };
     let project = match &saved {
         Some((project, _)) => project,
-        None => &Project::sound(cli, terminal, &FileArg { file: args.file.clone() })?,
+        None => {
+            &Project::sound(cli, terminal, &FileArg { file: args.file.clone(), more: args.more.clone() })?
+        }
     };
     trace.phase("lock");
     let store = project.store(args.new_state)?;

@@ -4,13 +4,12 @@ use super::fmt::difference;
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
-use crate::project::{Placed, choose, inputs, placed};
+use crate::project::{Source, inputs, source};
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
-use dtm_engine::project::FileLoader;
 use dtm_lang::devstream::{self, Conversion, Proof};
-use dtm_lang::{Code, Diagnostics, Loader};
+use dtm_lang::{Code, Diagnostics};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use std::sync::Arc;
 /// The arguments of `dtm convert`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets that stand in the YAML go to a file of params beside it, NAME.params, which only you can read."
+    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets that stand in the YAML go to a file of params beside the .dts, NAME.params, which only you can read."
 )]
 pub struct Convert {
-    /// The configuration: a `.yaml` file, or a folder of them.
+    /// The configuration: a `.yaml` file, a folder of them, or `-` for standard input.
     #[arg(value_name = "FILE|DIR")]
     file: PathBuf,
     /// Writes the `.dts` to this file [default: shows it].
@@ -42,16 +41,24 @@ pub struct Convert {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
-    let Placed { root, name, prefix } = placed(&choose(&FileArg { file: Some(args.file.clone()) })?)?;
+    let Source { name, loader, .. } = source(&FileArg::of(Some(args.file.clone())))?;
     if !devstream::is_yaml(&name) {
         let headline = format!("`{name}` is no configuration in DevStream's YAML");
         return Err(Failure::new(Code::E0901, headline)
             .help("name a `.yaml` file, or a folder of them")
             .usage());
     }
-    let loader: Arc<dyn Loader> = Arc::new(FileLoader::new(root.clone(), prefix.clone()));
-    let (made, sources, diagnostics) = devstream::convert(&name, &*loader);
-    let Some(made) = made else { return Err(Failure::all(diagnostics, &Arc::new(sources))) };
+    let (made, sources, diagnostics) = match args.no_proof {
+        true => {
+            let (made, sources, diagnostics) = devstream::convert(&name, &*loader, true);
+            (made.map(|made| (made, None)), sources, diagnostics)
+        }
+        false => {
+            let (made, sources, diagnostics) = devstream::convert_proven(&name, &loader, &inputs(cli)?);
+            (made.map(|(made, proof)| (made, Some(proof))), sources, diagnostics)
+        }
+    };
+    let Some((made, proof)) = made else { return Err(Failure::all(diagnostics, &Arc::new(sources))) };
     let target = match args.in_place {
         true if name == devstream::FOLDER => Some(args.file.join("main.dts")),
         true => Some(args.file.with_extension("dts")),
@@ -61,10 +68,6 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         .as_deref()
         .and_then(Path::file_stem)
         .map_or("main".into(), |s| s.to_string_lossy().into_owned());
-    let proof = match args.no_proof {
-        true => None,
-        false => Some(devstream::prove(&name, &loader, &made, &inputs(cli)?)),
-    };
     if terminal.json {
         terminal.line(&as_json(&made, &diagnostics, &sources, proof.as_ref()));
     } else {
@@ -113,7 +116,7 @@ fn along(
         terminal.note(&format!("Then give the secrets with `--params`: `{command} --params FILE`."));
         return Ok(Exit::Done);
     }
-    super::state::import_devstream(cli, terminal, &FileArg { file: Some(target.to_path_buf()) }, state)
+    super::state::import_devstream(cli, terminal, &FileArg::of(Some(target.to_path_buf())), state)
 }
 
 /// Says what came of comparing the plans.
@@ -150,7 +153,7 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
     files::write(target, &made.text)?;
     terminal.note(&format!("wrote {}", target.display()));
     let Some(params) = &made.params else { return Ok(()) };
-    let file = target.with_file_name(format!("{stem}.params.yaml"));
+    let file = target.with_file_name(format!("{stem}.params"));
     let failed = |e: &std::io::Error| {
         Failure::new(Code::E0903, format!("cannot write `{}`: {}", file.display(), reason(e)))
     };
@@ -165,7 +168,7 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
 /// Takes a file out of what git keeps.
 fn ignored_by_git(list: &Path, name: &str) -> Result<(), Failure> {
     let before = std::fs::read_to_string(list).unwrap_or_default();
-    if before.lines().any(|line| line.trim() == name) {
+    if before.lines().any(|line| line.trim() == name || line.trim() == "*.params") {
         return Ok(());
     }
     let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };

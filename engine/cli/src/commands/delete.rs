@@ -19,14 +19,14 @@ pub struct Delete {
     /// Addresses of tools, as `dtm state list` shows them.
     tools: Vec<String>,
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
-    let file = FileArg { file: args.file.clone() };
+    let file = FileArg::of(args.file.clone());
     let mut tools = args.tools.clone();
     if tools.is_empty() {
         let (_, store, _) = state_of(cli, &file)?;

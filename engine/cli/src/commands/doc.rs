@@ -168,7 +168,7 @@ fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
     {
         return Ok(("dtm".into(), vec![std(module)?]));
     }
-    let (project, _) = Project::bare(&FileArg { file: args.file.clone() }, Purpose::Check)?;
+    let (project, _) = Project::bare(&FileArg::of(args.file.clone()), Purpose::Check)?;
     let own =
         |path: &str| path.ends_with(".dts") && !path.starts_with(['<', '/']) && !path.starts_with("std/");
     let files = project.program.sources().files().filter(|(_, f)| own(&f.path));

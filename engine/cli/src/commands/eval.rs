@@ -3,18 +3,16 @@
 use crate::args::{Cli, FileArg};
 use crate::desk::Desk;
 use crate::exit::{Exit, Failure};
-use crate::project::{Placed, choose, inputs, placed};
+use crate::project::{Source, inputs, source};
 use crate::terminal::Terminal;
 use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
-use dtm_engine::project::FileLoader;
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
 use dtm_lang::wire::{plain, tag, to_wire};
 use dtm_lang::{Code, Diagnostic, Purpose, devstream};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The arguments of `dtm eval`.
 #[derive(Args)]
@@ -32,7 +30,7 @@ pub struct Eval {
     #[arg(long, requires = "form")]
     reveal: bool,
     /// The configuration [default: main.dts, if it is there].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
     /// Shows the type in place of the value.
     #[arg(long = "type")]
@@ -48,16 +46,14 @@ enum Form {
 
 /// The tools of a configuration in DevStream's YAML.
 fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
-    let file = FileArg { file: Some(PathBuf::from(&args.expression)) };
-    let path = choose(&file)?;
-    let Placed { root, name, prefix } = placed(&path)?;
+    let file = FileArg::of(Some(PathBuf::from(&args.expression)));
+    let Source { name, loader, .. } = source(&file)?;
     if !devstream::is_yaml(&name) {
         let headline = format!("`{name}` is no configuration in DevStream's YAML");
         return Err(Failure::new(Code::E0901, headline)
             .help("name a `.yaml` file, or a folder of them")
             .usage());
     }
-    let loader = Arc::new(FileLoader::new(root, prefix));
     let (value, program, diagnostics) = devstream::tools(&name, loader, &inputs(cli)?, Purpose::Plan);
     terminal.diagnostics(&diagnostics, program.sources());
     let Some(value) = value.filter(|v| !diagnostics.has_errors() && v.is_known()) else {

@@ -40,12 +40,12 @@ pub struct Import {
     #[arg(short = 'w', long)]
     write: bool,
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
-    let file = FileArg { file: args.file.clone() };
+    let file = FileArg::of(args.file.clone());
     let project = Project::sound(cli, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let (key, id) = which(&kind, args)?;
@@ -227,7 +227,7 @@ pub(super) fn source(ty: &Type, value: &str) -> String {
     }
 }
 
-fn placeholder(ty: &Type) -> Option<String> {
+pub(super) fn placeholder(ty: &Type) -> Option<String> {
     Some(match ty {
         Type::Any | Type::Null => "null".into(),
         Type::Bool => "false".into(),

@@ -26,7 +26,7 @@ const ASKS: &str = "dtm_list";
     after_help = "Examples:\n  dtm list core.File path=docs\n  dtm list core.File path=docs --dts >> main.dts\n  dtm list scm.Repo destination='{ host = \"folder\", path = \"repos\" }'\n\nWhat is written with --dts is taken over by the next `dtm apply`; `dtm import KIND KEY` writes one of them."
 )]
 pub struct List {
-    /// A kind of a plugin: `core.File`.
+    /// A kind of a plugin: `core.File`; or `plugins`, for what there is of those.
     kind: String,
     /// Where to look, by inputs of its key: `path=docs`.
     #[arg(value_name = "NAME=VALUE")]
@@ -35,12 +35,15 @@ pub struct List {
     #[arg(long)]
     dts: bool,
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
-    let file = FileArg { file: args.file.clone() };
+    if args.kind == "plugins" && args.within.is_empty() {
+        return super::habits::plugins(terminal);
+    }
+    let file = FileArg::of(args.file.clone());
     let project = Project::sound(cli, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let within = within(&kind, args)?;

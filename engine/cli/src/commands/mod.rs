@@ -12,6 +12,7 @@ pub mod eval;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
+pub mod habits;
 pub mod import;
 pub mod list;
 pub mod lsp;
@@ -53,6 +54,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Doc(c) => doc::run(cli, terminal, c),
         Command::Convert(c) => convert::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
+        Command::Init(c) => habits::init(cli, terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
         Command::Lsp(c) => lsp::run(c),

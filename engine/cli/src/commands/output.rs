@@ -24,12 +24,12 @@ pub struct OutputArgs {
     #[arg(long, requires = "name")]
     reveal: bool,
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
+    let (_, store, _) = state_of(cli, &FileArg::of(args.file.clone()))?;
     let outputs = store.load()?.state.outputs;
     let Some(name) = &args.name else {
         match terminal.json {

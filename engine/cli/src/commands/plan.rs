@@ -2,7 +2,7 @@
 
 use super::run::{planning_events, runtime};
 use super::saved;
-use crate::args::{Cli, FileArg, SelectArgs};
+use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::project::Project;
@@ -24,6 +24,8 @@ pub struct PlanArgs {
     /// The configuration, or a saved plan [default: main.dts].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    more: ConfigFiles,
     /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
     #[arg(short = 'o', long = "out", value_name = "PLAN")]
     out: Option<PathBuf>,
@@ -59,11 +61,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     }
     let (project, made_of) = match &args.out {
         Some(_) => {
-            let (project, inputs, read) =
-                Project::recorded(cli, terminal, &FileArg { file: args.file.clone() })?;
+            let (project, inputs, read) = Project::recorded(
+                cli,
+                terminal,
+                &FileArg { file: args.file.clone(), more: args.more.clone() },
+            )?;
             (project, Some((inputs, read)))
         }
-        None => (Project::sound(cli, terminal, &FileArg { file: args.file.clone() })?, None),
+        None => (
+            Project::sound(cli, terminal, &FileArg { file: args.file.clone(), more: args.more.clone() })?,
+            None,
+        ),
     };
     project.leave();
     let store = project.store(false)?;

@@ -1,5 +1,6 @@
 //! `dtm show [TOOL]`: what is in state.
 
+use super::habits::{self, Shown};
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
@@ -20,13 +21,26 @@ use std::path::PathBuf;
 pub struct Show {
     /// A tool; without it all are shown.
     tool: Option<String>,
+    #[command(flatten)]
+    shown: Shown,
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
-    let (around, store, _) = state_of(cli, &FileArg { file: args.file.clone() })?;
+    // As DevStream had it; a tool of that name is shown by `dtm state show`.
+    match args.tool.as_deref() {
+        Some("config") => return habits::config(terminal, &args.shown),
+        Some("status") => return habits::status(cli, terminal, args.file.clone(), &args.shown),
+        _ if args.shown.any() => {
+            return Err(
+                Failure::new(Code::E0901, "this goes with `show config` and `show status` only").usage()
+            );
+        }
+        _ => {}
+    }
+    let (around, store, _) = state_of(cli, &FileArg::of(args.file.clone()))?;
     let state = store.load()?.state;
     tools(terminal, &state, args.tool.as_deref(), &around.redactor)
 }

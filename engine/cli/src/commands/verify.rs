@@ -18,6 +18,13 @@ pub struct Verify {
     file: FileArg,
 }
 
+impl Verify {
+    /// Of a configuration.
+    pub(super) fn of(file: FileArg) -> Verify {
+        Verify { file }
+    }
+}
+
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
     let project = Project::sound(cli, terminal, &args.file)?;
     let store = project.store(false)?;

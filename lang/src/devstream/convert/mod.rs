@@ -4,15 +4,17 @@
 //! YAML ──read──> Model ──kinds──> module ──params in the place of secrets──> module ──print, with comments──> text ──format
 //! ```
 
+mod apps;
 mod comments;
 mod outside;
 mod print;
+mod repeats;
 
 use super::program::Ours;
 use super::{View, read};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::loader::Loader;
-use crate::maps::{HashMap, HashSet};
+use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::{Decl, DeclKind, Element, Entry, Expr, ExprKind, Tool};
 use crate::syntax::format::format;
@@ -28,12 +30,15 @@ pub struct Conversion {
     pub text: String,
     /// The values of the secrets that stood in the YAML, as a file of params; nothing where there was none.
     pub params: Option<String>,
+    /// New addresses of tools, by those that they have in the YAML.
+    pub moved: IndexMap<Symbol, String>,
     /// The variables of the environment that it reads.
     pub env: Vec<Symbol>,
 }
 
-/// Converts a configuration; with the files that were read, for the diagnostics. Nothing where it cannot be read. What has no place in the result is told, and is in it as a comment.
-pub fn convert(root: &str, loader: &dyn Loader) -> (Option<Conversion>, Sources, Diagnostics) {
+/// Converts a configuration; with the files that were read, for the diagnostics. Nothing where it cannot be read. What has no place
+/// in the result is told, and is in it as a comment. With `joined`, what is written again and again becomes a family or a component.
+pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Conversion>, Sources, Diagnostics) {
     let (mut sources, mut diags) = (Sources::default(), Diagnostics::default());
     let text = match loader.read(root).map(String::from_utf8) {
         Ok(Ok(text)) => text,
@@ -55,6 +60,16 @@ pub fn convert(root: &str, loader: &dyn Loader) -> (Option<Conversion>, Sources,
         .position(|d| !matches!(d.kind, DeclKind::Edition(..) | DeclKind::Settings(_) | DeclKind::Import(_)));
     let first = first.unwrap_or(decls.len());
     decls.splice(first..first, params);
+    let mut components = apps::Components::default();
+    let mut families = repeats::Families::default();
+    if joined {
+        let of =
+            model.tools.iter().zip(&ours.names).filter_map(|(t, own)| Some((own.clone(), t.app.clone()?.0)));
+        components = apps::components(&mut decls, &of.collect(), &mut outside);
+        let items = model.tools.iter().zip(&ours.names).map(|(tool, own)| (own.clone(), tool.item)).collect();
+        families = repeats::families(&mut decls, &items, std::mem::take(&mut components.moved));
+    }
+    decls.extend(repeats::moves(&families.moved, Span::new(file, 0, 0)));
 
     let mut comments = Comments::default();
     for (id, source) in sources.files() {
@@ -76,14 +91,43 @@ pub fn convert(root: &str, loader: &dyn Loader) -> (Option<Conversion>, Sources,
             (own, (tool.item, lines.collect()))
         })
         .collect();
+    let app_of = |own: &Symbol| {
+        let tool = ours.names.iter().position(|n| n == own).and_then(|number| model.tools.get(number));
+        tool.and_then(|tool| tool.app.as_ref().map(|(_, entry)| *entry))
+    };
+    // What is said of an app belongs to its tool, and not to the component, which stands before it.
+    let mut of_apps: HashMap<Symbol, Vec<String>> = HashMap::default();
+    for (own, members) in &components.members {
+        let said = app_of(&members[0]).map(|entry| comments.take(entry));
+        of_apps.insert(own.clone(), said.unwrap_or_default());
+    }
     let mut printer = Printer { out: String::new(), comments: &mut comments, inside: &inside };
     for (number, decl) in decls.iter().enumerate() {
-        let about = match &decl.kind {
-            DeclKind::Tool(tool) => about.get(&tool.name.text).cloned(),
-            _ => None,
+        let of =
+            |members: &[Symbol]| members.iter().filter_map(|member| about.get(member)).collect::<Vec<_>>();
+        let at = match &decl.kind {
+            DeclKind::Tool(tool) => match components.members.get(&tool.name.text) {
+                Some(members) => Place {
+                    before: app_of(&members[0]),
+                    said: of_apps.remove(&tool.name.text).unwrap_or_default(),
+                    items: of(members),
+                    ..Place::default()
+                },
+                None => {
+                    let items = of(std::slice::from_ref(&tool.name.text));
+                    Place { head: items.first().map(|(item, _)| *item), items, ..Place::default() }
+                }
+            },
+            // What is said of one of several stands with it.
+            DeclKind::Let { name, .. } if families.members.contains_key(&name.text) => {
+                let items = of(&families.members[&name.text]);
+                Place { before: items.first().map(|(item, _)| *item), items, ..Place::default() }
+            }
+            DeclKind::Component { .. } | DeclKind::Edition(..) | DeclKind::Moved(..) => Place::default(),
+            _ => Place { head: Some(decl.span), ..Place::default() },
         };
         let begin = printer.out.len();
-        written(&mut printer, decl, about);
+        written(&mut printer, decl, &at);
         // Short ones of a kind stand together.
         let line = &printer.out[begin..];
         let is_short = line.trim_end().lines().count() == 1;
@@ -105,7 +149,7 @@ pub fn convert(root: &str, loader: &dyn Loader) -> (Option<Conversion>, Sources,
         lines.collect()
     });
     let env = outside.env.into_iter().collect::<HashSet<_>>().into_iter().collect();
-    (Some(Conversion { text, params, env }), sources, diags)
+    (Some(Conversion { text, params, moved: families.moved, env }), sources, diags)
 }
 
 fn failed(root: &str, why: &str) -> Diagnostics {
@@ -145,11 +189,25 @@ fn is_block(sources: &Sources, span: Span) -> bool {
     text.starts_with(['|', '>']) || text.contains('\n') && before.trim_end().lines().last().is_some_and(mark)
 }
 
+/// Where in the YAML a declaration is from.
+#[derive(Default)]
+struct Place<'p> {
+    /// What is said before this, and has no other place, stands before it.
+    before: Option<Span>,
+    /// So does what is said of this.
+    head: Option<Span>,
+    /// What is said of it is known already.
+    said: Vec<String>,
+    /// Entries that it is made of, with what of them has no place.
+    items: Vec<&'p (Span, Vec<String>)>,
+}
+
 /// A declaration, with what is said of it above.
-fn written(printer: &mut Printer<'_>, decl: &Decl, tool: Option<(Span, Vec<String>)>) {
-    let about = tool.as_ref().map_or(decl.span, |(item, _)| *item);
+fn written(printer: &mut Printer<'_>, decl: &Decl, at: &Place<'_>) {
     let begin = printer.out.len();
-    let head = printer.comments.take(about);
+    let before = at.before.or(at.head).map(|at| printer.comments.take_before(at)).unwrap_or_default();
+    let mut head = at.head.map(|at| printer.comments.take(at)).unwrap_or_default();
+    head.extend(at.said.iter().cloned());
     match &decl.kind {
         DeclKind::Edition(..) => {
             printer.out += "dts 1\n\n";
@@ -192,34 +250,53 @@ fn written(printer: &mut Printer<'_>, decl: &Decl, tool: Option<(Span, Vec<Strin
             printer.value(value, 0);
             printer.out += "\n\n";
         }
-        DeclKind::Tool(tool) => self::tool(printer, tool),
+        DeclKind::Tool(tool) => self::tool(printer, tool, 0),
+        DeclKind::Component { name, body } => {
+            printer.out += &format!("component {} {{\n", name.text);
+            for decl in body {
+                match &decl.kind {
+                    DeclKind::In(field) => {
+                        let ty = field.ty.as_ref().map(type_text).unwrap_or_default();
+                        printer.out += &format!("  in {}: {ty}\n", field.name.text);
+                    }
+                    DeclKind::Tool(tool) => {
+                        printer.out += "\n  ";
+                        self::tool(printer, tool, 2);
+                        printer.out.pop();
+                    }
+                    _ => {}
+                }
+            }
+            printer.out += "}\n\n";
+        }
+        DeclKind::Moved(from, to) => printer.out += &format!("moved {} -> {}\n\n", from.text, to.text),
         _ => {}
     }
-    let left = tool.map(|(_, left)| left).unwrap_or_default();
-    // What is left of what is said in it, and what has no place.
-    let mut said = head;
-    if matches!(decl.kind, DeclKind::Tool(_)) {
-        said.extend(printer.comments.take_in(about));
-    }
-    said.extend(left);
     let body = printer.out.split_off(begin);
-    let mut before = match decl.kind {
-        DeclKind::Edition(..) => vec![],
-        _ => printer.comments.take_before(about),
-    };
-    before.extend(said);
     comment_lines(&before, 0, &mut printer.out);
+    comment_lines(&head, 0, &mut printer.out);
+    // What is left of what is said in it, and what has no place.
+    for (item, left) in &at.items {
+        let mut said = printer.comments.take_in(*item);
+        said.extend(left.iter().cloned());
+        comment_lines(&said, 0, &mut printer.out);
+    }
     printer.out += &body;
 }
 
-fn tool(printer: &mut Printer<'_>, tool: &Tool) {
+fn tool(printer: &mut Printer<'_>, tool: &Tool, indent: usize) {
     let kind: Vec<&str> = tool.kind.parts.iter().map(|p| &*p.text).collect();
-    printer.out += &format!("tool {}: {} {{", tool.name.text, kind.join("."));
+    let each = tool.each.as_ref().map(|each| {
+        let vars: Vec<&str> = each.vars.iter().map(|v| &*v.text).collect();
+        format!("[{} in {}]", vars.join(", "), inline(&each.iter))
+    });
+    printer.out += &format!("tool {}{}: {} {{", tool.name.text, each.unwrap_or_default(), kind.join("."));
     if let ExprKind::Record(entries) = &*tool.inputs.kind
         && !entries.is_empty()
     {
         printer.out.push('\n');
-        printer.entries(entries, 2);
+        printer.entries(entries, indent + 2);
+        printer.out += &" ".repeat(indent);
     }
     printer.out.push('}');
     if let Some(with) = &tool.with {

@@ -4,7 +4,7 @@ use crate::check::read_interface;
 use crate::devstream::build::{call, each, expr, name, secret_string, string, text};
 use crate::devstream::model::is_name;
 use crate::devstream::{is_secret_key, is_secret_name};
-use crate::interface::Plugin;
+use crate::interface::{Kind, Plugin};
 use crate::loader::Loader;
 use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Span, Symbol};
@@ -101,14 +101,7 @@ impl<'l> Outside<'l> {
 
     /// The inputs of a kind, with their types where it is known.
     fn inputs<'e>(&mut self, kind: &Path, inputs: &'e mut Expr) -> Vec<(&'e mut Expr, Option<Type>)> {
-        let [plugin, kind] = &*kind.parts else { return vec![] };
-        let loader = self.loader;
-        let read = || {
-            let shipped = loader.shipped(&plugin.text)?;
-            read_interface(&plugin.text, &shipped.text).0
-        };
-        let plugin = self.plugins.entry(plugin.text.clone()).or_insert_with(read).clone();
-        let kind = plugin.and_then(|p| p.kinds.get(&kind.text).cloned());
+        let kind = self.kind(kind);
         let ExprKind::Record(entries) = &mut *inputs.kind else { return vec![] };
         let with_type = |entry: &'e mut Entry| match entry {
             Entry::Field { name, value: Some(value), .. } => {
@@ -118,6 +111,18 @@ impl<'l> Outside<'l> {
             _ => None,
         };
         entries.iter_mut().filter_map(with_type).collect()
+    }
+
+    /// A kind, if its plugin is known.
+    pub(super) fn kind(&mut self, kind: &Path) -> Option<Arc<Kind>> {
+        let [plugin, kind] = &*kind.parts else { return None };
+        let loader = self.loader;
+        let read = || {
+            let shipped = loader.shipped(&plugin.text)?;
+            read_interface(&plugin.text, &shipped.text).0
+        };
+        let plugin = self.plugins.entry(plugin.text.clone()).or_insert_with(read).clone();
+        plugin.and_then(|p| p.kinds.get(&kind.text).cloned())
     }
 
     fn count(&mut self, e: &mut Expr, is_secret: bool) {
@@ -216,7 +221,7 @@ impl<'l> Outside<'l> {
 }
 
 /// `grafana_adminPassword` is `grafana_admin_password`.
-fn snake(text: &str) -> String {
+pub(super) fn snake(text: &str) -> String {
     let mut out = String::new();
     let mut before = '_';
     for c in text.chars() {
@@ -272,7 +277,7 @@ fn parts<'e>(e: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, O
     }
 }
 
-fn field_type(ty: &Type, key: &str) -> Option<Type> {
+pub(super) fn field_type(ty: &Type, key: &str) -> Option<Type> {
     match ty {
         Type::Record(record) => record.fields.get(key).map(|f| f.ty.clone()),
         Type::Map(of) => Some((**of).clone()),
@@ -283,7 +288,7 @@ fn field_type(ty: &Type, key: &str) -> Option<Type> {
     }
 }
 
-fn item_type(ty: &Type) -> Option<Type> {
+pub(super) fn item_type(ty: &Type) -> Option<Type> {
     match ty {
         Type::List(of) => Some((**of).clone()),
         Type::Union(members) => members.iter().find_map(item_type),

@@ -2,7 +2,7 @@
 
 use super::comments::Comments;
 use crate::source::Span;
-use crate::syntax::ast::{BinaryOp, Element, Entry, Expr, ExprKind, StrPart, TypeExpr, TypeKind};
+use crate::syntax::ast::{BinaryOp, Element, Entry, Expr, ExprKind, Name, StrPart, TypeExpr, TypeKind};
 use crate::syntax::duration_text;
 use crate::value::{Data, Value, quote};
 
@@ -53,7 +53,7 @@ impl Printer<'_> {
             comment_lines(&said, indent, &mut self.out);
             self.out += &" ".repeat(indent);
             match entry {
-                Entry::Field { name, value: Some(value), quoted } => {
+                Entry::Field { name, value: Some(value), quoted } if !is_short(name, value) => {
                     self.out += &key(&name.text, *quoted);
                     self.out += " = ";
                     self.value(value, indent);
@@ -168,6 +168,11 @@ fn in_block(text: &str) -> String {
     text.replace('\\', "\\\\").replace("${", "\\${").replace("\"\"\"", "\\\"\\\"\\\"")
 }
 
+/// `name = name` is written as `name`.
+fn is_short(name: &Name, value: &Expr) -> bool {
+    matches!(&*value.kind, ExprKind::Name(given) if *given == name.text)
+}
+
 /// The name of a field.
 fn key(name: &str, quoted: bool) -> String {
     if quoted { quote(name) } else { name.to_string() }
@@ -244,7 +249,7 @@ fn operand(e: &Expr) -> String {
 
 fn inline_entry(entry: &Entry) -> String {
     match entry {
-        Entry::Field { name, value: Some(value), quoted } => {
+        Entry::Field { name, value: Some(value), quoted } if !is_short(name, value) => {
             format!("{} = {}", key(&name.text, *quoted), inline(value))
         }
         Entry::Field { name, .. } => name.text.to_string(),

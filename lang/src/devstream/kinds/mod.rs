@@ -111,6 +111,21 @@ fn kind_of(tool: &Tool) -> (&'static str, Move) {
     }
 }
 
+/// The kind that a plugin of DevStream's became, whatever its options say.
+pub(in crate::devstream) fn of_plugin(plugin: &str) -> Option<&'static str> {
+    let at = Span::default();
+    let named = |text: &str| crate::devstream::build::name(at, text);
+    let tool = Tool {
+        plugin: named(plugin),
+        instance: named(plugin),
+        depends_on: vec![],
+        options: record(at, [("scm", record(at, []))]),
+        item: at,
+        app: None,
+    };
+    Some(kind_of(&tool).0).filter(|kind| *kind != "devstream.Tool")
+}
+
 /// Whether a tool says which repository it is about.
 fn has_repo(tool: &Tool) -> bool {
     get(&tool.options, "scm").is_some()
@@ -342,7 +357,7 @@ fn joined(span: Span, parts: impl IntoIterator<Item = Expr>) -> Expr {
 }
 
 /// The elements of a list that is written out.
-fn elements(e: &Expr) -> Vec<Expr> {
+pub(super) fn elements(e: &Expr) -> Vec<Expr> {
     match &*e.kind {
         ExprKind::List(items) => items
             .iter()

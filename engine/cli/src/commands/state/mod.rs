@@ -166,13 +166,13 @@ pub enum StateCommand {
 #[derive(Args)]
 pub struct ConfigArg {
     /// The configuration [default: main.dts].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl ConfigArg {
     fn file(&self) -> FileArg {
-        FileArg { file: self.file.clone() }
+        FileArg::of(self.file.clone())
     }
 }
 
