@@ -26,7 +26,7 @@ mod values;
 
 pub use convert::{Conversion, convert};
 pub use proof::{Proof, convert_proven, prove};
-pub use state::{state, state_file};
+pub use state::{state, state_file, written_for};
 
 use crate::check::check_devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};

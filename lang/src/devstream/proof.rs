@@ -36,10 +36,11 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
     if problems.has_errors() {
         return Proof::NoPlan(problems);
     }
-    let text = made.text.clone();
-    let with = Around::loader(loader.clone(), move |inner, path| match path {
-        MADE => Ok(text.as_bytes().to_vec()),
-        _ => inner.read(path),
+    let files: HashMap<String, String> =
+        made.modules.iter().cloned().chain([(MADE.to_string(), made.text.clone())]).collect();
+    let with = Around::loader(loader.clone(), move |inner, path| match files.get(path) {
+        Some(text) => Ok(text.as_bytes().to_vec()),
+        None => inner.read(path),
     });
     let params_file = made.params.clone().map(|params| ("converted.yaml".to_string(), params));
     let (dts, problems) = Program::load(MADE, with, &Inputs { params_file, ..given }, Purpose::Plan);

@@ -72,6 +72,31 @@ pub fn state_file(text: &str) -> Option<String> {
     backend.eq_ignore_ascii_case("local").then(|| named.unwrap_or_else(|| DEFAULT.into()))
 }
 
+/// Which versions of DevStream a configuration was written for, by its shape.
+pub fn written_for(text: &str) -> &'static str {
+    let documents = yaml_documents(FileId(0), &super::mask::mask(text).0).unwrap_or_default();
+    let has = |keys: &[&str]| documents.iter().any(|d| keys.iter().any(|key| get(d, key).is_some()));
+    let tools = documents.iter().find_map(|d| get(d, "tools"));
+    let first = match tools.map(|tools| &tools.kind) {
+        Some(NodeKind::Seq(items)) => items.first(),
+        _ => None,
+    };
+    let plugin = first.and_then(|tool| get(tool, "plugin"));
+    match (has(&["config", "apps", "pipelineTemplates"]), has(&["state", "varFile", "toolFile", "pluginDir"]))
+    {
+        (true, _) => "v0.10 or later",
+        (_, true) => "v0.5 to v0.9",
+        _ if plugin.is_some_and(|p| !entries(p).is_empty()) => "v0.0.2 to v0.3.1",
+        _ if plugin.is_some() => "v0.3.2 to v0.4",
+        _ if first
+            .is_some_and(|tool| get(tool, "instanceID").is_none() && get(tool, "version").is_some()) =>
+        {
+            "v0.0.1"
+        }
+        _ => "v0.5 or later",
+    }
+}
+
 /// The name that the file had where none was given.
 const DEFAULT: &str = "devstream.state";
 

@@ -120,6 +120,17 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
         diagnostics.iter().map(|d| render(d, project.program.sources(), terminal.format, color)).collect();
     terminal.out(&shown);
     let (errors, warnings) = diagnostics.counts();
+    if terminal.verbose > 0
+        && devstream::is_yaml(&project.file)
+        && let Some((_, file)) =
+            project.program.sources().files().find(|(_, f)| f.path.as_ref() != devstream::FOLDER)
+    {
+        terminal.note(&format!(
+            "`{}` is written for DevStream {}.",
+            file.path,
+            devstream::written_for(&file.text)
+        ));
+    }
     if terminal.format == Format::Human && !terminal.quiet {
         let tools = match devstream::is_yaml(&project.file) {
             // There may be warnings that a plan takes for errors, and then nothing is evaluated.

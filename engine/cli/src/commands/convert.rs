@@ -62,7 +62,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
     let target = match args.in_place {
         true if name == devstream::FOLDER => Some(args.file.join("main.dts")),
         true => Some(args.file.with_extension("dts")),
-        false => args.out.clone(),
+        // A folder has its program in this file.
+        false => args.out.as_ref().map(|out| if out.is_dir() { out.join("main.dts") } else { out.clone() }),
     };
     let stem = target
         .as_deref()
@@ -81,7 +82,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         }
         Some(target) => written(terminal, target, &stem, &made)?,
         None if terminal.json => {}
-        None => terminal.out(&made.text),
+        None => shown(terminal, &made),
     }
     if args.in_place && !args.diff && name != devstream::FOLDER {
         let mut old = args.file.clone().into_os_string();
@@ -96,6 +97,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         return along(cli, terminal, target.as_deref(), state, &made);
     }
     Ok(exit)
+}
+
+/// Shows the program, each file under its name where there are several.
+fn shown(terminal: &Terminal, made: &Conversion) {
+    if made.modules.is_empty() {
+        return terminal.out(&made.text);
+    }
+    let main = ("main.dts".to_string(), made.text.clone());
+    for (name, text) in std::iter::once(&main).chain(&made.modules) {
+        terminal.out(&format!("==> {name} <==\n{text}\n"));
+    }
 }
 
 /// Brings the state of DevStream's along.
@@ -142,16 +154,28 @@ fn told(terminal: &Terminal, proof: Option<&Proof>) -> Exit {
     }
 }
 
-/// Writes the program, and the secrets that stood in the YAML.
+/// Writes the program, what was decided where it has several files, and the secrets that stood in the YAML.
 fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) -> Result<(), Failure> {
-    let there = std::fs::read_to_string(target).ok();
-    if target.exists() && there.as_ref() != Some(&made.text) {
-        return Err(Failure::new(Code::E0903, format!("`{}` is there already", target.display()))
-            .help("see what would change: `--diff`")
-            .help("name another file, or remove this one"));
+    let folder = target.parent().unwrap_or(Path::new(""));
+    let mut all = vec![(target.to_path_buf(), &made.text)];
+    all.extend(made.modules.iter().map(|(name, text)| (folder.join(name), text)));
+    if !made.modules.is_empty() {
+        let readme = folder.join("README.md");
+        let name = if readme.exists() { folder.join("CONVERTED.md") } else { readme };
+        all.push((name, &made.decided));
     }
-    files::write(target, &made.text)?;
-    terminal.note(&format!("wrote {}", target.display()));
+    // All of it, or nothing.
+    for (path, text) in &all {
+        if path.exists() && std::fs::read_to_string(path).ok().as_ref() != Some(*text) {
+            return Err(Failure::new(Code::E0903, format!("`{}` is there already", path.display()))
+                .help("see what would change: `--diff`")
+                .help("name another file, or remove this one"));
+        }
+    }
+    for (path, text) in &all {
+        files::write(path, text)?;
+        terminal.note(&format!("wrote {}", path.display()));
+    }
     let Some(params) = &made.params else { return Ok(()) };
     let file = target.with_file_name(format!("{stem}.params"));
     let failed = |e: &std::io::Error| {
@@ -196,5 +220,7 @@ fn as_json(
         Some(Proof::Differ(all)) => (Some(false), all.clone()),
         Some(Proof::NoPlan(_)) | None => (None, vec![]),
     };
-    serde_json::json!({ "text": made.text, "notes": notes, "equal": equal, "differences": differences })
+    let modules: serde_json::Map<String, serde_json::Value> =
+        made.modules.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+    serde_json::json!({ "text": made.text, "modules": modules, "notes": notes, "equal": equal, "differences": differences })
 }

@@ -2,8 +2,8 @@
 
 use super::outside::Outside;
 use super::print::inline;
-use super::repeats::{Alike, free, kind_text, name_of};
-use crate::devstream::build::{each, expr, field, get, name};
+use super::repeats::{Alike, Hole, free, kind_text, name_of};
+use crate::devstream::build::{each, expr, field, get, name, text};
 use crate::devstream::kinds::elements;
 use crate::devstream::program::decl;
 use crate::maps::{HashMap, HashSet, IndexMap};
@@ -127,6 +127,9 @@ fn component(
 ) -> Option<(Decl, Vec<Decl>)> {
     let mut alike = Alike::new(|hole, span| expr(span, ExprKind::Name(hole.into())), vec![]);
     let span = apps[0].tools[0].1.name.span;
+    // Much of an app has its name.
+    let names = apps.iter().map(|app| text(span, app.name.clone())).collect();
+    alike.holes.push(Hole { name: "name".into(), values: names, ty: None });
     // Inside, a tool has the name of what it does.
     let inner: Vec<Vec<Tool>> = apps.iter().map(inner).collect();
     let roles: HashSet<&str> = apps[0].tools.iter().map(|(role, _)| *role).collect();
@@ -163,6 +166,9 @@ fn component(
         });
         body.push(decl(span, DeclKind::Tool(Box::new(made))));
     }
+    if !body.iter_mut().any(|decl| reads(decl, "name")) {
+        alike.holes.remove(0);
+    }
     if alike.holes.is_empty() {
         return None;
     }
@@ -192,6 +198,14 @@ fn component(
     });
     let tools = tools.collect();
     Some((decl(span, DeclKind::Component { name: name(span, kind), body }), tools))
+}
+
+/// Whether a tool reads a name.
+fn reads(decl: &mut Decl, wanted: &str) -> bool {
+    let DeclKind::Tool(tool) = &mut decl.kind else { return false };
+    let mut found = false;
+    each(&mut tool.inputs, &mut |e| found |= matches!(&*e.kind, ExprKind::Name(name) if **name == *wanted));
+    found
 }
 
 /// What a tool says that it waits for.

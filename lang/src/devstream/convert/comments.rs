@@ -16,10 +16,10 @@ pub(super) struct Comments {
     about: HashMap<At, Vec<String>>,
     /// The key that a value belongs to, and the key that this one is below.
     above: HashMap<At, At>,
-    /// What stands at the begin of the first file, about all of it.
-    head: Vec<String>,
+    /// What stands at the begin of a file, about all of it.
+    head: HashMap<FileId, Vec<String>>,
     /// What stands at the end of a file.
-    tail: Vec<String>,
+    tail: HashMap<FileId, Vec<String>>,
 }
 
 impl Comments {
@@ -45,9 +45,9 @@ impl Comments {
                 false => next.checked_sub(1).and_then(|n| anchors.get(n)),
             };
             match anchor {
-                Some(_) if own_line && next == 0 && file == FileId(0) => self.head.push(said),
+                Some(_) if own_line && next == 0 => self.head.entry(file).or_default().push(said),
                 Some(anchor) => self.about.entry((file, *anchor)).or_default().push(said),
-                None => self.tail.push(said),
+                None => self.tail.entry(file).or_default().push(said),
             }
         }
     }
@@ -82,8 +82,8 @@ impl Comments {
     }
 
     /// What is said of the whole.
-    pub(super) fn head(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.head)
+    pub(super) fn head(&mut self, file: FileId) -> Vec<String> {
+        self.head.remove(&file).unwrap_or_default()
     }
 
     /// What is said of what begins here, and of the keys that it is below.
@@ -120,10 +120,10 @@ impl Comments {
         self.take_where(|(file, at)| file == span.file && at < span.start)
     }
 
-    /// All that is left.
-    pub(super) fn rest(&mut self) -> Vec<String> {
-        let mut rest = self.take_where(|_| true);
-        rest.append(&mut self.tail);
+    /// All that is left of a file.
+    pub(super) fn rest(&mut self, file: FileId) -> Vec<String> {
+        let mut rest = self.take_where(|(of, _)| of == file);
+        rest.extend(self.tail.remove(&file).unwrap_or_default());
         rest
     }
 
