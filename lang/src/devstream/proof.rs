@@ -85,7 +85,8 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
         out.push("the state is kept in another place".into());
     }
     let mut met = HashSet::default();
-    let orders = (Order::of(first), Order::of(second));
+    let back: HashMap<String, InstanceId> =
+        first.instances().iter().enumerate().map(|(n, i)| (renamed(&i.addr), InstanceId(n as u32))).collect();
     for (number, a) in first.instances().iter().enumerate() {
         let addr = renamed(&a.addr);
         let Some(other) = second.find(&addr) else {
@@ -107,14 +108,18 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
                 out.push(format!("`{name}` of `{addr}` differs"));
             }
         }
-        let waits: BTreeSet<String> =
-            orders.0.before(id).iter().map(|i| renamed(&first.instance(*i).addr)).collect();
-        let others: BTreeSet<String> =
-            orders.1.before(other).iter().map(|i| second.instance(*i).addr.to_string()).collect();
-        out.extend(
-            waits.difference(&others).map(|dep| format!("`{addr}` does not wait for `{dep}` any more")),
-        );
-        out.extend(others.difference(&waits).map(|dep| format!("`{addr}` waits for `{dep}` now")));
+        for dep in a.edges.keys() {
+            let dep = renamed(&first.instance(*dep).addr);
+            if second.find(&dep).is_some_and(|dep| !waits(second, other, dep)) {
+                out.push(format!("`{addr}` does not wait for `{dep}` any more"));
+            }
+        }
+        for dep in b.edges.keys() {
+            let now = &second.instance(*dep).addr;
+            if back.get(&**now).is_some_and(|dep| !waits(first, id, *dep)) {
+                out.push(format!("`{addr}` waits for `{now}` now"));
+            }
+        }
     }
     for (number, b) in second.instances().iter().enumerate() {
         if !met.contains(&InstanceId(number as u32)) {
@@ -124,41 +129,15 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
     out
 }
 
-/// What tools wait for, by whatever way.
-struct Order {
-    before: HashMap<InstanceId, HashSet<InstanceId>>,
-}
-
-impl Order {
-    /// The closure of a program's edges. A circle is a thing of its own error, and ends here.
-    fn of(program: &Program) -> Order {
-        let mut before: HashMap<InstanceId, HashSet<InstanceId>> = HashMap::default();
-        for number in 0..program.instances().len() as u32 {
-            let mut open = vec![(InstanceId(number), false)];
-            let mut under_way: HashSet<InstanceId> = HashSet::default();
-            while let Some((id, is_ready)) = open.pop() {
-                if before.contains_key(&id) {
-                    continue;
-                }
-                let edges = program.instance(id).edges.keys().copied();
-                if is_ready {
-                    let mut all = HashSet::default();
-                    for edge in edges {
-                        all.insert(edge);
-                        all.extend(before.get(&edge).into_iter().flatten().copied());
-                    }
-                    before.insert(id, all);
-                } else if under_way.insert(id) {
-                    open.push((id, true));
-                    open.extend(edges.map(|edge| (edge, false)));
-                }
-            }
+/// Whether a tool waits for another, directly or by way of others.
+fn waits(program: &Program, tool: InstanceId, dep: InstanceId) -> bool {
+    let (mut open, mut met) = (vec![tool], HashSet::default());
+    while let Some(at) = open.pop() {
+        let edges = &program.instance(at).edges;
+        if edges.contains_key(&dep) {
+            return true;
         }
-        Order { before }
+        open.extend(edges.keys().copied().filter(|edge| met.insert(*edge)));
     }
-
-    fn before(&self, id: InstanceId) -> &HashSet<InstanceId> {
-        static NONE: std::sync::LazyLock<HashSet<InstanceId>> = std::sync::LazyLock::new(HashSet::default);
-        self.before.get(&id).unwrap_or(&NONE)
-    }
+    false
 }

@@ -5,15 +5,16 @@ use crate::devstream::mask::mask;
 use crate::maps::HashMap;
 use crate::source::{FileId, Span};
 use granit_parser::{Event, Parser};
+use std::collections::BTreeMap;
 
 /// A place: the file, and the byte where a key or entry begins.
-type At = (FileId, u32);
+type At = (u32, u32);
 
 /// The comments of all files that are not written yet.
 #[derive(Default)]
 pub(super) struct Comments {
     /// By what they are about.
-    about: HashMap<At, Vec<String>>,
+    about: BTreeMap<At, Vec<String>>,
     /// The key that a value belongs to, and the key that this one is below.
     above: HashMap<At, At>,
     /// What stands at the begin of a file, about all of it.
@@ -46,7 +47,7 @@ impl Comments {
             };
             match anchor {
                 Some(_) if own_line && next == 0 => self.head.entry(file).or_default().push(said),
-                Some(anchor) => self.about.entry((file, *anchor)).or_default().push(said),
+                Some(anchor) => self.about.entry((file.0, *anchor)).or_default().push(said),
                 None => self.tail.entry(file).or_default().push(said),
             }
         }
@@ -56,14 +57,14 @@ impl Comments {
         match &node.kind {
             NodeKind::Map(entries) => {
                 for (_, at, value) in entries {
-                    let own = (at.file, at.start);
+                    let own = (at.file.0, at.start);
                     out.push(at.start);
                     if let Some(key) = key
                         && key != own
                     {
                         self.above.entry(own).or_insert(key);
                     }
-                    let begin = (value.span.file, value.span.start);
+                    let begin = (value.span.file.0, value.span.start);
                     if begin != own {
                         self.above.entry(begin).or_insert(own);
                     }
@@ -88,7 +89,7 @@ impl Comments {
 
     /// What is said of what begins here, and of the keys that it is below.
     pub(super) fn take(&mut self, span: Span) -> Vec<String> {
-        let mut way = vec![(span.file, span.start)];
+        let mut way = vec![(span.file.0, span.start)];
         while let Some(above) = self.above.get(&way[way.len() - 1]).filter(|above| !way.contains(above)) {
             way.push(*above);
         }
@@ -97,7 +98,7 @@ impl Comments {
 
     /// Whether something is said of what begins here.
     pub(super) fn has(&self, span: Span) -> bool {
-        let mut at = (span.file, span.start);
+        let mut at = (span.file.0, span.start);
         for _ in 0..100 {
             if self.about.contains_key(&at) {
                 return true;
@@ -112,24 +113,26 @@ impl Comments {
 
     /// What is left of what is said in a place, in order.
     pub(super) fn take_in(&mut self, span: Span) -> Vec<String> {
-        self.take_where(|(file, at)| file == span.file && (span.start..span.end).contains(&at))
+        self.take_between(span.file, span.start, span.end)
     }
 
     /// What is left of what is said before a place, in order.
     pub(super) fn take_before(&mut self, span: Span) -> Vec<String> {
-        self.take_where(|(file, at)| file == span.file && at < span.start)
+        self.take_between(span.file, 0, span.start)
     }
 
     /// All that is left of a file.
     pub(super) fn rest(&mut self, file: FileId) -> Vec<String> {
-        let mut rest = self.take_where(|(of, _)| of == file);
+        let mut rest = self.take_between(file, 0, u32::MAX);
         rest.extend(self.tail.remove(&file).unwrap_or_default());
         rest
     }
 
-    fn take_where(&mut self, wanted: impl Fn(At) -> bool) -> Vec<String> {
-        let mut found: Vec<At> = self.about.keys().copied().filter(|at| wanted(*at)).collect();
-        found.sort_unstable_by_key(|(file, at)| (file.0, *at));
+    fn take_between(&mut self, file: FileId, begin: u32, end: u32) -> Vec<String> {
+        if begin >= end {
+            return vec![];
+        }
+        let found: Vec<At> = self.about.range((file.0, begin)..(file.0, end)).map(|(at, _)| *at).collect();
         found.iter().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
     }
 }
