@@ -69,9 +69,8 @@ pub(super) fn set_default(record: &mut Expr, key: &str, value: Expr) {
 
 /// `base` with what `over` says otherwise, records in records too.
 pub(super) fn merged(base: Expr, over: &Expr) -> Expr {
-    let (ExprKind::Record(mut all), ExprKind::Record(news)) = (*base.kind.clone(), &*over.kind) else {
-        return over.clone();
-    };
+    let ExprKind::Record(news) = &*over.kind else { return over.clone() };
+    let ExprKind::Record(mut all) = *base.kind else { return over.clone() };
     for new in news {
         let Entry::Field { name, value: Some(value), .. } = new else {
             all.push(new.clone());
@@ -84,7 +83,10 @@ pub(super) fn merged(base: Expr, over: &Expr) -> Expr {
             _ => None,
         });
         match old {
-            Some(old) => *old = merged(old.clone(), value),
+            Some(old) => {
+                let before = std::mem::replace(old, expr(old.span, ExprKind::Null));
+                *old = merged(before, value);
+            }
             None => all.push(new.clone()),
         }
     }

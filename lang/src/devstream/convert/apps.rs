@@ -34,7 +34,7 @@ struct App {
 #[derive(Default)]
 pub(super) struct Components {
     pub(super) moved: IndexMap<Symbol, String>,
-    pub(super) members: HashMap<Symbol, Vec<Symbol>>,
+    pub(super) members: IndexMap<Symbol, Vec<Symbol>>,
 }
 
 /// Makes components of apps that are alike; `of` says which app a tool is of.

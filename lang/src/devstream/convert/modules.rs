@@ -154,7 +154,8 @@ fn used(decls: &[Decl]) -> Vec<Symbol> {
         DeclKind::Tool(tool) if tool.kind.parts.len() == 1 => Some(tool.kind.parts[0].text.clone()),
         _ => None,
     });
-    out.into_keys().chain(kinds.collect::<HashSet<_>>()).collect()
+    out.extend(kinds.map(|kind| (kind, ())));
+    out.into_keys().collect()
 }
 
 fn import(span: Span, file: &str, names: Option<&[Symbol]>) -> Decl {

@@ -249,7 +249,7 @@ pub(super) fn same(a: &Expr, b: &Expr) -> bool {
 pub(super) struct Families {
     pub(super) moved: IndexMap<Symbol, String>,
     /// By the variable.
-    pub(super) members: HashMap<Symbol, Vec<Symbol>>,
+    pub(super) members: IndexMap<Symbol, Vec<Symbol>>,
 }
 
 /// Makes families of tools that are alike; `items` are the entries that they stand in.

@@ -177,27 +177,29 @@ impl Mapping<'_> {
     /// The option at a path, `chart.version`; of several names, `frameWork|framework`, the first that is there. Nothing
     /// where it is empty, as it was taken to be.
     fn option(&self, path: &str) -> Option<Expr> {
-        let mut at = self.tool.options.clone();
-        for names in path.split('.') {
-            at = names.split('|').find_map(|key| self.member(&at, key))?;
+        let found = self.walk(&self.tool.options, path)?;
+        self.taken.borrow_mut().insert(found.span);
+        (!is_empty(&found)).then_some(found)
+    }
+
+    fn walk(&self, at: &Expr, path: &str) -> Option<Expr> {
+        let (names, rest) = path.split_once('.').map_or((path, None), |(names, rest)| (names, Some(rest)));
+        if let ExprKind::Record(entries) = &*at.kind {
+            let value = names.split('|').find_map(|key| value_of(entries, key))?;
+            return rest.map_or_else(|| Some(value.clone()), |rest| self.walk(value, rest));
         }
-        self.taken.borrow_mut().insert(at.span);
-        (!is_empty(&at)).then_some(at)
+        let value = names.split('|').find_map(|key| self.member(at, key))?;
+        match rest {
+            Some(rest) => self.walk(&value, rest),
+            None => Some(value),
+        }
     }
 
     /// A field of what is written out, here or in a variable.
     fn member(&self, base: &Expr, key: &str) -> Option<Expr> {
-        let base = match &*base.kind {
-            ExprKind::Record(entries) => {
-                return entries.iter().find_map(|entry| match entry {
-                    Entry::Field { name, value: Some(value), .. } if same(&name.text, key) => {
-                        Some(value.clone())
-                    }
-                    _ => None,
-                });
-            }
-            _ => base,
-        };
+        if let ExprKind::Record(entries) = &*base.kind {
+            return value_of(entries, key).cloned();
+        }
         // A variable that is a map: its field, as long as it has it.
         let fields = self.resolved(base)?;
         let ExprKind::Record(entries) = &*fields.kind else { return None };
@@ -313,10 +315,18 @@ impl Mapping<'_> {
 
 /// Names of options are taken in capital and in small letters, and were once written with `_`.
 fn same(name: &str, wanted: &str) -> bool {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
-    };
-    name == wanted || plain(name) == plain(wanted)
+    fn letters(text: &str) -> impl Iterator<Item = u8> {
+        text.bytes().filter(|c| *c != b'_').map(|c| c.to_ascii_lowercase())
+    }
+    name == wanted || letters(name).eq(letters(wanted))
+}
+
+/// The value of an option among others.
+fn value_of<'e>(entries: &'e [Entry], key: &str) -> Option<&'e Expr> {
+    entries.iter().find_map(|entry| match entry {
+        Entry::Field { name, value: Some(value), .. } if same(&name.text, key) => Some(value),
+        _ => None,
+    })
 }
 
 /// Whether an option says nothing.
