@@ -416,6 +416,16 @@ impl Checker<'_> {
                     "say what it is: `x as {}`",
                     if to.members().len() > 1 { format!("({to})") } else { to.to_string() }
                 ))
+        } else if to.has_secret() && matches!(from, Type::Lit(_) | Type::Record(_) | Type::List(_)) {
+            // What stands there is secret, wrong as it is.
+            let what = match from {
+                Type::Record(_) => "a record",
+                Type::List(_) => "a list",
+                _ => "something else",
+            };
+            Diagnostic::new(Code::E0301, format!("expected `{to}`, found {what}"))
+                .at(span, "this does not fit")
+                .hide_source()
         } else {
             let d = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`"))
                 .at(span, format!("this is `{from}`"));

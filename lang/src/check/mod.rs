@@ -112,7 +112,7 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
     let mut sound = !checker.diags.has_errors();
     if let Some(told) = checker.devstream.take() {
         sound &= !told.has_errors();
-        checker.diags = crate::devstream::settled(told, checker.diags, checker.lenient);
+        checker.diags = crate::devstream::settled(told, checker.diags, checker.lenient, &checker.sources);
     }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();

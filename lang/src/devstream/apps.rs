@@ -1,5 +1,6 @@
 //! Apps become tools, as v0.12.1 made them: first a tool for each pipeline, then the one that makes the repository.
 
+use super::View;
 use super::build::{get as field_of, has, merged, name, record, set_default, text};
 use super::model::{Reader, Tool, get, is_null, start};
 use super::options::{self, Part};
@@ -220,8 +221,9 @@ impl App<'_, '_> {
     fn clone_url(&self) -> Expr {
         let span = self.repo.span;
         let of_repo = |key: &str| field_of(&self.repo, key).cloned();
+        // With a type beside it DevStream threw the address away, and put one together of what else there was.
         if let Some(mut url) = of_repo("url")
-            && !has(&self.repo, "scmType")
+            && (!has(&self.repo, "scmType") || self.file.view == View::Ours)
         {
             if let ExprKind::Str(parts) = &mut *url.kind
                 && let Some(StrPart::Text(begin)) = parts.first_mut()

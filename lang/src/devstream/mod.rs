@@ -34,7 +34,7 @@ use crate::eval::NoOutputs;
 use crate::loader::{Loader, join};
 use crate::maps::HashSet;
 use crate::program::{Inputs, Program, Purpose};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast;
 use crate::value::Value;
 use std::sync::Arc;
@@ -80,7 +80,46 @@ pub fn tools(
 
 /// What reading a configuration told and what checking it told, each problem once. Where it is only checked, what DevStream
 /// loaded is no more than a warning.
-pub(crate) fn settled(told: Diagnostics, checked: Diagnostics, lenient: bool) -> Diagnostics {
+pub(crate) fn settled(
+    told: Diagnostics,
+    checked: Diagnostics,
+    lenient: bool,
+    sources: &Sources,
+) -> Diagnostics {
+    let mut out = Diagnostics::default();
+    for d in joined(told, checked, lenient) {
+        let shows = d.primary.iter().chain(&d.secondary).any(|label| shows_secret(label.span, sources));
+        out.push(if shows { d.hide_source() } else { d });
+    }
+    out
+}
+
+/// Whether a secret is written out on a line of a place, as a value of what is called like one.
+fn shows_secret(span: Span, sources: &Sources) -> bool {
+    let file = sources.file(span.file);
+    if !is_yaml(&file.path) {
+        return false;
+    }
+    let begin = file.text[..span.start as usize].rfind('\n').map_or(0, |n| n + 1);
+    let end = file.text[span.end as usize..].find('\n').map_or(file.text.len(), |n| span.end as usize + n);
+    file.text[begin..end].lines().any(|line| {
+        line.split([' ', '"', '\'', ',']).any(is_secret_text)
+            || line.match_indices(':').any(|(at, _)| {
+                let key = line[..at]
+                    .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+                    .next()
+                    .unwrap_or("");
+                let value = line[at + 1..].trim_start().trim_start_matches(['"', '\'']);
+                let is_written = !value.is_empty()
+                    && !value.starts_with(['#', '{', ',', '}'])
+                    && !value.starts_with("[[")
+                    && !value.starts_with("${{");
+                is_written && is_secret_key(key)
+            })
+    })
+}
+
+fn joined(told: Diagnostics, checked: Diagnostics, lenient: bool) -> Diagnostics {
     let at = |d: &Diagnostic| d.primary.as_ref().map(|p| (p.span.file, p.span.start));
     let is_error = |d: &Diagnostic| d.severity() == Severity::Error;
     let mut out = Diagnostics::default();
@@ -135,6 +174,7 @@ fn is_secret_name(variable: &str) -> bool {
 /// Whether what stands at a key of data that nobody describes is a secret, by its name.
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase().replace(['_', '-'], "");
+    let key = key.strip_suffix('s').unwrap_or(&key).to_string();
     let ends = [
         "password",
         "passwd",
@@ -146,6 +186,13 @@ fn is_secret_key(key: &str) -> bool {
         "clientsecret",
     ];
     is_secret(&key) || ends.iter().any(|end| key.ends_with(end))
+}
+
+/// Whether a text says a secret by itself: an address with a password, or what goes into a header.
+fn is_secret_text(text: &str) -> bool {
+    let address = text.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.split_once('@'));
+    address.is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
+        || text.strip_prefix("Bearer ").is_some_and(|token| !token.trim().is_empty())
 }
 
 /// Whether what stands at a key is a secret, which DevStream had no word for.

@@ -21,6 +21,8 @@ pub(super) struct Model {
     pub(super) vars: Vec<(Name, Expr)>,
     /// Tools, those of apps among them.
     pub(super) tools: Vec<Tool>,
+    /// How numbers were written, by their places: `1.20` is a version.
+    pub(super) written: HashMap<Span, Symbol>,
     /// Where the state is kept, if it is not in a file.
     pub(super) backend: Option<Backend>,
 }
@@ -75,6 +77,8 @@ pub(super) struct Reader<'r> {
     names: HashMap<Symbol, Symbol>,
     /// `${{ tool.instance.outputs.key }}`: which tool, and where.
     pub(super) references: RefCell<Vec<Name>>,
+    /// How numbers were written, by their places.
+    pub(super) written: RefCell<HashMap<Span, Symbol>>,
     /// What is made of it.
     pub(super) view: View,
     pub(super) diags: RefCell<Diagnostics>,
@@ -102,6 +106,7 @@ pub(super) fn read<'r>(
         vars: HashMap::default(),
         names: HashMap::default(),
         references: RefCell::default(),
+        written: RefCell::default(),
         view,
         diags: RefCell::default(),
     };
@@ -231,9 +236,17 @@ impl Reader<'_> {
         self.vars = vars.iter().map(|(key, _, node)| (key.clone(), node.clone())).collect();
         let state = configs.first().and_then(|(_, config)| get(config, "state"));
         let state = state.or_else(|| of("state").first().map(|(_, state)| *state));
-        let mut model = Model { vars: vec![], tools: vec![], backend: state.and_then(backend) };
+        let backend = state.and_then(backend);
+        let mut model = Model { vars: vec![], tools: vec![], written: HashMap::default(), backend };
         let mut taken: HashSet<String> = HashSet::default();
-        for (key, ..) in &vars {
+        // A name that is imported.
+        taken.insert(super::kinds::PRESETS.into());
+        let mut first: HashMap<&Symbol, Span> = HashMap::default();
+        for (key, at, _) in &vars {
+            if let Some(before) = first.insert(key, *at) {
+                let d = Diagnostic::new(Code::E0140, format!("the variable `{key}` is defined twice"));
+                self.push(d.at(*at, "again here").also(before, "first here"));
+            }
             // Names that differ only in what a name of the program may not have stay apart.
             let mut plain = ident(key).to_string();
             while !taken.insert(plain.clone()) {
@@ -264,6 +277,7 @@ impl Reader<'_> {
             }
         }
         self.keys(&model);
+        model.written = self.written.take();
         Some(model)
     }
 

@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::{
-    BinaryOp, Decl, DeclKind, Entry, Expr, ExprKind, Field, Import, Module, Name, Path, StrPart,
+    BinaryOp, Decl, DeclKind, Element, Entry, Expr, ExprKind, Field, Import, Module, Name, Path, StrPart,
     Tool as AstTool, TypeExpr, TypeKind,
 };
 
@@ -102,7 +102,8 @@ impl Ours {
     pub(super) fn of(model: &Model, diags: &mut Diagnostics) -> Ours {
         let vars = kinds::vars(model);
         let told: HashSet<Span> = diags.iter().filter_map(|d| d.primary.as_ref().map(|p| p.span)).collect();
-        let mapped: Vec<Mapped> = model.tools.iter().map(|tool| kinds::map(tool, &vars, &told)).collect();
+        let mapped: Vec<Mapped> =
+            model.tools.iter().map(|tool| kinds::map(tool, &vars, &model.written, &told)).collect();
         for (tool, mapped) in model.tools.iter().zip(&mapped) {
             for left in mapped.left.iter().filter(|left| !left.is_told) {
                 let headline = format!("`{}` of `{}` has no effect", left.path, tool.plugin.text);
@@ -155,7 +156,10 @@ impl Ours {
             let span = tool.instance.span;
             let mut inputs = mapped.inputs.clone();
             let Edges { reads, mut after } = self.resolve(&mut inputs);
-            each(&mut inputs, &mut flat);
+            each(&mut inputs, &mut |e| {
+                flat(e);
+                bare(e, &vars);
+            });
             for data in ["values", "vars", "options", "files"] {
                 if let Some(data) = super::build::get_mut(&mut inputs, data) {
                     each(data, &mut |e| secrets(e, &vars));
@@ -173,6 +177,8 @@ impl Ours {
                     after.push((*number, dep.span));
                 }
             }
+            let mut once = HashSet::default();
+            after.retain(|(number, _)| once.insert(*number) && !reads.contains(number));
             let names = after.iter().map(|(n, at)| expr(*at, ExprKind::Name(self.names[*n].clone())));
             let with = (!after.is_empty()).then(|| record(span, [("after", list(span, names))]));
             let parts = mapped.kind.split('.').map(|part| name(tool.plugin.span, part)).collect();
@@ -228,20 +234,69 @@ impl Ours {
     }
 }
 
-/// Makes secrets of what is called like one, in data that no kind describes.
+/// Makes secrets of what is called like one, in data that no kind describes: at a key like `password`, in an entry whose `name`
+/// says so, and in an address with a user and a password.
 fn secrets(e: &mut Expr, vars: &kinds::Vars) {
-    let ExprKind::Record(entries) = &mut *e.kind else { return };
+    let says_one = |e: &Expr| kinds::literal(e).is_some_and(|text| super::is_secret_text(&text));
+    let entries = match &mut *e.kind {
+        ExprKind::Record(entries) => entries,
+        ExprKind::List(items) => {
+            for item in items {
+                if let Element::One(item) = item
+                    && says_one(item)
+                {
+                    secret(item);
+                }
+            }
+            return;
+        }
+        _ => return,
+    };
+    let is_named = entries.iter().any(|entry| match entry {
+        Entry::Field { name, value: Some(value), .. } if matches!(&*name.text, "name" | "key") => {
+            kinds::literal(value).is_some_and(|text| super::is_secret_key(&text))
+        }
+        _ => false,
+    });
     for entry in entries {
         let Entry::Field { name, value: Some(value), .. } = entry else { continue };
-        let is_text = |e: &Expr| matches!(&*e.kind, ExprKind::Str(parts) if !parts.is_empty());
-        let text = match &*value.kind {
-            ExprKind::Name(variable) => vars.get(variable).is_some_and(is_text),
-            _ => is_text(value),
-        };
-        if text && super::is_secret_key(&name.text) {
-            *value = expr(value.span, ExprKind::Cast(value.clone(), super::build::secret_string(value.span)));
+        if says_one(value) {
+            secret(value);
+            continue;
+        }
+        if !(super::is_secret_key(&name.text) || is_named && &*name.text == "value") {
+            continue;
+        }
+        let is_text = kinds::is_text(value, vars);
+        match &mut *value.kind {
+            ExprKind::List(items) => {
+                for item in items {
+                    if let Element::One(item) = item
+                        && kinds::is_text(item, vars)
+                    {
+                        secret(item);
+                    }
+                }
+            }
+            _ if is_text => secret(value),
+            _ => {}
         }
     }
+}
+
+/// A variable that is a text stands for itself, without quotes around it.
+fn bare(e: &mut Expr, vars: &kinds::Vars) {
+    if let ExprKind::Str(parts) = &*e.kind
+        && let [StrPart::Expr(only)] = &**parts
+        && matches!(&*only.kind, ExprKind::Name(_) | ExprKind::Member { .. })
+        && kinds::is_text(only, vars)
+    {
+        *e = only.clone();
+    }
+}
+
+fn secret(e: &mut Expr) {
+    *e = expr(e.span, ExprKind::Cast(e.clone(), super::build::secret_string(e.span)));
 }
 
 /// What a tool refers to.

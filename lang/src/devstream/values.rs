@@ -14,6 +14,14 @@ use crate::value::Data;
 /// So many variables may stand in a name, those in variables among them.
 const MOST_VARIABLES: usize = 100;
 
+fn number(data: &Data) -> ExprKind {
+    match data {
+        Data::Int(n) => ExprKind::Int(*n),
+        Data::Float(f) => ExprKind::Float(*f),
+        _ => ExprKind::Error,
+    }
+}
+
 impl Reader<'_> {
     /// What is masked in a scalar, in order.
     fn masked(&self, span: Span) -> &[Masked] {
@@ -74,8 +82,12 @@ impl Reader<'_> {
             NodeKind::Scalar(value) => match &value.data {
                 Data::Null => expr(span, ExprKind::Null),
                 Data::Bool(b) => expr(span, ExprKind::Bool(*b)),
-                Data::Int(n) => expr(span, ExprKind::Int(*n)),
-                Data::Float(f) => expr(span, ExprKind::Float(*f)),
+                Data::Int(_) | Data::Float(_) if self.view == View::Ours => {
+                    let written = self.slice(span.file, span.range()).trim().into();
+                    self.written.borrow_mut().insert(span, written);
+                    expr(span, number(&value.data))
+                }
+                Data::Int(_) | Data::Float(_) => expr(span, number(&value.data)),
                 Data::String(decoded) => self.text(decoded, span, scope),
                 _ => expr(span, ExprKind::Error),
             },

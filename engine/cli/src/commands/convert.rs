@@ -20,9 +20,8 @@ use std::sync::Arc;
     after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets that stand in the YAML go to a file of params beside the .dts, NAME.params, which only you can read."
 )]
 pub struct Convert {
-    /// The configuration: a `.yaml` file, a folder of them, or `-` for standard input.
-    #[arg(value_name = "FILE|DIR")]
-    file: PathBuf,
+    #[command(flatten)]
+    file: FileArg,
     /// Writes the `.dts` to this file [default: shows it].
     #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
     out: Option<PathBuf>,
@@ -41,7 +40,21 @@ pub struct Convert {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
-    let Source { name, loader, .. } = source(&FileArg::of(Some(args.file.clone())))?;
+    let Source { root, name, loader, .. } = source(&args.file)?;
+    let given = args.file.file.clone().unwrap_or_else(|| PathBuf::from(&name));
+    let is_stdin = given.as_os_str() == "-";
+    if args.in_place && (is_stdin || !args.file.more.config_file.is_empty()) {
+        return Err(Failure::new(Code::E0901, "`--in-place` needs one file, or a folder").usage());
+    }
+    if args.out.as_ref().and_then(|out| out.to_str()).is_some_and(devstream::is_yaml) {
+        return Err(Failure::new(Code::E0901, "what is written is `.dts`, not YAML")
+            .help("write `-o main.dts`")
+            .usage());
+    }
+    // Before anything is written: whether its state can be read.
+    if let Some(state) = &args.state {
+        super::state::devstreams_program(state)?;
+    }
     if !devstream::is_yaml(&name) {
         let headline = format!("`{name}` is no configuration in DevStream's YAML");
         return Err(Failure::new(Code::E0901, headline)
@@ -60,8 +73,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
     };
     let Some((made, proof)) = made else { return Err(Failure::all(diagnostics, &Arc::new(sources))) };
     let target = match args.in_place {
-        true if name == devstream::FOLDER => Some(args.file.join("main.dts")),
-        true => Some(args.file.with_extension("dts")),
+        true if name == devstream::FOLDER => Some(given.join("main.dts")),
+        true => Some(given.with_extension("dts")),
         // A folder has its program in this file.
         false => args.out.as_ref().map(|out| if out.is_dir() { out.join("main.dts") } else { out.clone() }),
     };
@@ -76,7 +89,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
     }
     match &target {
         _ if args.diff => {
-            let before = target.as_deref().and_then(|t| std::fs::read_to_string(t).ok()).unwrap_or_default();
+            let before = target
+                .as_deref()
+                .filter(|t| t.is_file())
+                .and_then(|t| std::fs::read_to_string(t).ok())
+                .unwrap_or_default();
             let shown = target.as_deref().map_or("main.dts".into(), |t| t.display().to_string());
             terminal.out(&difference(&shown, &before, &made.text, terminal));
         }
@@ -84,19 +101,29 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         None if terminal.json => {}
         None => shown(terminal, &made),
     }
-    if args.in_place && !args.diff && name != devstream::FOLDER {
-        let mut old = args.file.clone().into_os_string();
-        old.push(".old");
-        std::fs::rename(&args.file, &old).map_err(|e| {
-            Failure::new(Code::E0903, format!("cannot keep `{}`: {}", args.file.display(), reason(&e)))
-        })?;
-        terminal.note(&format!("kept {} as {}", args.file.display(), old.to_string_lossy()));
+    if args.in_place && !args.diff {
+        let read = sources.files().map(|(_, file)| file.path.to_string());
+        for path in read.filter(|path| devstream::is_yaml(path) && *path != devstream::FOLDER) {
+            kept(terminal, &root.join(path))?;
+        }
     }
     let exit = told(terminal, proof.as_ref());
     if let Some(state) = args.state.as_ref().filter(|_| exit == Exit::Done && !args.diff) {
         return along(cli, terminal, target.as_deref(), state, &made);
     }
     Ok(exit)
+}
+
+/// Keeps a file of YAML under another name.
+fn kept(terminal: &Terminal, path: &Path) -> Result<(), Failure> {
+    let mut old = path.to_path_buf().into_os_string();
+    old.push(".old");
+    std::fs::rename(path, &old).map_err(|e| {
+        Failure::new(Code::E0903, format!("cannot keep `{}`: {}", path.display(), reason(&e)))
+    })?;
+    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    terminal.note(&format!("kept {} as {}", name(path), name(Path::new(&old))));
+    Ok(())
 }
 
 /// Shows the program, each file under its name where there are several.
@@ -166,7 +193,8 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
     }
     // All of it, or nothing.
     for (path, text) in &all {
-        if path.exists() && std::fs::read_to_string(path).ok().as_ref() != Some(*text) {
+        // A pipe is written to, and not looked into.
+        if path.is_file() && std::fs::read_to_string(path).ok().as_ref() != Some(*text) {
             return Err(Failure::new(Code::E0903, format!("`{}` is there already", path.display()))
                 .help("see what would change: `--diff`")
                 .help("name another file, or remove this one"));

@@ -17,6 +17,10 @@ pub(super) struct Comments {
     about: BTreeMap<At, Vec<String>>,
     /// The key that a value belongs to, and the key that this one is below.
     above: HashMap<At, At>,
+    /// What is kept for an entry until it is written.
+    reserved: HashMap<At, Vec<String>>,
+    /// Entries that are written by themselves: what is said in them is not said of others.
+    owned: BTreeMap<At, u32>,
     /// What stands at the begin of a file, about all of it.
     head: HashMap<FileId, Vec<String>>,
     /// What stands at the end of a file.
@@ -93,14 +97,30 @@ impl Comments {
         while let Some(above) = self.above.get(&way[way.len() - 1]).filter(|above| !way.contains(above)) {
             way.push(*above);
         }
-        way.iter().rev().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
+        let mut said = self.reserved.remove(&way[0]).unwrap_or_default();
+        said.extend(way.iter().rev().flat_map(|at| self.about.remove(at).unwrap_or_default()));
+        said
+    }
+
+    /// These entries are written by themselves.
+    pub(super) fn own(&mut self, entries: impl IntoIterator<Item = Span>) {
+        self.owned.extend(entries.into_iter().map(|span| ((span.file.0, span.start), span.end)));
+    }
+
+    /// Keeps all that is said in an entry for it.
+    pub(super) fn reserve(&mut self, entry: Span) {
+        let mut said = self.take(entry);
+        said.extend(self.take_in(entry));
+        if !said.is_empty() {
+            self.reserved.insert((entry.file.0, entry.start), said);
+        }
     }
 
     /// Whether something is said of what begins here.
     pub(super) fn has(&self, span: Span) -> bool {
         let mut at = (span.file.0, span.start);
         for _ in 0..100 {
-            if self.about.contains_key(&at) {
+            if self.about.contains_key(&at) || self.reserved.contains_key(&at) {
                 return true;
             }
             match self.above.get(&at) {
@@ -118,12 +138,18 @@ impl Comments {
 
     /// What is left of what is said before a place, in order.
     pub(super) fn take_before(&mut self, span: Span) -> Vec<String> {
-        self.take_between(span.file, 0, span.start)
+        let is_owned = |at: &At| {
+            self.owned.range(..=*at).next_back().is_some_and(|((file, _), end)| *file == at.0 && at.1 < *end)
+        };
+        let before = self.about.range((span.file.0, 0)..(span.file.0, span.start));
+        let found: Vec<At> = before.map(|(at, _)| *at).filter(|at| !is_owned(at)).collect();
+        found.iter().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
     }
 
     /// All that is left of a file.
     pub(super) fn rest(&mut self, file: FileId) -> Vec<String> {
-        let mut rest = self.take_between(file, 0, u32::MAX);
+        let mut rest = self.head(file);
+        rest.extend(self.take_between(file, 0, u32::MAX));
         rest.extend(self.tail.remove(&file).unwrap_or_default());
         rest
     }
@@ -135,4 +161,20 @@ impl Comments {
         let found: Vec<At> = self.about.range((file.0, begin)..(file.0, end)).map(|(at, _)| *at).collect();
         found.iter().flat_map(|at| self.about.remove(at).unwrap_or_default()).collect()
     }
+}
+
+/// The comments of a text that is YAML, in order.
+pub(super) fn of_text(text: &str) -> Vec<String> {
+    let (plain, _) = mask(text);
+    let said = |event: Result<(Event<'_>, granit_parser::Span), _>| match event {
+        Ok((Event::Comment(..), at)) => {
+            let byte = |m: &granit_parser::Marker| m.byte_offset().unwrap_or(0);
+            Some(text.get(byte(&at.start) + 1..byte(&at.end)).unwrap_or("").trim_end().to_string())
+        }
+        _ => None,
+    };
+    Parser::new_from_str(&plain)
+        .map_while(|e: Result<_, granit_parser::ScanError>| e.is_ok().then_some(e))
+        .filter_map(said)
+        .collect()
 }

@@ -14,10 +14,10 @@ mod repeats;
 mod write;
 
 use super::program::Ours;
-use super::{View, read};
+use super::{View, read, settled};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::loader::Loader;
-use crate::maps::{HashSet, IndexMap};
+use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::DeclKind;
 use comments::Comments;
@@ -55,12 +55,20 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
     let model = read(View::Ours, (root, file), &text, (loader, &mut sources), &mut diags);
     let Some(model) = model.filter(|_| !diags.has_errors()) else { return (None, sources, diags) };
     let ours = Ours::of(&model, &mut diags);
+    let mut diags = settled(diags, Diagnostics::default(), false, &sources);
     let mut decls = ours.module(&model, file).decls;
     dependencies_first(&mut decls);
     without_needless_order(&mut decls);
     decls.iter_mut().for_each(in_order);
     let mut outside = Outside::new(loader, &decls);
     let params = outside.hoist(&mut decls);
+    for own in &outside.plain {
+        let headline =
+            format!("the secret `{}` is used for something else too: it stays in the text", own.text);
+        let d = Diagnostic::new(Code::W0140, headline).at(own.span, "this variable").hide_source();
+        diags
+            .push(d.help("make it a `secret` param, and say where it may be shown: `expose(x, \"reason\")`"));
+    }
     let first = decls
         .iter()
         .position(|d| !matches!(d.kind, DeclKind::Edition(..) | DeclKind::Settings(_) | DeclKind::Import(_)));
@@ -72,7 +80,13 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
         let of =
             model.tools.iter().zip(&ours.names).filter_map(|(t, own)| Some((own.clone(), t.app.clone()?.0)));
         components = apps::components(&mut decls, &of.collect(), &mut outside);
-        let items = model.tools.iter().zip(&ours.names).map(|(tool, own)| (own.clone(), tool.item)).collect();
+        let entry = |tool: &super::model::Tool| tool.app.as_ref().map_or(tool.item, |(_, app)| *app);
+        let mut items: HashMap<Symbol, Span> =
+            model.tools.iter().zip(&ours.names).map(|(tool, own)| (own.clone(), entry(tool))).collect();
+        for (own, members) in &components.members {
+            let app = members.first().and_then(|first| items.get(first)).copied();
+            items.extend(app.map(|app| (own.clone(), app)));
+        }
         families = repeats::families(&mut decls, &items, std::mem::take(&mut components.moved));
     }
     decls.extend(repeats::moves(&families.moved, Span::new(file, 0, 0)));
@@ -82,7 +96,7 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
         comments.add(id, &source.text);
     }
     let about = model.tools.iter().zip(&ours.mapped).zip(&ours.names).map(|((tool, mapped), own)| {
-        let left = mapped.left.iter().map(|left| write::left_out(&sources, &left.path, left.at)).collect();
+        let left = mapped.left.iter().map(write::left_out).collect();
         (own.clone(), About { item: tool.item, app: tool.app.as_ref().map(|(_, entry)| *entry), left })
     });
     let mut writer = Writer::new(&sources, &mut comments, about.collect(), &components, &families);
@@ -106,6 +120,7 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
     let env = outside.env.into_iter().collect::<HashSet<_>>().into_iter().collect();
     let decided = decided(&texts, &components, &families, &outside_names);
     let text = texts.remove(0).1;
+    diags.sort();
     let made = Conversion { text, modules: texts, decided, params, moved: families.moved, env };
     (Some(made), sources, diags)
 }

@@ -18,6 +18,8 @@ pub(super) struct Part {
     pub(super) name: String,
     /// The file of YAML whose comments it has.
     pub(super) file: FileId,
+    /// Files that have no module: what is said there is said here.
+    pub(super) others: Vec<FileId>,
     pub(super) decls: Vec<Decl>,
 }
 
@@ -25,7 +27,14 @@ pub(super) struct Part {
 pub(super) fn split(decls: Vec<Decl>, sources: &Sources) -> Vec<Part> {
     let (root, _) = sources.files().next().map_or((FileId(0), ()), |(id, _)| (id, ()));
     let files: HashSet<FileId> = decls.iter().filter(|d| is_own(d)).map(|d| d.span.file).collect();
-    let one = |decls| vec![Part { name: MAIN.into(), file: first_file(sources, root), decls }];
+    let one = |decls| {
+        vec![Part {
+            name: MAIN.into(),
+            file: first_file(sources, root),
+            others: sources.files().map(|(id, _)| id).collect(),
+            decls,
+        }]
+    };
     if files.iter().filter(|file| **file != root).count() < 2 {
         return one(decls);
     }
@@ -65,7 +74,7 @@ pub(super) fn split(decls: Vec<Decl>, sources: &Sources) -> Vec<Part> {
         let more = wanted.iter().map(|(other, names)| import(span, other, Some(names)));
         let file = own.iter().find(|d| is_own(d)).map_or(root, |d| d.span.file);
         let decls: Vec<Decl> = edition().into_iter().chain(shared).chain(more).chain(own).collect();
-        out.push(Part { name: part, file, decls });
+        out.push(Part { name: part, file, others: vec![], decls });
     }
     if circular(&waits) {
         return one(decls);
@@ -73,7 +82,10 @@ pub(super) fn split(decls: Vec<Decl>, sources: &Sources) -> Vec<Part> {
     let at = main.iter().take_while(|d| !matches!(d.kind, DeclKind::Moved(..))).count();
     let modules = out.iter().map(|part| import(Span::new(root, 0, 0), &part.name, None));
     main.splice(at..at, modules.collect::<Vec<_>>());
-    out.insert(0, Part { name: MAIN.into(), file: root, decls: main });
+    let others =
+        sources.files().map(|(id, _)| id).filter(|id| out.iter().all(|part: &Part| part.file != *id));
+    let others = others.collect();
+    out.insert(0, Part { name: MAIN.into(), file: root, others, decls: main });
     out
 }
 

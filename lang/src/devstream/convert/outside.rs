@@ -24,6 +24,12 @@ pub(super) struct Outside<'l> {
     pub(super) values: IndexMap<Symbol, Symbol>,
     /// Variables of the environment that are read.
     pub(super) env: Vec<Symbol>,
+    /// Variables that hold a secret and stay what they are.
+    pub(super) plain: Vec<crate::syntax::ast::Name>,
+    /// Variables that became secret params.
+    secret_lets: HashSet<Symbol>,
+    /// Params that variables became, by the variable of the environment that they read.
+    of_lets: HashMap<Symbol, (Symbol, bool)>,
     /// By name: how often a variable is used, how often where a secret belongs.
     uses: HashMap<Symbol, (usize, usize)>,
 }
@@ -43,6 +49,9 @@ impl<'l> Outside<'l> {
             params: IndexMap::default(),
             values: IndexMap::default(),
             env: vec![],
+            plain: vec![],
+            secret_lets: HashSet::default(),
+            of_lets: HashMap::default(),
             uses: HashMap::default(),
         }
     }
@@ -56,8 +65,8 @@ impl<'l> Outside<'l> {
         }
         for tool in tools(decls) {
             let kind = tool.kind.clone();
-            for (input, ty) in self.inputs(&kind, &mut tool.inputs) {
-                self.count_typed(input, ty.as_ref(), "");
+            for (name, input, ty) in self.inputs(&kind, &mut tool.inputs) {
+                self.count_typed(input, ty.as_ref(), &name);
             }
         }
         // A variable that is a secret, or is from outside, is a param itself.
@@ -68,6 +77,10 @@ impl<'l> Outside<'l> {
             if let Some((variable, is_cast)) = variable_of(value) {
                 self.env.push(variable.clone());
                 let is_secret = is_cast || secret > 0 && secret == all;
+                if is_secret {
+                    self.secret_lets.insert(own.text.clone());
+                }
+                self.of_lets.insert(variable.clone(), (own.text.clone(), is_secret));
                 decl.kind = param(given.0, is_secret, Some(variable), given.1);
             } else if let Some(plain) = literal(value)
                 && !plain.is_empty()
@@ -76,16 +89,24 @@ impl<'l> Outside<'l> {
             {
                 self.values.insert(own.text.clone(), plain);
                 decl.kind = param(given.0, true, None, given.1);
+            } else if literal(value).is_some_and(|text| !text.is_empty())
+                && (secret > 0 || is_secret_key(&own.text))
+            {
+                self.plain.push(given.0);
             }
         }
         for tool in tools(decls) {
             let (kind, own) = (tool.kind.clone(), tool.name.text.clone());
-            for (input, ty) in self.inputs(&kind, &mut tool.inputs) {
-                self.replace(input, ty.as_ref(), (&own, ""));
+            for (name, input, ty) in self.inputs(&kind, &mut tool.inputs) {
+                self.replace(input, ty.as_ref(), (&own, &name));
             }
         }
         for decl in &mut *decls {
-            if let DeclKind::Let { value, .. } = &mut decl.kind {
+            if let DeclKind::Let { name, value, .. } = &mut decl.kind {
+                if let ExprKind::Record(_) = &*value.kind {
+                    let own = name.text.clone();
+                    self.replace(value, None, (&own, ""));
+                }
                 self.environment(value);
             }
         }
@@ -100,13 +121,13 @@ impl<'l> Outside<'l> {
     }
 
     /// The inputs of a kind, with their types where it is known.
-    fn inputs<'e>(&mut self, kind: &Path, inputs: &'e mut Expr) -> Vec<(&'e mut Expr, Option<Type>)> {
+    fn inputs<'e>(&mut self, kind: &Path, inputs: &'e mut Expr) -> Vec<(Symbol, &'e mut Expr, Option<Type>)> {
         let kind = self.kind(kind);
         let ExprKind::Record(entries) = &mut *inputs.kind else { return vec![] };
         let with_type = |entry: &'e mut Entry| match entry {
             Entry::Field { name, value: Some(value), .. } => {
                 let ty = kind.as_ref().and_then(|k| k.inputs.get(&name.text)).map(|i| i.field.ty.clone());
-                Some((value, ty))
+                Some((name.text.clone(), value, ty))
             }
             _ => None,
         };
@@ -150,11 +171,13 @@ impl<'l> Outside<'l> {
     }
 
     fn replace(&mut self, e: &mut Expr, ty: Option<&Type>, (tool, key): (&str, &str)) {
-        let secret = is_secret_place(ty, key);
-        // A param says it by its type.
+        let is_cast = matches!(&*e.kind, ExprKind::Cast(inner, _) if literal(inner).is_some());
+        let secret = is_secret_place(ty, key) || is_cast;
+        // A param says it by its type; a variable that stays one does not.
         if secret
             && let ExprKind::Cast(inner, _) = &*e.kind
             && variable_of(e).is_none()
+            && (literal(inner).is_some() || self.is_secret_param(inner))
         {
             *e = inner.clone();
         }
@@ -170,9 +193,10 @@ impl<'l> Outside<'l> {
             *e = expr(e.span, ExprKind::Name(own));
             return;
         }
-        if !secret && matches!(&*e.kind, ExprKind::Record(_) | ExprKind::List(_)) {
-            for (key, part, ty) in parts(e, ty) {
-                self.replace(part, ty.as_ref(), (tool, &key));
+        if matches!(&*e.kind, ExprKind::Record(_) | ExprKind::List(_)) {
+            for (own, part, ty) in parts(e, ty) {
+                let own = if own.is_empty() { key } else { &*own };
+                self.replace(part, ty.as_ref(), (tool, own));
             }
             return;
         }
@@ -186,6 +210,19 @@ impl<'l> Outside<'l> {
         self.environment(e);
     }
 
+    /// Whether an expression is a param that is a secret, with nothing else in it.
+    fn is_secret_param(&self, e: &Expr) -> bool {
+        let name = match &*e.kind {
+            ExprKind::Name(name) => name,
+            ExprKind::Str(parts) => match &**parts {
+                [StrPart::Expr(inner)] => return self.is_secret_param(inner),
+                _ => return false,
+            },
+            _ => return false,
+        };
+        self.values.contains_key(name) || self.secret_lets.contains(name)
+    }
+
     /// Params in the place of all variables of the environment.
     fn environment(&mut self, e: &mut Expr) {
         each(e, &mut |e| {
@@ -197,6 +234,9 @@ impl<'l> Outside<'l> {
 
     /// The param of a variable of the environment.
     fn of_environment(&mut self, variable: &Symbol, is_secret: bool) -> Symbol {
+        if let Some((own, _)) = self.of_lets.get(variable).filter(|(_, secret)| *secret || !is_secret) {
+            return own.clone();
+        }
         let known = self.params.iter_mut().find(|(_, (_, of))| of.as_ref() == Some(variable));
         if let Some((own, (secret, _))) = known {
             *secret |= is_secret;

@@ -380,7 +380,10 @@ fn family(tools: &[&Tool], items: &HashMap<Symbol, Span>, taken: &mut HashSet<Sy
     });
     let values = expr(span, ExprKind::Record(entries.collect()));
     let kind = &first.kind.parts[first.kind.parts.len() - 1].text;
-    let own = free(&snake(kind), taken);
+    let own = match snake(kind) {
+        own if is_name(&own) => free(&own, taken),
+        own => free(&format!("{}_{own}", first.kind.parts[0].text), taken),
+    };
     let all = free(&if own.ends_with('s') { format!("all_{own}") } else { format!("{own}s") }, taken);
     let iter = expr(span, ExprKind::Name(all.clone()));
     let tool = Tool {

@@ -5,9 +5,11 @@ use super::comments::Comments;
 use super::modules::Part;
 use super::print::{Printer, comment_lines, inline, type_text};
 use super::repeats::Families;
+use crate::devstream::kinds::{Left, literal};
+use crate::devstream::{is_secret_key, is_secret_text};
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Sources, Span, Symbol};
-use crate::syntax::ast::{Decl, DeclKind, ExprKind, Tool};
+use crate::syntax::ast::{Decl, DeclKind, Element, Entry, Expr, ExprKind, Tool};
 use crate::syntax::format::format;
 use crate::value::quote;
 use std::cell::RefCell;
@@ -29,8 +31,6 @@ pub(super) struct Writer<'w> {
     about: HashMap<Symbol, About>,
     components: &'w Components,
     families: &'w Families,
-    /// What is said of apps, by their tools.
-    of_apps: HashMap<Symbol, Vec<String>>,
 }
 
 impl<'w> Writer<'w> {
@@ -42,13 +42,14 @@ impl<'w> Writer<'w> {
         components: &'w Components,
         families: &'w Families,
     ) -> Writer<'w> {
+        comments.own(about.values().map(|about| about.app.unwrap_or(about.item)));
         // What is said of an app belongs to its tool, and not to the component, which stands before it.
-        let mut of_apps: HashMap<Symbol, Vec<String>> = HashMap::default();
-        for (own, members) in &components.members {
-            let entry = members.first().and_then(|m| about.get(m)).and_then(|about| about.app);
-            of_apps.insert(own.clone(), entry.map(|entry| comments.take(entry)).unwrap_or_default());
-        }
-        Writer { sources, comments, about, components, families, of_apps }
+        let apps = components.members.values().filter_map(|members| about.get(members.first()?)?.app);
+        apps.for_each(|entry| comments.reserve(entry));
+        // So it is with what is said of one of a family.
+        let members = families.members.values().flatten().filter_map(|member| about.get(member));
+        members.for_each(|about| comments.reserve(about.app.unwrap_or(about.item)));
+        Writer { sources, comments, about, components, families }
     }
 
     /// A module in the one style.
@@ -64,27 +65,38 @@ impl<'w> Writer<'w> {
             false => vec![],
         };
         let mut printer = Printer { out: String::new(), comments: &mut *self.comments, inside: &inside };
+        let mut met: HashSet<Span> = HashSet::default();
         for (number, decl) in part.decls.iter().enumerate() {
-            let of = |members: &[Symbol]| {
-                members.iter().filter_map(|member| self.about.get(member)).collect::<Vec<_>>()
+            let mut is_first = |about: &About| about.app.is_some_and(|app| met.insert(app));
+            let of = |members: &[Symbol]| -> Vec<&About> {
+                let tools = members.iter().flat_map(|m| {
+                    self.components.members.get(m).map_or(std::slice::from_ref(m), Vec::as_slice)
+                });
+                tools.filter_map(|tool| self.about.get(tool)).collect()
             };
             let at = match &decl.kind {
                 DeclKind::Tool(tool) => match self.components.members.get(&tool.name.text) {
                     Some(members) => {
                         let items = of(members);
-                        let said = self.of_apps.remove(&tool.name.text).unwrap_or_default();
-                        Place { before: items.first().and_then(|a| a.app), said, items, ..Place::default() }
+                        let app = items.first().and_then(|about| about.app);
+                        Place { head: app, items, ..Place::default() }
                     }
                     None => {
                         let items = of(std::slice::from_ref(&tool.name.text));
-                        Place { head: items.first().map(|about| about.item), items, ..Place::default() }
+                        // The first tool of an app has what is said of it.
+                        let head = items
+                            .first()
+                            .map(|about| about.app.filter(|_| is_first(about)).unwrap_or(about.item));
+                        Place { head, items, ..Place::default() }
                     }
                 },
                 // What is said of one of several stands with it.
                 DeclKind::Let { name, .. } if self.families.members.contains_key(&name.text) => {
                     let items = of(&self.families.members[&name.text]);
-                    Place { before: items.first().map(|about| about.item), items, ..Place::default() }
+                    let before = items.first().map(|about| about.app.unwrap_or(about.item));
+                    Place { before, items, ..Place::default() }
                 }
+                DeclKind::Import(import) if import.name.is_none() => Place::default(),
                 DeclKind::Component { .. } | DeclKind::Edition(..) | DeclKind::Moved(..) => Place::default(),
                 _ => Place { head: Some(decl.span), ..Place::default() },
             };
@@ -99,17 +111,50 @@ impl<'w> Writer<'w> {
             }
         }
         let mut out = printer.out;
-        comment_lines(&self.comments.rest(part.file), 0, &mut out);
+        for file in std::iter::once(part.file).chain(part.others.iter().copied()) {
+            comment_lines(&self.comments.rest(file), 0, &mut out);
+        }
         let (formatted, problems) = format(file, &out);
         formatted.ok_or_else(|| problems.iter().next().map(|d| d.headline.clone()).unwrap_or_default())
     }
 }
 
-/// An option that no input takes, as it stands in the YAML.
-pub(super) fn left_out(sources: &Sources, path: &str, at: Span) -> String {
-    let text = &sources.file(at.file).text;
-    let line = text[at.start as usize..].lines().next().unwrap_or("");
-    format!(" left out, nothing takes `{path}`: {line}")
+/// An option that no input takes; what is a secret in it is not shown.
+pub(super) fn left_out(left: &Left) -> String {
+    let key = left.path.rsplit('.').next().unwrap_or_default();
+    let mut value = left.value.clone();
+    masked(&mut value, key);
+    let shown: String = inline(&value).chars().take(SHOWN).collect();
+    format!(" left out, nothing takes `{}`: {shown}", left.path)
+}
+
+/// So much of what is left out is shown.
+const SHOWN: usize = 120;
+
+fn masked(e: &mut Expr, key: &str) {
+    let is_secret = is_secret_key(key);
+    let is_text = is_secret || literal(e).is_some_and(|text| is_secret_text(&text));
+    match &mut *e.kind {
+        ExprKind::Record(entries) => {
+            for entry in entries {
+                if let Entry::Field { name, value: Some(value), .. } = entry {
+                    let own = if is_secret { key } else { &*name.text };
+                    masked(value, own);
+                }
+            }
+        }
+        ExprKind::List(items) => {
+            for item in items {
+                let (Element::One(e) | Element::Spread(e)) = item;
+                masked(e, key);
+            }
+        }
+        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Member { .. } => {}
+        _ if is_text => {
+            *e = crate::devstream::build::text(e.span, "(secret)");
+        }
+        _ => {}
+    }
 }
 
 /// What is said in a text of several lines that became data.
@@ -119,16 +164,21 @@ fn inner_comments(sources: &Sources, span: Span) -> Vec<String> {
     if !is_block(sources, span) {
         return vec![];
     }
-    text.lines()
-        .filter_map(|line| line.trim_start().strip_prefix('#'))
-        .map(|said| said.trim_end().to_string())
-        .collect()
+    // What stands there is YAML, indented.
+    let lines = || text.lines().skip(usize::from(text.starts_with(['|', '>'])));
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let common = lines().skip(1).filter(|l| !l.trim().is_empty()).map(indent).min().unwrap_or(0);
+    let plain: Vec<&str> = lines().map(|line| line.get(common.min(indent(line))..).unwrap_or("")).collect();
+    super::comments::of_text(&plain.join("\n"))
 }
 
 /// Whether a text of YAML is a block: `|` or `>` stands at its begin, or is the last on the line before.
 fn is_block(sources: &Sources, span: Span) -> bool {
     let before = &sources.file(span.file).text[..span.start as usize];
-    let mark = |text: &str| text.trim_end_matches(|c: char| "+-0123456789".contains(c)).ends_with(['|', '>']);
+    let mark = |line: &str| {
+        let line = line.split_once(" #").map_or(line, |(code, _)| code).trim_end();
+        line.trim_end_matches(|c: char| "+-0123456789".contains(c)).ends_with(['|', '>'])
+    };
     let text = sources.file(span.file).text.get(span.range()).unwrap_or("");
     text.starts_with(['|', '>']) || text.contains('\n') && before.trim_end().lines().last().is_some_and(mark)
 }
@@ -140,8 +190,6 @@ struct Place<'p> {
     before: Option<Span>,
     /// So does what is said of this.
     head: Option<Span>,
-    /// What is said of it is known already.
-    said: Vec<String>,
     /// Entries that it is made of, with what of them has no place.
     items: Vec<&'p About>,
 }
@@ -150,8 +198,7 @@ struct Place<'p> {
 fn written(printer: &mut Printer<'_>, decl: &Decl, at: &Place<'_>, file: FileId) {
     let begin = printer.out.len();
     let before = at.before.or(at.head).map(|at| printer.comments.take_before(at)).unwrap_or_default();
-    let mut head = at.head.map(|at| printer.comments.take(at)).unwrap_or_default();
-    head.extend(at.said.iter().cloned());
+    let head = at.head.map(|at| printer.comments.take(at)).unwrap_or_default();
     match &decl.kind {
         DeclKind::Edition(..) => {
             printer.out += "dts 1\n\n";

@@ -45,6 +45,8 @@ pub(super) struct Left {
     pub(super) path: String,
     /// Its key.
     pub(super) at: Span,
+    /// What it says.
+    pub(super) value: Expr,
     /// Whether something is told of this place already.
     pub(super) is_told: bool,
 }
@@ -69,6 +71,8 @@ pub(super) type Vars = HashMap<Symbol, Expr>;
 struct Mapping<'m> {
     tool: &'m Tool,
     vars: &'m Vars,
+    /// How numbers were written, by their places.
+    written: &'m HashMap<Span, Symbol>,
     inputs: Expr,
     outputs: Vec<(&'static str, Output)>,
     taken: RefCell<HashSet<Span>>,
@@ -132,12 +136,13 @@ fn has_repo(tool: &Tool) -> bool {
 }
 
 /// The tool as one of ours. Of options in a place of which something is `told` already, nothing more is said.
-pub(super) fn map(tool: &Tool, vars: &Vars, told: &HashSet<Span>) -> Mapped {
+pub(super) fn map(tool: &Tool, vars: &Vars, written: &HashMap<Span, Symbol>, told: &HashSet<Span>) -> Mapped {
     let (kind, moves) = kind_of(tool);
     let span = tool.options.span;
     let mut mapping = Mapping {
         tool,
         vars,
+        written,
         inputs: record(span, []),
         outputs: vec![],
         taken: RefCell::default(),
@@ -213,15 +218,7 @@ impl Mapping<'_> {
 
     /// What a variable, or a field of one, is.
     fn resolved(&self, e: &Expr) -> Option<Expr> {
-        match &*e.kind {
-            ExprKind::Name(variable) => self.vars.get(variable).cloned(),
-            ExprKind::Member { base, name, .. } => {
-                let base = self.resolved(base)?;
-                get(&base, &name.text).cloned()
-            }
-            ExprKind::Record(_) => Some(e.clone()),
-            _ => None,
-        }
+        resolved(e, self.vars)
     }
 
     /// A text that is written out, here or in a variable.
@@ -245,14 +242,29 @@ impl Mapping<'_> {
         }
     }
 
-    /// Gives the input at a path a value.
+    /// Gives the input at a path a value. A number is the text that it was written as: no input of these kinds is one.
     fn set(&mut self, path: &str, value: Expr) {
+        let value = self.as_text(value);
         let span = value.span;
         let value = path.rsplit('.').fold(value, |inner, key| record(span, [(key, inner)]));
         let inputs = std::mem::replace(&mut self.inputs, expr(span, ExprKind::Null));
         let whole = inputs.span;
         self.inputs = merged(inputs, &value);
         self.inputs.span = whole;
+    }
+
+    fn as_text(&self, value: Expr) -> Expr {
+        let is_number = |e: &Expr| matches!(&*e.kind, ExprKind::Int(_) | ExprKind::Float(_));
+        if is_number(&value)
+            && let Some(written) = self.written.get(&value.span)
+        {
+            return text(value.span, written.clone());
+        }
+        // A variable that is a number.
+        match self.resolved(&value) {
+            Some(found) if is_number(&found) => expr(value.span, ExprKind::Str(vec![StrPart::Expr(value)])),
+            _ => value,
+        }
     }
 
     /// Moves options to inputs.
@@ -296,10 +308,11 @@ impl Mapping<'_> {
                 continue;
             }
             let is_told = told.contains(&name.span);
-            let own = || Left { path: path.clone(), at: name.span, is_told };
+            let begin = out.len();
+            let own = || Left { path: path.clone(), at: name.span, value: value.clone(), is_told };
             let before = out.len();
             match &*value.kind {
-                ExprKind::Record(inner) if !inner.is_empty() && !is_told => {
+                ExprKind::Record(inner) if !inner.is_empty() => {
                     self.left(value, &path, told, out);
                     // One line for what is left as a whole.
                     if inner.len() > 1 && out.len() - before == inner.len() {
@@ -309,6 +322,7 @@ impl Mapping<'_> {
                 }
                 _ => out.push(own()),
             }
+            out[begin..].iter_mut().for_each(|left| left.is_told |= is_told);
         }
     }
 }
@@ -350,6 +364,29 @@ pub(super) fn literal(e: &Expr) -> Option<Symbol> {
             [StrPart::Text(text)] => Some(text.clone()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Whether a value is a text, here or in a variable.
+pub(super) fn is_text(e: &Expr, vars: &Vars) -> bool {
+    match &*e.kind {
+        ExprKind::Str(parts) => !parts.is_empty(),
+        ExprKind::Name(_) | ExprKind::Member { .. } => resolved(e, vars)
+            .is_some_and(|found| matches!(&*found.kind, ExprKind::Str(parts) if !parts.is_empty())),
+        _ => false,
+    }
+}
+
+/// What a variable, or a field of one, is.
+fn resolved(e: &Expr, vars: &Vars) -> Option<Expr> {
+    match &*e.kind {
+        ExprKind::Name(variable) => vars.get(variable).cloned(),
+        ExprKind::Member { base, name, .. } => {
+            let base = resolved(base, vars)?;
+            get(&base, &name.text).cloned()
+        }
+        ExprKind::Record(_) => Some(e.clone()),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Entry, ExprKind, Mapping, Output, elements, expr, get, literal, record, same};
 use crate::devstream::build::{field, list, name};
-use crate::syntax::ast::Expr;
+use crate::syntax::ast::{Expr, Name};
 
 /// jira, and jira-github-integ before it.
 pub(super) fn jira(m: &mut Mapping<'_>) {
@@ -80,14 +80,32 @@ pub(super) fn devlake(m: &mut Mapping<'_>) {
     m.set("connections", expr(plugins.span, ExprKind::Record(entries)));
 }
 
+/// A connection; what lets DevLake in was once beside the rest.
 fn connection(given: &Expr) -> Expr {
+    const AUTH: [&str; 5] = ["username", "password", "token", "app_id", "secret_key"];
     let ExprKind::Record(entries) = &*given.kind else { return given.clone() };
-    let fields = entries.iter().filter_map(|entry| match entry {
-        Entry::Field { name, value: Some(value), .. } => {
-            let key = if same(&name.text, "rateLimitPerHour") { "rate_limit" } else { &name.text };
-            Some((key, value.clone()))
+    let (mut fields, mut auth) = (vec![], vec![]);
+    for entry in entries {
+        let Entry::Field { name, value: Some(value), .. } = entry else { continue };
+        let known = |wanted: &&&str| same(&name.text, wanted);
+        if same(&name.text, "auth") {
+            let given = match &*value.kind {
+                ExprKind::Record(entries) => entries.clone(),
+                _ => vec![],
+            };
+            auth.extend(given);
+        } else if let Some(key) = AUTH.iter().find(known) {
+            auth.push(field(Name { text: (*key).into(), span: name.span }, value.clone()));
+        } else if same(&name.text, "rateLimitPerHour") {
+            fields.push(("rate_limit", value.clone()));
+        } else if let Some(key) = ["name", "endpoint", "proxy"].iter().find(known) {
+            fields.push((*key, value.clone()));
         }
-        _ => None,
-    });
-    record(given.span, fields.collect::<Vec<_>>())
+    }
+    let mut out = record(given.span, fields);
+    if let (ExprKind::Record(all), false) = (&mut *out.kind, auth.is_empty()) {
+        let auth = expr(given.span, ExprKind::Record(auth));
+        all.push(field(name(given.span, "auth"), auth));
+    }
+    out
 }

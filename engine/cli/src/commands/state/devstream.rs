@@ -10,7 +10,10 @@ use dtm_engine::state::{Entry, OpKey, PluginRef, Record, Status, now};
 use dtm_lang::interface::Recover;
 use dtm_lang::loader::Around;
 use dtm_lang::wire::{tag, to_wire};
-use dtm_lang::{Inputs, InstanceId, NoOutputs, Program, Purpose, Sources, devstream};
+use dtm_lang::{
+    Diagnostic, Diagnostics, Inputs, InstanceId, NoOutputs, Program, Purpose, Severity, Sources, Span,
+    devstream,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,8 +30,8 @@ pub(in crate::commands) fn import(
     config: &FileArg,
     file: &Path,
 ) -> Result<Exit, Failure> {
-    let project = Project::sound(cli, terminal, config)?;
     let made = program(file)?;
+    let project = Project::sound(cli, terminal, config)?;
     let store = project.store(false)?;
     guard(&project.around.root, &project.place()?, &store, project.program.param_selects_state())?;
     let mut session = project.lock(cli, terminal, "state import", &store, false)?;
@@ -95,7 +98,7 @@ pub(in crate::commands) fn import(
 }
 
 /// What DevStream made, as a program.
-fn program(file: &Path) -> Result<Program, Failure> {
+pub(in crate::commands) fn program(file: &Path) -> Result<Program, Failure> {
     let bytes = std::fs::read(file).map_err(|e| unreadable(file, &reason(&e)))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(file, "it is not UTF-8"))?;
     let mut sources = Sources::default();
@@ -109,11 +112,7 @@ fn program(file: &Path) -> Result<Program, Failure> {
     });
     let (program, problems) = Program::load(MADE, loader, &Inputs::default(), Purpose::Plan);
     if problems.has_errors() {
-        let sources = program.sources().clone();
-        let failure = Failure::all(problems, &sources);
-        return Err(
-            failure.help(format!("correct the options in `{}` as the plugin had them", file.display()))
-        );
+        return Err(in_state(&problems, &program, &text, file));
     }
     Ok(program)
 }
@@ -132,6 +131,27 @@ fn without_secrets(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(without_secrets).collect(),
         leaf => leaf.clone(),
     }
+}
+
+/// Problems of what was made of a state, at the entries of the state that they are of.
+fn in_state(problems: &Diagnostics, program: &Program, text: &str, file: &Path) -> Failure {
+    let mut sources = Sources::default();
+    let id = sources.add(file.display().to_string(), text);
+    let mut out = Diagnostics::default();
+    for d in problems.iter().filter(|d| d.severity() == Severity::Error) {
+        let made =
+            d.primary.as_ref().map(|p| (&program.sources().file(p.span.file).text, p.span.start as usize));
+        let before = made.and_then(|(made, at)| made.get(..at)).unwrap_or_default();
+        let last =
+            |key: &str| before.rsplit_once(&format!("\"{key}\": \""))?.1.split_once('"').map(|(v, _)| v);
+        let entry = last("name").zip(last("instanceID")).map(|(name, instance)| format!("{name}_{instance}"));
+        let at = entry.and_then(|entry| Some((text.find(&format!("{entry}:"))?, entry.len())));
+        let (begin, length) = at.unwrap_or_default();
+        let span = Span::new(id, begin as u32, (begin + length) as u32);
+        out.push(Diagnostic::new(d.code, d.headline.clone()).at(span, "in the options of this tool"));
+    }
+    Failure::all(out, &Arc::new(sources))
+        .help(format!("correct the options in `{}` as the plugin had them", file.display()))
 }
 
 /// The address of each tool in the configuration: of the one with the same key, or else the one that it would have.

@@ -17,7 +17,7 @@ use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
 use std::path::PathBuf;
 
-pub(super) use devstream::import as import_devstream;
+pub(super) use devstream::{import as import_devstream, program as devstreams_program};
 
 /// `dtm state`
 #[derive(Subcommand)]
