@@ -120,6 +120,9 @@ pub struct ConfigFiles {
     /// The configuration, as FILE; several files of DevStream's YAML are one configuration.
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "file")]
     pub config_file: Vec<PathBuf>,
+    /// Variables of tools as v0.4 of DevStream wrote them.
+    #[arg(long, value_name = "FILE", hide = true, requires = "config_file")]
+    pub var_file: Vec<PathBuf>,
 }
 
 impl FileArg {

@@ -492,13 +492,13 @@ pub struct Source {
 /// # Errors
 /// When there is none.
 pub fn source(file: &FileArg) -> Result<Source, Failure> {
-    let given = &file.more.config_file;
+    let given: Vec<PathBuf> = file.more.config_file.iter().chain(&file.more.var_file).cloned().collect();
     let one = file.file.clone().or_else(|| given.first().cloned());
     if one.as_deref() == Some(Path::new("-")) && given.len() < 2 {
         return standard_input();
     }
-    if let [first, _, ..] = &**given {
-        return several(first, given);
+    if let [first, _, ..] = &*given {
+        return several(first, &given);
     }
     let named = one.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
     let Placed { root, name, prefix } = placed(&choose(one.as_deref())?)?;

@@ -179,6 +179,8 @@ impl Reader<'_> {
     }
 
     fn model(&mut self, root: FileId, mut documents: Vec<Node>) -> Option<Model> {
+        // A folder is no file: what is said of the whole is said at its first one.
+        let root = self.sources.first().map_or(root, |source| source.file);
         // Up to v0.9 variables and tools may be in files of their own.
         let mut older_files = self.named(&documents, "varFile");
         older_files.iter_mut().for_each(|d| d.kind = NodeKind::Map(entries(d).to_vec()));
@@ -186,7 +188,10 @@ impl Reader<'_> {
         let documents = &documents;
         let (mut sections, mut older_vars) = (vec![], vec![]);
         older_vars.extend(older_files.iter().flat_map(entries));
-        let older = documents.iter().any(|d| entries(d).iter().any(|(key, ..)| OLDER.contains(&&**key)));
+        let has = |keys: &[&str]| documents.iter().any(|d| keys.iter().any(|key| get(d, key).is_some()));
+        // Up to v0.4 variables were given beside the tools, on the command line.
+        let older =
+            has(&OLDER) || documents.len() > 1 && has(&["tools"]) && !has(&["config", "vars", "apps"]);
         for document in documents {
             let NodeKind::Map(entries) = &document.kind else {
                 if !matches!(&document.kind, NodeKind::Scalar(v) if matches!(v.data, Data::Null)) {
