@@ -46,7 +46,7 @@ impl Backend {
     ) -> Result<Option<T>> {
         let Some(path) = convert::path(&of.text_document.uri) else { return Ok(None) };
         let asked = self.mailbox.ask(move |world| {
-            if !world.is_ours(&path) {
+            if !world.answers(&path) {
                 return None;
             }
             let (analysis, file, offset) = place(world, &path, of.position)?;
@@ -63,7 +63,7 @@ impl Backend {
     ) -> Result<Option<T>> {
         let Some(path) = convert::path(uri) else { return Ok(None) };
         let asked =
-            self.mailbox.ask(move |world| if world.is_ours(&path) { question(world, path) } else { None });
+            self.mailbox.ask(move |world| if world.answers(&path) { question(world, path) } else { None });
         Ok(asked.await.flatten())
     }
 }

@@ -6,7 +6,7 @@
 use crate::documents::{Document, Edit};
 use dtm_lang::source::{FileId, Sources};
 use dtm_lang::{
-    Cursor, Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor,
+    Cursor, Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor, devstream,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -130,6 +130,11 @@ impl World {
         text.len() <= LARGEST && !is_device_tree(text)
     }
 
+    /// Whether more is told of a text than what is wrong: of YAML nothing is.
+    pub fn answers(&self, path: &Path) -> bool {
+        self.is_ours(path) && !path.to_str().is_some_and(devstream::is_yaml)
+    }
+
     /// The analysis of the program that a file belongs to.
     pub fn analysis(&mut self, path: &Path) -> Arc<Analysis> {
         let root = self.root(path);
@@ -201,12 +206,22 @@ impl World {
             let (sources, facts) = (Arc::new(sources), Facts::default());
             return Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() };
         }
+        if devstream::is_yaml(&name) && !is_devstreams(&text) {
+            let (sources, facts) = (Arc::default(), Facts::default());
+            return Analysis { folder, sources, facts, diagnostics: vec![] };
+        }
         let (checked, facts, diagnostics) = check_for_editor(&name, &*loader);
         let (program, diagnostics) =
             Program::of_checked(checked, diagnostics, loader, &Inputs::default(), Purpose::Check);
         let sources = program.sources().clone();
         Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() }
     }
+}
+
+/// Whether YAML is a configuration of DevStream: much of an editor's YAML is not.
+fn is_devstreams(text: &str) -> bool {
+    text.lines()
+        .any(|line| ["tools:", "apps:", "pipelineTemplates:"].iter().any(|section| line.starts_with(section)))
 }
 
 /// What begins as device trees do, and not with our first line.

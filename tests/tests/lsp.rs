@@ -227,3 +227,22 @@ async fn texts_that_are_none_of_ours_and_clients_that_go_away() {
     assert_eq!(client.at("textDocument/hover", &below(sandbox.path(), "never.dts"), 0, 0).await, Value::Null);
     client.hang_up().await;
 }
+
+#[tokio::test]
+async fn devstreams_yaml_is_checked_while_it_is_written() {
+    let sandbox = sandbox();
+    let mut client = Client::start().await;
+    let path = below(sandbox.path(), "config.yaml");
+    let text = "config:\n  state: {backend: local}\ntools:\n- name: argocdapp\n  instanceID: shop\n  options:\n    app: {name: shop}\n    source: {path: helm, repoURL: \"https://example.org/shop\", tokne: x}\n";
+    client.open(&path, text).await;
+    let found = client.problems(&path, 1).await;
+    assert_eq!(codes(&found), ["W0140"]);
+    assert_eq!(found[0]["range"]["start"], json!({ "line": 7, "character": 62 }));
+    client.finish().await;
+    // Other YAML is none of ours.
+    let mut client = Client::start().await;
+    let other = below(sandbox.path(), "compose.yaml");
+    client.open(&other, "services:\n  web: {image: nginx}\n").await;
+    assert_eq!(client.problems(&other, 1).await, Vec::<Value>::new());
+    client.finish().await;
+}
