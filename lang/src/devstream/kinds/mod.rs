@@ -315,7 +315,10 @@ impl Mapping<'_> {
                 ExprKind::Record(inner) if !inner.is_empty() => {
                     self.left(value, &path, told, out);
                     // One line for what is left as a whole.
-                    if inner.len() > 1 && out.len() - before == inner.len() {
+                    let whole =
+                        |left: &Left| left.path.rsplit_once('.').is_some_and(|(above, _)| *above == *path);
+                    if inner.len() > 1 && out.len() - before == inner.len() && out[before..].iter().all(whole)
+                    {
                         out.truncate(before);
                         out.push(own());
                     }
