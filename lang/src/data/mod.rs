@@ -49,7 +49,12 @@ pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Op
 
 /// Reads every document of a YAML file; what an alias stands for has the place where it is written.
 pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
-    yaml::documents(file, text, true)
+    yaml::documents(file, text, true, yaml::Legacy::Numbers)
+}
+
+/// Reads every document of the values of a chart, as Helm does.
+pub(crate) fn chart_values(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+    yaml::documents(file, text, true, yaml::Legacy::Words)
 }
 
 fn syntax(span: Span, why: String) -> Box<Diagnostic> {

@@ -19,7 +19,7 @@ fn count(node: &Node) -> usize {
 }
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
-    let mut documents = documents(file, text, false)?.into_iter();
+    let mut documents = documents(file, text, false, Legacy::None)?.into_iter();
     let first = documents.next();
     if let Some(second) = documents.next() {
         return Err(syntax(second.span, "it holds more than one document".into()));
@@ -29,7 +29,13 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
 }
 
 /// Every document of a file. What an alias stands for is placed there, or with `own` where it is written.
-pub(super) fn documents(file: FileId, text: &str, own: bool) -> Result<Vec<Node>, Box<Diagnostic>> {
+/// With `legacy`, numbers are those of Go's reader; with `words` too, `yes` and `no` are those of Helm's.
+pub(super) fn documents(
+    file: FileId,
+    text: &str,
+    own: bool,
+    legacy: Legacy,
+) -> Result<Vec<Node>, Box<Diagnostic>> {
     let mut stack: Vec<(Node, Option<(Symbol, Span)>)> = vec![];
     let mut anchors: crate::maps::HashMap<usize, Node> = Default::default();
     let mut ids: Vec<usize> = vec![];
@@ -52,7 +58,7 @@ pub(super) fn documents(file: FileId, text: &str, own: bool) -> Result<Vec<Node>
                     Some("str") => Value::string(&**value),
                     // `! 12` is a text on purpose.
                     _ if event.tag().is_some_and(|t| t.original() == "!") => Value::string(&**value),
-                    _ if plain => plain_scalar(value),
+                    _ if plain => plain_scalar(value, legacy),
                     _ => Value::string(&**value),
                 };
                 Some((Node { span, kind: NodeKind::Scalar(value) }, anchor))
@@ -115,8 +121,51 @@ pub(super) fn documents(file: FileId, text: &str, own: bool) -> Result<Vec<Node>
     Ok(roots)
 }
 
+/// What of YAML 1.1 is read as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Legacy {
+    /// Nothing: YAML 1.2.
+    None,
+    /// Numbers: `0644` is octal, `0b11` binary, `1_000` a thousand. So did DevStream.
+    Numbers,
+    /// And `yes`, `no`, `on`, `off`. So does Helm.
+    Words,
+}
+
+/// A number as Go reads it; a date or a version is none.
+fn legacy_number(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let plain = digits.replace('_', "");
+    if digits.starts_with('_') || digits.ends_with('_') || plain.is_empty() {
+        return None;
+    }
+    let of = |digits: &str, radix| i64::from_str_radix(digits, radix).ok();
+    let number = match (plain.strip_prefix("0b"), plain.strip_prefix('0').filter(|rest| !rest.is_empty())) {
+        (Some(binary), _) => of(binary, 2)?,
+        (None, Some(octal)) if octal.bytes().all(|b| b.is_ascii_digit()) => of(octal, 8)?,
+        _ if digits.contains('_') && plain.bytes().all(|b| b.is_ascii_digit()) => of(&plain, 10)?,
+        _ => return None,
+    };
+    Some(sign * number)
+}
+
 /// The YAML 1.2 core schema.
-fn plain_scalar(text: &str) -> Value {
+fn plain_scalar(text: &str, legacy: Legacy) -> Value {
+    if legacy != Legacy::None
+        && let Some(number) = legacy_number(text)
+    {
+        return Value::plain(Data::Int(number));
+    }
+    if legacy == Legacy::Words {
+        match &*text.to_lowercase() {
+            "yes" | "on" => return Value::plain(Data::Bool(true)),
+            "no" | "off" => return Value::plain(Data::Bool(false)),
+            _ => {}
+        }
+    }
     let data = match text {
         "" | "~" | "null" | "Null" | "NULL" => Data::Null,
         "true" | "True" | "TRUE" => Data::Bool(true),

@@ -1,9 +1,10 @@
 //! YAML inside of a text, as charts take their values: data, with the expressions that stand in it.
 
 use super::build::{expr, field, list, name, text};
-use crate::data::{Node, NodeKind, yaml_documents};
+use super::model::whole;
+use crate::data::{Node, NodeKind, chart_values};
 use crate::source::Span;
-use crate::syntax::ast::{Expr, ExprKind, StrPart};
+use crate::syntax::ast::{Entry, Expr, ExprKind, StrPart};
 use crate::value::Data;
 
 /// Around the number of an expression, while the text around it is read.
@@ -24,7 +25,8 @@ pub(super) fn data(given: &Expr) -> Result<Expr, String> {
             }
         }
     }
-    let documents = yaml_documents(span.file, &plain).map_err(|d| d.headline.clone())?;
+    let documents = chart_values(span.file, &plain).map_err(|d| d.headline.clone())?;
+    let documents: Vec<Node> = documents.into_iter().map(whole).collect();
     match &*documents {
         [] => Ok(expr(span, ExprKind::Record(vec![]))),
         [one] => Ok(value(one, span, &inside)),
@@ -36,8 +38,10 @@ fn value(node: &Node, span: Span, inside: &[Expr]) -> Expr {
     match &node.kind {
         NodeKind::Seq(items) => list(span, items.iter().map(|n| value(n, span, inside))),
         NodeKind::Map(entries) => {
-            let entries =
-                entries.iter().map(|(key, _, n)| field(name(span, key.clone()), value(n, span, inside)));
+            let entries = entries.iter().map(|(key, _, n)| match key.contains(BEGIN) {
+                true => Entry::Computed(with_expressions(key, span, inside), value(n, span, inside)),
+                false => field(name(span, key.clone()), value(n, span, inside)),
+            });
             expr(span, ExprKind::Record(entries.collect()))
         }
         NodeKind::Scalar(scalar) => match &scalar.data {

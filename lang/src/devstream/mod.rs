@@ -183,9 +183,16 @@ fn is_secret_key(key: &str) -> bool {
         "secretkey",
         "secretaccesskey",
         "privatekey",
-        "clientsecret",
+        "secret",
+        "accesskey",
+        "pwd",
+        "pass",
+        "passphrase",
+        "credential",
     ];
-    is_secret(&key) || ends.iter().any(|end| key.ends_with(end))
+    // These are the names of secrets that are elsewhere.
+    let is_name = key.starts_with("existing") || key.contains("pullsecret") || key.ends_with("secretname");
+    is_secret(&key) || !is_name && ends.iter().any(|end| key.ends_with(end))
 }
 
 /// Whether a text says a secret by itself: an address with a password, or what goes into a header.

@@ -379,7 +379,7 @@ pub(super) fn global_node<'f>(file: &'f Reader<'_>) -> impl Fn(&str) -> Option<N
 }
 
 /// A node in which every map has what it takes over by `<<`, unless it says it itself.
-fn whole(node: Node) -> Node {
+pub(super) fn whole(node: Node) -> Node {
     let kind = match node.kind {
         NodeKind::Seq(items) => NodeKind::Seq(items.into_iter().map(whole).collect()),
         NodeKind::Map(entries) => {

@@ -1,12 +1,12 @@
 //! Whether two programs plan the same, from an empty state.
 
 use super::{Conversion, convert};
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::NoOutputs;
 use crate::loader::{Around, Loader};
 use crate::maps::{HashMap, HashSet};
 use crate::program::{Inputs, Program, Purpose};
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 use crate::value::InstanceId;
 use crate::wire::to_wire;
 use std::collections::BTreeSet;
@@ -36,6 +36,10 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
     if problems.has_errors() {
         return Proof::NoPlan(problems);
     }
+    if let Some(stuck) = circle(&yaml) {
+        let d = Diagnostic::new(Code::E0501, "some tools wait for each other").at(stuck, "one of them");
+        return Proof::NoPlan(d.into());
+    }
     let files: HashMap<String, String> =
         made.modules.iter().cloned().chain([(MADE.to_string(), made.text.clone())]).collect();
     let with = Around::loader(loader.clone(), move |inner, path| match files.get(path) {
@@ -54,6 +58,25 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
         differ if differ.is_empty() => Proof::Equal(dts.instances().len()),
         differ => Proof::Differ(differ),
     }
+}
+
+/// Where a tool is that waits for itself, by way of others.
+fn circle(program: &Program) -> Option<Span> {
+    let mut left: Vec<usize> = program.instances().iter().map(|i| i.edges.len()).collect();
+    let mut after: Vec<Vec<usize>> = vec![vec![]; left.len()];
+    for (number, instance) in program.instances().iter().enumerate() {
+        instance.edges.keys().for_each(|dep| after[dep.0 as usize].push(number));
+    }
+    let mut ready: Vec<usize> = (0..left.len()).filter(|n| left[*n] == 0).collect();
+    while let Some(done) = ready.pop() {
+        for next in &after[done] {
+            left[*next] -= 1;
+            if left[*next] == 0 {
+                ready.push(*next);
+            }
+        }
+    }
+    (0..left.len()).find(|n| left[*n] > 0).map(|n| program.instances()[n].span)
 }
 
 /// Converts a configuration, and compares the plans: what is written again and again is joined, unless the plans would differ.

@@ -76,7 +76,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         true if name == devstream::FOLDER => Some(given.join("main.dts")),
         true => Some(given.with_extension("dts")),
         // A folder has its program in this file.
-        false => args.out.as_ref().map(|out| if out.is_dir() { out.join("main.dts") } else { out.clone() }),
+        false => args.out.as_ref().map(|out| {
+            let is_file = out.extension().is_some() || made.modules.is_empty() && !out.is_dir();
+            if is_file { out.clone() } else { out.join("main.dts") }
+        }),
     };
     let stem = target
         .as_deref()
@@ -199,6 +202,11 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
                 .help("see what would change: `--diff`")
                 .help("name another file, or remove this one"));
         }
+    }
+    if !folder.as_os_str().is_empty() {
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Failure::new(Code::E0903, format!("cannot make `{}`: {}", folder.display(), reason(&e)))
+        })?;
     }
     for (path, text) in &all {
         files::write(path, text)?;

@@ -53,7 +53,10 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
     };
     let file = sources.add_shown(root, loader.shown(root), &*text);
     let model = read(View::Ours, (root, file), &text, (loader, &mut sources), &mut diags);
-    let Some(model) = model.filter(|_| !diags.has_errors()) else { return (None, sources, diags) };
+    let Some(model) = model.filter(|_| !diags.has_errors()) else {
+        let diags = settled(diags, Diagnostics::default(), false, &sources);
+        return (None, sources, diags);
+    };
     let ours = Ours::of(&model, &mut diags);
     let mut diags = settled(diags, Diagnostics::default(), false, &sources);
     let mut decls = ours.module(&model, file).decls;

@@ -26,6 +26,8 @@ pub(super) struct Outside<'l> {
     pub(super) env: Vec<Symbol>,
     /// Variables that hold a secret and stay what they are.
     pub(super) plain: Vec<crate::syntax::ast::Name>,
+    /// Variables of which a part stands in a text with more in it.
+    in_texts: HashSet<Symbol>,
     /// Variables that became secret params.
     secret_lets: HashSet<Symbol>,
     /// Params that variables became, by the variable of the environment that they read.
@@ -50,6 +52,7 @@ impl<'l> Outside<'l> {
             values: IndexMap::default(),
             env: vec![],
             plain: vec![],
+            in_texts: HashSet::default(),
             secret_lets: HashSet::default(),
             of_lets: HashMap::default(),
             uses: HashMap::default(),
@@ -103,7 +106,9 @@ impl<'l> Outside<'l> {
         }
         for decl in &mut *decls {
             if let DeclKind::Let { name, value, .. } = &mut decl.kind {
-                if let ExprKind::Record(_) = &*value.kind {
+                if let ExprKind::Record(_) = &*value.kind
+                    && !self.in_texts.contains(&name.text)
+                {
                     let own = name.text.clone();
                     self.replace(value, None, (&own, ""));
                 }
@@ -147,8 +152,16 @@ impl<'l> Outside<'l> {
     }
 
     fn count(&mut self, e: &mut Expr, is_secret: bool) {
-        let uses = &mut self.uses;
+        let (uses, in_texts) = (&mut self.uses, &mut self.in_texts);
         each(e, &mut |e| {
+            if let ExprKind::Str(parts) = &*e.kind
+                && parts.len() > 1
+            {
+                in_texts.extend(parts.iter().filter_map(|part| match part {
+                    StrPart::Expr(e) => root_of(e),
+                    StrPart::Text(_) => None,
+                }));
+            }
             if let ExprKind::Name(variable) = &*e.kind {
                 let (all, secret) = uses.entry(variable.clone()).or_default();
                 *all += 1;
@@ -279,6 +292,17 @@ fn tools(decls: &mut [Decl]) -> impl Iterator<Item = &mut Tool> {
         DeclKind::Tool(tool) => Some(&mut **tool),
         _ => None,
     })
+}
+
+/// The variable that a part of is read.
+fn root_of(e: &Expr) -> Option<Symbol> {
+    match &*e.kind {
+        ExprKind::Member { base, .. } => match &*base.kind {
+            ExprKind::Name(name) => Some(name.clone()),
+            _ => root_of(base),
+        },
+        _ => None,
+    }
 }
 
 /// Whether a secret belongs in a place: its type says so, or where that may be anything, its name.

@@ -132,7 +132,9 @@ pub(super) fn left_out(left: &Left) -> String {
 const SHOWN: usize = 120;
 
 fn masked(e: &mut Expr, key: &str) {
-    let is_secret = is_secret_key(key);
+    const WORDS: [&str; 4] = ["password", "token", "secret", "apiKey"];
+    // One that is misspelt is one too.
+    let is_secret = is_secret_key(key) || crate::diag::nearest(key, WORDS).is_some();
     let is_text = is_secret || literal(e).is_some_and(|text| is_secret_text(&text));
     match &mut *e.kind {
         ExprKind::Record(entries) => {

@@ -154,9 +154,11 @@ pub(super) fn release(m: &mut Mapping<'_>) {
         (Some(name), Some(namespace)) => format!("http://{name}.{namespace}:8080"),
         _ => String::new(),
     };
-    for output in ["jenkins_url", "devlake_url", "jenkinsURL", "url"] {
+    for output in ["jenkins_url", "devlake_url", "jenkinsURL"] {
         m.outputs.push((output, Output::Or("url", text(span, &*service))));
     }
+    // Nobody knows where another chart answers, if it has no address.
+    m.outputs.push(("url", Output::Or("url", text(span, ""))));
 }
 
 /// The values of a chart: YAML in a text becomes data, and a path an imported file.

@@ -224,6 +224,14 @@ pub(super) fn scaffold(m: &mut Mapping<'_>) {
             let branch = source.branch.unwrap_or_else(|| text(span, "main"));
             m.set("template", joined(source.span, [address, text(span, "#"), branch]));
         }
+        // What every template of DevStream could ask for.
+        if let Some(name) = &destination.name {
+            m.set("vars.AppName", name.clone());
+            m.set("vars.Repo.Name", name.clone());
+        }
+        if let Some(owner) = &destination.owner {
+            m.set("vars.Repo.Owner", owner.clone());
+        }
         if let Some(vars) = m.option("vars")
             && !matches!(&*vars.kind, ExprKind::Record(entries) if entries.is_empty())
         {

@@ -7,6 +7,7 @@ use dtm_plugin::Failure;
 use dtm_plugin::serde_json::{Map, Value};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ fn expand(
     text: &str,
     vars: &minijinja::Value,
 ) -> Result<String, Failure> {
-    engine.render_named_str(name, text, vars).map_err(|e| {
+    engine.render_named_str(name, &without_dots(text), vars).map_err(|e| {
         let line = e.line().map(|l| format!(":{l}")).unwrap_or_default();
         let what = e.detail().map_or_else(|| e.kind().to_string(), |d| format!("{}: {d}", e.kind()));
         let known: Vec<String> = match e.kind() {
@@ -104,6 +105,31 @@ fn expand(
             if known.is_empty() { String::new() } else { format!("; `vars` has {}", known.join(", ")) };
         bad(format!("the template's `{name}{line}`: {what}{known}"))
     })
+}
+
+/// `[[ .Name ]]` is `[[ Name ]]`: templates of DevStream have a dot there, as those of Go do.
+fn without_dots(text: &str) -> Cow<'_, str> {
+    if !text.contains("[[") {
+        return text.into();
+    }
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("[[") {
+        out += before;
+        out += "[[";
+        let inside = after.trim_start_matches('-').trim_start_matches(' ');
+        let is_named = inside
+            .strip_prefix('.')
+            .is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'));
+        rest = match is_named {
+            true => {
+                out += &after[..after.len() - inside.len()];
+                &inside[1..]
+            }
+            false => after,
+        };
+    }
+    out += rest;
+    out.into()
 }
 
 /// Values of the protocol as a template shows them: durations and sizes are their texts.
@@ -146,6 +172,13 @@ mod tests {
     fn only_tpl_files_are_rendered_and_braces_of_others_are_text() {
         let name = [("name", Value::from("cart"))];
         gives("a.md.tpl", "# [[ name ]] ${{ github.ref }}\n", &name, "a.md", "# cart ${{ github.ref }}\n");
+        gives(
+            "a.md.tpl",
+            "# [[.name]] [[ .name ]] [[-.name ]] [.x]\n",
+            &name,
+            "a.md",
+            "# cart cartcart [.x]\n",
+        );
         gives("a.md", "# [[ name ]]\n", &name, "a.md", "# [[ name ]]\n");
         gives("cmd/[[ name ]]/main.go", "package main\n", &name, "cmd/cart/main.go", "package main\n");
         gives(
