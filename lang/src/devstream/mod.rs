@@ -5,9 +5,9 @@
 //! ```
 //!
 //! `[[ ]]` and `${{ tool.instance.outputs.key }}` are masked at equal length before the YAML is read, so that every place stays
-//! true and no value can change the structure. `[[ ]]` becomes an expression; `${{ }}` stays a text, of which it is known to which
-//! tool it refers. The syntax tree is that of a `.dts` module whose places
-//! are in the YAML, so checking, evaluation and diagnostics are those of every program.
+//! true and no value can change the structure. `[[ ]]` becomes an expression; `${{ }}` becomes the name of
+//! the tool that it refers to, or stays a text where DevStream's own tools are wanted. The syntax tree is that of a `.dts` module whose
+//! places are in the YAML, so checking, evaluation and diagnostics are those of every program.
 
 mod apps;
 mod build;
@@ -174,7 +174,8 @@ fn is_secret_name(variable: &str) -> bool {
 /// Whether what stands at a key of data that nobody describes is a secret, by its name.
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase().replace(['_', '-'], "");
-    let key = key.strip_suffix('s').unwrap_or(&key).to_string();
+    // One, or several of them.
+    let one = key.strip_suffix('s').unwrap_or(&key);
     let ends = [
         "password",
         "passwd",
@@ -192,7 +193,9 @@ fn is_secret_key(key: &str) -> bool {
     ];
     // These are the names of secrets that are elsewhere.
     let is_name = key.starts_with("existing") || key.contains("pullsecret") || key.ends_with("secretname");
-    is_secret(&key) || !is_name && ends.iter().any(|end| key.ends_with(end))
+    is_secret(&key)
+        || is_secret(one)
+        || !is_name && ends.iter().any(|end| key.ends_with(end) || one.ends_with(end))
 }
 
 /// Whether a text says a secret by itself: an address with a password, or what goes into a header.

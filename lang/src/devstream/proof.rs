@@ -1,5 +1,6 @@
 //! Whether two programs plan the same, from an empty state.
 
+use super::tools::waiting;
 use super::{Conversion, convert};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::NoOutputs;
@@ -62,21 +63,9 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
 
 /// Where a tool is that waits for itself, by way of others.
 fn circle(program: &Program) -> Option<Span> {
-    let mut left: Vec<usize> = program.instances().iter().map(|i| i.edges.len()).collect();
-    let mut after: Vec<Vec<usize>> = vec![vec![]; left.len()];
-    for (number, instance) in program.instances().iter().enumerate() {
-        instance.edges.keys().for_each(|dep| after[dep.0 as usize].push(number));
-    }
-    let mut ready: Vec<usize> = (0..left.len()).filter(|n| left[*n] == 0).collect();
-    while let Some(done) = ready.pop() {
-        for next in &after[done] {
-            left[*next] -= 1;
-            if left[*next] == 0 {
-                ready.push(*next);
-            }
-        }
-    }
-    (0..left.len()).find(|n| left[*n] > 0).map(|n| program.instances()[n].span)
+    let edges = program.instances().iter().map(|i| i.edges.keys().map(|dep| dep.0 as usize).collect());
+    let stuck = waiting(&edges.collect::<Vec<Vec<usize>>>()).iter().position(|left| *left > 0)?;
+    Some(program.instances()[stuck].span)
 }
 
 /// Converts a configuration, and compares the plans: what is written again and again is joined, unless the plans would differ.

@@ -46,23 +46,11 @@ impl Reader<'_> {
     fn cycles(&self, model: &Model) {
         let number: HashMap<String, usize> =
             model.tools.iter().enumerate().map(|(i, t)| (t.key(), i)).collect();
-        let mut graph = vec![vec![]; model.tools.len()];
-        let mut waits = vec![0_usize; model.tools.len()];
-        for (i, tool) in model.tools.iter().enumerate() {
-            for dep in tool.depends_on.iter().filter_map(|d| number.get(&*d.text)) {
-                graph[*dep].push(i);
-                waits[i] += 1;
-            }
-        }
-        let mut ready: Vec<usize> = (0..waits.len()).filter(|i| waits[*i] == 0).collect();
-        while let Some(done) = ready.pop() {
-            for next in &graph[done] {
-                waits[*next] -= 1;
-                if waits[*next] == 0 {
-                    ready.push(*next);
-                }
-            }
-        }
+        let deps = model
+            .tools
+            .iter()
+            .map(|t| t.depends_on.iter().filter_map(|d| number.get(&*d.text).copied()).collect());
+        let waits = waiting(&deps.collect::<Vec<Vec<usize>>>());
         // What is left waits for a circle, or is in one: one tool of it is told.
         if let Some(stuck) = (0..waits.len()).find(|i| waits[*i] > 0) {
             let mut way = vec![stuck];
@@ -147,6 +135,25 @@ impl Reader<'_> {
         set_default(&mut options, "instanceID", text(instance.span, instance.text.clone()));
         Some(Tool { plugin, instance, depends_on, options, item: node.span, app: None })
     }
+}
+
+/// How many of those that each waits for can never end, because they wait for a circle or are in one.
+pub(super) fn waiting(deps: &[Vec<usize>]) -> Vec<usize> {
+    let mut waits: Vec<usize> = deps.iter().map(Vec::len).collect();
+    let mut after = vec![vec![]; deps.len()];
+    for (number, own) in deps.iter().enumerate() {
+        own.iter().for_each(|dep| after[*dep].push(number));
+    }
+    let mut ready: Vec<usize> = (0..waits.len()).filter(|n| waits[*n] == 0).collect();
+    while let Some(done) = ready.pop() {
+        for next in &after[done] {
+            waits[*next] -= 1;
+            if waits[*next] == 0 {
+                ready.push(*next);
+            }
+        }
+    }
+    waits
 }
 
 /// How a tool is written: that changed over the versions.

@@ -145,7 +145,7 @@ fn decided(
     secrets: &[Symbol],
 ) -> String {
     let mut out = String::from(
-        "# What was converted\n\nMade of DevStream's YAML by `dtm convert`; both plan the same.\n",
+        "# What was converted\n\nMade of DevStream's YAML by `dtm convert`, which compares the plans of both.\n",
     );
     let listed = |names: &[Symbol]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
     if texts.len() > 1 {

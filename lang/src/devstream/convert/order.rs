@@ -3,7 +3,7 @@
 use crate::devstream::build::each;
 use crate::maps::{HashMap, HashSet};
 use crate::source::Symbol;
-use crate::syntax::ast::{Decl, DeclKind, Element, Entry, Expr, ExprKind};
+use crate::syntax::ast::{Decl, DeclKind, Element, Entry, Expr, ExprKind, Tool};
 
 /// Inputs in the order of what they are made of, in the YAML; a spread stays first.
 pub(super) fn in_order(decl: &mut Decl) {
@@ -29,17 +29,11 @@ pub(super) fn dependencies_first(decls: &mut Vec<Decl>) {
         .collect();
     let mut waits: Vec<Vec<usize>> = vec![];
     for decl in &mut *decls {
-        let mut direct = vec![];
-        if let DeclKind::Tool(tool) = &mut decl.kind {
-            for part in std::iter::once(&mut tool.inputs).chain(&mut tool.with) {
-                each(part, &mut |e| {
-                    if let ExprKind::Name(name) = &*e.kind {
-                        direct.extend(names.get(name));
-                    }
-                });
-            }
-        }
-        waits.push(direct);
+        let named = match &mut decl.kind {
+            DeclKind::Tool(tool) => named(tool),
+            _ => vec![],
+        };
+        waits.push(named.iter().filter_map(|name| names.get(name).copied()).collect());
     }
     let mut order = vec![];
     let mut met = vec![false; decls.len()];
@@ -70,16 +64,7 @@ pub(super) fn without_needless_order(decls: &mut [Decl]) {
         .collect();
     for decl in &mut *decls {
         if let DeclKind::Tool(tool) = &mut decl.kind {
-            let mut direct = HashSet::default();
-            for part in std::iter::once(&mut tool.inputs).chain(&mut tool.with) {
-                each(part, &mut |e| {
-                    if let ExprKind::Name(name) = &*e.kind
-                        && names.contains(name)
-                    {
-                        direct.insert(name.clone());
-                    }
-                });
-            }
+            let direct = named(tool).into_iter().filter(|name| names.contains(name)).collect();
             waits.insert(tool.name.text.clone(), direct);
         }
     }
@@ -103,6 +88,19 @@ pub(super) fn without_needless_order(decls: &mut [Decl]) {
             }
         }
     }
+}
+
+/// The names that stand in a tool, in order.
+fn named(tool: &mut Tool) -> Vec<Symbol> {
+    let mut found = vec![];
+    for part in std::iter::once(&mut tool.inputs).chain(&mut tool.with) {
+        each(part, &mut |e| {
+            if let ExprKind::Name(name) = &*e.kind {
+                found.push(name.clone());
+            }
+        });
+    }
+    found
 }
 
 fn after_of(with: &mut Expr) -> Option<&mut Vec<Element>> {
