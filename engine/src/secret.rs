@@ -2,7 +2,6 @@
 //! the engine passes [`Redactor::mask`].
 
 use crate::Fields;
-use crate::state::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit};
@@ -123,14 +122,6 @@ fn mac(key: &Key, salt: &str, of: &str, value: &Value) -> Option<String> {
     Some(BASE64.encode(hmac::Mac::finalize(mac).into_bytes()))
 }
 
-/// A state with its secrets opened, and known to the redactor. `None` when one does not open.
-pub fn open_state(sealed: &State, key: &Key, redactor: &Redactor) -> Option<State> {
-    let mut value = sealed.to_json();
-    open(&mut value, key).ok()?;
-    redactor.learn(&value);
-    serde_json::from_value(value).ok()
-}
-
 /// A value without the secrets inside: what an object is never depends on them, so that a token can be changed
 /// without making anew what it opens.
 pub fn public(value: &Value) -> Value {
@@ -157,24 +148,27 @@ pub fn is_lost(value: &Value) -> bool {
     value.get("lost").is_some() && value.as_object().and_then(tag) == Some("secret")
 }
 
-/// A state without what is sealed in it, and how much that was. An empty text stands in the place of each secret.
-pub fn drop_sealed(sealed: &State) -> (State, usize) {
-    fn drop(value: &mut Value, count: &mut usize) {
-        match value {
-            Value::Object(m) if tag(m) == Some("sealed") => {
-                *count += 1;
-                let plain = m.contains_key("plain");
-                *value = if plain { json!("") } else { json!({ TAG: "secret", "v": "", "lost": true }) };
-            }
-            Value::Object(m) => m.values_mut().for_each(|v| drop(v, count)),
-            Value::Array(a) => a.iter_mut().for_each(|v| drop(v, count)),
-            _ => {}
+/// Puts an empty text in the place of each sealed value, and counts them.
+pub(crate) fn drop_sealed(value: &mut Value, count: &mut usize) {
+    match value {
+        Value::Object(m) if tag(m) == Some("sealed") => {
+            *count += 1;
+            let plain = m.contains_key("plain");
+            *value = if plain { json!("") } else { json!({ TAG: "secret", "v": "", "lost": true }) };
         }
+        Value::Object(m) => m.values_mut().for_each(|v| drop_sealed(v, count)),
+        Value::Array(a) => a.iter_mut().for_each(|v| drop_sealed(v, count)),
+        _ => {}
     }
-    let (mut value, mut count) = (sealed.to_json(), 0);
-    drop(&mut value, &mut count);
-    let state = serde_json::from_value(value).unwrap_or_else(|_| sealed.clone());
-    (State { key: None, ..state }, count)
+}
+
+/// Whether anything inside is sealed.
+pub(crate) fn holds_sealed(value: &Value) -> bool {
+    match value {
+        Value::Object(m) => tag(m) == Some("sealed") || m.values().any(holds_sealed),
+        Value::Array(items) => items.iter().any(holds_sealed),
+        _ => false,
+    }
 }
 
 /// The secrets of a run: masks texts, and seals what is written.
@@ -243,7 +237,8 @@ impl Redactor {
             other => other,
         }
     }
-    fn holds_secret(&self, text: &str) -> bool {
+    /// Whether a text holds a known secret.
+    pub fn holds_secret(&self, text: &str) -> bool {
         text.len() >= SHORTEST
             && self
                 .secrets

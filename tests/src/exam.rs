@@ -119,4 +119,28 @@ pub fn exam(store: &dyn StateStore) {
     assert_eq!(store.history().expect("a history")[0].doing, "state push");
     let away = store.seal(&all).and_then(|sealed| store.open(sealed)).expect("opened again");
     assert_eq!(away.tools, all.tools);
+    secrets(store);
+}
+
+/// Secrets, in stores that have a key: an id that is one, and records after a snapshot in which there were none.
+fn secrets(store: &dyn StateStore) {
+    let secret = |id: &str| Record::Put {
+        addr: "secret".into(),
+        entry: Box::new(entry(id, Some("correct horse battery"))),
+    };
+    let mut session = store.lock(holder("apply"), Duration::from_secs(5)).expect("free");
+    if session.keeps_secrets().is_err() {
+        return;
+    }
+    for id in ["1", "the correct horse battery"] {
+        session.append(&[secret(id)]).expect("durable");
+        let state = store.load().expect("whole").state;
+        assert_eq!(state.tools["secret"].id.as_deref(), Some(id));
+        session.snapshot(&state).expect("written");
+        assert_eq!(store.load().expect("whole").state.tools, state.tools, "what is sealed is opened");
+        session.append(&[Record::Remove { addr: "secret".into() }]).expect("durable");
+        session.snapshot(&store.load().expect("whole").state).expect("written without any secret");
+        session.append(&[secret(id)]).expect("durable");
+        assert_eq!(store.load().expect("whole").state.tools, state.tools, "the key is named again");
+    }
 }

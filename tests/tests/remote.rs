@@ -3,7 +3,7 @@
 use dtm_engine::secret::{Key, Redactor};
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::double::{MemoryObjects, Mishap};
-use dtm_engine::state::{Holder, Record, Session, State, StateError, StateStore, Status};
+use dtm_engine::state::{FORMAT, Holder, Record, Session, State, StateError, StateStore, Status};
 use dtm_tests::exam::{entry, exam, holder, put};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -338,6 +338,20 @@ fn a_server_that_ignores_conditions_is_refused() {
     let error = place.store().lock(holder("apply"), Duration::ZERO).map(drop).expect_err("refused");
     assert!(error.to_string().contains("without looking at the condition"), "{error}");
     assert_eq!(place.store().holder().expect("read"), None, "what cannot be used is not held");
+}
+
+#[test]
+fn a_head_of_an_older_format_is_of_the_newest_with_the_next_snapshot() {
+    let place = Place::patient();
+    place.lock().append(&[put("a", "1")]).expect("durable");
+    place.edit_head(|head| head["format"] = 1.into());
+    let mut session = place.lock();
+    session.append(&[put("b", "2")]).expect("durable");
+    assert_eq!(place.head()["format"], 1, "records are the same in both");
+    session.snapshot(&place.state()).expect("written");
+    assert_eq!(place.head()["format"], FORMAT);
+    drop(session);
+    assert_eq!(place.tools(), ["a", "b"]);
 }
 
 #[test]

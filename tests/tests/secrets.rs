@@ -132,3 +132,25 @@ fn every_sandbox_is_watched() {
     assert!(watched(|s| _ = s.shell("printf from-outside; true --set g=from-outside")), "what is printed");
     assert!(watched(|s| _ = s.shell("printf key-of-state >&2; DTM_STATE_KEY=key-of-state true")));
 }
+
+#[test]
+fn a_secret_that_is_the_name_of_a_tool_damages_nothing() {
+    let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    let tools =
+        "tool postgres: core.Value { value = password }\ntool user: core.Value { value = postgres.id }";
+    sandbox.write("main.dts", format!("dts 1\n\nparam password: secret string\n\n{tools}\n"));
+    sandbox.write("weak.yaml", "password: postgres\n");
+    let lines = [
+        "dtm apply -y -q --params weak.yaml",
+        "dtm plan --params weak.yaml --detailed-exitcode",
+        "dtm state pull > it.json",
+        "dtm state mv postgres mysql -q",
+    ];
+    for line in lines {
+        let ran = sandbox.shell(line);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.transcript());
+    }
+    assert_eq!(sandbox.shell("dtm state list").stdout, "mysql\nuser\n");
+    let back = sandbox.shell("dtm state push -y -q --force it.json && dtm plan --params weak.yaml");
+    assert_eq!((back.code, &*back.stdout), (0, "No changes: everything is as the configuration says.\n"));
+}

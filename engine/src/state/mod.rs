@@ -2,6 +2,7 @@
 //! when records are written and when they are replayed.
 
 pub mod backend;
+mod form;
 pub mod frame;
 pub mod journal;
 pub mod local;
@@ -13,6 +14,7 @@ mod spill;
 pub mod store;
 
 pub use journal::Journal;
+pub use seal::has_sealed;
 pub use store::{Holder, Loaded, Session, StateError, StateStore, Written};
 
 use crate::Fields;
@@ -21,7 +23,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The newest format that this dtm reads and the one that it writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The key of an operation: new for each planned change, kept through its retries and restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,10 +63,11 @@ pub struct State {
 }
 
 /// Where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As planned.
+    #[default]
     Ok,
     /// It exists, and something about it failed.
     Broken,
@@ -145,7 +148,7 @@ pub struct Retired {
 }
 
 /// The plugin that made a tool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PluginRef {
     /// Its name.
     pub name: String,

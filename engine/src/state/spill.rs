@@ -3,8 +3,7 @@
 
 use super::frame::decode;
 use super::{Loaded, Record};
-use crate::secret::{Key, open};
-use serde_json::Value;
+use crate::secret::Key;
 
 /// The records of a spill file that still fit the state: those of operations that are open there. What contradicts the
 /// state is only told.
@@ -13,12 +12,11 @@ pub(super) fn fitting(bytes: &[u8], key: Option<&Key>, loaded: &mut Loaded) -> V
     let mut taken = vec![];
     while let Some((frame, _)) = bytes.get(at..).and_then(decode) {
         at += frame.length;
-        let mut values: Value = serde_json::from_slice(frame.payload).unwrap_or(Value::Null);
-        if let Some(key) = key {
-            let _ = open(&mut values, key);
-        }
-        let records: Vec<Record> = serde_json::from_value(values).unwrap_or_default();
-        for record in records {
+        let records: Vec<Record> = serde_json::from_slice(frame.payload).unwrap_or_default();
+        for mut record in records {
+            if let Some(key) = key {
+                let _ = record.open(key);
+            }
             let (addr, op, id) = match &record {
                 Record::Put { addr, entry } => (addr.clone(), Some(entry.op.clone()), entry.id.clone()),
                 Record::Checkpoint { addr, op, id, .. } => (addr.clone(), Some(op.clone()), Some(id.clone())),

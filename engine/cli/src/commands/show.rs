@@ -57,6 +57,7 @@ pub(super) fn tools(
         entry.inputs = redactor.tagged(entry.inputs);
         entry.outputs = redactor.tagged(entry.outputs);
         entry.private = redactor.tag(entry.private);
+        entry.id = entry.id.map(|id| redactor.mask(&id));
         entry
     };
     if let Some(tool) = tool {

@@ -2,8 +2,9 @@
 
 use super::{LocalStore, io, sync_folder};
 use crate::hash;
+use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{End, decode, encode, read_all};
-use crate::state::{FORMAT, Holder, Record, State, StateError, Written};
+use crate::state::{FORMAT, Holder, Record, State, StateError};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -12,22 +13,6 @@ use std::path::{Path, PathBuf};
 
 /// How many earlier snapshots `history/` keeps.
 const HISTORY: usize = 20;
-
-/// What stands in a snapshot: the state, and by whom it was written.
-pub(super) fn snapshot(sealed: &State, written: &Written) -> Vec<u8> {
-    let mut value = sealed.to_json();
-    value["written"] = json!(written);
-    serde_json::to_vec(&value).unwrap_or_default()
-}
-
-/// By whom a snapshot was written.
-pub(super) fn written(payload: &[u8]) -> Option<Written> {
-    #[derive(serde::Deserialize)]
-    struct Dated {
-        written: Option<Written>,
-    }
-    serde_json::from_slice::<Dated>(payload).ok()?.written
-}
 
 /// A state as its files tell it, secrets still sealed.
 pub(super) struct Replayed {
@@ -77,14 +62,11 @@ impl LocalStore {
         if frame.length != bytes.len() {
             return Err(bad(frame.length, "bytes follow its end"));
         }
-        let value: Value =
-            serde_json::from_slice(frame.payload).map_err(|_| bad(0, "it is not what dtm writes"))?;
-        let format = value.get("format").and_then(Value::as_u64).unwrap_or(0) as u32;
-        if format > FORMAT {
-            return Err(StateError::NewerFormat { found: format, known: FORMAT });
+        match form::read(frame.payload) {
+            Ok(state) => Ok((state, hash(&bytes))),
+            Err(Unreadable::Newer(found)) => Err(StateError::NewerFormat { found, known: FORMAT }),
+            Err(Unreadable::Bad(why)) => Err(bad(0, &why)),
         }
-        let state: State = serde_json::from_value(value).map_err(|e| bad(0, &e.to_string()))?;
-        Ok((state, hash(&bytes)))
     }
 
     /// The snapshots in `history/`, the newest first.
@@ -188,14 +170,13 @@ impl LocalStore {
     pub(super) fn write_generation(
         &self,
         generation: u64,
-        sealed: &State,
+        form: &Form<'_>,
         by: &Holder,
     ) -> Result<(File, u32, u64), StateError> {
-        let payload = snapshot(sealed, &Written::by(by, sealed));
-        let (snapshot, _) = encode(sealed.serial, 0, &payload);
-        let header =
-            json!({ "lineage": sealed.lineage, "generation": generation, "snapshot": hash(&snapshot) });
-        let (frame, crc) = encode(sealed.serial, 0, header.to_string().as_bytes());
+        let (snapshot, _) = encode(form.serial(), 0, &form.bytes(&form.by(by))?);
+        let lineage = &form.state.lineage;
+        let header = json!({ "lineage": lineage, "generation": generation, "snapshot": hash(&snapshot) });
+        let (frame, crc) = encode(form.serial(), 0, header.to_string().as_bytes());
         let path = self.path(&format!("journal-{generation}"));
         let mut journal = OpenOptions::new()
             .read(true)

@@ -15,12 +15,13 @@ mod files;
 mod repair;
 mod session;
 
+use super::form::{self, Form};
 use super::frame::decode;
 use super::place::Policy;
-use super::seal::sealed_state;
+use super::seal::{needs_key, open_state, sealed_state};
 use super::store::io;
 use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
-use crate::secret::{Key, Redactor, open_state};
+use crate::secret::{Key, Redactor};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -92,7 +93,7 @@ impl LocalStore {
         if key.id() != wanted {
             return Err(fail(format!("the key that was given is {}", key.id())));
         }
-        let state = open_state(&state, &key, &self.redactor)
+        let state = open_state(state, &key, &self.redactor)
             .ok_or_else(|| fail("a secret does not open with it".into()))?;
         self.redactor.set_key(&key);
         Ok((state, Some(key)))
@@ -160,7 +161,7 @@ impl LocalStore {
             return Ok((found, false));
         }
         let state = self.policy.fresh();
-        self.write_generation(0, &state, holder)?;
+        self.write_generation(0, &Form::sealed(&state), holder)?;
         self.write_marker(&state.lineage)?;
         let found =
             self.replay(true)?.ok_or_else(|| StateError::Closed("the new state is not there".into()))?;
@@ -209,7 +210,7 @@ impl StateStore for LocalStore {
     fn history(&self) -> Result<Vec<Written>, StateError> {
         let found = self.past().into_iter().filter_map(|path| {
             let bytes = std::fs::read(path).ok()?;
-            files::written(decode(&bytes)?.0.payload)
+            form::written(decode(&bytes)?.0.payload)
         });
         Ok(found.collect())
     }
@@ -226,7 +227,7 @@ impl StateStore for LocalStore {
 
     fn seal(&self, state: &State) -> Result<State, StateError> {
         let key = self.find_key(&state.lineage, state.key.as_deref());
-        if key.is_none() && self.redactor.needs_key(&state.to_json()) {
+        if key.is_none() && needs_key(state, &self.redactor) {
             return Err(StateError::NeedsKey { place: self.describe() });
         }
         sealed_state(state, key.as_ref(), &self.redactor)

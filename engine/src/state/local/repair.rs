@@ -1,11 +1,11 @@
 //! Repairs that work on the files of a state: set aside, recover, rekey. Each takes the lock first, except where
 //! there is nothing to lock any more.
 
-use super::files::{snapshot, written};
 use super::{LocalStore, io, make_folder, sync_folder};
-use crate::secret::{Key, drop_sealed, open_state};
+use crate::secret::Key;
+use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
-use crate::state::seal::sealed_state;
+use crate::state::seal::{open_state, without_sealed};
 use crate::state::{Holder, Record, State, StateError, Written};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -81,7 +81,7 @@ impl LocalStore {
         std::fs::rename(kept.join("lineage"), self.path("lineage"))
             .or_else(ignore_missing)
             .map_err(io("move", &kept))?;
-        self.write_generation(0, &state, holder)?;
+        self.write_generation(0, &Form::sealed(&state), holder)?;
         self.write_marker(&state.lineage)?;
         Ok((state, behind))
     }
@@ -117,7 +117,7 @@ impl LocalStore {
         let lineage = found.state.lineage.clone();
         let mut dropped = 0;
         let state = if lost {
-            let (state, count) = drop_sealed(&found.state);
+            let (state, count) = without_sealed(found.state);
             dropped = count;
             state
         } else {
@@ -135,29 +135,23 @@ impl LocalStore {
                 Key::from_text(&text)
             }
         };
-        let sealed = |state: &State| {
-            let key = self.redactor.needs_key(&state.to_json()).then_some(&key);
-            sealed_state(state, key, &self.redactor)
-        };
         // Twice, so that the backup pair is sealed anew too.
         for generation in [found.generation + 1, found.generation + 2] {
-            self.write_generation(generation, &sealed(&State { key: None, ..state.clone() })?, holder)?;
+            self.write_generation(generation, &Form::sealing(&state, Some(&key), &self.redactor), holder)?;
         }
         self.tidy(found.generation + 2, state.serial);
         for path in self.past() {
             let Some(past) = read_history(&path) else { continue };
             let by = written_in(&path);
             let opened = match &old {
-                Some(old) if past.key.as_deref() == Some(&*old.id()) => {
-                    open_state(&past, old, &self.redactor)
-                }
+                Some(old) if past.key.as_deref() == Some(&*old.id()) => open_state(past, old, &self.redactor),
                 _ if past.key.is_none() || past.key.as_deref() == Some(&*key.id()) => continue,
-                _ => Some(drop_sealed(&past).0),
+                _ => Some(without_sealed(past).0),
             };
             if let Some(opened) = opened {
-                let sealed = sealed(&State { key: None, ..opened })?;
-                let payload = snapshot(&sealed, &by.unwrap_or_else(|| Written::by(holder, &sealed)));
-                write_whole(&path, &encode(past.serial, 0, &payload).0)?;
+                let form = Form::sealing(&opened, Some(&key), &self.redactor);
+                let payload = form.bytes(&by.unwrap_or_else(|| form.by(holder)))?;
+                write_whole(&path, &encode(opened.serial, 0, &payload).0)?;
             }
         }
         if made {
@@ -174,13 +168,13 @@ fn ignore_missing(e: std::io::Error) -> std::io::Result<()> {
 }
 
 fn written_in(path: &Path) -> Option<Written> {
-    written(decode(&std::fs::read(path).ok()?)?.0.payload)
+    form::written(decode(&std::fs::read(path).ok()?)?.0.payload)
 }
 
 pub(super) fn read_history(path: &Path) -> Option<State> {
     let bytes = std::fs::read(path).ok()?;
     let (frame, _) = decode(&bytes)?;
-    serde_json::from_slice(frame.payload).ok()
+    form::read(frame.payload).ok()
 }
 
 /// Writes a file by temporary file, sync and rename.

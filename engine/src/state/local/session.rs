@@ -3,11 +3,11 @@
 use super::files::Replayed;
 use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::Key;
+use crate::state::form::Form;
 use crate::state::frame::encode;
-use crate::state::seal::{sealed_records, sealed_state};
+use crate::state::seal::{needs_key, sealed_records};
 use crate::state::spill::fitting;
 use crate::state::{Holder, Loaded, Record, Session, State, StateError};
-use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -89,7 +89,7 @@ impl LocalSession {
     }
 
     /// The records as they are written.
-    fn sealed(&mut self, records: &[Record]) -> Result<Vec<Value>, StateError> {
+    fn sealed(&mut self, records: &[Record]) -> Result<Vec<u8>, StateError> {
         let (redactor, mut known) = (self.store.redactor.clone(), self.key_known);
         let out = sealed_records(records, &redactor, &mut known, || self.key());
         self.key_known = known;
@@ -125,8 +125,7 @@ impl LocalSession {
     }
 
     fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
-        let values = self.sealed(records)?;
-        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let payload = self.sealed(records)?;
         let (frame, crc) = encode(self.sequence + 1, self.crc, &payload);
         self.journal.write_all_at(&frame, self.end).map_err(io("write", &self.journal_path))?;
         self.journal.sync_data().map_err(io("sync", &self.journal_path))?;
@@ -165,13 +164,17 @@ impl Session for LocalSession {
         if let Some(why) = &self.closed {
             return Err(StateError::Closed(why.clone()));
         }
-        let state = State { serial: self.sequence, ..state.clone() };
-        let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
-        let sealed = sealed_state(&state, key.as_ref(), &self.store.redactor)?;
+        let redactor = self.store.redactor.clone();
+        if needs_key(state, &redactor) {
+            self.key()?;
+        }
+        let key = self.key.clone();
+        let form = Form::sealing(state, key.as_ref(), &redactor).at(self.sequence);
         let generation = self.generation + 1;
-        let (journal, crc, end) = self.store.write_generation(generation, &sealed, &self.holder)?;
+        let (journal, crc, end) = self.store.write_generation(generation, &form, &self.holder)?;
         self.journal_path = self.store.path(&format!("journal-{generation}"));
         (self.journal, self.crc, self.end, self.generation) = (journal, crc, end, generation);
+        self.key_known = form.names_key();
         self.store.tidy(generation, self.sequence);
         Ok(())
     }
@@ -187,8 +190,7 @@ impl Session for LocalSession {
     }
 
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let values = self.sealed(records)?;
-        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let payload = self.sealed(records)?;
         let (frame, _) = encode(self.sequence, 0, &payload);
         let path = self.store.path("spill");
         let Some(file) = &self.spill else { return Err(StateError::Closed("there is no spill file".into())) };

@@ -27,12 +27,13 @@ mod runtime;
 pub mod s3;
 mod session;
 
+use super::form::{self, Unreadable};
 use super::frame::{End, decode, read_all};
 use super::place::Policy;
-use super::seal::sealed_state;
+use super::seal::{needs_key, open_state, sealed_state};
 use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
 use crate::clock::{Lease, now};
-use crate::secret::{Key, Redactor, open_state};
+use crate::secret::{Key, Redactor};
 use head::{HEAD, Head, Part};
 use line::{Ended, Wire};
 use objects::Objects;
@@ -109,7 +110,10 @@ impl RemoteStore {
         if frame.crc != part.crc {
             return Err(bad("it is not the one that the head names".into()));
         }
-        let state: State = serde_json::from_slice(frame.payload).map_err(|e| bad(e.to_string()))?;
+        let state = form::read(frame.payload).map_err(|e| match e {
+            Unreadable::Newer(found) => StateError::NewerFormat { found, known: FORMAT },
+            Unreadable::Bad(why) => bad(why),
+        })?;
         match state.lineage == head.lineage {
             true => Ok(Some(state)),
             false => Err(bad(format!("it belongs to another state, {}", state.lineage))),
@@ -159,7 +163,7 @@ impl RemoteStore {
             return Err(fail(&format!("the key that was given is {}", key.id())));
         }
         let state =
-            open_state(&state, key, &self.redactor).ok_or_else(|| fail("a secret does not open with it"))?;
+            open_state(state, key, &self.redactor).ok_or_else(|| fail("a secret does not open with it"))?;
         self.redactor.set_key(key);
         Ok(state)
     }
@@ -331,7 +335,7 @@ impl StateStore for RemoteStore {
     }
 
     fn seal(&self, state: &State) -> Result<State, StateError> {
-        if self.key.is_none() && self.redactor.needs_key(&state.to_json()) {
+        if self.key.is_none() && needs_key(state, &self.redactor) {
             return Err(StateError::NeedsKey { place: self.describe() });
         }
         sealed_state(state, self.key.as_ref(), &self.redactor)

@@ -6,9 +6,10 @@ use super::line::Ended;
 use super::pack::{Tail, unpack_all};
 use super::session::{collect, snapshot};
 use super::{ASK, RemoteStore};
-use crate::secret::{Key, drop_sealed, open_state};
+use crate::secret::Key;
+use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{decode, read_all};
-use crate::state::seal::sealed_state;
+use crate::state::seal::{open_state, without_sealed};
 use crate::state::{FORMAT, Holder, Record, State, StateError};
 use std::time::Duration;
 
@@ -118,12 +119,16 @@ impl RemoteStore {
         for name in &snapshots {
             let bytes = self.whole(name)?;
             let Some((frame, _)) = decode(&bytes) else { continue };
-            let Ok(state) = serde_json::from_slice::<State>(frame.payload) else { continue };
-            if state.format > FORMAT {
-                return Err(StateError::NewerFormat { found: state.format, known: FORMAT });
+            match form::read(frame.payload) {
+                Ok(state) => {
+                    found = Some((state, frame.crc));
+                    break;
+                }
+                Err(Unreadable::Newer(found)) => {
+                    return Err(StateError::NewerFormat { found, known: FORMAT });
+                }
+                Err(Unreadable::Bad(_)) => {}
             }
-            found = Some((state, frame.crc));
-            break;
         }
         // A state that never had a snapshot begins with its first record.
         let begins = old.head.as_ref().is_some_and(|h| h.snapshot.is_none());
@@ -153,7 +158,7 @@ impl RemoteStore {
         // Serials that were given out are not given out again.
         let used = names.iter().filter_map(|n| serial_of(n)).chain(old.head.as_ref().map(|h| h.serial)).max();
         state.serial = state.serial.max(used.unwrap_or(0)) + 1;
-        let past = snapshot(&self.wire, &state, holder, ASK)?;
+        let past = snapshot(&self.wire, &Form::sealed(&state), holder, ASK)?;
         let mut head = self.free(old.head.as_ref().map_or(0, |h| h.epoch) + 1, state.lineage.clone());
         (head.serial, head.crc) = (state.serial, past.part.crc);
         head.history = self.readable(old.head.as_ref(), &state.lineage)?;
@@ -177,7 +182,7 @@ impl RemoteStore {
         let mut kept = vec![];
         for past in head.into_iter().flat_map(Head::snapshots) {
             let whole = self.whole(&past.part.name)?;
-            let state = decode(&whole).and_then(|(f, _)| serde_json::from_slice::<State>(f.payload).ok());
+            let state = decode(&whole).and_then(|(f, _)| form::read(f.payload).ok());
             if state.is_some_and(|s| s.lineage == lineage) {
                 kept.push(past.clone());
             }
@@ -232,15 +237,14 @@ impl RemoteStore {
         let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
         let sealed = self.replay(before)?.ok_or_else(gone)?;
         let (state, dropped) = match lost {
-            true => drop_sealed(&sealed),
+            true => without_sealed(sealed),
             false => (self.unseal(sealed)?, 0),
         };
         let seal = |state: &State| {
-            let key = self.redactor.needs_key(&state.to_json()).then_some(key);
-            sealed_state(&State { key: None, ..state.clone() }, key, &self.redactor)
+            snapshot(&self.wire, &Form::sealing(state, Some(key), &self.redactor), holder, ASK)
         };
         let mut head = self.free(before.epoch, before.lineage.clone());
-        let mut newest = snapshot(&self.wire, &seal(&state)?, holder, ASK)?;
+        let mut newest = seal(&state)?;
         if let Some(old) = before.snapshot.as_ref().filter(|old| old.part.serial == before.serial) {
             newest.written = old.written.clone();
         }
@@ -251,13 +255,12 @@ impl RemoteStore {
             let opened = match (&self.key, &found.key) {
                 (_, None) => Some(found),
                 (Some(old), Some(named)) if !lost && old.id() == *named => {
-                    open_state(&found, old, &self.redactor)
+                    open_state(found, old, &self.redactor)
                 }
-                _ => Some(drop_sealed(&found).0),
+                _ => Some(without_sealed(found).0),
             };
             let Some(opened) = opened else { continue };
-            let again = snapshot(&self.wire, &seal(&opened)?, holder, ASK)?;
-            head.history.push(Past { written: past.written.clone(), ..again });
+            head.history.push(Past { written: past.written.clone(), ..seal(&opened)? });
         }
         head.tail = Tail::default();
         head.left = before.left.clone();

@@ -8,12 +8,12 @@ use super::objects::Shown;
 use super::pack::{Tail, pack};
 use crate::clock::{Lease, now};
 use crate::secret::Key;
+use crate::state::form::Form;
 use crate::state::frame::encode;
-use crate::state::seal::{sealed_records, sealed_state};
+use crate::state::seal::{needs_key, sealed_records};
 use crate::state::spill::fitting;
 use crate::state::store::io;
-use crate::state::{Holder, Loaded, Record, Session, State, StateError, Written};
-use serde_json::Value;
+use crate::state::{FORMAT, Holder, Loaded, Record, Session, State, StateError};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -144,7 +144,7 @@ impl RemoteSession {
         self.key.clone().ok_or_else(|| StateError::NeedsKey { place: self.store.wire.place() })
     }
 
-    fn sealed(&mut self, records: &[Record]) -> Result<Vec<Value>, StateError> {
+    fn sealed(&mut self, records: &[Record]) -> Result<Vec<u8>, StateError> {
         let mut known = self.key_known;
         let out = sealed_records(records, &self.store.redactor, &mut known, || self.key());
         self.key_known = known;
@@ -152,8 +152,7 @@ impl RemoteSession {
     }
 
     fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
-        let values = self.sealed(records)?;
-        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let payload = self.sealed(records)?;
         let mut held = self.held();
         let mut head = held.head.clone();
         let (frame, crc) = encode(head.serial + 1, head.crc, &payload);
@@ -175,16 +174,17 @@ impl RemoteSession {
     }
 
     fn try_snapshot(&mut self, state: &State, serial: u64) -> Result<(), StateError> {
-        let key = if self.store.redactor.needs_key(&state.to_json()) { Some(self.key()?) } else { None };
+        let redactor = &self.store.redactor;
+        let key = if needs_key(state, redactor) { Some(self.key()?) } else { None };
+        let form = Form::sealing(state, key.as_ref(), redactor).at(serial);
         let mut held = self.held();
-        let sealed = sealed_state(&State { serial, ..state.clone() }, key.as_ref(), &self.store.redactor)?;
-        let past = snapshot(&held.wire, &sealed, &self.holder, held.ttl)?;
+        let past = snapshot(&held.wire, &form, &self.holder, held.ttl)?;
         let mut head = held.head.clone();
         if let Some(old) = head.snapshot.take() {
             head.history.insert(0, old);
             head.history.truncate(HISTORY);
         }
-        (head.serial, head.crc) = (serial, past.part.crc);
+        (head.format, head.serial, head.crc) = (FORMAT, serial, past.part.crc);
         if !state.tools.values().any(|e| e.status.is_open()) {
             // What begins is open until it has ended: nothing of anybody runs any more.
             head.left.clear();
@@ -220,14 +220,14 @@ impl RemoteSession {
 /// Writes a snapshot.
 pub(super) fn snapshot(
     wire: &Wire,
-    sealed: &State,
+    form: &Form<'_>,
     by: &Holder,
     patience: Duration,
 ) -> Result<Past, StateError> {
-    let payload = serde_json::to_vec(sealed).map_err(|e| StateError::Closed(e.to_string()))?;
-    let (frame, crc) = encode(sealed.serial, 0, &payload);
-    let part = create(wire, "snapshot", sealed.serial, crc, &frame, patience)?;
-    Ok(Past { part, written: Written::by(by, sealed) })
+    let (written, serial) = (form.by(by), form.serial());
+    let (frame, crc) = encode(serial, 0, &form.bytes(&written)?);
+    let part = create(wire, "snapshot", serial, crc, &frame, patience)?;
+    Ok(Past { part, written })
 }
 
 /// Writes an object of a new name.
@@ -283,8 +283,7 @@ impl Session for RemoteSession {
     }
 
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let values = self.sealed(records)?;
-        let payload = serde_json::to_vec(&values).map_err(|e| StateError::Closed(e.to_string()))?;
+        let payload = self.sealed(records)?;
         let (frame, _) = encode(self.held().head.serial, 0, &payload);
         let path = self.store.spill_file(&self.loaded.state.lineage);
         if self.spill.is_none() {

@@ -41,8 +41,10 @@ pub enum StateCommand {
     /// Lists the snapshots that are kept: by whom, when, doing what.
     #[command(after_help = "Example:\n  dtm state history")]
     History(ConfigArg),
-    /// Gives a tool another address; `moved` in the program does it for everybody.
-    #[command(after_help = "Example:\n  dtm state mv site 'site[\"eu\"]'")]
+    /// Gives a tool, or all of a family or a component, another address; `moved` in the program does it for everybody.
+    #[command(
+        after_help = "Examples:\n  dtm state mv site 'site[\"eu\"]'\n  dtm state mv shop store      and so `shop/site` to `store/site`"
+    )]
     Mv {
         /// Its address.
         from: String,
@@ -51,7 +53,7 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Lets tools go: they stay as they are, and dtm knows them no longer.
+    /// Lets tools go, and all of a family or a component: they stay as they are, and dtm knows them no longer.
     #[command(after_help = "Example:\n  dtm state rm deploy 'repo[\"cart\"]'")]
     Rm {
         /// The tools.

@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::graph::Graph;
 use dtm_engine::state::place::{Policy, Store};
-use dtm_engine::state::{Entry, FORMAT, Record, Session, State, StateError, StateStore};
+use dtm_engine::state::{Entry, FORMAT, Record, Session, State, StateError, StateStore, has_sealed};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,17 +28,27 @@ fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Bo
     Ok(session)
 }
 
-/// One tool; a family or a component is none.
-fn one<'s>(state: &'s State, tool: &str) -> Result<&'s Entry, Failure> {
-    find(state, tool).map_err(|failure| {
-        let inside = |a: &&String| a.strip_prefix(tool).is_some_and(|rest| rest.starts_with(['[', '/']));
-        let members: Vec<String> =
-            state.tools.keys().filter(inside).take(5).map(|a| format!("'{a}'")).collect();
-        match members.is_empty() {
-            true => failure,
-            false => failure.help(format!("name its members one by one: {}", members.join(" "))),
-        }
-    })
+/// A tool, or every member of a family or a component: what stands in their addresses after the name, and the entries.
+fn named<'s>(state: &'s State, name: &str) -> Result<Vec<(&'s str, &'s Entry)>, Failure> {
+    let member = |rest: &str| rest.starts_with(['[', '/']);
+    let members: Vec<(&str, &Entry)> = (state.tools.range(name.to_string()..))
+        .map_while(|(addr, entry)| Some((addr.strip_prefix(name)?, entry)))
+        .filter(|(rest, _)| member(rest))
+        .collect();
+    match state.tools.get(name) {
+        None if !members.is_empty() => Ok(members),
+        _ => find(state, name).map(|entry| vec![("", entry)]),
+    }
+}
+
+/// A tool that cannot be beside one of this address: the same, one whose family or component it would be, or a member of it.
+fn clash<'s>(state: &'s State, moving: &BTreeSet<String>, to: &str) -> Option<&'s String> {
+    let ends = to.char_indices().filter(|(_, c)| ['[', '/'].contains(c)).map(|(i, _)| i).chain([to.len()]);
+    let above = ends.filter_map(|end| state.tools.get_key_value(&to[..end])).map(|(addr, _)| addr);
+    let below = state.tools.range(to.to_string()..).map(|(addr, _)| addr);
+    let below =
+        below.take_while(|addr| addr.starts_with(to)).filter(|addr| addr[to.len()..].starts_with(['[', '/']));
+    above.chain(below).find(|addr| !moving.contains(*addr))
 }
 
 /// Writes records, and the snapshot after them; then says what was done.
@@ -81,21 +91,27 @@ pub(super) fn mv(
     let store = there(cli, file)?;
     let mut session = kept(cli, terminal, "state mv", &store)?;
     let state = &session.loaded().state;
-    one(state, from)?;
+    let members = named(state, from)?;
     if from == to {
         terminal.note("It has that address already.");
         return Ok(Exit::Done);
     }
-    if state.tools.contains_key(to) {
-        return Err(Failure::new(Code::E0606, format!("`{to}` is another tool in state"))
-            .help(format!("to let it go first: `dtm state rm '{to}'`")));
+    let moving: BTreeSet<String> = members.iter().map(|(rest, _)| format!("{from}{rest}")).collect();
+    let (mut records, mut told) = (vec![], vec![]);
+    for (rest, _) in members {
+        let (from, to) = (format!("{from}{rest}"), format!("{to}{rest}"));
+        if let Some(other) = clash(state, &moving, &to) {
+            return Err(Failure::new(Code::E0606, format!("`{other}` is another tool in state"))
+                .help(format!("to let it go first: `dtm state rm '{other}'`")));
+        }
+        if !dtm_lang::syntax::is_address(&to) {
+            return Err(Failure::new(Code::E0606, format!("`{to}` is no address of a tool"))
+                .help("write it as `dtm state list` does: `site`, `site[\"eu\"]`, `shop/site`"));
+        }
+        told.push(format!("`{from}` is `{to}` now."));
+        records.push(Record::Move { from, to });
     }
-    if !dtm_lang::syntax::is_address(to) {
-        return Err(Failure::new(Code::E0606, format!("`{to}` is no address of a tool"))
-            .help("write it as `dtm state list` does: `site`, `site[\"eu\"]`, `shop/site`"));
-    }
-    let record = Record::Move { from: from.into(), to: to.into() };
-    write(terminal, &mut *session, vec![record], &[format!("`{from}` is `{to}` now.")])?;
+    write(terminal, &mut *session, records, &told)?;
     Ok(Exit::Done)
 }
 
@@ -103,18 +119,17 @@ pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String
     let store = there(cli, file)?;
     let mut session = kept(cli, terminal, "state rm", &store)?;
     let state = session.loaded().state.clone();
-    let mut told = vec![];
+    let mut gone = BTreeMap::new();
     for tool in tools {
-        let entry = one(&state, tool)?;
-        let id =
-            entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id))).unwrap_or_default();
-        told.push(format!(
-            "`{tool}` ({}.{}{id}) is known no longer; it stays as it is.",
-            entry.plugin.name, entry.kind
-        ));
+        gone.extend(named(&state, tool)?.into_iter().map(|(rest, entry)| (format!("{tool}{rest}"), entry)));
     }
-    let once: BTreeSet<&String> = tools.iter().collect();
-    let records = once.into_iter().map(|addr| Record::Remove { addr: addr.clone() }).collect();
+    let tell = |(addr, entry): (&String, &&Entry)| {
+        let id = entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id)));
+        let (kind, id) = (format!("{}.{}", entry.plugin.name, entry.kind), id.unwrap_or_default());
+        format!("`{addr}` ({kind}{id}) is known no longer; it stays as it is.")
+    };
+    let told: Vec<String> = gone.iter().map(tell).collect();
+    let records = gone.into_keys().map(|addr| Record::Remove { addr }).collect();
     write(terminal, &mut *session, records, &told)?;
     Ok(Exit::Done)
 }
@@ -203,6 +218,7 @@ fn read(path: &Path) -> Result<State, Failure> {
         return Err(StateError::NewerFormat { found: format as u32, known: FORMAT }.into());
     }
     let state: State = serde_json::from_value(value).map_err(|e| no_state(e.to_string()))?;
+    let state = State { format: FORMAT, ..state };
     match contradiction(&state) {
         Some(why) => {
             Err(Failure::new(Code::E0810, format!("`{}` contradicts itself: {why}", path.display()))
@@ -218,7 +234,7 @@ fn contradiction(state: &State) -> Option<String> {
     if state.serial > 1 << 48 {
         return Some(format!("the serial {} is none", state.serial));
     }
-    if state.key.is_none() && has_sealed(&state.to_json()) {
+    if state.key.is_none() && has_sealed(state) {
         return Some("it holds sealed secrets, and names no key".into());
     }
     for (addr, entry) in &state.tools {
@@ -233,16 +249,6 @@ fn contradiction(state: &State) -> Option<String> {
         }
     }
     circle(state).map(|addr| format!("`{addr}` depends on itself, by way of others"))
-}
-
-fn has_sealed(value: &Value) -> bool {
-    match value {
-        Value::Object(m) => {
-            m.get("$dtm").and_then(Value::as_str) == Some("sealed") || m.values().any(has_sealed)
-        }
-        Value::Array(items) => items.iter().any(has_sealed),
-        _ => false,
-    }
 }
 
 /// A tool that depends on itself.

@@ -1,0 +1,272 @@
+//! How a snapshot is written: the state as JSON, in which every kind stands once and the tools name it by its place in that
+//! list. Written tool by tool, so that a state of many thousands is never in memory a second time.
+//!
+//! ```text
+//! format 1   "tools": { "site": { "plugin": { "name": "core", ... }, "kind": "File", ..., "status": "ok" }, ... }
+//! format 2   "kinds": [{ "plugin": { "name": "core", ... }, "kind": "File" }], "tools": { "site": { "of": 0, ... }, ... }
+//! ```
+
+use super::seal::needs_key;
+use super::{Entry, FORMAT, Holder, OpKey, PluginRef, Retired, State, StateError, Status, Written};
+use crate::Fields;
+use crate::secret::{Key, Redactor};
+use serde::ser::{Error, SerializeMap};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Why bytes are no snapshot.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// Of this format, which is newer than any that is known.
+    Newer(u32),
+    /// What is wrong with them.
+    Bad(String),
+}
+
+/// A state on its way to a snapshot.
+pub(super) struct Form<'a> {
+    pub(super) state: &'a State,
+    key: Option<(&'a Key, &'a Redactor)>,
+    serial: u64,
+    /// The name of the key that its secrets are sealed with.
+    named: Option<String>,
+}
+
+impl<'a> Form<'a> {
+    /// A state whose secrets are sealed already.
+    pub(super) fn sealed(state: &'a State) -> Form<'a> {
+        Form { state, serial: state.serial, key: None, named: state.key.clone() }
+    }
+
+    /// A state in clear, whose secrets are sealed on the way. It names the key only if there are any; that there is a key
+    /// then is up to the caller.
+    pub(super) fn sealing(state: &'a State, key: Option<&'a Key>, redactor: &'a Redactor) -> Form<'a> {
+        let key = key.filter(|_| needs_key(state, redactor)).map(|key| (key, redactor));
+        Form { state, serial: state.serial, key, named: key.map(|(key, _)| key.id()) }
+    }
+
+    /// The same under another serial.
+    pub(super) fn at(self, serial: u64) -> Form<'a> {
+        Form { serial, ..self }
+    }
+
+    /// Whether it names a key.
+    pub(super) fn names_key(&self) -> bool {
+        self.named.is_some()
+    }
+
+    /// Its serial.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// What a holder of the lock writes now.
+    pub(super) fn by(&self, holder: &Holder) -> Written {
+        Written { serial: self.serial, ..Written::by(holder, self.state) }
+    }
+
+    /// The bytes of a snapshot.
+    ///
+    /// # Errors
+    /// When a secret cannot be sealed.
+    pub(super) fn bytes(&self, written: &Written) -> Result<Vec<u8>, StateError> {
+        let closed = |e: &dyn std::fmt::Display| StateError::Closed(e.to_string());
+        let state = self.state;
+        let mut outputs = state.outputs.clone();
+        if let Some((key, redactor)) = self.key {
+            outputs.values_mut().try_for_each(|v| redactor.seal(v, key)).map_err(|e| closed(&e))?;
+        }
+        let mut places = BTreeMap::new();
+        state.tools.values().for_each(|e| _ = places.insert((&e.plugin, &e.kind), 0));
+        places.values_mut().enumerate().for_each(|(i, place)| *place = i);
+        let of = |(plugin, kind): &(&PluginRef, &String)| Kind {
+            plugin: (*plugin).clone(),
+            kind: (*kind).clone(),
+        };
+        let whole = Whole {
+            format: FORMAT,
+            lineage: &state.lineage,
+            serial: self.serial,
+            key: &self.named,
+            moved_to: &state.moved_to,
+            root: &state.root,
+            kinds: places.keys().map(of).collect(),
+            tools: Tools { form: self, places },
+            outputs,
+            written,
+        };
+        serde_json::to_vec(&whole).map_err(|e| closed(&e))
+    }
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    format: u32,
+    lineage: &'a str,
+    serial: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: &'a Option<String>,
+    root: &'a str,
+    kinds: Vec<Kind>,
+    tools: Tools<'a>,
+    outputs: Fields,
+    written: &'a Written,
+}
+
+/// A kind of a plugin, as it was when it made the tools that name it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kind {
+    plugin: PluginRef,
+    kind: String,
+}
+
+/// One tool, as [`Entry`].
+#[derive(Serialize, Deserialize)]
+struct Row<'a> {
+    of: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
+    place: Cow<'a, Fields>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    using: Cow<'a, Option<String>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    id: Cow<'a, Option<String>>,
+    inputs: Cow<'a, Fields>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    outputs: Cow<'a, Fields>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    private: Cow<'a, Value>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    deps: Cow<'a, Vec<String>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    protect: Cow<'a, bool>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    status: Cow<'a, Status>,
+    op: Cow<'a, OpKey>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    absent_before: Cow<'a, bool>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    retired: Cow<'a, Vec<Retired>>,
+    time: Cow<'a, String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl<'a> Row<'a> {
+    fn new(of: usize, e: &'a Entry) -> Row<'a> {
+        Row {
+            of,
+            place: Cow::Borrowed(&e.place),
+            using: Cow::Borrowed(&e.using),
+            id: Cow::Borrowed(&e.id),
+            inputs: Cow::Borrowed(&e.inputs),
+            outputs: Cow::Borrowed(&e.outputs),
+            private: Cow::Borrowed(&e.private),
+            deps: Cow::Borrowed(&e.deps),
+            protect: Cow::Borrowed(&e.protect),
+            status: Cow::Borrowed(&e.status),
+            op: Cow::Borrowed(&e.op),
+            absent_before: Cow::Borrowed(&e.absent_before),
+            retired: Cow::Borrowed(&e.retired),
+            time: Cow::Borrowed(&e.time),
+        }
+    }
+
+    fn entry(self, of: &Kind) -> Entry {
+        Entry {
+            plugin: of.plugin.clone(),
+            kind: of.kind.clone(),
+            place: self.place.into_owned(),
+            using: self.using.into_owned(),
+            id: self.id.into_owned(),
+            inputs: self.inputs.into_owned(),
+            outputs: self.outputs.into_owned(),
+            private: self.private.into_owned(),
+            deps: self.deps.into_owned(),
+            protect: self.protect.into_owned(),
+            status: self.status.into_owned(),
+            op: self.op.into_owned(),
+            absent_before: self.absent_before.into_owned(),
+            retired: self.retired.into_owned(),
+            time: self.time.into_owned(),
+        }
+    }
+}
+
+struct Tools<'a> {
+    form: &'a Form<'a>,
+    /// Where each kind stands.
+    places: BTreeMap<(&'a PluginRef, &'a String), usize>,
+}
+
+impl Serialize for Tools<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let tools = &self.form.state.tools;
+        let mut map = to.serialize_map(Some(tools.len()))?;
+        for (addr, entry) in tools {
+            let of = self.places[&(&entry.plugin, &entry.kind)];
+            match self.form.key {
+                None => map.serialize_entry(addr, &Row::new(of, entry))?,
+                Some((key, redactor)) => {
+                    let mut sealed = entry.clone();
+                    sealed.seal(key, redactor).map_err(S::Error::custom)?;
+                    map.serialize_entry(addr, &Row::new(of, &sealed))?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// Format 2 as it is read.
+#[derive(Deserialize)]
+struct Second {
+    lineage: String,
+    serial: u64,
+    key: Option<String>,
+    moved_to: Option<String>,
+    root: String,
+    kinds: Vec<Kind>,
+    tools: BTreeMap<String, Row<'static>>,
+    outputs: Fields,
+}
+
+/// The state in a snapshot, secrets still sealed; of an older format it becomes one of [`FORMAT`].
+pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
+    let bad = |e: serde_json::Error| Unreadable::Bad(e.to_string());
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    match serde_json::from_slice::<Head>(bytes).map_err(bad)?.format {
+        newer if newer > FORMAT => Err(Unreadable::Newer(newer)),
+        1 => Ok(State { format: FORMAT, ..serde_json::from_slice(bytes).map_err(bad)? }),
+        FORMAT => {
+            let Second { lineage, serial, key, moved_to, root, kinds, tools: rows, outputs } =
+                serde_json::from_slice(bytes).map_err(bad)?;
+            let mut tools = BTreeMap::new();
+            for (addr, row) in rows {
+                let why = || format!("`{addr}` is of kind {}, and there are {}", row.of, kinds.len());
+                let of = kinds.get(row.of).ok_or_else(|| Unreadable::Bad(why()))?;
+                let entry = row.entry(of);
+                tools.insert(addr, entry);
+            }
+            Ok(State { format: FORMAT, lineage, serial, key, moved_to, root, tools, outputs })
+        }
+        other => Err(Unreadable::Bad(format!("there is no format {other}"))),
+    }
+}
+
+/// By whom a snapshot was written.
+pub(super) fn written(bytes: &[u8]) -> Option<Written> {
+    #[derive(Deserialize)]
+    struct Dated {
+        written: Option<Written>,
+    }
+    serde_json::from_slice::<Dated>(bytes).ok()?.written
+}
