@@ -136,6 +136,16 @@ def find(inputs):
     return {"ids": [name] if there else []}
 
 
+def listed():
+    names = sorted(os.listdir("notes")) if os.path.isdir("notes") else []
+    if BREAKS == "list":
+        names = names[1:]
+    if BREAKS == "list-gone":
+        names = ["diary"]
+    mark = "?" if BREAKS == "list-key" else ""
+    return {"objects": [{"id": name, "key": {"name": name + mark}} for name in names]}
+
+
 def plan(params):
     if BREAKS == "impure":
         with open(path(params["id"]), "a") as file:
@@ -148,7 +158,7 @@ def hello(params):
     if 1 not in params["versions"] and BREAKS != "version":
         raise Failure("version 1 is the only one", code=-32602)
     name = "memos" if BREAKS == "hello" else "notes"
-    can = {"validate": ["Note"], "plan": ["Note"]}
+    can = {"validate": ["Note"], "plan": ["Note"], "list": ["Note"]}
     return {
         "protocol": 1, "name": name, "version": "1.0.0", "kinds": ["Note"], "interface": interface(),
         "capabilities": can,
@@ -170,6 +180,8 @@ def answer(method, params):
         raise Failure(f"no kind {params.get('kind')} is known", code=-32602)
     if method == "find":
         return find(params["inputs"])
+    if method == "list":
+        return listed()
     if method == "read":
         return read(params)
     if method == "validate":

@@ -3,7 +3,7 @@
 use dtm_engine::Fields;
 use dtm_engine::state::{Entry, Holder, OpKey, PluginRef, Record, State, StateError, StateStore, Status};
 use serde_json::{Value, json};
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// A holder of the lock.
@@ -44,7 +44,7 @@ pub fn entry(id: &str, secret: Option<&str>) -> Entry {
 
 /// A record that puts a tool.
 pub fn put(addr: &str, id: &str) -> Record {
-    Record::Put { addr: addr.into(), entry: Box::new(entry(id, None)) }
+    Record::Put { addr: addr.into(), entry: Arc::new(entry(id, None)) }
 }
 
 /// The exam that every store passes.
@@ -126,7 +126,7 @@ pub fn exam(store: &dyn StateStore) {
 fn secrets(store: &dyn StateStore) {
     let secret = |id: &str| Record::Put {
         addr: "secret".into(),
-        entry: Box::new(entry(id, Some("correct horse battery"))),
+        entry: Arc::new(entry(id, Some("correct horse battery"))),
     };
     let mut session = store.lock(holder("apply"), Duration::from_secs(5)).expect("free");
     if session.keeps_secrets().is_err() {

@@ -174,6 +174,9 @@ fn making_must_be_right() {
     breaks("validate", Rule::Validate, "an unknown `name`");
     breaks("same-op", Rule::SameOp, "gave `diary-2`, not `diary`");
     breaks("find", Rule::Find, "`find` gives []");
+    breaks("list", Rule::List, "`list` gives 0 objects, and 0 of them is `diary`");
+    breaks("list-key", Rule::List, "gives `diary` a key of which `find` says []");
+    breaks("list-gone", Rule::List, "after `delete`, `list` still gives `diary`");
 }
 
 #[test]

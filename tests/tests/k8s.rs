@@ -63,9 +63,9 @@ fn it_passes_the_exam_and_survives_lost_answers() {
     let noise: Vec<u32> =
         (0..700_000u32).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 31)).collect();
     large.outputs.insert("noise".into(), json!(noise));
-    session.append(&[Record::Put { addr: "large".into(), entry: Box::new(large.clone()) }]).expect("durable");
+    session.append(&[Record::Put { addr: "large".into(), entry: large.clone().into() }]).expect("durable");
     let state = big.load().expect("whole").state;
-    assert_eq!(state.tools["large"], large);
+    assert_eq!(*state.tools["large"], large);
     session.snapshot(&state).expect("written");
     drop(session);
     assert_eq!(big.load().expect("whole").state, state);

@@ -83,7 +83,7 @@ fn large(addr: &str, bytes: usize) -> Record {
         })
         .collect();
     entry.inputs.insert("script".into(), Value::String(script));
-    Record::Put { addr: addr.into(), entry: Box::new(entry) }
+    Record::Put { addr: addr.into(), entry: Arc::new(entry) }
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn what_a_fenced_holder_spilled_is_merged_by_the_next_one_here() {
     begun.status = Status::Creating;
     begun.id = None;
     // The begin is durable; then the holder is taken over and its end can only be spilled.
-    first.append(&[Record::Begin { addr: "a".into(), entry: Box::new(begun) }]).expect("durable");
+    first.append(&[Record::Begin { addr: "a".into(), entry: Arc::new(begun) }]).expect("durable");
     place.edit_head(|head| head["ttl_ms"] = 1.into());
     drop(place.store().lock(holder("other"), Duration::ZERO).expect("taken over"));
     let end = put("a", "1");
@@ -358,7 +358,7 @@ fn a_head_of_an_older_format_is_of_the_newest_with_the_next_snapshot() {
 fn secrets_need_a_key_and_are_sealed_with_it() {
     let place = Place::patient();
     let secret =
-        |id: &str| Record::Put { addr: "s".into(), entry: Box::new(entry(id, Some("hunter2-hunter2"))) };
+        |id: &str| Record::Put { addr: "s".into(), entry: Arc::new(entry(id, Some("hunter2-hunter2"))) };
     let mut session = place.lock();
     let error = session.append(&[secret("1")]).expect_err("no key");
     assert!(matches!(error, StateError::NeedsKey { .. }), "{error}");
@@ -502,7 +502,7 @@ fn what_a_holder_has_begun_that_was_taken_over_is_waited_for_until_nothing_is_op
     let mut begun = entry("1", None);
     (begun.status, begun.id) = (Status::Creating, None);
     let mut first = enter(holder("apply"));
-    first.append(&[Record::Begin { addr: "a".into(), entry: Box::new(begun) }]).expect("durable");
+    first.append(&[Record::Begin { addr: "a".into(), entry: Arc::new(begun) }]).expect("durable");
     hush();
     // The first one ran somewhere else: what it had begun may still run.
     let second = enter(by(2, "elsewhere"));
@@ -550,7 +550,7 @@ fn another_key_seals_state_and_history() {
     let place = Place::new();
     for (n, token) in ["first-token", "second-token"].into_iter().enumerate() {
         let mut session = place.keyed(Some("old")).lock(holder("apply"), Duration::ZERO).expect("free");
-        let tool = Box::new(entry("1", Some(token)));
+        let tool = Arc::new(entry("1", Some(token)));
         session.append(&[Record::Put { addr: format!("t{n}"), entry: tool }]).expect("durable");
         let state = place.keyed(Some("old")).load().expect("whole").state;
         session.snapshot(&state).expect("written");

@@ -8,6 +8,7 @@ use dtm_tests::exam::{entry, exam, holder, put};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -232,7 +233,7 @@ fn what_was_spilled_is_merged_by_the_next_holder() {
     let place = Place::filled();
     let open = Entry { status: Status::Creating, id: None, ..entry("9", None) };
     let mut session = place.store().lock(holder("apply"), Duration::ZERO).expect("free");
-    session.append(&[Record::Begin { addr: "n".into(), entry: Box::new(open) }]).expect("durable");
+    session.append(&[Record::Begin { addr: "n".into(), entry: Arc::new(open) }]).expect("durable");
     session.spill(&[put("n", "9"), put("b", "other")]).expect("spilled");
     drop(session);
     let session = place.store().lock(holder("apply"), Duration::ZERO).expect("free");
@@ -254,7 +255,7 @@ fn secrets_are_sealed_with_a_key_that_is_made_and_a_wrong_one_is_refused() {
     let place = Place::new();
     let mut session = place.store().lock(holder("apply"), Duration::ZERO).expect("free");
     session
-        .append(&[Record::Put { addr: "p".into(), entry: Box::new(entry("1", Some("hunter2-hunter2"))) }])
+        .append(&[Record::Put { addr: "p".into(), entry: Arc::new(entry("1", Some("hunter2-hunter2"))) }])
         .expect("durable");
     let notices = session.take_notices();
     assert!(notices[0].contains("sealed with a key that dtm made"), "told once: {notices:?}");
@@ -377,7 +378,7 @@ proptest! {
                 Step::Tear(_) => {}
             }
             let seen: std::collections::BTreeMap<String, String> = place.store().load().expect("whole").state.tools.into_iter()
-                .map(|(a, e)| (a, e.id.expect("an id"))).collect();
+                .map(|(a, e)| (a, e.id.clone().expect("an id"))).collect();
             prop_assert_eq!(&seen, &model);
         }
     }

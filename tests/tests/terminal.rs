@@ -62,6 +62,12 @@ impl Terminal {
         }
     }
 
+    fn resize(&mut self, columns: u16) {
+        let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).expect("a size");
+        self.screen.screen_mut().set_size(cells(ROWS), cells(columns));
+    }
+
     fn finish(mut self) -> (String, Vec<u8>, i32) {
         self.until("\u{0}never");
         let code = self.child.wait().expect("ended").code().unwrap_or(-1);
@@ -174,6 +180,34 @@ fn a_running_tool_has_a_line_with_its_name_and_the_end_leaves_a_clean_screen() {
 }
 
 #[test]
+fn a_terminal_that_changes_its_size_is_drawn_anew() {
+    if !has("cc") {
+        return;
+    }
+    let sandbox = sandbox();
+    build_c(&sandbox, "faulty", &[]);
+    sandbox.write("main.dts", "dts 1\n\nplugins { faulty = \"./libfaulty.so\" }\n\ntool a_tool_with_a_rather_long_name: faulty.Thing { name = \"slow\", fault = \"hang\" } with { timeout = 4s }\ntool quick: core.Value { value = 1 }\n");
+    let mut command = sandbox.dtm();
+    // The screen of this test cuts lines that are too long, as xterm does.
+    command.args(["apply", "-y"]).env("XTERM_VERSION", "XTerm(390)");
+    let mut terminal = Terminal::start(command, 120);
+    assert!(terminal.until("a_tool_with_a_rather_long_name: create"));
+    assert!(terminal.until("1/2 ====="));
+    terminal.resize(36);
+    // The bar gives way.
+    assert!(terminal.until("1/2 00:00:0"), "{}", terminal.screen.screen().contents());
+    assert!(!terminal.screen.screen().contents().contains("===="));
+    terminal.resize(90);
+    assert!(terminal.until("1/2 ====="));
+    let shown = terminal.screen.screen().contents();
+    assert_eq!(shown.matches("name: create").count(), 1, "one line for each running tool: {shown}");
+    assert_eq!(shown.matches("quick created").count(), 1, "{shown}");
+    let (screen, _, code) = terminal.finish();
+    assert_eq!(code, 4, "{screen}");
+    assert!(!screen.contains("name: create") && !screen.contains("/2 "), "nothing live is left: {screen}");
+}
+
+#[test]
 fn an_interrupt_drains_a_second_cancels_a_third_kills() {
     if !has("cc") {
         return;
@@ -226,8 +260,10 @@ fn thousands_of_tools_scroll_by_without_flicker() {
     assert!(screen.contains("Done: 3000 deleted."), "{screen}");
     let text = String::from_utf8_lossy(&raw);
     assert_eq!(text.matches(" deleted").count(), TOOLS + 1, "each is told once");
-    // A line is cleared and written again only when a frame is drawn, not whenever a tool ends.
-    let cleared = text.matches("\u{1b}[2K").count();
-    assert!(cleared < TOOLS / 2, "{cleared} lines were cleared for {TOOLS} tools");
+    // A frame is drawn at a steady rate, not whenever a tool ends, and a terminal is told where it begins and ends.
+    let frames = text.matches("\u{1b}[?2026h").count();
+    assert!(frames < TOOLS / 4, "{frames} frames for {TOOLS} tools");
+    assert_eq!(frames, text.matches("\u{1b}[?2026l").count());
+    assert!(!text.contains("\u{1b}[2J"), "the screen is never cleared as a whole");
     assert!(!screen.contains("/3000"), "the bar is gone: {screen}");
 }

@@ -124,18 +124,7 @@ impl Terminal {
 
     /// The width of the terminal; 100 where there is none.
     pub fn width(&self) -> usize {
-        match rustix::termios::tcgetwinsize(std::io::stdout()) {
-            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(20, 400),
-            _ => 100,
-        }
-    }
-
-    /// The height of the terminal; 24 where there is none.
-    pub fn height(&self) -> usize {
-        match rustix::termios::tcgetwinsize(std::io::stdout()) {
-            Ok(size) if size.ws_row > 0 => usize::from(size.ws_row),
-            _ => 24,
-        }
+        size().0
     }
 
     /// Writes to standard output.
@@ -185,6 +174,14 @@ impl Terminal {
             None => exit,
         }
     }
+}
+
+/// The width and the height of the terminal as it is now; 100 and 24 where there is none.
+pub fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let width = size.filter(|s| s.ws_col > 0).map(|s| usize::from(s.ws_col).clamp(20, 400));
+    let height = size.filter(|s| s.ws_row > 0).map(|s| usize::from(s.ws_row));
+    (width.unwrap_or(100), height.unwrap_or(24))
 }
 
 /// Whether an answer is yes: `y` or `yes`, in either case.

@@ -108,6 +108,17 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// Where `list` looks for a case: what the output `within` says of it, else nowhere in particular.
+    fn within(&self, addr: &str) -> Fields {
+        let program = self.cases.program();
+        let (outputs, _) = program.outputs(&self.known(program).of(program));
+        let within = outputs.iter().find(|(name, _)| &***name == "within").map(|(_, v)| to_wire(v));
+        match within.as_ref().and_then(|all| all.get(addr)) {
+            Some(Value::Object(fields)) => fields.clone(),
+            _ => Fields::new(),
+        }
+    }
+
     fn subject(&self, id: InstanceId) -> String {
         let instance = self.cases.program().instance(id);
         format!("{}: {}", instance.addr, instance.kind.name)
@@ -168,6 +179,10 @@ impl<'a> Life<'a> {
         let plan = trial.second_plan("`create`", &made).await;
         self.report.hold(&subject, Rule::SecondPlan, plan);
         self.lookup(&subject, &trial, &made).await;
+        if self.can("list", &trial.kind.name) {
+            let listed = probe::listed(&trial, self.within(&addr), &made).await;
+            self.report.hold(&subject, Rule::List, listed);
+        }
         match trial.recovery(&inputs) {
             Recover::Key | Recover::Op => {
                 let again = probe::same_op(&trial, &op, &made).await;
@@ -328,6 +343,16 @@ impl<'a> Life<'a> {
                     false => Err(format!("after `delete`, `find` still gives {ids:?}")),
                 });
             self.report.hold(&subject, Rule::Delete, left);
+        }
+        if self.can("list", &trial.kind.name) {
+            let left = match trial.list(self.within(&addr)).await {
+                Ok(found) if found.iter().any(|l| l.id == made.id) => {
+                    Err(format!("after `delete`, `list` still gives `{}`", made.id))
+                }
+                Ok(_) => Ok(()),
+                Err(why) => Err(why),
+            };
+            self.report.hold(&subject, Rule::List, left);
         }
         let again = trial.delete(&made).await.map_err(|why| format!("a second time, {why}"));
         self.report.hold(&subject, Rule::DeleteAgain, again);

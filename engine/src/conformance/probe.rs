@@ -41,6 +41,25 @@ pub(super) async fn validate(trial: &Trial<'_>, inputs: &Fields) -> Result<(), S
     }
 }
 
+/// `list` while an object is there: it is named once, with a key that `find` takes.
+pub(super) async fn listed(trial: &Trial<'_>, within: Fields, made: &Made) -> Result<(), String> {
+    let found = trial.list(within).await?;
+    let ours: Vec<_> = found.iter().filter(|l| l.id == made.id).collect();
+    let [one] = *ours else {
+        return Err(format!(
+            "`list` gives {} objects, and {} of them is `{}`",
+            found.len(),
+            ours.len(),
+            made.id
+        ));
+    };
+    let ids = trial.find(&made.op, &one.key).await?;
+    match ids == [made.id.clone()] {
+        true => Ok(()),
+        false => Err(format!("`list` gives `{}` a key of which `find` says {ids:?}", made.id)),
+    }
+}
+
 /// Creations that cannot be: an input is missing, or of another type.
 pub(super) async fn misfit(trial: &Trial<'_>, inputs: &Fields) -> Result<(), String> {
     for (name, input) in &trial.kind.inputs {

@@ -34,6 +34,8 @@ pub enum Rule {
     SameOp,
     /// `find` gives what was made, and nothing else.
     Find,
+    /// `list` names what is there, and nothing that is gone.
+    List,
     /// After an apply, a plan is empty.
     SecondPlan,
     /// `read_many` answers as `read` does.
@@ -88,6 +90,9 @@ impl Rule {
             Rule::Create => "`create` gives an id, and each output with the type that the interface says",
             Rule::SameOp => "`create` with an operation key that was used already gives what that made",
             Rule::Find => "`find` gives the ids of the objects with this natural key: none, one or many",
+            Rule::List => {
+                "`list` gives each object with its id and the key by which `find` finds it; where it is to look, if that has to be said, stands in the output `within` of the cases, by tool"
+            }
             Rule::SecondPlan => {
                 "what `create` and `update` return and what `read` returns come from the same code, so that a second plan is empty"
             }

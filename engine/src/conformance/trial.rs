@@ -8,7 +8,7 @@ use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::sendable;
 use crate::state::OpKey;
 use dtm_lang::interface::{Kind, Recover};
-use dtm_plugin::protocol::{Call, Class, Object, ReadResult};
+use dtm_plugin::protocol::{Call, Class, Listed, Object, ReadResult};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +154,14 @@ impl Trial<'_> {
             self.call("find", Call { deadline_ms: None, ..call }).await.map_err(|e| told("find", &e))?;
         serde_json::from_value(answer.get("ids").cloned().unwrap_or_default())
             .map_err(|_| "the answer to `find` holds no list `ids`".to_string())
+    }
+
+    /// What is there of this kind.
+    pub(super) async fn list(&self, within: Fields) -> Result<Vec<Listed>, String> {
+        let call = Call { inputs: within, ..self.blank() };
+        let answer = self.call("list", call).await.map_err(|e| told("list", &e))?;
+        serde_json::from_value(answer.get("objects").cloned().unwrap_or_default())
+            .map_err(|e| format!("the answer to `list` cannot be read: {e}"))
     }
 
     /// How what becomes of an object is found out.

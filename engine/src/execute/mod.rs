@@ -103,13 +103,13 @@ pub(crate) struct Context {
     pub(crate) redactor: Redactor,
     pub(crate) stop: watch::Receiver<u8>,
     /// Entries with replaced objects that are still to be deleted, by node.
-    retired: Mutex<BTreeMap<usize, Entry>>,
+    retired: Mutex<BTreeMap<usize, Arc<Entry>>>,
     /// The identities of all objects, each with its address.
     identities: Mutex<HashMap<String, String>>,
 }
 
 impl Context {
-    pub(crate) fn retired(&self) -> MutexGuard<'_, BTreeMap<usize, Entry>> {
+    pub(crate) fn retired(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Entry>>> {
         self.retired.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -341,7 +341,7 @@ impl Walk {
             }
             self.settled[node] = true;
             if let (Some(id), Some(prior)) = (planned.instance, &planned.prior) {
-                self.cx.known.set(id, prior.outputs.clone());
+                self.cx.known.set(id, prior.clone());
             }
             self.release(node, outcome);
         }

@@ -55,7 +55,7 @@ pub(super) async fn operate(cx: &Context, index: usize) -> Done {
 }
 
 /// Deletes what a tool's replacement left, now that nothing needs it any more.
-pub(super) async fn clean_up(cx: &Context, index: usize, entry: Entry) -> Done {
+pub(super) async fn clean_up(cx: &Context, index: usize, entry: Arc<Entry>) -> Done {
     let op = Operation::new(cx, index);
     match op.delete_retired(entry).await {
         Ok(_) => Done::Unchanged,
@@ -99,8 +99,8 @@ impl Operation<'_> {
             .map_err(|why| self.fail(Code::E0807, format!("the state could not be written: {why}")))
     }
 
-    async fn put(&self, entry: Entry) -> Result<(), Failed> {
-        self.write(Record::Put { addr: self.node.addr.clone(), entry: Box::new(entry) }).await
+    async fn put(&self, entry: impl Into<Arc<Entry>>) -> Result<(), Failed> {
+        self.write(Record::Put { addr: self.node.addr.clone(), entry: entry.into() }).await
     }
 
     fn emit(&self, verb: &'static str) {
@@ -145,14 +145,14 @@ impl Operation<'_> {
     /// Outputs that changed outside, and replaced objects that are still there.
     async fn record(&self) -> Result<Done, Failed> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
-        self.known(&prior.outputs);
+        self.known(&prior);
         let options = self
             .node
             .instance
             .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
         let protect = options.map_or(prior.protect, |o| o.protect);
-        let entry =
-            Entry { time: now(), protect, using: self.using(), deps: self.node.deps.clone(), ..prior };
+        let (time, using, deps) = (now(), self.using(), self.node.deps.clone());
+        let entry = Arc::new(Entry { time, protect, using, deps, ..Entry::clone(&prior) });
         self.put(entry.clone()).await?;
         self.keep_retired(&entry);
         Ok(self.finished("read"))
@@ -164,13 +164,13 @@ impl Operation<'_> {
         let (plugins, node) = (&self.cx.plugins, self.node);
         let found = look_up(plugins, &node.plugin, &self.settings, &kind, &self.inputs).await;
         let entry = found.map_err(|why| self.fail(Code::E0615, why))?;
-        self.known(&entry.outputs);
+        self.known(&entry.into());
         Ok(self.finished("find"))
     }
 
-    fn known(&self, outputs: &Fields) {
+    fn known(&self, entry: &Arc<Entry>) {
         if let Some(id) = self.node.instance {
-            self.cx.known.set(id, outputs.clone());
+            self.cx.known.set(id, entry.clone());
         }
     }
 
@@ -229,7 +229,7 @@ impl Operation<'_> {
                 // What stands beside its inputs may still be other than recorded.
                 _ if now.is_empty() && self.options_changed(prior) => return self.record().await,
                 _ if now.is_empty() => {
-                    self.known(&prior.outputs);
+                    self.known(prior);
                     self.keep_retired(prior);
                     return Ok(Done::Unchanged);
                 }
@@ -251,7 +251,7 @@ impl Operation<'_> {
                 let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
                 self.put(prior.clone()).await?;
                 if self.node.changes.is_empty() {
-                    self.known(&prior.outputs);
+                    self.known(&prior);
                     return Ok(self.finished("adopt"));
                 }
                 self.update(prior).await
@@ -467,22 +467,24 @@ impl Operation<'_> {
     }
 
     async fn end(&self, entry: Entry, verb: &'static str) -> Result<Done, Failed> {
+        let entry = Arc::new(entry);
         self.put(entry.clone()).await?;
-        self.known(&entry.outputs);
+        self.known(&entry);
         self.keep_retired(&entry);
         Ok(self.finished(verb))
     }
 
     /// What was replaced is deleted when its dependents have let go of it.
-    fn keep_retired(&self, entry: &Entry) {
+    fn keep_retired(&self, entry: &Arc<Entry>) {
         if !entry.retired.is_empty() {
             self.cx.retired().insert(self.index, entry.clone());
         }
     }
 
     /// Deletes replaced objects; what remains stays recorded.
-    async fn delete_retired(&self, mut entry: Entry) -> Result<Entry, Failed> {
-        while let Some(old) = entry.retired.first().cloned() {
+    async fn delete_retired(&self, mut shared: Arc<Entry>) -> Result<Arc<Entry>, Failed> {
+        while let Some(old) = shared.retired.first().cloned() {
+            let entry = Arc::make_mut(&mut shared);
             let call = Call {
                 kind: entry.kind.clone(),
                 op: old.op.0.clone(),
@@ -492,14 +494,14 @@ impl Operation<'_> {
                 private: old.private.clone(),
                 ..Call::default()
             };
-            self.attempt("delete", call, &entry).await.map_err(|f| f.2)?;
+            self.attempt("delete", call, entry).await.map_err(|f| f.2)?;
             entry.retired.remove(0);
-            self.put(entry.clone()).await?;
+            self.put(shared.clone()).await?;
         }
-        Ok(entry)
+        Ok(shared)
     }
 
-    async fn update(&self, prior: Entry) -> Result<Done, Failed> {
+    async fn update(&self, prior: Arc<Entry>) -> Result<Done, Failed> {
         let mut entry = self.entry(Status::Updating, self.node.op.clone()).await?;
         entry.id = prior.id.clone();
         entry.outputs = prior.outputs.clone();
@@ -602,7 +604,7 @@ impl Operation<'_> {
 
     async fn begin(&self, entry: &Entry) -> Result<(), Failed> {
         self.cx.plugins.watch(&entry.op, &self.node.addr, &self.cx.journal);
-        self.write(Record::Begin { addr: self.node.addr.clone(), entry: Box::new(entry.clone()) }).await
+        self.write(Record::Begin { addr: self.node.addr.clone(), entry: Arc::new(entry.clone()) }).await
     }
 
     fn call_of(&self, entry: &Entry) -> Call {

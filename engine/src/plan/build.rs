@@ -20,7 +20,7 @@ use crate::Fields;
 use crate::event::{Event, Events};
 use crate::plugin::{Plugins, Settings};
 use crate::secret::with_secrets_of;
-use crate::state::{Entry, OpKey, PluginRef, State, Status};
+use crate::state::{Entry, OpKey, PluginRef, State, Status, renamed};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
@@ -44,7 +44,7 @@ pub(super) struct Builder<'a> {
     pub(super) plugins: &'a Arc<Plugins>,
     pub(super) options: &'a BuildOptions,
     pub(super) plan: Plan,
-    pub(super) tools: BTreeMap<String, Entry>,
+    pub(super) tools: BTreeMap<String, Arc<Entry>>,
     /// Addresses that stay as they are.
     pub(super) left_out: BTreeSet<String>,
     pub(super) seen: HashMap<String, Seen>,
@@ -202,7 +202,7 @@ impl Builder<'_> {
         if let Some(entry) = self.tools.remove(&from) {
             self.tools.insert(to.clone(), entry);
             for entry in self.tools.values_mut() {
-                entry.deps.iter_mut().filter(|d| **d == from).for_each(|d| *d = to.clone());
+                renamed(entry, &from, &to);
             }
             self.plan.moves.push((from, to));
         }
@@ -240,7 +240,7 @@ impl Builder<'_> {
     fn recorded(&self, addrs: &HashMap<&str, InstanceId>) -> Known {
         let known = Known::default();
         for (addr, entry) in &self.tools {
-            addrs.get(&**addr).into_iter().for_each(|id| known.set(*id, entry.outputs.clone()));
+            addrs.get(&**addr).into_iter().for_each(|id| known.set(*id, entry.clone()));
         }
         known
     }
@@ -519,7 +519,7 @@ impl Builder<'_> {
                         node.action = Action::Forget;
                         node.reason = "nothing of it was made".into();
                     }
-                    Found::Object(found, _) => node.prior = Some(*found),
+                    Found::Object(found, _) => node.prior = Some(found.into()),
                     Found::Ask(d) => return self.problem(d),
                 }
             }

@@ -12,6 +12,7 @@ use crate::state::{Entry, OpKey, Status};
 use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic, InstanceId};
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 impl Builder<'_> {
     pub(super) async fn decide(&mut self, node: &mut Node, instance: &dtm_lang::Instance) {
@@ -54,7 +55,7 @@ impl Builder<'_> {
                     return;
                 }
                 Found::Object(entry, object) => {
-                    prior = *entry;
+                    prior = entry.into();
                     node.prior = Some(prior.clone());
                     node.forced = true;
                     node.reason = reason::REPAIR.into();
@@ -81,14 +82,17 @@ impl Builder<'_> {
             Some(Seen::Object(object)) => Some(object),
             None => None,
         };
-        settle_write_only(&instance.kind, &mut prior.inputs, &node.desired, self.plugins.redactor());
+        if instance.kind.inputs.values().any(|i| i.write_only) {
+            let inputs = &mut Arc::make_mut(&mut prior).inputs;
+            settle_write_only(&instance.kind, inputs, &node.desired, self.plugins.redactor());
+        }
         let there = observed.as_ref().map(|o| &o.inputs);
         node.changes = changes(&instance.kind, &node.desired, &prior.inputs, there, &instance.options.ignore);
         for name in &instance.options.ignore {
             // What is really there stands, so that an update of another input leaves it alone.
             if let (Some(seen), Some(p)) = (there.and_then(|t| t.get(&**name)), node.prior.as_mut()) {
-                p.inputs.insert(name.to_string(), seen.clone());
-                prior.inputs.insert(name.to_string(), seen.clone());
+                Arc::make_mut(p).inputs.insert(name.to_string(), seen.clone());
+                Arc::make_mut(&mut prior).inputs.insert(name.to_string(), seen.clone());
             }
             match prior.inputs.get(&**name) {
                 Some(stored) => _ = node.desired.insert(name.to_string(), stored.clone()),
@@ -100,11 +104,14 @@ impl Builder<'_> {
             .map(|o| merged(&prior.outputs, &tag_outputs(&instance.kind, &prior.inputs, &o.outputs)));
         let outputs_changed = outputs.as_ref().is_some_and(|o| outputs_differ(&prior.outputs, o));
         if let (Some(outputs), Some(p)) = (outputs, node.prior.as_mut()) {
-            p.outputs = outputs;
+            if p.outputs != outputs {
+                Arc::make_mut(p).outputs = outputs;
+            }
             if let Some(object) = &observed
                 && !object.private.is_null()
+                && object.private != p.private
             {
-                p.private = object.private.clone();
+                Arc::make_mut(p).private = object.private.clone();
             }
         }
         let once_lost = instance.kind.outputs.iter().any(|(n, o)| {
@@ -246,7 +253,7 @@ impl Builder<'_> {
                 entry.inputs = merged(&entry.inputs, &object.inputs);
                 entry.outputs = tag_outputs(&instance.kind, &entry.inputs, &object.outputs);
                 entry.private = object.private;
-                node.prior = Some(entry);
+                node.prior = Some(entry.into());
                 node.action = Action::Adopt;
                 node.reason = format!("adopted as `{id}`");
             }
@@ -280,8 +287,8 @@ impl Builder<'_> {
     pub(super) fn reveal_outputs(&self, node: &Node, id: InstanceId) {
         let Some(prior) = &node.prior else { return };
         match node.action {
-            Action::NoOp | Action::Read => self.known.set(id, prior.outputs.clone()),
-            Action::Adopt if node.changes.is_empty() => self.known.set(id, prior.outputs.clone()),
+            Action::NoOp | Action::Read => self.known.set(id, prior.clone()),
+            Action::Adopt if node.changes.is_empty() => self.known.set(id, prior.clone()),
             Action::Update | Action::Adopt => self.known.set(id, node.planned.clone()),
             Action::Create | Action::Replace { .. } | Action::Delete | Action::Forget | Action::Find => {}
         }

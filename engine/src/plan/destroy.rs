@@ -73,7 +73,7 @@ pub async fn destroy(
         if let (None, true, Some(kind)) = (&entry.id, entry.status.is_open(), &kind) {
             match resolve(plugins, plugin, &settings, kind, addr, entry, None).await {
                 Found::Nothing => (action, reason) = (Action::Forget, "nothing of it was made"),
-                Found::Object(found, _) => prior = *found,
+                Found::Object(found, _) => prior = found.into(),
                 Found::Ask(d) => plan.diagnostics.push(d),
             }
         }

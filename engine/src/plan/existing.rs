@@ -24,7 +24,7 @@ impl Builder<'_> {
             return;
         }
         match look_up(self.plugins, &node.plugin, &node.settings, &instance.kind, &node.desired).await {
-            Ok(entry) => node.prior = Some(entry),
+            Ok(entry) => node.prior = Some(entry.into()),
             Err(why) => {
                 let why = self.plugins.redactor().mask(&why);
                 let d = Diagnostic::new(Code::E0615, format!("`{}`: {why}", node.addr));

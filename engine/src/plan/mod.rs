@@ -120,7 +120,7 @@ pub struct Node {
     /// The settings that say where it is.
     pub place: Fields,
     /// What is in state.
-    pub prior: Option<Entry>,
+    pub prior: Option<Arc<Entry>>,
     /// What is wanted, unknowns tagged.
     pub desired: Fields,
     /// Outputs of an update that are known beforehand.
@@ -228,13 +228,33 @@ pub mod reason {
 /// Outputs that are known so far, by instance.
 #[derive(Default)]
 pub struct Known {
-    outputs: Mutex<HashMap<InstanceId, Fields>>,
+    outputs: Mutex<HashMap<InstanceId, Told>>,
+}
+
+/// The outputs of one instance: those of its entry in state, or what is known of them beforehand.
+pub enum Told {
+    /// In state.
+    Entry(Arc<Entry>),
+    /// By name.
+    Fields(Fields),
+}
+
+impl From<Arc<Entry>> for Told {
+    fn from(entry: Arc<Entry>) -> Told {
+        Told::Entry(entry)
+    }
+}
+
+impl From<Fields> for Told {
+    fn from(fields: Fields) -> Told {
+        Told::Fields(fields)
+    }
 }
 
 impl Known {
     /// Makes the outputs of an instance known.
-    pub fn set(&self, id: InstanceId, outputs: Fields) {
-        self.outputs.lock().unwrap_or_else(|e| e.into_inner()).insert(id, outputs);
+    pub fn set(&self, id: InstanceId, outputs: impl Into<Told>) {
+        self.outputs.lock().unwrap_or_else(|e| e.into_inner()).insert(id, outputs.into());
     }
     /// With the types of the program's kinds.
     pub fn of<'a>(&'a self, program: &'a Program) -> impl Outputs + 'a {
@@ -250,7 +270,10 @@ struct Typed<'a> {
 impl Outputs for Typed<'_> {
     fn output(&self, instance: InstanceId, name: &str) -> Option<Value> {
         let outputs = self.known.outputs.lock().unwrap_or_else(|e| e.into_inner());
-        let json = outputs.get(&instance)?.get(name)?;
+        let json = match outputs.get(&instance)? {
+            Told::Entry(entry) => entry.outputs.get(name),
+            Told::Fields(fields) => fields.get(name),
+        }?;
         let ty = &self.program.instance(instance).kind.outputs.get(name)?.ty;
         from_wire(json, ty).ok()
     }

@@ -33,7 +33,7 @@ pub fn settings_of(
 pub fn known_in_state(program: &Program, state: &State) -> Known {
     let known = Known::default();
     for (addr, entry) in &state.tools {
-        program.find(addr).into_iter().for_each(|id| known.set(id, entry.outputs.clone()));
+        program.find(addr).into_iter().for_each(|id| known.set(id, entry.clone()));
     }
     known
 }

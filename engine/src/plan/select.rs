@@ -78,8 +78,9 @@ impl Builder<'_> {
                     edges.map(|d| self.program.instance(*d).addr.to_string()).collect()
                 }
                 None => {
-                    let holds =
-                        |(a, e): (&String, &crate::state::Entry)| e.deps.contains(&addr).then(|| a.clone());
+                    let holds = |(a, e): (&String, &std::sync::Arc<crate::state::Entry>)| {
+                        e.deps.contains(&addr).then(|| a.clone())
+                    };
                     self.tools.iter().filter_map(holds).collect()
                 }
             };

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why bytes are no snapshot.
 #[derive(Debug)]
@@ -140,7 +141,7 @@ struct Row<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     private: Cow<'a, Value>,
     #[serde(default, skip_serializing_if = "is_default")]
-    deps: Cow<'a, Vec<String>>,
+    deps: Cow<'a, [String]>,
     #[serde(default, skip_serializing_if = "is_default")]
     protect: Cow<'a, bool>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -149,8 +150,8 @@ struct Row<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     absent_before: Cow<'a, bool>,
     #[serde(default, skip_serializing_if = "is_default")]
-    retired: Cow<'a, Vec<Retired>>,
-    time: Cow<'a, String>,
+    retired: Cow<'a, [Retired]>,
+    time: Cow<'a, str>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -213,7 +214,7 @@ impl Serialize for Tools<'_> {
             match self.form.key {
                 None => map.serialize_entry(addr, &Row::new(of, entry))?,
                 Some((key, redactor)) => {
-                    let mut sealed = entry.clone();
+                    let mut sealed = Entry::clone(entry);
                     sealed.seal(key, redactor).map_err(S::Error::custom)?;
                     map.serialize_entry(addr, &Row::new(of, &sealed))?;
                 }
@@ -253,7 +254,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
             for (addr, row) in rows {
                 let why = || format!("`{addr}` is of kind {}, and there are {}", row.of, kinds.len());
                 let of = kinds.get(row.of).ok_or_else(|| Unreadable::Bad(why()))?;
-                let entry = row.entry(of);
+                let entry = Arc::new(row.entry(of));
                 tools.insert(addr, entry);
             }
             Ok(State { format: FORMAT, lineage, serial, key, moved_to, root, tools, outputs })

@@ -21,6 +21,7 @@ use crate::Fields;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The newest format that this dtm reads and the one that it writes.
 pub const FORMAT: u32 = 2;
@@ -56,7 +57,7 @@ pub struct State {
     #[serde(default)]
     pub root: String,
     /// The tools, by address.
-    pub tools: BTreeMap<String, Entry>,
+    pub tools: BTreeMap<String, Arc<Entry>>,
     /// The program's outputs after the last apply.
     #[serde(default)]
     pub outputs: Fields,
@@ -170,7 +171,7 @@ pub enum Record {
         /// The tool.
         addr: String,
         /// As it will be, with the operation's key.
-        entry: Box<Entry>,
+        entry: Arc<Entry>,
     },
     /// A plugin gave an id before the operation ended.
     Checkpoint {
@@ -188,7 +189,7 @@ pub enum Record {
         /// The tool.
         addr: String,
         /// As it is.
-        entry: Box<Entry>,
+        entry: Arc<Entry>,
     },
     /// A tool is gone, or left alone.
     Remove {
@@ -243,11 +244,10 @@ impl State {
     /// Carries out one record.
     pub fn apply(&mut self, record: Record) {
         match record {
-            Record::Begin { addr, entry } | Record::Put { addr, entry } => {
-                _ = self.tools.insert(addr, *entry)
-            }
+            Record::Begin { addr, entry } | Record::Put { addr, entry } => _ = self.tools.insert(addr, entry),
             Record::Checkpoint { addr, op, id, partial } => {
                 if let Some(entry) = self.tools.get_mut(&addr).filter(|e| e.op == op) {
+                    let entry = Arc::make_mut(entry);
                     entry.id = Some(id);
                     if !partial.is_null() {
                         entry.private = partial;
@@ -260,7 +260,7 @@ impl State {
                     self.tools.insert(to.clone(), entry);
                 }
                 for entry in self.tools.values_mut() {
-                    entry.deps.iter_mut().filter(|d| **d == from).for_each(|d| *d = to.clone());
+                    renamed(entry, &from, &to);
                 }
             }
             Record::Outputs { outputs } => self.outputs = outputs,
@@ -270,6 +270,14 @@ impl State {
             Record::Moved { to } => self.moved_to = Some(to),
             Record::Key { id } => self.key = Some(id),
         }
+    }
+}
+
+/// An entry whose dependency has another address now.
+pub(crate) fn renamed(entry: &mut Arc<Entry>, from: &str, to: &str) {
+    if entry.deps.iter().any(|d| d == from) {
+        let deps = Arc::make_mut(entry).deps.iter_mut();
+        deps.filter(|d| **d == from).for_each(|d| *d = to.to_string());
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{Entry, Record, State, StateError, Status};
 use crate::secret::{Key, Redactor, SealError, drop_sealed, holds_sealed, open};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// How an id begins that is sealed: an id is a text, so what it is sealed into is one too. No plugin may give such an id.
 const SEALED: &str = "\0sealed:";
@@ -35,6 +36,11 @@ impl Entry {
 
     fn ids_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.id.iter_mut().chain(self.retired.iter_mut().map(|r| &mut r.id))
+    }
+
+    /// Whether anything inside is sealed.
+    fn has_sealed(&self) -> bool {
+        self.values().any(holds_sealed) || self.ids().any(|id| id.starts_with(SEALED))
     }
 
     /// Whether anything inside must be sealed.
@@ -86,7 +92,9 @@ impl Record {
 
     fn seal(&mut self, key: &Key, redactor: &Redactor) -> Result<(), SealError> {
         match self {
-            Record::Begin { entry, .. } | Record::Put { entry, .. } => entry.seal(key, redactor),
+            Record::Begin { entry, .. } | Record::Put { entry, .. } => {
+                Arc::make_mut(entry).seal(key, redactor)
+            }
             Record::Checkpoint { id, partial, .. } => {
                 redactor.seal(partial, key)?;
                 seal_id(id, key, redactor)
@@ -99,7 +107,7 @@ impl Record {
     /// Opens what is sealed.
     pub(super) fn open(&mut self, key: &Key) -> Result<(), SealError> {
         match self {
-            Record::Begin { entry, .. } | Record::Put { entry, .. } => entry.open(key),
+            Record::Begin { entry, .. } | Record::Put { entry, .. } => Arc::make_mut(entry).open(key),
             Record::Checkpoint { id, partial, .. } => {
                 open(partial, key)?;
                 open_id(id, key)
@@ -125,7 +133,8 @@ pub(super) fn sealed_state(
     let mut state = State { key: key.map(Key::id), ..state.clone() };
     let Some(key) = key else { return Ok(state) };
     let outputs = state.outputs.values_mut().try_for_each(|v| redactor.seal(v, key));
-    let tools = outputs.and_then(|()| state.tools.values_mut().try_for_each(|e| e.seal(key, redactor)));
+    let mut open = state.tools.values_mut().filter(|e| e.needs_key(redactor));
+    let tools = outputs.and_then(|()| open.try_for_each(|e| Arc::make_mut(e).seal(key, redactor)));
     tools.map(|()| state).map_err(|_| unsealable())
 }
 
@@ -136,7 +145,9 @@ pub(super) fn open_state(mut sealed: State, key: &Key, redactor: &Redactor) -> O
         redactor.learn(value);
     }
     for entry in sealed.tools.values_mut() {
-        entry.open(key).ok()?;
+        if entry.has_sealed() {
+            Arc::make_mut(entry).open(key).ok()?;
+        }
         entry.values().for_each(|v| redactor.learn(v));
     }
     Some(sealed)
@@ -147,7 +158,7 @@ pub(super) fn open_state(mut sealed: State, key: &Key, redactor: &Redactor) -> O
 pub(super) fn without_sealed(mut sealed: State) -> (State, usize) {
     let mut count = 0;
     sealed.outputs.values_mut().for_each(|v| drop_sealed(v, &mut count));
-    for entry in sealed.tools.values_mut() {
+    for entry in sealed.tools.values_mut().filter(|e| e.has_sealed()).map(Arc::make_mut) {
         entry.values_mut().for_each(|v| drop_sealed(v, &mut count));
         let before = entry.retired.len();
         entry.retired.retain(|r| !r.id.starts_with(SEALED));
@@ -162,10 +173,7 @@ pub(super) fn without_sealed(mut sealed: State) -> (State, usize) {
 
 /// Whether anything in it is sealed.
 pub fn has_sealed(state: &State) -> bool {
-    let sealed = |entry: &Entry| {
-        entry.values().any(holds_sealed) || entry.ids().any(|id| id.starts_with(SEALED))
-    };
-    state.outputs.values().any(holds_sealed) || state.tools.values().any(sealed)
+    state.outputs.values().any(holds_sealed) || state.tools.values().any(|e| e.has_sealed())
 }
 
 /// Records as they are written. `key` is asked for when a record holds a secret; before the first one, a record names the

@@ -68,7 +68,7 @@ pub(super) fn tools(
         }
         return Ok(Exit::Done);
     }
-    let tools: Vec<(&String, Entry)> = state.tools.iter().map(|(a, e)| (a, hide(e.clone()))).collect();
+    let tools: Vec<(&String, Entry)> = state.tools.iter().map(|(a, e)| (a, hide(Entry::clone(e)))).collect();
     if terminal.json {
         terminal.line(&Value::Array(tools.iter().map(|(a, e)| json(a, e)).collect()));
     } else if tools.is_empty() {
@@ -82,7 +82,7 @@ pub(super) fn tools(
 
 /// The entry of an address.
 pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<&'s Entry, Failure> {
-    state.tools.get(tool).ok_or_else(|| {
+    state.tools.get(tool).map(|entry| &**entry).ok_or_else(|| {
         let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
         Failure::of(d.nearest(tool, state.tools.keys().map(|k| &**k)))
     })

@@ -1,6 +1,7 @@
 //! What a person sees: values, plans, progress, summaries. Pure text; the commands write it.
 
 pub mod conformance;
+mod live;
 pub mod page;
 pub mod plan;
 pub mod progress;

@@ -4,126 +4,16 @@
 //! Nothing is drawn when something happens: what happened is kept, and a thread draws it at a steady rate. So a run of
 //! thousands of tools neither flickers nor waits for its terminal.
 
+use super::live::{Live, Running, Scene};
 use crate::log;
 use crate::terminal::{Style, Terminal};
 use dtm_engine::event::{Event, Events};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// At most so many running tools have a line of their own; fewer where the terminal is low.
-const LINES: usize = 12;
-
 /// How often what is live is drawn.
 const FRAME: Duration = Duration::from_millis(80);
-
-/// A tool that runs.
-struct Running {
-    addr: String,
-    verb: &'static str,
-    since: Instant,
-    text: String,
-}
-
-/// What is to be drawn.
-#[derive(Default)]
-struct Scene {
-    /// The tools that run, the longest first.
-    running: Vec<Running>,
-    /// Lines that scroll above.
-    said: Vec<String>,
-    done: u64,
-    failed: u64,
-    /// Not begun because of those that failed.
-    skipped: u64,
-}
-
-/// The part of the terminal that is drawn again and again.
-struct Live {
-    all: MultiProgress,
-    lines: Vec<ProgressBar>,
-    total: ProgressBar,
-    width: usize,
-    /// How many lines are for running tools.
-    room: usize,
-    style: Style,
-}
-
-impl Live {
-    fn new(total: u64, (width, height): (usize, usize), style: Style) -> Live {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(30));
-        let wide = ProgressStyle::with_template("  {pos}/{len} {bar:24} {elapsed} {wide_msg}");
-        let narrow = ProgressStyle::with_template("  {pos}/{len} {elapsed} {wide_msg}");
-        let style_of = if width < 60 { narrow } else { wide };
-        let bar = all.add(ProgressBar::new(total));
-        bar.set_style(style_of.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        let room = height.saturating_sub(4).clamp(1, LINES);
-        Live { all, lines: vec![], total: bar, width, room, style }
-    }
-
-    fn draw(&mut self, scene: &Mutex<Scene>) {
-        let mut scene = lock(scene);
-        let said = std::mem::take(&mut scene.said);
-        let shown = scene.running.len().min(self.room);
-        let lines: Vec<String> = scene.running[..shown].iter().map(|r| self.line(r)).collect();
-        let mut words = vec![];
-        match scene.running.len() - shown {
-            0 => {}
-            more => words.push(format!("and {more} more")),
-        }
-        if scene.failed > 0 {
-            words.push(self.style.red(&format!("{} failed", scene.failed)));
-        }
-        if scene.skipped > 0 {
-            words.push(format!("{} skipped", scene.skipped));
-        }
-        let done = scene.done;
-        drop(scene);
-        while self.lines.len() > lines.len() {
-            if let Some(bar) = self.lines.pop() {
-                bar.finish_and_clear();
-                self.all.remove(&bar);
-            }
-        }
-        while self.lines.len() < lines.len() {
-            let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("  {spinner} {wide_msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.lines.push(bar);
-        }
-        for (bar, line) in self.lines.iter().zip(lines) {
-            bar.set_message(line);
-            bar.tick();
-        }
-        self.total.set_message(words.join(", "));
-        self.total.set_position(done);
-        self.total.tick();
-        if !said.is_empty() {
-            let _ = self.all.println(said.join("\n"));
-        }
-    }
-
-    /// `addr: verb 1.2s text`; a long address gives way where the terminal is narrow.
-    fn line(&self, r: &Running) -> String {
-        let room = (self.width / 2).max(16);
-        let addr = match r.addr.chars().count() {
-            n if n > room => {
-                let tail: String = r.addr.chars().skip(n - room + 1).collect();
-                format!("…{tail}")
-            }
-            _ => r.addr.clone(),
-        };
-        let took = r.since.elapsed().as_secs();
-        let took = if took >= 60 { format!("{}m{:02}s", took / 60, took % 60) } else { format!("{took}s") };
-        format!("{addr}: {} {took} {}", r.verb, self.style.dim(&r.text))
-    }
-
-    fn close(&self) {
-        self.lines.iter().for_each(ProgressBar::finish_and_clear);
-        self.total.finish_and_clear();
-    }
-}
 
 /// What shows events.
 pub struct View {
@@ -153,14 +43,14 @@ pub fn view(terminal: &Terminal, total: usize) -> (Arc<View>, Events) {
         style: terminal.style,
     });
     if view.live {
-        let mut live = Live::new(total as u64, (terminal.width(), terminal.height()), terminal.style);
+        let mut live = Live::new(total, terminal.style);
         let (stop, stopped) = mpsc::channel();
         let drawn = view.clone();
         let artist = std::thread::spawn(move || {
             while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FRAME) {
-                live.draw(&drawn.scene);
+                live.draw(&mut lock(&drawn.scene));
             }
-            live.draw(&drawn.scene);
+            live.draw(&mut lock(&drawn.scene));
             live.close();
         });
         *lock(&view.artist) = Some((stop, artist));

@@ -74,7 +74,7 @@ pub(in crate::commands) fn import(
             retired: vec![],
             time: now(),
         };
-        records.push(Record::Begin { addr: addr.clone(), entry: Box::new(entry) });
+        records.push(Record::Begin { addr: addr.clone(), entry: entry.into() });
     }
     let imported = records.len() - 1;
     if imported > 0 {

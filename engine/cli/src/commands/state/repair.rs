@@ -76,14 +76,14 @@ pub(super) fn resolve(
             // What the plugin kept of its interruption holds no longer: a person has looked.
             entry.private = serde_json::Value::Null;
             entry.status = Status::Broken;
-            Record::Put { addr, entry: Box::new(entry) }
+            Record::Put { addr, entry: entry.into() }
         }
         // The replaced object is still the only one.
         (None, Some(old)) => {
             entry.id = Some(old.id);
             (entry.inputs, entry.outputs, entry.private) = (old.inputs, old.outputs, old.private);
             entry.status = Status::Ok;
-            Record::Put { addr, entry: Box::new(entry) }
+            Record::Put { addr, entry: entry.into() }
         }
         (None, None) => Record::Remove { addr },
     };

@@ -32,7 +32,7 @@ fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Bo
 fn named<'s>(state: &'s State, name: &str) -> Result<Vec<(&'s str, &'s Entry)>, Failure> {
     let member = |rest: &str| rest.starts_with(['[', '/']);
     let members: Vec<(&str, &Entry)> = (state.tools.range(name.to_string()..))
-        .map_while(|(addr, entry)| Some((addr.strip_prefix(name)?, entry)))
+        .map_while(|(addr, entry)| Some((addr.strip_prefix(name)?, &**entry)))
         .filter(|(rest, _)| member(rest))
         .collect();
     match state.tools.get(name) {
