@@ -273,7 +273,9 @@ fn what_devstream_made_is_taken_over() {
     let before = std::fs::read(sandbox.path().join("devstream.state")).expect("the state");
     done(&run(&["state", "import", "--devstream", "devstream.state", "-f", "config.yaml"]));
     let list = run(&["state", "list", "-f", "config.yaml"]);
-    assert_eq!(list.stdout, "shop  (creating)\n");
+    assert_eq!(list.stdout, "shop  (noted)\n");
+    let plan = run(&["plan", "config.yaml"]).stdout;
+    assert!(plan.contains("another tool noted that it made it, and it is not there"), "{plan}");
     done(&run(&["apply", "-y", "config.yaml"]));
     let again = run(&["plan", "config.yaml"]);
     assert!(again.stdout.starts_with("No changes"), "{}{}", again.stdout, again.stderr);

@@ -8,6 +8,7 @@ use dtm_tests::sandbox::{Ran, Sandbox};
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
 use dtm_tests::services::proxy::{Proxy, Speaks, When};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -62,24 +63,39 @@ const OPERATIONS: [Operation; 7] = [
 /// A project on some backend.
 struct Place {
     sandbox: Sandbox,
-    state: String,
-    env: String,
+    /// The place of a state, by its name.
+    at: Box<dyn Fn(&str) -> String>,
+    /// The name of the state that it uses.
+    name: RefCell<&'static str>,
+    env: RefCell<String>,
     is_remote: bool,
 }
 
 impl Place {
-    fn new(state: &str, env: &str, is_remote: bool) -> Place {
+    fn new(at: impl Fn(&str) -> String + 'static, env: &str, is_remote: bool) -> Place {
         let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
         build_c(&sandbox, "faulty", &[]);
-        Place { sandbox, state: state.into(), env: env.into(), is_remote }
+        let (name, env) = (RefCell::new("app"), RefCell::new(env.into()));
+        Place { sandbox, at: Box::new(at), name, env, is_remote }
+    }
+    /// From here on it uses another state.
+    fn use_state(&self, name: &'static str, tools: &str) {
+        *self.name.borrow_mut() = name;
+        self.write(tools);
+    }
+    /// Frees the lock of who was killed.
+    fn unlock(&self) {
+        if self.is_remote {
+            self.done("state unlock -y -q");
+        }
     }
     fn write(&self, tools: &str) {
-        let settings = format!("settings {{ state = {} }}", self.state);
+        let settings = format!("settings {{ state = {} }}", (self.at)(*self.name.borrow()));
         let text = format!("dts 1\n\n{settings}\n\nplugins {{ faulty = \"./libfaulty.so\" }}\n\n{tools}");
         self.sandbox.write("main.dts", text);
     }
     fn run(&self, args: &str) -> Ran {
-        self.sandbox.shell(&format!("{} dtm {args}", self.env))
+        self.sandbox.shell(&format!("{} dtm {args}", self.env.borrow()))
     }
     fn done(&self, args: &str) -> String {
         let ran = self.run(args);
@@ -88,7 +104,7 @@ impl Place {
     }
     fn command(&self, args: &str) -> Command {
         let mut command = self.sandbox.dtm();
-        for pair in self.env.split_whitespace() {
+        for pair in self.env.borrow().split_whitespace() {
             let (name, value) = pair.split_once('=').expect("NAME=value");
             command.env(name, value);
         }
@@ -105,9 +121,7 @@ impl Place {
 
     /// Finishes what was killed, and compares what dtm knows with what exists.
     fn judge(&self, at: &str, names: &[&str]) {
-        if self.is_remote {
-            self.done("state unlock -y -q");
-        }
+        self.unlock();
         let ran = self.run("apply -y -q");
         assert_eq!(ran.code, 0, "{at}: {}", ran.transcript());
         let wanted: BTreeSet<String> = names.iter().map(|n| n.to_string()).collect();
@@ -143,9 +157,7 @@ fn by_hand(
                 place.done("state push -y -q --force both.json");
                 let hit = killed(words, variant, point);
                 let at = format!("{backend}, {words}, {variant} point {point}");
-                if place.is_remote {
-                    place.done("state unlock -y -q");
-                }
+                place.unlock();
                 let found = list();
                 assert!(found == ["a", "b"] || found == after, "{at}: {found:?}");
                 if found != after {
@@ -169,6 +181,112 @@ fn by_hand(
     place.done("state push -y -q --force both.json");
     place.done("destroy -y -q");
     rows
+}
+
+/// A state that moves to another place and back, killed at each point in turn: it is in one of the two, whole, and moving it
+/// again ends what was begun.
+fn on_the_move(
+    place: &Place,
+    backend: &str,
+    variants: &[&str],
+    killed: &mut dyn FnMut(&str, &str, usize) -> bool,
+) -> String {
+    const WORDS: &str = "state migrate -y -q";
+    let both = "a\nb\n";
+    place.write(BASE);
+    place.done("apply -y -q");
+    let (mut kills, mut points) = (0, 0);
+    for variant in variants {
+        for point in 1.. {
+            assert!(point < 500, "it never ends");
+            place.use_state("other", BASE);
+            let hit = killed(WORDS, variant, point);
+            let at = format!("{backend}, {WORDS}, {variant} point {point}");
+            place.use_state("app", BASE);
+            // It may have moved away already.
+            let _ = place.run("state unlock -y -q");
+            let before = place.run("state list");
+            place.use_state("other", BASE);
+            let _ = place.run("state unlock -y -q");
+            let after = place.run("state list");
+            assert!(
+                before.stdout == both || after.stdout == both,
+                "{at}: {}{}",
+                before.transcript(),
+                after.transcript()
+            );
+            place.done(WORDS);
+            assert_eq!(place.done("state list"), both, "{at}");
+            assert!(place.done("plan").starts_with("No changes"), "{at}");
+            place.use_state("app", BASE);
+            assert_eq!(place.run("state list").code, 1, "{at}: nobody goes on where it was");
+            place.done(WORDS);
+            if !hit {
+                points = points.max(point - 1);
+                break;
+            }
+            kills += 1;
+        }
+    }
+    place.done("destroy -y -q");
+    format!("| {backend} | {WORDS} | {points} | {kills} | 0 |")
+}
+
+/// A change of key, killed at each point in turn: the state opens with one of the two, and its secret is what it was.
+fn another_key(
+    place: &Place,
+    backend: &str,
+    variants: &[&str],
+    killed: &mut dyn FnMut(&str, &str, usize) -> bool,
+) -> String {
+    const WORDS: &str = "state rekey -q";
+    const TOOLS: &str = "tool p: core.Password { length = 20 }\n\noutput word = p.value\n";
+    let env = place.env.borrow().clone();
+    // A state in files has a key that dtm makes; on a server it is given.
+    let keys = |now: &str, next: &str| match place.is_remote {
+        true => *place.env.borrow_mut() = format!("{env} DTM_STATE_KEY={now} DTM_STATE_NEW_KEY={next}"),
+        false => {}
+    };
+    place.use_state("keyed", TOOLS);
+    keys("key-the-first", "key-the-second");
+    place.done("apply -y -q --new-state");
+    place.write(&format!("{TOOLS}output more = 1\n"));
+    place.done("apply -y -q");
+    let word = place.done("output word --reveal");
+    let (mut kills, mut points) = (0, 0);
+    let mut used = ("key-the-first", "key-the-second");
+    for variant in variants {
+        for point in 1.. {
+            assert!(point < 500, "it never ends");
+            keys(used.0, used.1);
+            let hit = killed(WORDS, variant, point);
+            let at = format!("{backend}, {WORDS}, {variant} point {point}");
+            if !hit || place.run("state list").code != 0 {
+                used = (used.1, used.0);
+                keys(used.0, used.1);
+            }
+            place.unlock();
+            assert_eq!(place.done("output word --reveal"), word, "{at}: the secret is what it was");
+            if hit {
+                // Again, to its end.
+                place.done(WORDS);
+                used = (used.1, used.0);
+                keys(used.0, used.1);
+                assert_eq!(place.done("output word --reveal"), word, "{at}: under the new key as well");
+                for written in place.done("state history --json").split("\"serial\":").skip(1) {
+                    let serial = written.split(',').next().unwrap_or_default();
+                    place.done(&format!("state show --at {serial}"));
+                }
+                kills += 1;
+            } else {
+                points = points.max(point - 1);
+                break;
+            }
+        }
+    }
+    place.done("destroy -y -q");
+    *place.env.borrow_mut() = env;
+    format!("| {backend} | {WORDS} | {points} | {kills} | 0 |")
 }
 
 /// Every operation, killed at each point in turn. `killed` runs a command and kills it at a point; it says whether it was.
@@ -206,6 +324,8 @@ fn matrix(
         rows.push(format!("| {backend} | {} | {points} | {kills} | 0 |", operation.what));
     }
     rows.extend(by_hand(place, backend, variants, &mut killed));
+    rows.push(on_the_move(place, backend, variants, &mut killed));
+    rows.push(another_key(place, backend, variants, &mut killed));
     rows
 }
 
@@ -219,11 +339,13 @@ fn files() {
     if !has("cc") {
         return;
     }
-    let place = Place::new("local { path = \".dtm/state\" }", "", false);
+    let place = Place::new(|name| format!("local {{ path = \".dtm/{name}\" }}"), "", false);
     let library = build_shim(place.sandbox.home(), "die.c");
     let rows = matrix(&place, "local", &["before", "half"], |words, variant, point| {
         let mut command = place.command(words);
-        command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", "/.dtm/").env("DTM_DIE_AT", point.to_string());
+        // Its keys are kept in the home directory.
+        let folder = if words.contains("rekey") { "dtm" } else { "/.dtm/" };
+        command.env("LD_PRELOAD", &library).env("DTM_DIE_IN", folder).env("DTM_DIE_AT", point.to_string());
         if variant == "half" {
             command.env("DTM_DIE_HALF", "1");
         }
@@ -254,12 +376,12 @@ fn s3() {
     }
     let proxy = Proxy::start(server.port, Speaks::S3);
     let state = format!(
-        "s3 {{ bucket = \"bucket\", key = \"app\", region = \"us-east-1\", endpoint = \"http://127.0.0.1:{}\", path_style = true }}",
+        "s3 {{ bucket = \"bucket\", key = \"NAME\", region = \"us-east-1\", endpoint = \"http://127.0.0.1:{}\", path_style = true }}",
         proxy.port
     );
     let env =
         format!("AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD} AWS_EC2_METADATA_DISABLED=true");
-    through(&Place::new(&state, &env, true), "S3", &proxy);
+    through(&Place::new(move |name| state.replace("NAME", name), &env, true), "S3", &proxy);
 }
 
 #[test]
@@ -271,6 +393,6 @@ fn kubernetes() {
     let proxy = server.proxy();
     let kubeconfig = server.kubeconfig("admin", Some(&proxy));
     let state =
-        format!("k8s {{ namespace = \"dtm\", name = \"app\", kubeconfig = \"{}\" }}", kubeconfig.display());
-    through(&Place::new(&state, "", true), "Kubernetes", &proxy);
+        format!("k8s {{ namespace = \"dtm\", name = \"NAME\", kubeconfig = \"{}\" }}", kubeconfig.display());
+    through(&Place::new(move |name| state.replace("NAME", name), "", true), "Kubernetes", &proxy);
 }

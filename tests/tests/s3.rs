@@ -6,6 +6,8 @@ use dtm_engine::state::remote::objects::{Condition, Objects};
 use dtm_engine::state::remote::s3::{S3Objects, S3Place};
 use dtm_engine::state::{StateError, StateStore};
 use dtm_tests::exam::exam;
+use dtm_tests::services::free_port;
+use dtm_tests::services::identity::{Identity, ROLE};
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
 use dtm_tests::services::project::{Project, survive};
 use dtm_tests::services::proxy::{Proxy, Speaks};
@@ -85,12 +87,54 @@ fn what_the_server_says_is_told_with_what_helps() {
 
 /// A project whose state is behind a port.
 fn project(port: u16, tools: &str) -> Project {
+    project_of(
+        port,
+        &format!("AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD} AWS_EC2_METADATA_DISABLED=true"),
+        tools,
+    )
+}
+
+/// The same of somebody else.
+fn project_of(port: u16, env: &str, tools: &str) -> Project {
     let state = format!(
         "s3 {{ bucket = \"bucket\", key = \"team/app\", region = \"us-east-1\", endpoint = \"http://127.0.0.1:{port}\", path_style = true }}"
     );
-    let env =
-        format!("AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD} AWS_EC2_METADATA_DISABLED=true");
-    Project::new(env!("CARGO_BIN_EXE_dtm-under-test"), &state, &env, tools)
+    Project::new(env!("CARGO_BIN_EXE_dtm-under-test"), &state, env, tools)
+}
+
+#[test]
+fn a_web_identity_is_who_it_says_and_its_credentials_are_renewed() {
+    let port = free_port();
+    let identity = Identity::start(port);
+    let Some(_server) = Minio::start_at(port, &identity.settings()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    let env = format!(
+        "AWS_ROLE_ARN={ROLE} AWS_WEB_IDENTITY_TOKEN_FILE={} AWS_ENDPOINT_URL_STS=http://127.0.0.1:{} AWS_EC2_METADATA_DISABLED=true",
+        token.display(),
+        identity.port
+    );
+    let tools = "tool a: core.Value { value = 1 }\ntool b: core.Exec { create = [\"sleep\", \"6\"] }";
+    let project = project_of(port, &env, tools);
+    let refused = |words: &str| {
+        let ran = project.run("plan");
+        assert!(
+            ran.code == 1 && ran.stderr.contains("E0809") && ran.stderr.contains(words),
+            "{}",
+            ran.transcript()
+        );
+    };
+    refused("no credentials could be got: No such file or directory");
+    refused(&format!("look whether the token in `{}`", token.display()));
+    std::fs::write(&token, identity.token(-3600)).expect("written");
+    refused("xpired");
+    std::fs::write(&token, identity.token(3600)).expect("written");
+    // Good for less than the run takes: what it writes at the end needs new ones.
+    identity.credentials_for(14);
+    let before = identity.asked();
+    project.done("apply -y -q");
+    assert!(identity.asked() > before + 1, "credentials that end in mid-run are asked for anew");
+    assert_eq!(project.done("state list"), "a\nb\n");
 }
 
 #[test]

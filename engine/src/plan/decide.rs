@@ -11,6 +11,7 @@ use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
 use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic, InstanceId};
+use dtm_plugin::protocol::Object;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -45,14 +46,20 @@ impl Builder<'_> {
                 Found::Ask(d) => return self.problem(d.at(instance.span, "this tool")),
                 Found::Nothing => {
                     node.action = Action::Create;
-                    node.reason = reason::REPAIR.into();
+                    let noted = prior.status == Status::Noted;
+                    node.reason = if noted { reason::NOTED } else { reason::REPAIR }.into();
                     // The same key: what it made before, if anything, is found by it.
-                    if prior.status == Status::Creating {
+                    if noted || prior.status == Status::Creating {
                         node.op = prior.op.clone();
                         node.absent_before = prior.absent_before;
                     }
                     node.changes = created(&instance.kind, &node.desired);
                     return;
+                }
+                Found::Object(entry, object) if prior.status == Status::Noted => {
+                    let id = entry.id.clone().unwrap_or_default();
+                    let reason = format!("another tool made it: it is taken over, as `{id}`");
+                    return self.take_over(node, instance, id, *object, reason).await;
                 }
                 Found::Object(entry, object) => {
                     prior = entry.into();
@@ -211,19 +218,14 @@ impl Builder<'_> {
         }
     }
 
-    async fn adopt(
-        &mut self,
-        node: &mut Node,
-        instance: &dtm_lang::Instance,
-        id: String,
-        span: dtm_lang::Span,
-    ) {
-        let mut entry = Entry {
+    /// The entry of an object that is there and becomes this tool.
+    async fn adopted(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Entry {
+        Entry {
             plugin: self.plugin_ref(&node.plugin).await,
             kind: instance.kind.name.to_string(),
             place: Fields::new(),
             using: self.program.using(instance).map(String::from),
-            id: Some(id.clone()),
+            id: Some(id.to_string()),
             inputs: node.desired.clone(),
             outputs: Fields::new(),
             private: Json::Null,
@@ -234,7 +236,36 @@ impl Builder<'_> {
             absent_before: false,
             retired: vec![],
             time: crate::state::now(),
-        };
+        }
+    }
+
+    /// Plans to record an object as this tool, and to change what is other than wanted.
+    async fn take_over(
+        &self,
+        node: &mut Node,
+        instance: &dtm_lang::Instance,
+        id: String,
+        object: Object,
+        reason: String,
+    ) {
+        let mut entry = self.adopted(node, instance, &id).await;
+        node.changes = changes(&instance.kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
+        entry.inputs = merged(&entry.inputs, &object.inputs);
+        entry.outputs = tag_outputs(&instance.kind, &entry.inputs, &object.outputs);
+        entry.private = object.private;
+        node.prior = Some(entry.into());
+        node.action = Action::Adopt;
+        node.reason = reason;
+    }
+
+    async fn adopt(
+        &mut self,
+        node: &mut Node,
+        instance: &dtm_lang::Instance,
+        id: String,
+        span: dtm_lang::Span,
+    ) {
+        let entry = self.adopted(node, instance, &id).await;
         match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(object) => {
                 if let Some(named) = self.named_by_key(node, instance, &id).await {
@@ -248,14 +279,8 @@ impl Builder<'_> {
                     )));
                     return;
                 }
-                node.changes =
-                    changes(&instance.kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
-                entry.inputs = merged(&entry.inputs, &object.inputs);
-                entry.outputs = tag_outputs(&instance.kind, &entry.inputs, &object.outputs);
-                entry.private = object.private;
-                node.prior = Some(entry.into());
-                node.action = Action::Adopt;
-                node.reason = format!("adopted as `{id}`");
+                let reason = format!("adopted as `{id}`");
+                self.take_over(node, instance, id, *object, reason).await;
             }
             Seen::Absent => {
                 let d =

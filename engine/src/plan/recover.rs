@@ -2,6 +2,7 @@
 //!
 //! | status | found | then |
 //! |---|---|---|
+//! | noted by another tool | by key | one → taken over; none → create |
 //! | creating, no id | by key (only if it was absent before), by reading, or rerun | one → update; none → create with the same key |
 //! | creating with an id, updating, broken | read | there → update; absent → create |
 //! | deleting, replacing | read | there → delete again; absent → done |
@@ -73,7 +74,10 @@ pub(crate) async fn resolve(
 }
 
 fn ask(addr: &str, status: Status, why: String) -> Diagnostic {
-    let headline = format!("`{addr}` was interrupted while {}", format!("{status:?}").to_lowercase());
+    let headline = match status {
+        Status::Noted => format!("what another tool noted of `{addr}` is not enough to find it"),
+        _ => format!("`{addr}` was interrupted while {}", format!("{status:?}").to_lowercase()),
+    };
     let d = Diagnostic::new(Code::E0612, headline).tool(addr).note(why);
     d.help(format!(
         "look at the target, then say what is there: `dtm state resolve '{addr}' --id ID`, or `--none`"

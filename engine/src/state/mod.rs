@@ -72,6 +72,8 @@ pub enum Status {
     Ok,
     /// It exists, and something about it failed.
     Broken,
+    /// Another tool has noted that it made it; it was not looked for yet.
+    Noted,
     /// A create began and did not end.
     Creating,
     /// An update began and did not end.

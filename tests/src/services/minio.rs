@@ -27,10 +27,18 @@ impl Minio {
     /// # Panics
     /// When it is missing and `CI=true`, or does not come up.
     pub fn start() -> Option<Minio> {
+        Minio::start_at(free_port(), &[])
+    }
+
+    /// Starts one on this port, with more settings: names and values of its environment.
+    ///
+    /// # Panics
+    /// As [`Minio::start`].
+    pub fn start_at(port: u16, settings: &[(&str, String)]) -> Option<Minio> {
         let binary = installed("minio.sh")?.join("minio");
         let data = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(data.path().join("bucket")).expect("a bucket");
-        let (port, console) = (free_port(), free_port());
+        let console = free_port();
         let child = Command::new(binary)
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
             .args(["--console-address", &format!("127.0.0.1:{console}")])
@@ -40,6 +48,7 @@ impl Minio {
             // For what is to be encrypted by the server.
             .env("MINIO_KMS_SECRET_KEY", "tests:bXktMzItYnl0ZS1rZXktZm9yLXRoZS10ZXN0cyEhISE=")
             .env("HOME", data.path())
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

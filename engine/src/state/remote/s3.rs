@@ -115,16 +115,10 @@ where
         (code, "") => code.to_string(),
         (code, message) => format!("{code}: {message}"),
     };
-    let told = match told.contains("no credentials found in chain") {
-        true => "no credentials were found".to_string(),
-        false => told,
-    };
     let deny = |help: &str| Fault::Denied { why: told.clone(), help: help.into() };
-    if let SdkError::ConstructionFailure(_) = error {
-        return deny("give credentials: `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`");
-    }
-    if status == 0 && (told.contains("no credentials") || told.contains("loading credentials")) {
-        return deny("give credentials: `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`");
+    let none = matches!(error, SdkError::ConstructionFailure(_));
+    if none || status == 0 && (told.contains("credentials") || told.contains("credential provider")) {
+        return no_credentials(&told);
     }
     match (status, code) {
         (412, _) => Fault::Refused,
@@ -149,6 +143,41 @@ where
         }
         _ => deny(""),
     }
+}
+
+/// No credentials, and so no request.
+fn no_credentials(told: &str) -> Fault {
+    // What the client says of its own layers says nothing to a person.
+    let layers = [
+        "dispatch failure: other: ",
+        "an error occurred while loading credentials: ",
+        "unexpected credentials error: ",
+        "service error: ",
+    ];
+    let cause = layers.iter().fold(told, |told, layer| told.strip_prefix(layer).unwrap_or(told));
+    let why = match told.contains("no credentials found in chain") {
+        true => "no credentials were found".to_string(),
+        false => {
+            format!("no credentials could be got: {}", cause.split(" (os error").next().unwrap_or_default())
+        }
+    };
+    // Whoever gives them did not answer: it may later.
+    if ["client error", "timed out", "ServiceUnavailable", "InternalFailure"]
+        .iter()
+        .any(|sign| told.contains(sign))
+    {
+        return Fault::Unsure { why, after: None };
+    }
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let others = "`AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`";
+    let help = match (set("AWS_WEB_IDENTITY_TOKEN_FILE"), set("AWS_ROLE_ARN")) {
+        (Some(file), role) => format!(
+            "look whether the token in `{file}` (`AWS_WEB_IDENTITY_TOKEN_FILE`) is there, is good, and lets you be `{}` (`AWS_ROLE_ARN`); or give others: {others}",
+            role.unwrap_or_default()
+        ),
+        (None, _) => format!("give credentials: {others}"),
+    };
+    Fault::Denied { why, help }
 }
 
 impl Objects for S3Objects {
