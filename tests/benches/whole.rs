@@ -67,10 +67,27 @@ fn applies(c: &mut Criterion) {
     group.finish();
 }
 
+/// 2 s is what the things themselves take.
+fn waits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("apply, --parallelism 100");
+    group.sample_size(10);
+    group.bench_function("1,000 things of 0.2 s", |b| {
+        b.iter_batched(
+            || Project::slow(dtm(), 1_000),
+            |p| {
+                p.run(&["apply", "-y", "-q", "--parallelism", "100"]);
+                p
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
 fn version(c: &mut Criterion) {
     let project = Project::new(dtm(), Graph::Wide, 1);
     c.bench_function("version", |b| b.iter(|| project.run(&["version"])));
 }
 
-criterion_group!(benches, checks, plans, applies, version);
+criterion_group!(benches, checks, plans, applies, waits, version);
 criterion_main!(benches);

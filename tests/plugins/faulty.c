@@ -127,6 +127,7 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
   if (!strcmp(fault, "exit")) exit(0);
   if (!strcmp(fault, "once") && tries(name) == 1) abort();
   if (!strcmp(fault, "hang")) sleep(3600);
+  if (!strcmp(fault, "slow")) usleep(200 * 1000);
   if (!strcmp(fault, "print")) printf("{\"jsonrpc\":\"2.0\",\"id\":%ld,\"result\":{}}\nthis is no protocol\n", id), fflush(stdout);
   if (!strcmp(fault, "clean")) REFUSE("-32000", "failed_clean", "the service said no");
   if (!strcmp(fault, "retry") && tries(name) < 3)

@@ -1,5 +1,6 @@
 //! Projects for benchmarks: graphs of `core.Value`, the same work as Terraform's `terraform_data`.
 
+use crate::plugins::build_c;
 use crate::sandbox::Sandbox;
 use std::fmt::Write;
 use std::path::Path;
@@ -42,6 +43,20 @@ impl Project {
     pub fn new(dtm: &Path, graph: Graph, tools: usize) -> Project {
         let sandbox = Sandbox::new(dtm);
         sandbox.write("main.dts", program(graph, tools));
+        Project { sandbox }
+    }
+
+    /// So many things that take 0.2 s each, of a plugin in C.
+    ///
+    /// # Panics
+    /// When there is no C compiler.
+    pub fn slow(dtm: &Path, tools: usize) -> Project {
+        let sandbox = Sandbox::new(dtm);
+        build_c(&sandbox, "faulty", &[]);
+        sandbox.write(
+            "main.dts",
+            format!("dts 1\n\nplugins {{ faulty = \"./libfaulty.so\" }}\n\ntool t[n in 0..{tools} by \"${{n}}\"]: faulty.Thing {{ name = \"t${{n}}\", fault = \"slow\" }}\n"),
+        );
         Project { sandbox }
     }
 

@@ -314,7 +314,7 @@ impl Session for RemoteSession {
     }
 
     fn linger(&self) -> Duration {
-        Duration::from_millis(5)
+        Duration::from_millis(10)
     }
 
     fn journal_bytes(&self) -> u64 {
