@@ -243,9 +243,10 @@ fn another_key(
     const TOOLS: &str = "tool p: core.Password { length = 20 }\n\noutput word = p.value\n";
     let env = place.env.borrow().clone();
     // A state in files has a key that dtm makes; on a server it is given.
-    let keys = |now: &str, next: &str| match place.is_remote {
-        true => *place.env.borrow_mut() = format!("{env} DTM_STATE_KEY={now} DTM_STATE_NEW_KEY={next}"),
-        false => {}
+    let keys = |now: &str, next: &str| {
+        if place.is_remote {
+            *place.env.borrow_mut() = format!("{env} DTM_STATE_KEY={now} DTM_STATE_NEW_KEY={next}");
+        }
     };
     place.use_state("keyed", TOOLS);
     keys("key-the-first", "key-the-second");

@@ -84,6 +84,20 @@ fn no_secret_is_anywhere_in_clear() {
 }
 
 #[test]
+fn a_crash_is_told_without_secrets() {
+    let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    sandbox.write("main.dts", "dts 1\n\nparam token: secret string\ntool a: core.Exec { create = [\"sh\", \"-c\", \"touch begun; sleep 1\"], env = { TOKEN = token } }\n");
+    let crash = "DTM_TEST_CRASH='no place for tok_5up3r-s3cret-value' DTM_TEST_CRASH_AT=begun";
+    let ran = sandbox.shell(&format!("{crash} dtm apply -y -q --set token={TOKEN}"));
+    assert!(
+        ran.stderr.contains("dtm has crashed, which is its own mistake: no place for (secret)"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("nothing is lost") && ran.stderr.contains("/issues"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_lost_key_makes_secrets_anew() {
     let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
     sandbox.write("main.dts", "dts 1\n\ntool p: core.Password {}\ntool f: core.SecretFile { path = \"out/f\", content = p.value }\ntool v: core.Value { value = 1 }\n");

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod crash;
 mod desk;
 mod doc;
 mod exit;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
     if let args::Command::PluginHost(host) = &cli.command {
         commands::plugin_host::run(host);
     }
+    crash::tell();
     let mut terminal = Terminal::new(&cli.global);
     if terminal.sarif && !matches!(cli.command, args::Command::Check(_)) {
         terminal.sarif = false;

@@ -54,6 +54,12 @@ pub fn hide(redactor: &Redactor) {
     REDACTORS.lock().unwrap_or_else(|e| e.into_inner()).push(redactor.clone());
 }
 
+/// A text without the secrets that are known so far.
+pub fn masked(text: &str) -> String {
+    let hidden = REDACTORS.lock().unwrap_or_else(|e| e.into_inner());
+    hidden.iter().fold(text.to_string(), |text, redactor| redactor.mask(&text))
+}
+
 /// Lines go above what is live, for as long as something is.
 pub fn above(say: Option<Above>) {
     *ABOVE.lock().unwrap_or_else(|e| e.into_inner()) = say;
@@ -88,9 +94,7 @@ impl Drop for Line {
         if text.is_empty() {
             return;
         }
-        let hidden = REDACTORS.lock().unwrap_or_else(|e| e.into_inner());
-        let text = hidden.iter().fold(text.to_string(), |text, redactor| redactor.mask(&text));
-        drop(hidden);
+        let text = masked(text);
         match &*ABOVE.lock().unwrap_or_else(|e| e.into_inner()) {
             Some(say) if std::io::stderr().is_terminal() => say(&text),
             _ => _ = writeln!(std::io::stderr(), "{text}"),

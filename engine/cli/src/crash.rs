@@ -1,0 +1,32 @@
+//! What is said when dtm itself is wrong: what happened and where, for a report, without the secrets of the run.
+
+use crate::log;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::Write;
+use std::panic::PanicHookInfo;
+
+/// From now on a panic is told as a person needs it.
+pub fn tell() {
+    std::panic::set_hook(Box::new(|info| {
+        let trace = Backtrace::capture();
+        let trace = (trace.status() == BacktraceStatus::Captured).then(|| format!("\n{trace}"));
+        let _ = writeln!(std::io::stderr(), "{}", log::masked(&report(info, &trace.unwrap_or_default())));
+    }));
+}
+
+fn report(info: &PanicHookInfo<'_>, trace: &str) -> String {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
+    let what = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or("without a name").to_string();
+    let (version, system) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+    format!(
+        "error: dtm has crashed, which is its own mistake: {what}
+  note: at {place}, thread {thread}, dtm {version}, {system} {arch}
+  help: nothing is lost: what was begun stands in the state, and the next `dtm apply` finds out what became of it
+  help: report it with what you did, and with what `RUST_BACKTRACE=1` adds: {home}/issues{trace}",
+        arch = std::env::consts::ARCH,
+        home = env!("CARGO_PKG_REPOSITORY"),
+    )
+}
