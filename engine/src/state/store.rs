@@ -2,6 +2,7 @@
 
 use super::{Record, State};
 use crate::clock::Lease;
+use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -283,7 +284,7 @@ pub enum StateError {
         help: Option<String>,
     },
     /// The operating system refused.
-    #[error("cannot {doing} `{}`: {source}", path.display())]
+    #[error("cannot {doing} `{}`: {}", path.display(), in_words(&source.to_string()))]
     Io {
         /// What was tried.
         doing: &'static str,

@@ -89,8 +89,21 @@ impl Failure {
         self
     }
     pub(crate) fn into_rpc(self) -> RpcError {
-        RpcError { code: -32000, message: self.message, data: self.data }
+        RpcError { code: -32000, message: in_words(&self.message), data: self.data }
     }
+}
+
+/// A text without the numbers of the operating system's errors: `Is a directory (os error 21)` says it before.
+pub fn in_words(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => out += rest,
+            _ => out += &format!(" (os error {part}"),
+        }
+    }
+    out
 }
 
 /// What `create` and `update` give.

@@ -9,7 +9,9 @@ mod kind;
 pub mod protocol;
 mod values;
 
-pub use kind::{Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Planned, Plugin, Recorded, erase};
+pub use kind::{
+    Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Planned, Plugin, Recorded, erase, in_words,
+};
 pub use values::{Secret, Size, Span};
 
 pub use serde;

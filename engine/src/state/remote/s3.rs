@@ -11,6 +11,7 @@ use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation}
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
+use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::time::Duration;
@@ -157,9 +158,7 @@ fn no_credentials(told: &str) -> Fault {
     let cause = layers.iter().fold(told, |told, layer| told.strip_prefix(layer).unwrap_or(told));
     let why = match told.contains("no credentials found in chain") {
         true => "no credentials were found".to_string(),
-        false => {
-            format!("no credentials could be got: {}", cause.split(" (os error").next().unwrap_or_default())
-        }
+        false => format!("no credentials could be got: {}", in_words(cause)),
     };
     // Whoever gives them did not answer: it may later.
     if ["client error", "timed out", "ServiceUnavailable", "InternalFailure"]
