@@ -16,6 +16,9 @@ use std::sync::{Arc, RwLock};
 /// Secrets shorter than this are not searched for in texts: they would match by chance.
 const SHORTEST: usize = 6;
 
+/// Lines of a secret of several lines that are shorter than this are not searched for: `kind: Secret` is one.
+const SHORTEST_LINE: usize = 14;
+
 /// What a secret looks like to a person.
 pub const MASK: &str = "(secret)";
 
@@ -183,10 +186,24 @@ impl Redactor {
     pub fn set_key(&self, key: &Key) {
         *self.key.write().unwrap_or_else(|e| e.into_inner()) = Some(key.clone());
     }
-    /// Learns one secret.
+    /// Learns one secret, in each form in which it is met: without blanks around it, as JSON writes it, line by line.
     pub fn learn_text(&self, text: &str) {
-        if text.len() >= SHORTEST {
-            self.secrets.write().unwrap_or_else(|e| e.into_inner()).insert(text.to_string());
+        let mut secrets = self.secrets.write().unwrap_or_else(|e| e.into_inner());
+        let mut learn = |form: &str, shortest: usize| {
+            if form.len() >= shortest && !secrets.contains(form) {
+                secrets.insert(form.to_string());
+            }
+        };
+        learn(text, SHORTEST);
+        let inner = text.trim();
+        learn(inner, SHORTEST);
+        if text.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
+            learn(Value::from(inner).to_string().trim_matches('"'), SHORTEST);
+        }
+        if inner.contains('\n') {
+            // The lines around a key in PEM are in every certificate too.
+            let lines = inner.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+            lines.for_each(|line| learn(line, SHORTEST_LINE));
         }
     }
     /// Learns every tagged string inside.

@@ -34,23 +34,27 @@ pub(crate) fn params(
     };
     if let Some((path, text)) = &inputs.params_file {
         let file = sources.add(path.as_str(), text.as_str());
-        if let Some(tree) = crate::data::read(file, path, text, diags) {
-            if crate::data::typed(&tree, &Type::map(Type::Any), None, diags).is_error() {
+        let has_secrets = hir.params.iter().any(|p| p.ty.has_secret());
+        let mut problems = Diagnostics::default();
+        if let Some(tree) = crate::data::read(file, path, text, &mut problems) {
+            if crate::data::typed(&tree, &Type::map(Type::Any), None, &mut problems).is_error() {
+                diags.append_of(problems, has_secrets);
                 return vec![];
             }
             for (name, at) in &tree.keys() {
                 match hir.params.iter().find(|p| p.name == *name) {
                     Some(param) => {
-                        let value =
-                            crate::data::typed(&tree, &only(name, &param.ty), Some(param.span), diags);
+                        let ty = only(name, &param.ty);
+                        let value = crate::data::typed(&tree, &ty, Some(param.span), &mut problems);
                         if let Some(v) = value.get(name) {
                             given.insert(name.to_string(), v.clone());
                         }
                     }
-                    None => unknown(name, format!("`{path}`"), Some(*at), diags),
+                    None => unknown(name, format!("`{path}`"), Some(*at), &mut problems),
                 }
             }
         }
+        diags.append_of(problems, has_secrets);
     }
     let mut texts: Vec<(String, String, String)> = vec![];
     for p in &hir.params {

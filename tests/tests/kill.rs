@@ -317,3 +317,30 @@ fn what_nobody_can_find_out_is_asked_for_and_never_guessed() {
     assert_eq!(sandbox.run(&["destroy", "-y", "-q"]).code, 0);
     assert_eq!(cloud(&sandbox), BTreeSet::new());
 }
+
+#[test]
+fn what_a_killed_plugin_had_begun_ends_with_it() {
+    let sandbox = sandbox();
+    let begins = "touch begun; sleep 2; echo made >> log; touch it";
+    sandbox.write(
+        "main.dts",
+        format!("dts 1\n\ntool a: core.Exec {{ create = [\"sh\", \"-c\", \"{begins}\"], read = [\"test\", \"-e\", \"it\"] }}\n"),
+    );
+    let mut child = sandbox.dtm().args(["apply", "-y", "-q"]).spawn().expect("dtm starts");
+    while !sandbox.path().join("begun").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let children =
+        std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+    for host in children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .filter_map(rustix::process::Pid::from_raw)
+    {
+        rustix::process::kill_process(host, rustix::process::Signal::KILL).expect("killed");
+    }
+    assert_eq!(child.wait().expect("ended").code(), Some(0), "it is done again");
+    // Longer than what was begun first would have needed.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(std::fs::read_to_string(sandbox.path().join("log")).expect("made"), "made\n");
+}

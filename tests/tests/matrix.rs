@@ -209,8 +209,12 @@ fn on_the_move(
             place.use_state("other", BASE);
             let _ = place.run("state unlock -y -q");
             let after = place.run("state list");
+            let both_live = before.stdout == both && after.stdout == both;
+            assert!(!both_live, "{at}: nobody goes on in two places");
+            // Between the two marks nobody goes on in either, and both say what to do.
+            let neither = [&before, &after].iter().all(|ran| ran.stderr.contains("dtm state migrate"));
             assert!(
-                before.stdout == both || after.stdout == both,
+                neither || before.stdout == both || after.stdout == both,
                 "{at}: {}{}",
                 before.transcript(),
                 after.transcript()

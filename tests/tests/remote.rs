@@ -204,7 +204,7 @@ fn what_a_fenced_holder_spilled_is_merged_by_the_next_one_here() {
     first.spill(&[end]).expect("kept");
     drop(first);
     let next = place.lock();
-    assert!(next.loaded().notices[0].contains("1 records"), "{:?}", next.loaded().notices);
+    assert!(next.loaded().notices[0].contains("1 record of"), "{:?}", next.loaded().notices);
     drop(next);
     let state = place.state();
     assert_eq!(state.tools["a"].id.as_deref(), Some("1"));
@@ -408,7 +408,7 @@ fn a_damaged_state_is_rebuilt_from_what_is_whole() {
     let before = place.state_of_head();
     let (state, behind) = recovered(&place);
     assert_eq!(state.tools.keys().collect::<Vec<_>>(), ["t0", "t1"]);
-    assert_eq!(behind, 1, "the record in the head follows the damaged snapshot");
+    assert_eq!(behind, 2, "those of the damaged snapshot, and the record in the head that follows it");
     assert!(state.serial > before.0, "no serial is given out twice");
     assert_eq!(place.state().tools, state.tools);
     assert!(place.objects.names().iter().any(|n| n.starts_with("old-")), "what was damaged is kept");

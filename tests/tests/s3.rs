@@ -82,7 +82,7 @@ fn what_the_server_says_is_told_with_what_helps() {
     assert!(bucket.contains("s3://bukket/a: NoSuchBucket") && bucket.contains("make the bucket"), "{bucket}");
     drop(server);
     let gone = told(place(9, "a"));
-    assert!(gone.contains("s3://bucket/a: dispatch failure"), "{gone}");
+    assert!(gone.contains("s3://bucket/a: `http://127.0.0.1:9` does not answer: "), "{gone}");
 }
 
 /// A project whose state is behind a port.

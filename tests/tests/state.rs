@@ -146,9 +146,9 @@ fn an_empty_snapshot_is_refused_and_rebuilt_from_the_pair_before() {
     let place = Place::filled();
     edit(&place.folder().join("snapshot-1"), Vec::clear);
     place.corrupt("it is empty");
-    assert_eq!(place.recover(), ["a"]);
+    assert_eq!(place.recover(), ["a", "b", "c"]);
     let session = place.store().lock(holder("apply"), Duration::ZERO).expect("usable again");
-    assert_eq!(session.loaded().state.tools.len(), 1);
+    assert_eq!(session.loaded().state.tools.len(), 3);
 }
 
 #[test]
@@ -174,6 +174,7 @@ fn a_missing_snapshot_with_a_journal_of_records_is_refused() {
     let place = Place::filled();
     std::fs::remove_file(place.folder().join("snapshot-1")).expect("removed");
     place.corrupt("this journal has records, but its snapshot is missing");
+    assert_eq!(place.recover(), ["a", "b", "c"]);
 }
 
 #[test]
@@ -382,4 +383,61 @@ proptest! {
             prop_assert_eq!(&seen, &model);
         }
     }
+}
+
+#[test]
+fn a_journal_outlives_its_snapshot() {
+    let place = Place::filled();
+    let newest = std::fs::read_dir(place.folder()).expect("a folder").flatten().map(|e| e.path());
+    let newest =
+        newest.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("snapshot-"))).max();
+    std::fs::write(newest.expect("a snapshot"), b"").expect("emptied");
+    assert_eq!(place.recover(), ["a", "b", "c"], "what the pair before gives is what the snapshot said");
+}
+
+#[test]
+fn what_cannot_be_recovered_is_counted() {
+    let place = Place::filled();
+    for name in ["snapshot-1", "journal-0"] {
+        std::fs::remove_file(place.folder().join(name)).expect("removed");
+    }
+    std::fs::remove_dir_all(place.folder().join("history")).expect("removed");
+    let (state, behind) = place.store().recover(&holder("recover"), Duration::ZERO).expect("recovered");
+    assert_eq!((state.tools.len(), behind), (0, 3), "three records are known to have been written");
+}
+
+#[test]
+fn a_change_of_key_that_was_interrupted_loses_none() {
+    let place = Place::new();
+    let mut session = place.store().lock(holder("apply"), Duration::ZERO).expect("free");
+    let secret =
+        |id: &str| Record::Put { addr: "p".into(), entry: Arc::new(entry(id, Some("hunter2-hunter2"))) };
+    session.append(&[secret("1")]).expect("durable");
+    session.snapshot(&place.store().load().expect("whole").state).expect("written");
+    drop(session);
+    let history = |place: &Place| {
+        place.store().history().expect("a history").iter().map(|w| w.serial).collect::<Vec<_>>()
+    };
+    let kept = history(&place);
+    let keys = place.dir.path().join("keys");
+    let lineage = place.store().load().expect("whole").state.lineage;
+    let (now, next) = (keys.join(&lineage), keys.join(format!("{lineage}.next")));
+    let rekey = || place.store().rekey(&holder("rekey"), Duration::ZERO, None, false);
+    for _ in 0..3 {
+        // As it is left by a run that was killed before the new key was put in its place.
+        let old = std::fs::read(&now).expect("a key");
+        rekey().expect("sealed anew");
+        std::fs::rename(&now, &next).expect("moved back");
+        std::fs::write(&now, old).expect("put back");
+        assert_eq!(
+            place.store().load().expect("opens").state.tools["p"].outputs["token"]["v"],
+            "hunter2-hunter2"
+        );
+    }
+    rekey().expect("sealed anew");
+    for serial in kept {
+        let then = place.store().at(serial).expect("opens").expect("kept");
+        assert_eq!(then.tools["p"].outputs["token"]["v"], "hunter2-hunter2", "the history too");
+    }
+    assert_eq!(std::fs::read_dir(&keys).expect("a folder").count(), 1, "one key is left");
 }

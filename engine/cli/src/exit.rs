@@ -97,6 +97,7 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             .help("if it was removed on purpose, begin a new one: `dtm apply --new-state`"),
         StateError::Moved { .. } => of(Code::E0808)
             .help("say in `settings` where it is now")
+            .help("if a move was interrupted, end it: `dtm state migrate`")
             .help("to begin a new one here: `dtm apply --new-state`"),
         StateError::NewerFormat { .. } => of(Code::E0804).help("use the dtm that wrote it, or a later one"),
         StateError::Key { .. } => of(Code::E0805)

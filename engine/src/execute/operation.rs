@@ -383,8 +383,8 @@ impl Operation<'_> {
         self.outlast().await?;
         let mut entry = self.entry(Status::Creating, self.node.op.clone()).await?;
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
-        // A key that was not known when planning is asked for now.
-        let known_absent = entry.absent_before || replaces && self.keeps_key();
+        // Asked for again, however sure the plan was: something may have come into being since.
+        let known_absent = replaces && self.keeps_key();
         let repairs =
             !self.cx.plan.saved && (self.node.reason == reason::GONE || self.node.reason == reason::REPAIR);
         if !key.is_empty() && !known_absent && !repairs {

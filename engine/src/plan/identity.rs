@@ -143,10 +143,16 @@ impl Builder<'_> {
                         Code::E0601,
                         format!("`{}` exists already, as {id}", node.addr),
                     ));
+                    let d = d.tool(node.addr.clone());
+                    let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));
                     problems.push((
                         i,
-                        d.tool(node.addr.clone())
-                            .help(format!("to take it over, write `adopt {} = {id}`", node.addr)),
+                        match retired {
+                            true => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
+                                "end the replacement first: apply with the inputs of before, once what failed is mended",
+                            ),
+                            false => d.help(format!("to take it over, write `adopt {} = {id}`", node.addr)),
+                        },
                     ));
                 }
                 Err(e) => {

@@ -248,7 +248,11 @@ impl Reader {
                 break;
             }
         }
-        if garbage.is_some() {
+        // What it had begun ends with it, before anything is begun again in its place; its own end is waited for a moment.
+        if garbage.is_none() {
+            has_ended(self.pid, std::time::Duration::from_millis(500));
+        }
+        if garbage.is_some() || !lock(&self.pending).is_empty() {
             let _ = rustix::process::kill_process_group(self.pid, rustix::process::Signal::KILL);
         }
         let status = child.wait().ok();
@@ -295,6 +299,16 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits for the end of a process, which stays to be asked for its exit code.
+fn has_ended(pid: rustix::process::Pid, patience: std::time::Duration) {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let until = std::time::Instant::now() + patience;
+    let asked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    while matches!(waitid(WaitId::Pid(pid), asked), Ok(None)) && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
 

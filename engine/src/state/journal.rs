@@ -15,6 +15,12 @@ use std::sync::mpsc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
+/// What is said of what ended and could not be recorded.
+const KEPT: &str = "; what ended is kept on this machine, and the next run here takes it over";
+
+/// What is said when not even that could be kept.
+const NO_SPILL: &str = "; and the spill file could not be written either: ";
+
 /// A journal of so many bytes is followed by a snapshot in the middle of a run.
 const LARGE: u64 = 32 << 20;
 
@@ -122,10 +128,13 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
                     closed.get_or_insert_with(|| why.clone());
                     let ends: Vec<Record> =
                         records.into_iter().filter(|r| !matches!(r, Record::Begin { .. })).collect();
-                    if !ends.is_empty()
-                        && let Err(e) = session.spill(&ends)
-                    {
-                        closed = Some(format!("{why}; and the spill file could not be written either: {e}"));
+                    let told = [KEPT, NO_SPILL].iter().any(|told| why.contains(told));
+                    if !ends.is_empty() {
+                        let more = match session.spill(&ends) {
+                            Ok(()) => KEPT.to_string(),
+                            Err(e) => format!("{NO_SPILL}{e}"),
+                        };
+                        closed = Some(if told { why.clone() } else { format!("{why}{more}") });
                     }
                 }
             }

@@ -153,6 +153,14 @@ impl Store {
         }
     }
 
+    /// Who holds the lock now, as far as that can be told without taking it.
+    pub fn holder(&self) -> Option<Holder> {
+        match self {
+            Store::Local(store) => store.holder(),
+            Store::Remote(store) => store.holder().ok().flatten(),
+        }
+    }
+
     /// Sets aside what is there, so that the next lock makes a new state.
     ///
     /// # Errors

@@ -37,7 +37,12 @@ pub(super) fn fitting(bytes: &[u8], key: Option<&Key>, loaded: &mut Loaded) -> V
         }
     }
     if !taken.is_empty() {
-        let told = format!("{} records of an earlier run that could not write were merged", taken.len());
+        let (records, were) = if taken.len() == 1 {
+            ("1 record".into(), "was")
+        } else {
+            (format!("{} records", taken.len()), "were")
+        };
+        let told = format!("{records} of an earlier run that could not write {were} merged");
         loaded.notices.push(told);
     }
     taken

@@ -1,7 +1,7 @@
 //! Imports of data: read, checked against the written type, kept as values.
 
 use super::{Checker, Def};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::loader::join;
 use crate::syntax::ast;
 use crate::types::Type;
@@ -36,8 +36,11 @@ impl Checker<'_> {
         let at = crate::source::Span::new(file, 0, 0);
         self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
         self.note_use(name.span, Some(at), "data", || ty.to_string(), || None);
-        let Some(tree) = crate::data::read(file, &path, &text, &mut self.diags) else { return };
-        crate::data::refined(&tree, &ty, &mut self.hir.refined_data);
-        self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut self.diags);
+        let mut problems = Diagnostics::default();
+        if let Some(tree) = crate::data::read(file, &path, &text, &mut problems) {
+            crate::data::refined(&tree, &ty, &mut self.hir.refined_data);
+            self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut problems);
+        }
+        self.diags.append_of(problems, ty.has_secret());
     }
 }

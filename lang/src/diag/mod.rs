@@ -168,6 +168,11 @@ impl Diagnostics {
         }
         self.list.push(diagnostic);
     }
+    /// Adds the problems of a text whose lines are not shown if it holds secrets.
+    pub fn append_of(&mut self, other: Diagnostics, has_secrets: bool) {
+        let told = other.into_iter().map(|d| if has_secrets { d.hide_source() } else { d });
+        told.for_each(|d| self.push(d));
+    }
     /// Adds all of another.
     pub fn append(&mut self, other: Diagnostics) {
         for d in other.list {

@@ -18,8 +18,8 @@ pub(crate) struct File;
 /// `core.SecretFile`
 pub(crate) struct SecretFile;
 
-/// Writes a file whole or not at all: a temporary file beside it, then a rename.
-fn write(path: &Path, content: &str, mode: u32, op: &str) -> Result<(), Failure> {
+/// Writes a file whole or not at all: a temporary file beside it, then a rename; a new one never in the place of another.
+fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(), Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", op.get(..8).unwrap_or("dtm")));
     let done = (|| {
@@ -28,9 +28,22 @@ fn write(path: &Path, content: &str, mode: u32, op: &str) -> Result<(), Failure>
         let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
         file.write_all(content.as_bytes())?;
         set_mode(&temporary, mode)?;
-        std::fs::rename(&temporary, path)
+        match new {
+            true => std::fs::hard_link(&temporary, path).and_then(|()| std::fs::remove_file(&temporary)),
+            false => std::fs::rename(&temporary, path),
+        }
     })();
-    done.map_err(|e| {
+    done.or_else(|e: std::io::Error| {
+        // What is there already with this very content may be what an interrupted try has left.
+        if e.kind() != std::io::ErrorKind::AlreadyExists {
+            return Err(e);
+        }
+        match std::fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
+            true => std::fs::rename(&temporary, path),
+            false => Err(std::io::Error::other("it exists already, and did not when this was begun")),
+        }
+    })
+    .map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
         Failure::clean(format!("cannot write `{}`: {e}", path.display()))
     })
@@ -43,14 +56,14 @@ fn create(ctx: &Ctx, path: &str, content: &str, mode_text: &str) -> Result<(Stri
         return Err(Failure::clean(format!("`{path}` is a directory")).input("path"));
     }
     let made = make_parents(&at)?;
-    write(&at, content, mode, &ctx.op)?;
+    write(&at, content, mode, &ctx.op, true)?;
     Ok((at.display().to_string(), json!({ "made": made })))
 }
 
 fn update(ctx: &Ctx, id: &str, content: &str, mode_text: &str) -> Result<(), Failure> {
     let at = Path::new(id);
     make_parents(at)?;
-    write(at, content, mode(mode_text)?, &ctx.op)
+    write(at, content, mode(mode_text)?, &ctx.op, false)
 }
 
 fn delete(id: &str, private: &Value) -> Result<(), Failure> {

@@ -82,6 +82,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     }
     let plan = make(terminal, &project, &loaded.state, args.select.options(args.no_read))?;
     show(terminal, &project, &plan);
+    let open = loaded.state.tools.values().any(|entry| entry.status.is_open());
+    if let Some(holder) = open.then(|| store.holder()).flatten() {
+        terminal
+            .note(&format!("note: the state is held by {holder}: what looks interrupted is being worked on"));
+    }
     if let Some(html) = &args.html {
         let about = format!("For the state in `{}` at serial {}.", project.place()?, loaded.state.serial);
         write_page(terminal, &project, &plan, &about, html)?;

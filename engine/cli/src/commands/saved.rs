@@ -66,6 +66,7 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
             ..Failure::of(match e {
                 SavedError::Key(_) => {
                     d.help("give the key that was there when it was made, in `DTM_STATE_KEY`")
+                        .help("if it was carried out, it is used up and its key is gone: plan again, `dtm plan -o FILE`")
                 }
                 _ => d.help("plan again: `dtm plan -o FILE`"),
             })

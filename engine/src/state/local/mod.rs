@@ -65,18 +65,27 @@ impl LocalStore {
         self.keys.join(format!("{lineage}.next"))
     }
 
+    /// Where the key before waits until nothing is sealed with it any more.
+    fn last_key_file(&self, lineage: &str) -> PathBuf {
+        self.keys.join(format!("{lineage}.last"))
+    }
+
     /// The key of this name, or without a name any that there is.
     fn find_key(&self, lineage: &str, wanted: Option<&str>) -> Option<Key> {
         // A state that moves away may have a key of its own beside the one that is given for its new place.
         if let Some(key) = self.given_key.as_ref().filter(|_| !self.policy.even_moved) {
             return Some(key.clone());
         }
-        let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| Key::from_text(text.trim()));
-        let files = [self.key_file(lineage), self.next_key_file(lineage)];
-        let found: Vec<Key> =
-            self.given_key.clone().into_iter().chain(files.into_iter().filter_map(read)).collect();
+        let found = self.known_keys(lineage, None);
         let fits = found.iter().find(|k| wanted.is_none_or(|w| k.id() == w)).cloned();
         fits.or_else(|| found.into_iter().next())
+    }
+
+    /// Every key that is given or kept for a state, and one more.
+    fn known_keys(&self, lineage: &str, more: Option<&Key>) -> Vec<Key> {
+        let files = [self.key_file(lineage), self.next_key_file(lineage), self.last_key_file(lineage)];
+        let kept = files.iter().filter_map(|path| read_key(path));
+        more.cloned().into_iter().chain(self.given_key.clone()).chain(kept).collect()
     }
 
     /// Opens the secrets of a state.
@@ -136,6 +145,12 @@ impl LocalStore {
         Ok(lock)
     }
 
+    /// Who holds the lock now.
+    pub fn holder(&self) -> Option<Holder> {
+        let text = std::fs::read_to_string(self.path("lock")).ok().filter(|_| self.is_locked())?;
+        serde_json::from_str(&text).ok()
+    }
+
     /// Whether somebody holds the lock now.
     fn is_locked(&self) -> bool {
         match File::open(self.path("lock")) {
@@ -167,6 +182,11 @@ impl LocalStore {
             self.replay(true)?.ok_or_else(|| StateError::Closed("the new state is not there".into()))?;
         Ok((found, true))
     }
+}
+
+/// The key in a file.
+fn read_key(path: &Path) -> Option<Key> {
+    std::fs::read_to_string(path).ok().map(|text| Key::from_text(text.trim()))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StateError> {

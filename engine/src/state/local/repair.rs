@@ -1,7 +1,7 @@
 //! Repairs that work on the files of a state: set aside, recover, rekey. Each takes the lock first, except where
 //! there is nothing to lock any more.
 
-use super::{LocalStore, io, make_folder, sync_folder};
+use super::{LocalStore, io, make_folder, read_key, sync_folder};
 use crate::secret::Key;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
@@ -54,10 +54,12 @@ impl LocalStore {
         let _lock = self.take_lock(holder, wait)?;
         let mut problem = None;
         let mut found = None;
-        for generation in self.generations("snapshot")? {
-            match self.read_snapshot(generation) {
+        let generations = self.generations("snapshot")?;
+        for generation in &generations {
+            match self.read_snapshot(*generation) {
                 Ok((state, _)) => {
-                    found = Some(self.replay_onto(state, generation));
+                    let newest = self.generations("journal")?.first().copied().unwrap_or(*generation);
+                    found = Some(self.replay_from(state, *generation, newest));
                     break;
                 }
                 Err(e) => _ = problem.get_or_insert(e),
@@ -69,11 +71,15 @@ impl LocalStore {
             (Some(found), Some(past)) if past.0.serial > found.0.serial => Some(past),
             (found, past) => found.or(past),
         };
-        let Some((state, behind)) = found else {
+        let Some((state, mut behind)) = found else {
             let nothing =
                 || self.corrupt(self.path("snapshot-0"), 0, "there is no snapshot to recover from", 0);
             return Err(problem.unwrap_or_else(nothing));
         };
+        // What was written after it, by the numbers that are left.
+        let last =
+            self.generations("journal")?.into_iter().map(|g| self.last_of_journal(g)).max().unwrap_or(0);
+        behind = behind.max(last.saturating_sub(state.serial) as usize);
         let kept = self.move_aside()?;
         std::fs::rename(kept.join("history"), self.path("history"))
             .or_else(ignore_missing)
@@ -84,6 +90,26 @@ impl LocalStore {
         self.write_generation(0, &Form::sealed(&state), holder)?;
         self.write_marker(&state.lineage)?;
         Ok((state, behind))
+    }
+
+    /// The records of this generation and of later ones, whose snapshots say nothing else than what is replayed up to there.
+    fn replay_from(&self, state: State, generation: u64, newest: u64) -> (State, usize) {
+        let mut found = self.replay_onto(state, generation);
+        for later in generation + 1..=newest {
+            let bytes = std::fs::read(self.path(&format!("journal-{later}"))).unwrap_or_default();
+            let begins = read_all(&bytes).0.first().map(|frame| frame.sequence);
+            if found.1 > 0 || begins != Some(found.0.serial) {
+                break;
+            }
+            found = self.replay_onto(found.0, later);
+        }
+        found
+    }
+
+    /// The serial of the last whole record of a journal.
+    fn last_of_journal(&self, generation: u64) -> u64 {
+        let bytes = std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default();
+        read_all(&bytes).0.last().map_or(0, |frame| frame.sequence)
     }
 
     /// The whole records of a journal on top of its snapshot, as far as they go; and how many come after what is
@@ -115,15 +141,22 @@ impl LocalStore {
         let _lock = self.take_lock(holder, wait)?;
         let Some(found) = self.replay(true)? else { return Ok(0) };
         let lineage = found.state.lineage.clone();
+        // A run before may have been interrupted: then the state has the new key already, and its history the old one.
+        let known = if lost { vec![] } else { self.known_keys(&lineage, new.as_ref()) };
+        let named = |id: Option<&str>| known.iter().find(|k| Some(&*k.id()) == id);
+        self.settle_key(&lineage, found.state.key.as_deref())?;
         let mut dropped = 0;
-        let state = if lost {
-            let (state, count) = without_sealed(found.state);
-            dropped = count;
-            state
-        } else {
-            self.unseal(found.state)?.0
+        let state = match (lost, named(found.state.key.as_deref())) {
+            (true, _) => {
+                let (state, count) = without_sealed(found.state);
+                dropped = count;
+                state
+            }
+            (false, Some(key)) => open_state(found.state, key, &self.redactor).ok_or_else(|| {
+                StateError::Key { wanted: key.id(), given: "a secret does not open with it".into() }
+            })?,
+            (false, None) => self.unseal(found.state)?.0,
         };
-        let old = if lost { None } else { self.find_key(&lineage, state.key.as_deref()) };
         let made = new.is_none();
         let key = match new {
             Some(key) => key,
@@ -143,10 +176,10 @@ impl LocalStore {
         for path in self.past() {
             let Some(past) = read_history(&path) else { continue };
             let by = written_in(&path);
-            let opened = match &old {
-                Some(old) if past.key.as_deref() == Some(&*old.id()) => open_state(past, old, &self.redactor),
+            let opened = match named(past.key.as_deref()) {
                 _ if past.key.is_none() || past.key.as_deref() == Some(&*key.id()) => continue,
-                _ => Some(without_sealed(past).0),
+                Some(old) => open_state(past, old, &self.redactor),
+                None => Some(without_sealed(past).0),
             };
             if let Some(opened) = opened {
                 let form = Form::sealing(&opened, Some(&key), &self.redactor);
@@ -157,9 +190,25 @@ impl LocalStore {
         if made {
             let (from, to) = (self.next_key_file(&lineage), self.key_file(&lineage));
             std::fs::rename(&from, &to).map_err(io("move", &from))?;
+            std::fs::remove_file(self.last_key_file(&lineage))
+                .or_else(ignore_missing)
+                .map_err(io("remove", &to))?;
             sync_folder(&self.keys)?;
         }
         Ok(dropped)
+    }
+
+    /// Puts a new key in its place that an interrupted run had left waiting although the state is sealed with it; the one
+    /// before stays beside it, for what is still sealed with that.
+    fn settle_key(&self, lineage: &str, named: Option<&str>) -> Result<(), StateError> {
+        let (next, now) = (self.next_key_file(lineage), self.key_file(lineage));
+        let Some(waiting) = read_key(&next).filter(|key| Some(&*key.id()) == named) else { return Ok(()) };
+        if read_key(&now).is_some_and(|key| key.id() != waiting.id()) {
+            let last = self.last_key_file(lineage);
+            std::fs::rename(&now, &last).map_err(io("move", &now))?;
+        }
+        std::fs::rename(&next, &now).map_err(io("move", &next))?;
+        sync_folder(&self.keys)
     }
 }
 

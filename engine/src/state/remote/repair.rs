@@ -155,6 +155,8 @@ impl RemoteStore {
                 previous = frame.crc;
             }
         }
+        let last = old.head.as_ref().map_or(0, |h| h.serial);
+        behind = behind.max(last.saturating_sub(state.serial) as usize);
         // Serials that were given out are not given out again.
         let used = names.iter().filter_map(|n| serial_of(n)).chain(old.head.as_ref().map(|h| h.serial)).max();
         state.serial = state.serial.max(used.unwrap_or(0)) + 1;
@@ -236,8 +238,15 @@ impl RemoteStore {
     ) -> Result<(Head, usize), StateError> {
         let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
         let sealed = self.replay(before)?.ok_or_else(gone)?;
+        // The same again: it has the new key already.
+        let open = |sealed: State, key: &Key| {
+            let fail =
+                || StateError::Key { wanted: key.id(), given: "a secret does not open with it".into() };
+            open_state(sealed, key, &self.redactor).ok_or_else(fail)
+        };
         let (state, dropped) = match lost {
             true => without_sealed(sealed),
+            false if sealed.key.as_deref() == Some(&*key.id()) => (open(sealed, key)?, 0),
             false => (self.unseal(sealed)?, 0),
         };
         let seal = |state: &State| {
@@ -252,12 +261,12 @@ impl RemoteStore {
         head.snapshot = Some(newest);
         for past in &before.history {
             let Some(found) = self.snapshot(before, &past.part)? else { continue };
-            let opened = match (&self.key, &found.key) {
+            let known =
+                self.key.iter().chain([key]).find(|k| !lost && found.key.as_deref() == Some(&*k.id()));
+            let opened = match (known, &found.key) {
                 (_, None) => Some(found),
-                (Some(old), Some(named)) if !lost && old.id() == *named => {
-                    open_state(found, old, &self.redactor)
-                }
-                _ => Some(without_sealed(found).0),
+                (Some(old), Some(_)) => open_state(found, old, &self.redactor),
+                (None, Some(_)) => Some(without_sealed(found).0),
             };
             let Some(opened) = opened else { continue };
             head.history.push(Past { written: past.written.clone(), ..seal(&opened)? });

@@ -96,6 +96,18 @@ impl S3Objects {
         Ok(S3Objects { place, client: Client::from_conf(config), runtime })
     }
 
+    /// An answer that did not come, with the address that did not give it.
+    fn named(&self, fault: Fault) -> Fault {
+        match (fault, &self.place.endpoint) {
+            (Fault::Unsure { why, after }, Some(endpoint)) if why.starts_with("dispatch failure") => {
+                let cause = in_words(&why);
+                let cause = cause.rsplit(": ").next().unwrap_or_default();
+                Fault::Unsure { why: format!("`{endpoint}` does not answer: {cause}"), after }
+            }
+            (fault, _) => fault,
+        }
+    }
+
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.key)
     }
@@ -182,19 +194,21 @@ fn no_credentials(told: &str) -> Fault {
 impl Objects for S3Objects {
     fn get(&self, name: &str) -> Result<Option<Object>, Fault> {
         let request = self.client.get_object().bucket(&self.place.bucket).key(self.path(name));
-        self.runtime.wait(async move {
-            let found = match request.send().await {
-                Ok(found) => found,
-                Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
-                Err(e) => return Err(fault(&e)),
-            };
-            let version = found.e_tag().unwrap_or_default().to_string();
-            let whole = tokio::time::timeout(PATIENCE, found.body.collect()).await;
-            let cut = |why: String| Fault::Unsure { why, after: None };
-            let whole = whole.map_err(|_| cut("the answer did not end".into()))?;
-            let bytes = whole.map_err(|e| cut(format!("the answer was cut: {}", chain(&e))))?;
-            Ok(Some(Object { bytes: bytes.to_vec(), version }))
-        })
+        self.runtime
+            .wait(async move {
+                let found = match request.send().await {
+                    Ok(found) => found,
+                    Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+                    Err(e) => return Err(fault(&e)),
+                };
+                let version = found.e_tag().unwrap_or_default().to_string();
+                let whole = tokio::time::timeout(PATIENCE, found.body.collect()).await;
+                let cut = |why: String| Fault::Unsure { why, after: None };
+                let whole = whole.map_err(|_| cut("the answer did not end".into()))?;
+                let bytes = whole.map_err(|e| cut(format!("the answer was cut: {}", chain(&e))))?;
+                Ok(Some(Object { bytes: bytes.to_vec(), version }))
+            })
+            .map_err(|fault| self.named(fault))
     }
 
     fn put(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<String, Fault> {
@@ -210,16 +224,18 @@ impl Objects for S3Objects {
             Condition::Absent => request.if_none_match("*"),
             Condition::Same(version) => request.if_match(version),
         };
-        self.runtime.wait(async move {
-            match request.send().await {
-                Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
-                // What is to be replaced is not there.
-                Err(e) if e.as_service_error().and_then(|e| e.code()) == Some("NoSuchKey") => {
-                    Err(Fault::Refused)
+        self.runtime
+            .wait(async move {
+                match request.send().await {
+                    Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
+                    // What is to be replaced is not there.
+                    Err(e) if e.as_service_error().and_then(|e| e.code()) == Some("NoSuchKey") => {
+                        Err(Fault::Refused)
+                    }
+                    Err(e) => Err(fault(&e)),
                 }
-                Err(e) => Err(fault(&e)),
-            }
-        })
+            })
+            .map_err(|fault| self.named(fault))
     }
 
     fn list(&self) -> Result<Vec<String>, Fault> {
@@ -233,7 +249,7 @@ impl Objects for S3Objects {
                 .bucket(&self.place.bucket)
                 .prefix(&prefix)
                 .set_continuation_token(more.take());
-            let page = self.runtime.wait(async move { request.send().await }).map_err(|e| fault(&e))?;
+            let page = self.runtime.wait(async move { request.send().await }).map_err(|e| self.named(fault(&e)))?;
             let found = page.contents().iter().filter_map(|o| o.key()?.strip_prefix(&prefix));
             names.extend(found.map(String::from));
             match page.next_continuation_token() {
@@ -245,7 +261,7 @@ impl Objects for S3Objects {
 
     fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_object().bucket(&self.place.bucket).key(self.path(name));
-        self.runtime.wait(async move { request.send().await }).map(drop).map_err(|e| fault(&e))
+        self.runtime.wait(async move { request.send().await }).map(drop).map_err(|e| self.named(fault(&e)))
     }
 
     fn describe(&self) -> String {

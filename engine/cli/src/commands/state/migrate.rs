@@ -1,8 +1,11 @@
 //! `dtm state migrate`: moves a state to where the settings say now.
 //!
 //! ```text
-//! old place: locked ──── copied ────> new place: locked, written as a snapshot of the same lineage
-//!      └── "moved to ..." is written, the last step: before it the old state still stands
+//! 1. the new place gets a copy of the same lineage that says "it is in the old place": nobody goes on with it
+//! 2. the old place says "moved to the new place"
+//! 3. the copy says nothing any more: from here on it is the state
+//!
+//! Interrupted, it is done again, from the step that is missing. At no moment two states can be gone on with.
 //! ```
 
 use super::agreed;
@@ -59,14 +62,20 @@ pub(super) fn run(
     let mut leaves = enter(cli, "state migrate", &old)?;
     let state = leaves.loaded().state.clone();
     let mut enters = enter(cli, "state migrate", &new)?;
-    let is_there = state.moved_to.is_some() || !takes(&enters.loaded().state, &state, &to)?;
-    if !is_there {
-        enters.replace(&State { moved_to: None, key: None, ..state.clone() })?;
+    let from = used.place().to_string();
+    let copy = enters.loaded().state.clone();
+    let copies = state.moved_to.is_none() && takes(&copy, &state, &to)?;
+    if copies {
+        enters.replace(&State { moved_to: Some(from.clone()), key: None, ..state.clone() })?;
     }
-    enters.take_notices().iter().for_each(|n| terminal.note(&format!("note: {n}")));
     if state.moved_to.is_none() {
         leaves.append(&[Record::Moved { to: to.to_string() }])?;
     }
+    // What was copied by now, or had been by a run that was interrupted before this.
+    if copies || copy.moved_to.is_some() {
+        enters.replace(&State { moved_to: None, key: None, ..state.clone() })?;
+    }
+    enters.take_notices().iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let now = Used::new(&to, &state.lineage);
     let remembered = Backends::load(root).remember(root, now);
     remembered

@@ -59,6 +59,11 @@ pub(super) fn resolve(
     if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
     }
+    if id.is_some_and(|id| id.trim().is_empty()) {
+        return Err(Failure::new(Code::E0901, "an empty text is no id")
+            .help(format!("say that nothing exists: `dtm state resolve '{tool}' --none`"))
+            .usage());
+    }
     let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
     let state = session.loaded().state.clone();
     let mut entry = crate::commands::show::find(&state, tool)?.clone();

@@ -237,9 +237,15 @@ fn contradiction(state: &State) -> Option<String> {
     if state.key.is_none() && has_sealed(state) {
         return Some("it holds sealed secrets, and names no key".into());
     }
+    let mut objects = BTreeMap::new();
     for (addr, entry) in &state.tools {
         if !dtm_lang::syntax::is_address(addr) {
             return Some(format!("`{addr}` is no address of a tool"));
+        }
+        let object = (&entry.plugin.name, &entry.kind, &entry.place, &entry.id);
+        let key = entry.id.as_ref().map(|_| format!("{object:?}"));
+        if let Some(other) = key.and_then(|key| objects.insert(key, addr)) {
+            return Some(format!("`{other}` and `{addr}` are the same object"));
         }
         if entry.id.is_none() && !entry.status.is_open() {
             return Some(format!("`{addr}` has no id, and nothing of it is open"));
