@@ -249,7 +249,8 @@ impl Objects for S3Objects {
                 .bucket(&self.place.bucket)
                 .prefix(&prefix)
                 .set_continuation_token(more.take());
-            let page = self.runtime.wait(async move { request.send().await }).map_err(|e| self.named(fault(&e)))?;
+            let page =
+                self.runtime.wait(async move { request.send().await }).map_err(|e| self.named(fault(&e)))?;
             let found = page.contents().iter().filter_map(|o| o.key()?.strip_prefix(&prefix));
             names.extend(found.map(String::from));
             match page.next_continuation_token() {
