@@ -153,6 +153,11 @@ impl Operation<'_> {
                     }
                     // What became of it is found out before it is done again, alone.
                     alone = true;
+                    let text = format!(
+                        "its plugin crashed: {why}; what became of it is found out, then it is tried again"
+                    );
+                    let (addr, text) = (self.node.addr.clone(), self.cx.redactor.mask(&text));
+                    (self.cx.events)(Event::Warned { addr, text });
                     if let Some(object) = self.resolve(verb, entry).await? {
                         return Ok(object);
                     }
