@@ -16,6 +16,7 @@ pub mod project;
 pub mod secret;
 pub mod state;
 
+pub use dtm_plugin::in_words;
 pub use dtm_plugin::protocol::Fields;
 
 /// The hash of bytes: SHA-256, hexadecimal.

@@ -190,7 +190,7 @@ impl Redactor {
     pub fn learn_text(&self, text: &str) {
         let mut secrets = self.secrets.write().unwrap_or_else(|e| e.into_inner());
         let mut learn = |form: &str, shortest: usize| {
-            if form.len() >= shortest && !secrets.contains(form) {
+            if form.len() >= shortest {
                 secrets.insert(form.to_string());
             }
         };
@@ -198,7 +198,8 @@ impl Redactor {
         let inner = text.trim();
         learn(inner, SHORTEST);
         if text.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
-            learn(Value::from(inner).to_string().trim_matches('"'), SHORTEST);
+            let quoted = Value::from(inner).to_string();
+            learn(&quoted[1..quoted.len() - 1], SHORTEST);
         }
         if inner.contains('\n') {
             // The lines around a key in PEM are in every certificate too.

@@ -29,7 +29,8 @@ impl Builder<'_> {
         let mut prior = prior;
         if prior.status.is_open() && self.options.no_read {
             node.forced = true;
-            node.reason = reason::REPAIR.into();
+            let noted = prior.status == Status::Noted;
+            node.reason = if noted { reason::NOTED } else { reason::REPAIR }.into();
         }
         if prior.status.is_open() && !self.options.no_read {
             let found = resolve(
@@ -47,7 +48,10 @@ impl Builder<'_> {
                 Found::Nothing => {
                     node.action = Action::Create;
                     let noted = prior.status == Status::Noted;
-                    node.reason = if noted { reason::NOTED } else { reason::REPAIR }.into();
+                    node.reason = match noted {
+                        true => format!("{}, and it is not there", reason::NOTED),
+                        false => reason::REPAIR.into(),
+                    };
                     // The same key: what it made before, if anything, is found by it.
                     if noted || prior.status == Status::Creating {
                         node.op = prior.op.clone();
@@ -59,7 +63,8 @@ impl Builder<'_> {
                 Found::Object(entry, object) if prior.status == Status::Noted => {
                     let id = entry.id.clone().unwrap_or_default();
                     let reason = format!("another tool made it: it is taken over, as `{id}`");
-                    return self.take_over(node, instance, id, *object, reason).await;
+                    let entry = self.adopted(node, instance, &id).await;
+                    return take_over(node, &instance.kind, entry, *object, reason);
                 }
                 Found::Object(entry, object) => {
                     prior = entry.into();
@@ -239,25 +244,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Plans to record an object as this tool, and to change what is other than wanted.
-    async fn take_over(
-        &self,
-        node: &mut Node,
-        instance: &dtm_lang::Instance,
-        id: String,
-        object: Object,
-        reason: String,
-    ) {
-        let mut entry = self.adopted(node, instance, &id).await;
-        node.changes = changes(&instance.kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
-        entry.inputs = merged(&entry.inputs, &object.inputs);
-        entry.outputs = tag_outputs(&instance.kind, &entry.inputs, &object.outputs);
-        entry.private = object.private;
-        node.prior = Some(entry.into());
-        node.action = Action::Adopt;
-        node.reason = reason;
-    }
-
     async fn adopt(
         &mut self,
         node: &mut Node,
@@ -280,7 +266,7 @@ impl Builder<'_> {
                     return;
                 }
                 let reason = format!("adopted as `{id}`");
-                self.take_over(node, instance, id, *object, reason).await;
+                take_over(node, &instance.kind, entry, *object, reason);
             }
             Seen::Absent => {
                 let d =
@@ -318,6 +304,23 @@ impl Builder<'_> {
             Action::Create | Action::Replace { .. } | Action::Delete | Action::Forget | Action::Find => {}
         }
     }
+}
+
+/// Plans to record an object as this tool, and to change what is other than wanted.
+fn take_over(
+    node: &mut Node,
+    kind: &dtm_lang::interface::Kind,
+    mut entry: Entry,
+    object: Object,
+    reason: String,
+) {
+    node.changes = changes(kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
+    entry.inputs = merged(&entry.inputs, &object.inputs);
+    entry.outputs = tag_outputs(kind, &entry.inputs, &object.outputs);
+    entry.private = object.private;
+    node.prior = Some(entry.into());
+    node.action = Action::Adopt;
+    node.reason = reason;
 }
 
 /// The outputs that an update does not change.

@@ -221,8 +221,8 @@ pub mod reason {
     pub const KEY_UNKNOWN: &str = "its key is known after apply";
     /// A replaced object is still there.
     pub const RETIRED: &str = "the object that it replaced is still to be deleted";
-    /// Another tool noted it, and nothing has its key.
-    pub const NOTED: &str = "another tool noted that it made it, and it is not there";
+    /// Nothing else is known of it.
+    pub const NOTED: &str = "another tool noted that it made it";
     /// An operation was interrupted.
     pub const REPAIR: &str = "an earlier operation on it was interrupted or failed";
 }

@@ -78,10 +78,8 @@ impl Builder<'_> {
                     edges.map(|d| self.program.instance(*d).addr.to_string()).collect()
                 }
                 None => {
-                    let holds = |(a, e): (&String, &std::sync::Arc<crate::state::Entry>)| {
-                        e.deps.contains(&addr).then(|| a.clone())
-                    };
-                    self.tools.iter().filter_map(holds).collect()
+                    let holding = self.tools.iter().filter(|(_, e)| e.deps.contains(&addr));
+                    holding.map(|(a, _)| a.clone()).collect()
                 }
             };
             debug_assert!(live.contains(&addr) || self.tools.contains_key(&addr));

@@ -250,7 +250,7 @@ impl Reader {
         }
         // What it had begun ends with it, before anything is begun again in its place; its own end is waited for a moment.
         if garbage.is_none() {
-            has_ended(self.pid, std::time::Duration::from_millis(500));
+            await_end(self.pid, std::time::Duration::from_millis(500));
         }
         if garbage.is_some() || !lock(&self.pending).is_empty() {
             let _ = rustix::process::kill_process_group(self.pid, rustix::process::Signal::KILL);
@@ -303,7 +303,7 @@ impl Reader {
 }
 
 /// Waits for the end of a process, which stays to be asked for its exit code.
-fn has_ended(pid: rustix::process::Pid, patience: std::time::Duration) {
+fn await_end(pid: rustix::process::Pid, patience: std::time::Duration) {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let until = std::time::Instant::now() + patience;
     let asked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;

@@ -29,7 +29,7 @@ pub(super) enum Unreadable {
 /// A state on its way to a snapshot.
 pub(super) struct Form<'a> {
     pub(super) state: &'a State,
-    key: Option<(&'a Key, &'a Redactor)>,
+    key: Option<(Key, &'a Redactor)>,
     serial: u64,
     /// The name of the key that its secrets are sealed with.
     named: Option<String>,
@@ -41,11 +41,18 @@ impl<'a> Form<'a> {
         Form { state, serial: state.serial, key: None, named: state.key.clone() }
     }
 
-    /// A state in clear, whose secrets are sealed on the way. It names the key only if there are any; that there is a key
-    /// then is up to the caller.
-    pub(super) fn sealing(state: &'a State, key: Option<&'a Key>, redactor: &'a Redactor) -> Form<'a> {
-        let key = key.filter(|_| needs_key(state, redactor)).map(|key| (key, redactor));
-        Form { state, serial: state.serial, key, named: key.map(|(key, _)| key.id()) }
+    /// A state in clear, whose secrets are sealed on the way. The key is asked for, and named, only if there are any.
+    ///
+    /// # Errors
+    /// Those of `key`.
+    pub(super) fn sealing(
+        state: &'a State,
+        redactor: &'a Redactor,
+        key: impl FnOnce() -> Result<Key, StateError>,
+    ) -> Result<Form<'a>, StateError> {
+        let key = if needs_key(state, redactor) { Some((key()?, redactor)) } else { None };
+        let named = key.as_ref().map(|(key, _)| key.id());
+        Ok(Form { state, serial: state.serial, key, named })
     }
 
     /// The same under another serial.
@@ -76,7 +83,7 @@ impl<'a> Form<'a> {
         let closed = |e: &dyn std::fmt::Display| StateError::Closed(e.to_string());
         let state = self.state;
         let mut outputs = state.outputs.clone();
-        if let Some((key, redactor)) = self.key {
+        if let Some((key, redactor)) = &self.key {
             outputs.values_mut().try_for_each(|v| redactor.seal(v, key)).map_err(|e| closed(&e))?;
         }
         let mut places = BTreeMap::new();
@@ -211,7 +218,7 @@ impl Serialize for Tools<'_> {
         let mut map = to.serialize_map(Some(tools.len()))?;
         for (addr, entry) in tools {
             let of = self.places[&(&entry.plugin, &entry.kind)];
-            match self.form.key {
+            match &self.form.key {
                 None => map.serialize_entry(addr, &Row::new(of, entry))?,
                 Some((key, redactor)) => {
                     let mut sealed = Entry::clone(entry);

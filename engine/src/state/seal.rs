@@ -138,19 +138,23 @@ pub(super) fn sealed_state(
     tools.map(|()| state).map_err(|_| unsealable())
 }
 
-/// A state with its secrets opened, and known to the redactor. `None` when one does not open.
-pub(super) fn open_state(mut sealed: State, key: &Key, redactor: &Redactor) -> Option<State> {
+/// A state with its secrets opened, and known to the redactor.
+///
+/// # Errors
+/// When one does not open.
+pub(super) fn open_state(mut sealed: State, key: &Key, redactor: &Redactor) -> Result<State, StateError> {
+    let fail = |_| StateError::Key { wanted: key.id(), given: "a secret does not open with it".into() };
     for value in sealed.outputs.values_mut() {
-        open(value, key).ok()?;
+        open(value, key).map_err(fail)?;
         redactor.learn(value);
     }
     for entry in sealed.tools.values_mut() {
         if entry.has_sealed() {
-            Arc::make_mut(entry).open(key).ok()?;
+            Arc::make_mut(entry).open(key).map_err(fail)?;
         }
         entry.values().for_each(|v| redactor.learn(v));
     }
-    Some(sealed)
+    Ok(sealed)
 }
 
 /// A state without what is sealed in it, and how much that was. An empty text stands in the place of each secret; a tool whose

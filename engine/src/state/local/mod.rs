@@ -102,8 +102,7 @@ impl LocalStore {
         if key.id() != wanted {
             return Err(fail(format!("the key that was given is {}", key.id())));
         }
-        let state = open_state(state, &key, &self.redactor)
-            .ok_or_else(|| fail("a secret does not open with it".into()))?;
+        let state = open_state(state, &key, &self.redactor)?;
         self.redactor.set_key(&key);
         Ok((state, Some(key)))
     }

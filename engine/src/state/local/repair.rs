@@ -96,8 +96,7 @@ impl LocalStore {
     fn replay_from(&self, state: State, generation: u64, newest: u64) -> (State, usize) {
         let mut found = self.replay_onto(state, generation);
         for later in generation + 1..=newest {
-            let bytes = std::fs::read(self.path(&format!("journal-{later}"))).unwrap_or_default();
-            let begins = read_all(&bytes).0.first().map(|frame| frame.sequence);
+            let begins = read_all(&self.journal_of(later)).0.first().map(|frame| frame.sequence);
             if found.1 > 0 || begins != Some(found.0.serial) {
                 break;
             }
@@ -106,16 +105,20 @@ impl LocalStore {
         found
     }
 
+    /// The bytes of a journal; none where it cannot be read.
+    fn journal_of(&self, generation: u64) -> Vec<u8> {
+        std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default()
+    }
+
     /// The serial of the last whole record of a journal.
     fn last_of_journal(&self, generation: u64) -> u64 {
-        let bytes = std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default();
-        read_all(&bytes).0.last().map_or(0, |frame| frame.sequence)
+        read_all(&self.journal_of(generation)).0.last().map_or(0, |frame| frame.sequence)
     }
 
     /// The whole records of a journal on top of its snapshot, as far as they go; and how many come after what is
     /// damaged.
     fn replay_onto(&self, mut state: State, generation: u64) -> (State, usize) {
-        let bytes = std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default();
+        let bytes = self.journal_of(generation);
         let (frames, end) = read_all(&bytes);
         let behind = if let End::Corrupt(at) = end { whole_after(&bytes, at) } else { 0 };
         for frame in frames.iter().skip(1) {
@@ -152,9 +155,7 @@ impl LocalStore {
                 dropped = count;
                 state
             }
-            (false, Some(key)) => open_state(found.state, key, &self.redactor).ok_or_else(|| {
-                StateError::Key { wanted: key.id(), given: "a secret does not open with it".into() }
-            })?,
+            (false, Some(key)) => open_state(found.state, key, &self.redactor)?,
             (false, None) => self.unseal(found.state)?.0,
         };
         let made = new.is_none();
@@ -170,7 +171,11 @@ impl LocalStore {
         };
         // Twice, so that the backup pair is sealed anew too.
         for generation in [found.generation + 1, found.generation + 2] {
-            self.write_generation(generation, &Form::sealing(&state, Some(&key), &self.redactor), holder)?;
+            self.write_generation(
+                generation,
+                &Form::sealing(&state, &self.redactor, || Ok(key.clone()))?,
+                holder,
+            )?;
         }
         self.tidy(found.generation + 2, state.serial);
         for path in self.past() {
@@ -178,11 +183,11 @@ impl LocalStore {
             let by = written_in(&path);
             let opened = match named(past.key.as_deref()) {
                 _ if past.key.is_none() || past.key.as_deref() == Some(&*key.id()) => continue,
-                Some(old) => open_state(past, old, &self.redactor),
+                Some(old) => open_state(past, old, &self.redactor).ok(),
                 None => Some(without_sealed(past).0),
             };
             if let Some(opened) = opened {
-                let form = Form::sealing(&opened, Some(&key), &self.redactor);
+                let form = Form::sealing(&opened, &self.redactor, || Ok(key.clone()))?;
                 let payload = form.bytes(&by.unwrap_or_else(|| form.by(holder)))?;
                 write_whole(&path, &encode(opened.serial, 0, &payload).0)?;
             }

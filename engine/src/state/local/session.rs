@@ -5,7 +5,7 @@ use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::Key;
 use crate::state::form::Form;
 use crate::state::frame::encode;
-use crate::state::seal::{needs_key, sealed_records};
+use crate::state::seal::sealed_records;
 use crate::state::spill::fitting;
 use crate::state::{Holder, Loaded, Record, Session, State, StateError};
 use std::fs::{File, OpenOptions};
@@ -165,11 +165,7 @@ impl Session for LocalSession {
             return Err(StateError::Closed(why.clone()));
         }
         let redactor = self.store.redactor.clone();
-        if needs_key(state, &redactor) {
-            self.key()?;
-        }
-        let key = self.key.clone();
-        let form = Form::sealing(state, key.as_ref(), &redactor).at(self.sequence);
+        let form = Form::sealing(state, &redactor, || self.key())?.at(self.sequence);
         let generation = self.generation + 1;
         let (journal, crc, end) = self.store.write_generation(generation, &form, &self.holder)?;
         self.journal_path = self.store.path(&format!("journal-{generation}"));

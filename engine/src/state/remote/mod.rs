@@ -162,8 +162,7 @@ impl RemoteStore {
         if key.id() != wanted {
             return Err(fail(&format!("the key that was given is {}", key.id())));
         }
-        let state =
-            open_state(state, key, &self.redactor).ok_or_else(|| fail("a secret does not open with it"))?;
+        let state = open_state(state, key, &self.redactor)?;
         self.redactor.set_key(key);
         Ok(state)
     }

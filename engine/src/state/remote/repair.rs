@@ -238,19 +238,17 @@ impl RemoteStore {
     ) -> Result<(Head, usize), StateError> {
         let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
         let sealed = self.replay(before)?.ok_or_else(gone)?;
-        // The same again: it has the new key already.
-        let open = |sealed: State, key: &Key| {
-            let fail =
-                || StateError::Key { wanted: key.id(), given: "a secret does not open with it".into() };
-            open_state(sealed, key, &self.redactor).ok_or_else(fail)
-        };
         let (state, dropped) = match lost {
             true => without_sealed(sealed),
-            false if sealed.key.as_deref() == Some(&*key.id()) => (open(sealed, key)?, 0),
+            // The same again: it has the new key already.
+            false if sealed.key.as_deref() == Some(&*key.id()) => {
+                (open_state(sealed, key, &self.redactor)?, 0)
+            }
             false => (self.unseal(sealed)?, 0),
         };
         let seal = |state: &State| {
-            snapshot(&self.wire, &Form::sealing(state, Some(key), &self.redactor), holder, ASK)
+            Form::sealing(state, &self.redactor, || Ok(key.clone()))
+                .and_then(|form| snapshot(&self.wire, &form, holder, ASK))
         };
         let mut head = self.free(before.epoch, before.lineage.clone());
         let mut newest = seal(&state)?;
@@ -265,7 +263,7 @@ impl RemoteStore {
                 self.key.iter().chain([key]).find(|k| !lost && found.key.as_deref() == Some(&*k.id()));
             let opened = match (known, &found.key) {
                 (_, None) => Some(found),
-                (Some(old), Some(_)) => open_state(found, old, &self.redactor),
+                (Some(old), Some(_)) => open_state(found, old, &self.redactor).ok(),
                 (None, Some(_)) => Some(without_sealed(found).0),
             };
             let Some(opened) = opened else { continue };

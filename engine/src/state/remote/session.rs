@@ -10,7 +10,7 @@ use crate::clock::{Lease, now};
 use crate::secret::Key;
 use crate::state::form::Form;
 use crate::state::frame::encode;
-use crate::state::seal::{needs_key, sealed_records};
+use crate::state::seal::sealed_records;
 use crate::state::spill::fitting;
 use crate::state::store::io;
 use crate::state::{FORMAT, Holder, Loaded, Record, Session, State, StateError};
@@ -175,8 +175,7 @@ impl RemoteSession {
 
     fn try_snapshot(&mut self, state: &State, serial: u64) -> Result<(), StateError> {
         let redactor = &self.store.redactor;
-        let key = if needs_key(state, redactor) { Some(self.key()?) } else { None };
-        let form = Form::sealing(state, key.as_ref(), redactor).at(serial);
+        let form = Form::sealing(state, redactor, || self.key())?.at(serial);
         let mut held = self.held();
         let past = snapshot(&held.wire, &form, &self.holder, held.ttl)?;
         let mut head = held.head.clone();

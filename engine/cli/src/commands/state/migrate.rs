@@ -62,11 +62,10 @@ pub(super) fn run(
     let mut leaves = enter(cli, "state migrate", &old)?;
     let state = leaves.loaded().state.clone();
     let mut enters = enter(cli, "state migrate", &new)?;
-    let from = used.place().to_string();
     let copy = enters.loaded().state.clone();
     let copies = state.moved_to.is_none() && takes(&copy, &state, &to)?;
     if copies {
-        enters.replace(&State { moved_to: Some(from.clone()), key: None, ..state.clone() })?;
+        enters.replace(&State { moved_to: Some(used.place().to_string()), key: None, ..state.clone() })?;
     }
     if state.moved_to.is_none() {
         leaves.append(&[Record::Moved { to: to.to_string() }])?;
