@@ -299,8 +299,8 @@ impl Builder<'_> {
             return entry.clone();
         }
         let params = serde_json::json!({
-            "kind": entry.kind, "from": entry.plugin.version, "inputs": entry.inputs, "outputs": entry.outputs,
-            "private": entry.private,
+            "kind": entry.kind, "from": entry.plugin.version, "id": entry.id.clone().unwrap_or_default(),
+            "inputs": entry.inputs, "outputs": entry.outputs, "private": entry.private,
         });
         let mut entry = entry.clone();
         if let Some(Ok(answer)) =
@@ -310,6 +310,8 @@ impl Builder<'_> {
             entry.inputs = fields("inputs").unwrap_or(entry.inputs);
             entry.outputs = fields("outputs").unwrap_or(entry.outputs);
             entry.private = answer.get("private").cloned().unwrap_or(entry.private);
+            let id = answer.get("id").and_then(Json::as_str).filter(|id| !id.is_empty());
+            entry.id = entry.id.map(|recorded| id.map_or(recorded, String::from));
         }
         entry
     }

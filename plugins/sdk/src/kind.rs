@@ -200,9 +200,12 @@ pub struct Planned {
     pub replace: Vec<String>,
 }
 
-/// What was recorded of an object.
+/// What an earlier version of the plugin recorded of an object, or of one that was replaced and is still to be deleted.
 #[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
 pub struct Recorded {
+    /// The object's id; `upgrade` may return another spelling of it for the same object.
+    #[serde(default)]
+    pub id: String,
     /// Its inputs.
     #[serde(default)]
     pub inputs: Fields,
@@ -269,8 +272,12 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     Ok(serde_json::to_value(planned).unwrap_or(Value::Null))
                 }
                 "upgrade" => {
-                    let recorded =
-                        Recorded { inputs: call.inputs, outputs: call.outputs, private: call.private };
+                    let recorded = Recorded {
+                        id: call.id,
+                        inputs: call.inputs,
+                        outputs: call.outputs,
+                        private: call.private,
+                    };
                     let upgraded = K::upgrade(&call.from, recorded).map_err(Failure::into_rpc)?;
                     Ok(serde_json::to_value(upgraded).unwrap_or(Value::Null))
                 }
