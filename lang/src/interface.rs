@@ -35,6 +35,8 @@ pub struct Kind {
     pub name: Symbol,
     /// Its documentation.
     pub doc: Option<Symbol>,
+    /// `@object("file")`: the kind of object that it manages. Kinds of one plugin that share it share identities.
+    pub object: Option<Symbol>,
     /// How an interrupted operation on it is resolved.
     pub recover: Recover,
     /// `@recover(ask, rerun = repeatable)`: other ways, for an object whose input is given and not `false`.

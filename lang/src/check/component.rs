@@ -192,6 +192,7 @@ impl Checker<'_> {
             plugin: "".into(),
             name: state.name.text.clone(),
             doc: state.doc.clone(),
+            object: None,
             recover: Recover::Ask,
             recover_when: IndexMap::default(),
             timeouts: IndexMap::default(),

@@ -284,7 +284,44 @@ impl Checker<'_> {
                 _ => self.error(Code::E0109, decl.span, "this cannot stand in an interface", "not here"),
             }
         }
+        self.shared_objects(ast, &plugin);
         Some(Arc::new(plugin))
+    }
+
+    /// Kinds of one `@object` are told apart by their natural keys, so the keys must have the same names.
+    fn shared_objects(&mut self, ast: &ast::Module, plugin: &Plugin) {
+        let mut first: IndexMap<Symbol, (Arc<Kind>, Span)> = IndexMap::default();
+        for decl in &ast.decls {
+            let DeclKind::Kind { name, .. } = &decl.kind else { continue };
+            let Some(kind) = plugin.kinds.get(&name.text).filter(|k| k.span == name.span) else { continue };
+            let annotation = decl.annotations.iter().find(|a| &*a.name.text == "object");
+            let (Some(object), Some(annotation)) = (&kind.object, annotation) else { continue };
+            let names = |kind: &Kind| {
+                let names: Vec<String> = kind.key_inputs().map(|n| format!("`{n}`")).collect();
+                names.join(", ")
+            };
+            if kind.key_inputs().next().is_none() {
+                let headline = format!("the kind `{}` has an `@object`, but no `@key` input", kind.name);
+                self.error(Code::E0213, annotation.span, headline, "needs a natural key");
+                continue;
+            }
+            let Some((other, at)) = first.get(object) else {
+                first.insert(object.clone(), (kind.clone(), annotation.span));
+                continue;
+            };
+            let mut keys = [names(kind), names(other)];
+            keys.iter_mut().for_each(|k| {
+                let mut sorted: Vec<&str> = k.split(", ").collect();
+                sorted.sort_unstable();
+                *k = sorted.join(", ");
+            });
+            if keys[0] != keys[1] {
+                let headline = format!("kinds with `@object(\"{object}\")` have different natural keys");
+                let d = Diagnostic::new(Code::E0213, headline);
+                let d = d.at(annotation.span, format!("the key of `{}` is {}", kind.name, keys[0]));
+                self.diags.push(d.also(*at, format!("the key of `{}` is {}", other.name, keys[1])));
+            }
+        }
     }
 
     /// The further arguments of `@recover`: `rerun = repeatable`, `read = read`.
@@ -318,6 +355,7 @@ impl Checker<'_> {
             plugin: plugin.clone(),
             name: name.text.clone(),
             doc: decl.doc.clone(),
+            object: None,
             recover: Recover::Ask,
             recover_when: IndexMap::default(),
             timeouts: IndexMap::default(),
@@ -344,6 +382,15 @@ impl Checker<'_> {
                         }
                     }
                 }
+                ("object", Some(object)) if !object.is_empty() && a.args.len() == 1 => {
+                    kind.object = Some(object.into());
+                }
+                ("object", _) => self.error(
+                    Code::E0213,
+                    a.span,
+                    "`@object` takes the name of what the kind manages, as `@object(\"file\")`",
+                    "needs one name",
+                ),
                 ("since" | "deprecated", _) => {}
                 ("recover", _) => self.error(
                     Code::E0213,
@@ -351,7 +398,7 @@ impl Checker<'_> {
                     "`@recover` takes op, key, rerun, read or ask",
                     "none of them",
                 ),
-                _ => self.unknown_annotation(a, &["recover", "timeout", "since", "deprecated"]),
+                _ => self.unknown_annotation(a, &["recover", "timeout", "object", "since", "deprecated"]),
             }
         }
         for port in ports {
