@@ -44,6 +44,18 @@ pub fn plain_json(v: &Value) -> Json {
     }
 }
 
+/// Whether a wire value is not known as a whole; a secret may be around it.
+pub fn is_unknown(json: &Json) -> bool {
+    match json {
+        Json::Object(m) => match tag(m) {
+            Some("unknown") => true,
+            Some("secret") => m.get("v").is_some_and(is_unknown),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Whether a wire value holds an unknown.
 pub fn has_unknown(json: &Json) -> bool {
     match json {

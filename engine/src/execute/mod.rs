@@ -15,12 +15,12 @@ mod turns;
 use crate::clock::Lease;
 use crate::event::{Event, Events};
 use crate::plan::identity::identity_of;
-use crate::plan::{Action, Known, Plan, reason};
+use crate::plan::{Action, Known, Node, Part, Plan, Step};
 use crate::plugin::Plugins;
 use crate::secret::Redactor;
 use crate::state::{Entry, Holder, Journal, Record};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program};
-use operation::{Done, clean_up, operate};
+use operation::{Done, operate};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ impl Context {
 struct Ready {
     remaining: usize,
     addr: std::cmp::Reverse<String>,
-    node: usize,
+    step: usize,
 }
 
 impl Ord for Ready {
@@ -183,16 +183,16 @@ pub async fn run(
     let mut level = *stop.borrow();
     loop {
         while level == 0 && !walk.halted && running.len() < parallelism {
-            let Some(node) = walk.next(&mut outcome) else { break };
-            let cx = cx.clone();
-            running.spawn(async move { (node, operate(&cx, node).await) });
+            let Some(at) = walk.next(&mut outcome) else { break };
+            let (cx, step) = (cx.clone(), cx.plan.schedule.steps[at]);
+            running.spawn(async move { (at, operate(&cx, step).await) });
         }
         if running.is_empty() && (level > 0 || walk.halted || walk.ready.is_empty()) {
             break;
         }
         tokio::select! {
             Some(done) = running.join_next() => match done {
-                Ok((node, done)) => walk.finished(node, done, &mut outcome),
+                Ok((at, done)) => walk.finished(at, done, &mut outcome),
                 Err(e) => {
                     let d = Diagnostic::new(Code::E0704, format!("an operation panicked: {e}; this is a bug in dtm"));
                     outcome.failed.push(("?".into(), d));
@@ -211,9 +211,6 @@ pub async fn run(
             }
         }
     }
-    if level == 0 && !walk.halted {
-        clean_up_all(&cx, &mut outcome).await;
-    }
     walk.rest(&mut outcome);
     match &cx.program {
         Some(program) => finish_outputs(&cx, program, &mut outcome).await,
@@ -227,29 +224,6 @@ pub async fn run(
         None => {}
     }
     outcome
-}
-
-/// Deletes replaced objects whose dependents have all let go of them; the others stay recorded.
-async fn clean_up_all(cx: &Context, outcome: &mut Outcome) {
-    let retired = std::mem::take(&mut *cx.retired());
-    for (node, entry) in retired {
-        let undone = |n: usize| {
-            let addr = &cx.plan.nodes[n].addr;
-            outcome.failed.iter().any(|(a, _)| a == addr) || outcome.skipped.iter().any(|(a, _)| a == addr)
-        };
-        if cx.plan.graph.after(node).any(undone) {
-            continue;
-        }
-        if let Done::Failed(d) = clean_up(cx, node, entry).await {
-            let addr = cx.plan.nodes[node].addr.clone();
-            (cx.events)(Event::Failed {
-                addr: addr.clone(),
-                code: d.code.to_string(),
-                message: told(&addr, &d.headline),
-            });
-            outcome.failed.push((addr, *d));
-        }
-    }
 }
 
 /// The program's outputs, as far as they are known now.
@@ -294,16 +268,19 @@ struct Walk {
     ready: BinaryHeap<Ready>,
     /// Asserts that still wait for tools.
     asserts: Vec<(usize, BTreeSet<InstanceId>)>,
-    /// Begun, done, failed or skipped.
+    /// Steps that are begun, done, failed or skipped.
     settled: Vec<bool>,
+    /// Nodes whose object was deleted and is not created again yet.
+    removed: BTreeSet<usize>,
     halted: bool,
 }
 
 impl Walk {
     fn new(cx: Arc<Context>) -> Walk {
-        let count = cx.plan.nodes.len();
-        let waits: Vec<usize> = (0..count).map(|n| cx.plan.graph.before(n).count()).collect();
-        let remaining = cx.plan.graph.remaining(&cx.plan.order);
+        let schedule = &cx.plan.schedule;
+        let count = schedule.steps.len();
+        let waits: Vec<usize> = (0..count).map(|n| schedule.graph.before(n).count()).collect();
+        let remaining = schedule.graph.remaining(&schedule.order);
         let asserts = cx.plan.waiting_asserts.clone();
         let mut walk = Walk {
             turns: Turns::new(&cx.options.limits),
@@ -313,44 +290,61 @@ impl Walk {
             ready: BinaryHeap::new(),
             asserts,
             settled: vec![false; count],
+            removed: BTreeSet::new(),
             halted: false,
         };
         (0..count).filter(|n| walk.waits[*n] == 0).collect::<Vec<_>>().into_iter().for_each(|n| walk.push(n));
         walk
     }
 
-    fn push(&mut self, node: usize) {
-        let addr = std::cmp::Reverse(self.cx.plan.nodes[node].addr.clone());
-        self.ready.push(Ready { remaining: self.remaining[node], addr, node });
+    fn step(&self, at: usize) -> Step {
+        self.cx.plan.schedule.steps[at]
     }
 
-    /// The next node that needs an operation; those that need none are done on the way.
+    fn node(&self, at: usize) -> &Node {
+        &self.cx.plan.nodes[self.step(at).node]
+    }
+
+    fn push(&mut self, at: usize) {
+        let addr = std::cmp::Reverse(self.node(at).addr.clone());
+        self.ready.push(Ready { remaining: self.remaining[at], addr, step: at });
+    }
+
+    /// The next step that needs an operation; those that need none are done on the way.
     fn next(&mut self, outcome: &mut Outcome) -> Option<usize> {
         while let Some(ready) = self.ready.pop() {
-            let node = ready.node;
-            if self.settled[node] {
+            let at = ready.step;
+            if self.settled[at] {
                 continue;
             }
+            let Step { node, part } = self.step(at);
             let planned = &self.cx.plan.nodes[node];
-            if planned.action != Action::NoOp {
+            let acts = match part {
+                Part::CleanUp => self.cx.retired().contains_key(&node),
+                Part::Whole | Part::Remove | Part::Make => planned.action != Action::NoOp,
+            };
+            if acts {
                 if self.turns.take(&planned.plugin, ready).is_none() {
                     continue;
                 }
-                self.settled[node] = true;
-                return Some(node);
+                self.settled[at] = true;
+                return Some(at);
             }
-            self.settled[node] = true;
-            if let (Some(id), Some(prior)) = (planned.instance, &planned.prior) {
+            self.settled[at] = true;
+            if let (Some(id), Some(prior), Part::Whole) = (planned.instance, &planned.prior, part) {
                 self.cx.known.set(id, prior.clone());
             }
-            self.release(node, outcome);
+            self.release(at, outcome);
         }
         None
     }
 
-    fn release(&mut self, node: usize, outcome: &mut Outcome) {
-        self.judge(node, outcome);
-        let after: Vec<usize> = self.cx.plan.graph.after(node).collect();
+    fn release(&mut self, at: usize, outcome: &mut Outcome) {
+        let Step { node, part } = self.step(at);
+        if matches!(part, Part::Whole | Part::Make) {
+            self.judge(node, outcome);
+        }
+        let after: Vec<usize> = self.cx.plan.schedule.graph.after(at).collect();
         for next in after {
             self.waits[next] -= 1;
             if self.waits[next] == 0 && !self.settled[next] {
@@ -376,17 +370,25 @@ impl Walk {
         self.halted |= outcome.asserts.has_errors();
     }
 
-    fn finished(&mut self, node: usize, done: Done, outcome: &mut Outcome) {
-        let addr = self.cx.plan.nodes[node].addr.clone();
-        self.ready.extend(self.turns.give_back(&self.cx.plan.nodes[node].plugin));
+    fn finished(&mut self, at: usize, done: Done, outcome: &mut Outcome) {
+        let Step { node, part } = self.step(at);
+        let (addr, plugin) = (self.node(at).addr.clone(), self.node(at).plugin.clone());
+        self.ready.extend(self.turns.give_back(&plugin));
         match done {
+            Done::Removed => {
+                self.removed.insert(node);
+                self.release(at, outcome);
+            }
             Done::Changed(verb) => {
+                self.removed.remove(&node);
                 outcome.done.push((addr, verb));
-                self.release(node, outcome);
+                self.release(at, outcome);
             }
             Done::Unchanged => {
-                (self.cx.events)(Event::Unchanged { addr });
-                self.release(node, outcome);
+                if part != Part::CleanUp {
+                    (self.cx.events)(Event::Unchanged { addr });
+                }
+                self.release(at, outcome);
             }
             Done::Failed(d) => {
                 (self.cx.events)(Event::Failed {
@@ -397,26 +399,35 @@ impl Walk {
                 // A state that cannot be written takes nothing more.
                 self.halted |= self.cx.options.fail_fast || d.code == Code::E0807;
                 outcome.failed.push((addr.clone(), *d));
-
-                self.skip_after(node, &addr, outcome);
+                self.skip_after(at, &addr, outcome);
             }
         }
     }
 
-    /// Everything that waits for a failed node is skipped because of it.
-    fn skip_after(&mut self, node: usize, cause: &str, outcome: &mut Outcome) {
-        let mut stack = vec![node];
+    /// Everything that waits for a failed step is skipped because of it.
+    fn skip_after(&mut self, step: usize, cause: &str, outcome: &mut Outcome) {
+        let failed = self.step(step).node;
+        let mut stack = vec![step];
         while let Some(at) = stack.pop() {
-            let after: Vec<usize> = self.cx.plan.graph.after(at).filter(|n| !self.settled[*n]).collect();
+            let after = self.cx.plan.schedule.graph.after(at);
+            let after: Vec<usize> = after.filter(|n| !self.settled[*n]).collect();
             for next in after {
                 self.settled[next] = true;
                 stack.push(next);
-                let planned = &self.cx.plan.nodes[next];
-                if planned.action == Action::NoOp && planned.reason != reason::RETIRED {
+                let Step { node, part } = self.step(next);
+                // A tool is skipped once, and what it replaced stays recorded until it can go.
+                if matches!(part, Part::Remove | Part::CleanUp)
+                    || node == failed
+                    || self.cx.plan.nodes[node].action == Action::NoOp
+                {
                     continue;
                 }
-                let addr = planned.addr.clone();
+                let addr = self.cx.plan.nodes[node].addr.clone();
                 (self.cx.events)(Event::Skipped { addr: addr.clone(), because: cause.to_string() });
+                if self.removed.contains(&node) {
+                    let text = "it is deleted already; the next apply creates it again".to_string();
+                    (self.cx.events)(Event::Warned { addr: addr.clone(), text });
+                }
                 outcome.skipped.push((addr, cause.to_string()));
             }
         }
@@ -424,8 +435,10 @@ impl Walk {
 
     /// What was not begun.
     fn rest(&mut self, outcome: &mut Outcome) {
-        for (i, node) in self.cx.plan.nodes.iter().enumerate() {
-            if !self.settled[i] && node.action != Action::NoOp {
+        for (at, step) in self.cx.plan.schedule.steps.iter().enumerate() {
+            let node = &self.cx.plan.nodes[step.node];
+            let counts = matches!(step.part, Part::Whole | Part::Make);
+            if counts && !self.settled[at] && node.action != Action::NoOp {
                 outcome.stopped.push(node.addr.clone());
             }
         }

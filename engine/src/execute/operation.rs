@@ -4,14 +4,14 @@
 use super::Context;
 use crate::Fields;
 use crate::event::Event;
-use crate::plan::diff::{changes, merged, same};
+use crate::plan::diff::{changes, drifted, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
-use crate::plan::reads::{find, plan_of};
+use crate::plan::reads::{Seen, find, plan_of, read_one};
 use crate::plan::recover::{Found, natural_key, resolve};
-use crate::plan::{Action, Node, reason};
+use crate::plan::{Action, Node, Part, Step, reason};
 use crate::plugin::{CallError, Settings, conforms};
-use crate::secret::{sendable, settle_write_only, write_only};
+use crate::secret::{sendable, settle_write_only, with_secrets_of, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_secret, has_unknown, to_wire};
@@ -23,6 +23,8 @@ use std::time::Instant;
 
 /// What became of a node.
 pub(super) enum Done {
+    /// The object is deleted, and is created again by a later step.
+    Removed,
     Changed(&'static str),
     Unchanged,
     Failed(Box<Diagnostic>),
@@ -43,22 +45,18 @@ pub(super) struct Operation<'a> {
     started: Instant,
 }
 
-pub(super) async fn operate(cx: &Context, index: usize) -> Done {
-    let node = &cx.plan.nodes[index];
-    let mut op = Operation::new(cx, index);
-    let result = op.run().await;
+pub(super) async fn operate(cx: &Context, step: Step) -> Done {
+    let node = &cx.plan.nodes[step.node];
+    let mut op = Operation::new(cx, step.node);
+    let result = match step.part {
+        Part::Whole => op.run().await,
+        Part::Remove => op.remove_first().await,
+        Part::Make => op.make().await,
+        Part::CleanUp => op.clean_up().await,
+    };
     cx.plugins.unwatch(&node.op);
     match result {
         Ok(done) => done,
-        Err(d) => Done::Failed(d),
-    }
-}
-
-/// Deletes what a tool's replacement left, now that nothing needs it any more.
-pub(super) async fn clean_up(cx: &Context, index: usize, entry: Arc<Entry>) -> Done {
-    let op = Operation::new(cx, index);
-    match op.delete_retired(entry).await {
-        Ok(_) => Done::Unchanged,
         Err(d) => Done::Failed(d),
     }
 }
@@ -194,14 +192,12 @@ impl Operation<'_> {
         Ok(kind)
     }
 
-    async fn change(&mut self) -> Result<Done, Failed> {
+    /// Computes the inputs; those that are ignored are as recorded.
+    fn settle_all(&mut self) -> Result<Arc<Kind>, Failed> {
         let kind = self.settle()?;
-        let (Some(id), Some(program)) = (self.node.instance, self.cx.program.clone()) else {
-            return Ok(Done::Unchanged);
-        };
-        let instance = program.instance(id);
+        let (Some(id), Some(program)) = (self.node.instance, &self.cx.program) else { return Ok(kind) };
         if let Some(prior) = &self.node.prior {
-            for name in &instance.options.ignore {
+            for name in &program.instance(id).options.ignore {
                 match prior.inputs.get(&**name) {
                     Some(stored) => _ = self.inputs.insert(name.to_string(), stored.clone()),
                     None => _ = self.inputs.remove(&**name),
@@ -209,6 +205,40 @@ impl Operation<'_> {
             }
         }
         self.unique(&kind)?;
+        Ok(kind)
+    }
+
+    /// The first half of a replacement: the old object goes, after those that depended on it.
+    async fn remove_first(&self) -> Result<Done, Failed> {
+        let Some(prior) = &self.node.prior else { return Ok(Done::Removed) };
+        self.emit("delete");
+        self.remove(prior, Status::Replacing).await?;
+        let ms = self.started.elapsed().as_millis() as u64;
+        (self.cx.events)(Event::Finished { addr: self.node.addr.clone(), verb: "delete", ms });
+        Ok(Done::Removed)
+    }
+
+    /// The second half: the new object comes, after those that it depends on.
+    async fn make(&mut self) -> Result<Done, Failed> {
+        self.settle_all()?;
+        self.create(false).await
+    }
+
+    /// Deletes what a replacement left, now that nothing needs it any more.
+    async fn clean_up(&self) -> Result<Done, Failed> {
+        let entry = self.cx.retired().remove(&self.index);
+        if let Some(entry) = entry {
+            self.delete_retired(entry).await?;
+        }
+        Ok(Done::Unchanged)
+    }
+
+    async fn change(&mut self) -> Result<Done, Failed> {
+        let kind = self.settle_all()?;
+        let (Some(id), Some(program)) = (self.node.instance, self.cx.program.clone()) else {
+            return Ok(Done::Unchanged);
+        };
+        let instance = program.instance(id);
         if let (Action::Update | Action::Replace { .. }, Some(prior), false) =
             (&self.node.action, &self.node.prior, self.node.forced)
         {
@@ -419,6 +449,7 @@ impl Operation<'_> {
                     inputs: old.inputs.clone(),
                     outputs: old.outputs.clone(),
                     private: old.private.clone(),
+                    deps: old.deps.clone(),
                     op: OpKey::fresh(),
                 });
             }
@@ -502,11 +533,18 @@ impl Operation<'_> {
     }
 
     async fn update(&self, prior: Arc<Entry>) -> Result<Done, Failed> {
+        if self.look_again(&prior, "changed").await?.is_none() {
+            let d = *self.fail(Code::E0616, "it no longer exists, and did when the plan was made");
+            return Err(Box::new(d.help("plan again: the next apply creates it")));
+        }
         let mut entry = self.entry(Status::Updating, self.node.op.clone()).await?;
         entry.id = prior.id.clone();
         entry.outputs = prior.outputs.clone();
         entry.private = prior.private.clone();
         entry.retired = prior.retired.clone();
+        // Until the update has succeeded, what the object depended on may still be in use.
+        entry.deps.extend(prior.deps.iter().filter(|d| !self.node.deps.contains(d)).cloned());
+        entry.deps.sort();
         self.emit("update");
         self.begin(&entry).await?;
         let call =
@@ -515,7 +553,7 @@ impl Operation<'_> {
             Ok(object) => {
                 let entry = self.made(&entry, object, Status::Ok);
                 match self.as_planned(&entry) {
-                    Ok(()) => self.end(entry, "update").await,
+                    Ok(()) => self.end(Entry { deps: self.node.deps.clone(), ..entry }, "update").await,
                     Err(d) => {
                         self.put(Entry { status: Status::Broken, ..entry }).await?;
                         Err(d)
@@ -575,6 +613,9 @@ impl Operation<'_> {
 
     /// Deletes the object of an entry; its record stays.
     async fn remove(&self, prior: &Entry, status: Status) -> Result<(), Failed> {
+        if self.look_again(prior, "deleted").await?.is_none() {
+            return Ok(());
+        }
         let op = if status == Status::Deleting { self.node.op.clone() } else { OpKey::fresh() };
         let entry = Entry { status, op, ..prior.clone() };
         self.begin(&entry).await?;
@@ -585,7 +626,59 @@ impl Operation<'_> {
                 if clean {
                     self.put(prior.clone()).await?;
                 }
-                Err(d)
+                Err(self.with_dependents(*d))
+            }
+        }
+    }
+
+    /// A failed deletion, with the tools that still depend on the object.
+    fn with_dependents(&self, d: Diagnostic) -> Failed {
+        let holds = |n: &&Node| {
+            let goes = matches!(n.action, Action::Delete | Action::Replace { .. });
+            !goes && n.prior.as_ref().is_some_and(|p| p.deps.contains(&self.node.addr))
+        };
+        let names: Vec<String> =
+            self.cx.plan.nodes.iter().filter(holds).map(|n| format!("`{}`", n.addr)).collect();
+        Box::new(match names.as_slice() {
+            [] => d,
+            [one] => d.note(format!("{one} depends on it, and is not replaced by this plan")),
+            many => d.note(format!("{} depend on it, and are not replaced by this plan", many.join(", "))),
+        })
+    }
+
+    /// Looks at the object once more, right before it is changed or deleted: what was done to it since the plan was made is never
+    /// overwritten without being seen. `None` when it is gone.
+    async fn look_again(&self, prior: &Entry, what: &str) -> Result<Option<()>, Failed> {
+        let (Some(seen), Some(kind), true) = (&self.node.seen, &self.node.kind, prior.id.is_some()) else {
+            return Ok(Some(()));
+        };
+        let asked = Entry { inputs: with_secrets_of(&prior.inputs, &self.inputs), ..prior.clone() };
+        match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
+            Seen::Absent => Ok(None),
+            Seen::Failed(why) => {
+                let text = format!("it could not be read right before it was to be {what}: {why}");
+                Err(self.fail(Code::E0607, text))
+            }
+            Seen::Object(object) => {
+                let ignore = self.node.instance.and_then(|id| {
+                    Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone())
+                });
+                let now = drifted(kind, &prior.inputs, &object.inputs, &ignore.unwrap_or_default());
+                let null = Json::Null;
+                let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));
+                let other: Vec<String> = names
+                    .filter(|n| {
+                        let how = kind.inputs.get(&***n).and_then(|i| i.same);
+                        !same(now.get(*n).unwrap_or(&null), seen.get(*n).unwrap_or(&null), how)
+                    })
+                    .map(|n| format!("`{n}`"))
+                    .collect();
+                if other.is_empty() {
+                    return Ok(Some(()));
+                }
+                let text = format!("{} changed outside of dtm since the plan was made", other.join(", "));
+                let d = *self.fail(Code::E0616, text);
+                Err(Box::new(d.help("plan again to see the change; nothing was overwritten")))
             }
         }
     }

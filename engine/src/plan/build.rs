@@ -10,17 +10,19 @@
 //! | yes | open | asked | - | repair |
 //! | no | yes | yes / no | - | delete / drop |
 
+use super::diff::drifted;
 use super::order::{ids, instance_order};
 use super::place::{other_place, settings_of};
-use super::reads::{Seen, ToRead, ask_plugin, read_all};
-use super::recover::{Found, resolve};
+use super::reads::{Seen, ToRead, read_all};
+use super::recover::{Found, natural_key, resolve};
 use super::select::Selection;
+use super::upgrade::upgrade;
 use super::{Action, Change, Known, Node, Plan, reason};
 use crate::Fields;
 use crate::event::{Event, Events};
 use crate::plugin::{Plugins, Settings};
 use crate::secret::with_secrets_of;
-use crate::state::{Entry, OpKey, PluginRef, State, Status, renamed};
+use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
@@ -79,6 +81,7 @@ pub async fn build(
         adopts: HashMap::new(),
         missing: vec![],
     };
+    b.upgrade_all().await;
     b.refactorings();
     b.choose();
     let order = match instance_order(program) {
@@ -151,14 +154,7 @@ impl Builder<'_> {
     /// `moved`, `forget` and `adopt`.
     fn refactorings(&mut self) {
         let hir = self.program.hir().clone();
-        for (from, to, span) in &hir.moved {
-            // A component moves with all that is inside, a family with all its members.
-            let inside: Vec<String> = self.tools.keys().filter(|a| within(a, from)).cloned().collect();
-            for from_here in inside {
-                let to_here = format!("{to}{}", &from_here[from.len()..]);
-                self.moved(from_here, to_here, *span);
-            }
-        }
+        self.moved();
         for (addr, span) in &hir.forgets {
             let there = self.program.instances().iter().map(|i| &i.addr).find(|a| within(a, addr));
             if let Some(there) = there {
@@ -179,32 +175,9 @@ impl Builder<'_> {
                     format!("`{addr}` is not in the program, so nothing can be adopted as it"),
                 );
                 self.problem(d.at(span, "adopted here"));
-            } else if self.tools.get(&*addr).is_some_and(|e| e.id.as_deref() != Some(&*id)) {
-                let d =
-                    Diagnostic::new(Code::E0604, format!("`{addr}` is in state already, as another object"));
-                self.problem(d.at(span, "adopted here"));
             } else {
                 self.adopts.insert(addr.to_string(), (id.to_string(), span));
             }
-        }
-    }
-
-    fn moved(&mut self, from: String, to: String, span: Span) {
-        if self.tools.contains_key(&to) {
-            let headline = format!("`{to}` is in state already, so `{from}` cannot become it");
-            let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
-            return self.problem(d.help("remove one of them from state first: `forget` or `dtm delete`"));
-        }
-        if self.program.find(&from).is_some() {
-            let headline = format!("`{from}` is still in the program, so it cannot move");
-            return self.problem(Diagnostic::new(Code::E0604, headline).at(span, "moved here"));
-        }
-        if let Some(entry) = self.tools.remove(&from) {
-            self.tools.insert(to.clone(), entry);
-            for entry in self.tools.values_mut() {
-                renamed(entry, &from, &to);
-            }
-            self.plan.moves.push((from, to));
         }
     }
 
@@ -278,7 +251,7 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            let mut entry = self.upgraded(&plugin, &settings, entry).await;
+            let mut entry = Entry::clone(entry);
             if let Some(id) = addrs.get(&**addr).filter(|_| instance.is_some_and(|i| has_secrets(&i.kind))) {
                 let known = recorded.get_or_insert_with(|| self.recorded(addrs));
                 let (values, _) = self.program.inputs(*id, &known.of(self.program));
@@ -292,28 +265,14 @@ impl Builder<'_> {
         self.seen.extend(unread.into_iter().map(|(addr, why)| (addr, Seen::Failed(why))));
     }
 
-    /// An entry that an older version of its plugin wrote, in the form of this one.
-    async fn upgraded(&self, plugin: &str, settings: &Settings, entry: &Entry) -> Entry {
-        let Ok(manifest) = self.plugins.manifest(plugin).await else { return entry.clone() };
-        if manifest.version == entry.plugin.version {
-            return entry.clone();
+    /// What earlier versions of the plugins recorded, in the form of those that are here.
+    async fn upgrade_all(&mut self) {
+        let mut tools = std::mem::take(&mut self.tools);
+        for (addr, entry) in &mut tools {
+            let settings = self.settings_of_entry(addr, entry).unwrap_or_default();
+            upgrade(self.plugins, &settings, entry).await;
         }
-        let params = serde_json::json!({
-            "kind": entry.kind, "from": entry.plugin.version, "id": entry.id.clone().unwrap_or_default(),
-            "inputs": entry.inputs, "outputs": entry.outputs, "private": entry.private,
-        });
-        let mut entry = entry.clone();
-        if let Some(Ok(answer)) =
-            ask_plugin(self.plugins, plugin, settings, "upgrade", &entry.kind, params).await
-        {
-            let fields = |name: &str| answer.get(name).and_then(Json::as_object).cloned();
-            entry.inputs = fields("inputs").unwrap_or(entry.inputs);
-            entry.outputs = fields("outputs").unwrap_or(entry.outputs);
-            entry.private = answer.get("private").cloned().unwrap_or(entry.private);
-            let id = answer.get("id").and_then(Json::as_str).filter(|id| !id.is_empty());
-            entry.id = entry.id.map(|recorded| id.map_or(recorded, String::from));
-        }
-        entry
+        self.tools = tools;
     }
 
     /// One tool of the program.
@@ -353,6 +312,7 @@ impl Builder<'_> {
             op: OpKey::fresh(),
             absent_before: false,
             forced: false,
+            seen: None,
             deps: {
                 let mut deps: Vec<String> =
                     instance.edges.keys().map(|d| program.instance(*d).addr.to_string()).collect();
@@ -363,6 +323,13 @@ impl Builder<'_> {
         if let Some(prior) = &node.prior
             && (prior.kind != *instance.kind.name || prior.plugin.name != *instance.plugin)
         {
+            if same_object(self.program, self.plugins, prior, instance)
+                && natural_key(&instance.kind, &prior.inputs) == natural_key(&instance.kind, &node.desired)
+            {
+                self.turn(&mut node, instance).await;
+                self.reveal_outputs(&node, id);
+                return self.plan.nodes.push(node);
+            }
             let d = Diagnostic::new(
                 Code::E0603,
                 format!(
@@ -428,6 +395,7 @@ impl Builder<'_> {
             op: OpKey::fresh(),
             absent_before: false,
             forced: false,
+            seen: None,
         }
     }
 
@@ -484,6 +452,7 @@ impl Builder<'_> {
             op: if entry.status == Status::Deleting { entry.op.clone() } else { OpKey::fresh() },
             absent_before: false,
             forced: false,
+            seen: None,
         };
         if self.forgotten.contains(&addr) {
             node.action = Action::Forget;
@@ -534,6 +503,7 @@ impl Builder<'_> {
                     .tool(addr.clone());
                 return self.problem(d);
             }
+            (_, Some(Seen::Object(object))) => see_what_goes(&mut node, &kind, &object.inputs),
             _ => {}
         }
         if self.options.refresh_only && node.action == Action::Delete {
@@ -542,6 +512,33 @@ impl Builder<'_> {
         }
         self.plan.nodes.push(node);
     }
+}
+
+/// Whether the kind that a tool has in state and the one that it has in the program are one kind of object: `@object`.
+fn same_object(
+    program: &Program,
+    plugins: &Plugins,
+    prior: &Entry,
+    instance: &dtm_lang::Instance,
+) -> bool {
+    prior.plugin.name == *instance.plugin
+        && instance.kind.object.is_some()
+        && kind_in_state(program, plugins, prior).is_some_and(|k| k.object == instance.kind.object)
+}
+
+/// What was changed outside of an object that is about to be deleted, so that it is seen before it is lost.
+pub(super) fn see_what_goes(node: &mut Node, kind: &Kind, there: &Fields) {
+    let Some(prior) = &node.prior else { return };
+    let seen = drifted(kind, &prior.inputs, there, &[]);
+    let change = |(name, there): (&String, &Json)| Change {
+        name: name.clone(),
+        before: there.clone(),
+        after: Json::Null,
+        replaces: false,
+        drift: true,
+    };
+    node.changes = seen.iter().map(change).collect();
+    node.seen = Some(seen);
 }
 
 /// The kind of what is in state: from the program, from the interface beside its plugin, or as it is shipped.

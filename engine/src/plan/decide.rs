@@ -1,7 +1,7 @@
 //! What is done with one tool of the program: the rows of the decision table.
 
 use super::build::{Builder, created, tag_outputs};
-use super::diff::{changes, merged, outputs_differ};
+use super::diff::{changes, drifted, merged, outputs_differ};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
 use super::recover::{Found, natural_key, resolve};
@@ -26,6 +26,23 @@ impl Builder<'_> {
             return;
         };
         let mut seen = self.seen.remove(&node.addr);
+        if let Some((id, span)) = self.adopts.get(&node.addr).cloned()
+            && prior.id.as_deref() != Some(&*id)
+        {
+            // What was recorded is gone: nothing is lost when another object takes its place.
+            if matches!(seen, Some(Seen::Absent)) && prior.retired.is_empty() {
+                return self.adopt(node, instance, id, span).await;
+            }
+            if !self.is_named_by_key(node, instance, &prior).await {
+                let recorded = prior.id.clone().unwrap_or_default();
+                let headline = format!("`{}` is in state already, as `{recorded}`", node.addr);
+                let d = Diagnostic::new(Code::E0604, headline).at(span, "adopted here");
+                let command = format!("dtm state rm '{}'", node.addr);
+                return self.problem(d.tool(node.addr.clone()).help(format!(
+                    "to manage `{id}` instead, let go of the recorded object first, which stays as it is: `{command}`"
+                )));
+            }
+        }
         let mut prior = prior;
         if prior.status.is_open() && self.options.no_read {
             node.forced = true;
@@ -99,6 +116,7 @@ impl Builder<'_> {
             settle_write_only(&instance.kind, inputs, &node.desired, self.plugins.redactor());
         }
         let there = observed.as_ref().map(|o| &o.inputs);
+        node.seen = there.map(|t| drifted(&instance.kind, &prior.inputs, t, &instance.options.ignore));
         node.changes = changes(&instance.kind, &node.desired, &prior.inputs, there, &instance.options.ignore);
         for name in &instance.options.ignore {
             // What is really there stands, so that an update of another input leaves it alone.
@@ -144,11 +162,14 @@ impl Builder<'_> {
             node.planned.extend(outputs);
         }
         if !reasons.is_empty() {
-            node.action = Action::Replace { create_first: false };
+            let instance = node.instance.map(|id| self.program.instance(id));
+            let create_first = instance.is_some_and(|i| i.options.create_first);
+            node.action = Action::Replace { create_first };
             // With inputs that are not known yet it is asked again when they are.
             node.forced |= !node.conditional;
             node.reason = reasons.join("; ");
             self.guard_protected(node, prior);
+            self.guard_key(node);
         }
     }
 
@@ -160,6 +181,19 @@ impl Builder<'_> {
             let d =
                 Diagnostic::new(Code::E0602, headline).at(instance.span, "protected").tool(node.addr.clone());
             self.problem(d.note(node.reason.clone()));
+        }
+    }
+
+    /// Two objects cannot have one natural key at the same time.
+    fn guard_key(&mut self, node: &Node) {
+        let Some(instance) = node.instance.map(|id| self.program.instance(id)) else { return };
+        if node.action == (Action::Replace { create_first: true }) && keeps_key(node) {
+            let headline = format!("`{}` cannot be created before the old one is deleted", node.addr);
+            let list: Vec<String> = instance.kind.key_inputs().map(|k| format!("`{k}`")).collect();
+            let d = Diagnostic::new(Code::E0608, headline).at(instance.span, "replaced create-first");
+            self.problem(
+                d.tool(node.addr.clone()).note(format!("both would have the same {}", list.join(", "))),
+            );
         }
     }
 
@@ -181,7 +215,7 @@ impl Builder<'_> {
         node.forced |= must;
         let replaces = must || node.changes.iter().any(|c| c.replaces);
         node.conditional =
-            !node.changes.is_empty() && !node.forced && node.changes.iter().all(|c| has_unknown(&c.after));
+            !node.changes.is_empty() && !node.forced && !node.changes.iter().any(|c| node.is_certain(c));
         if replaces {
             node.action = Action::Replace { create_first };
             let names: Vec<&str> = node.changes.iter().filter(|c| c.replaces).map(|c| &*c.name).collect();
@@ -192,14 +226,7 @@ impl Builder<'_> {
                 };
             }
             self.guard_protected(node, prior);
-            if create_first && keeps_key(node) {
-                let headline = format!("`{}` cannot be created before the old one is deleted", node.addr);
-                let list: Vec<String> = instance.kind.key_inputs().map(|k| format!("`{k}`")).collect();
-                let d = Diagnostic::new(Code::E0608, headline).at(instance.span, "replaced create-first");
-                self.problem(
-                    d.tool(node.addr.clone()).note(format!("both would have the same {}", list.join(", "))),
-                );
-            }
+            self.guard_key(node);
             return;
         }
         if node.changes.is_empty() && !node.forced {
@@ -244,6 +271,45 @@ impl Builder<'_> {
         }
     }
 
+    /// A tool whose kind in the program is another one of the same object: it is taken over as it is, and then updated.
+    pub(super) async fn turn(&mut self, node: &mut Node, instance: &dtm_lang::Instance) {
+        let Some(prior) = node.prior.take() else { return };
+        let id = prior.id.clone().unwrap_or_default();
+        let adopted = self.adopted(node, instance, &id).await;
+        let entry = Entry {
+            id: prior.id.clone(),
+            private: prior.private.clone(),
+            retired: prior.retired.clone(),
+            ..adopted
+        };
+        let reason = format!("its kind changes from `{}` to `{}`", prior.kind, instance.kind.path());
+        self.seen.remove(&node.addr);
+        let seen = match self.options.no_read || prior.id.is_none() {
+            true => None,
+            false => Some(read_one(self.plugins, &node.plugin, &node.settings, &entry).await),
+        };
+        match seen {
+            Some(Seen::Object(object)) => take_over(node, &instance.kind, entry, *object, reason),
+            Some(Seen::Absent) => {
+                node.action = Action::Create;
+                node.reason = reason::GONE.into();
+                node.changes = created(&instance.kind, &node.desired);
+                node.prior = Some(entry.into());
+            }
+            Some(Seen::Failed(why)) => {
+                let why = self.plugins.redactor().mask(&why);
+                let d = Diagnostic::new(Code::E0607, format!("`{}` could not be read: {why}", node.addr));
+                self.problem(d.at(instance.span, "this tool").tool(node.addr.clone()));
+            }
+            None => {
+                node.changes = changes(&instance.kind, &node.desired, &prior.inputs, None, &[]);
+                node.action = Action::Adopt;
+                node.reason = reason;
+                node.prior = Some(Entry { inputs: prior.inputs.clone(), ..entry }.into());
+            }
+        }
+    }
+
     async fn adopt(
         &mut self,
         node: &mut Node,
@@ -283,6 +349,13 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether the natural key of a tool names the object that is recorded for it.
+    async fn is_named_by_key(&self, node: &Node, instance: &dtm_lang::Instance, prior: &Entry) -> bool {
+        let (Some(id), true) = (&prior.id, instance.kind.key_inputs().next().is_some()) else { return false };
+        let same = natural_key(&instance.kind, &prior.inputs) == natural_key(&instance.kind, &node.desired);
+        same && self.named_by_key(node, instance, id).await.is_none()
+    }
+
     /// The object that a tool's natural key names, when it is another one than `id`.
     async fn named_by_key(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Option<String> {
         let key = natural_key(&instance.kind, &node.desired);
@@ -315,6 +388,7 @@ fn take_over(
     reason: String,
 ) {
     node.changes = changes(kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
+    node.seen = Some(Fields::new());
     entry.inputs = merged(&entry.inputs, &object.inputs);
     entry.outputs = tag_outputs(kind, &entry.inputs, &object.outputs);
     entry.private = object.private;

@@ -1,14 +1,53 @@
 //! The plan that removes what is in state: all of it, or some tools and what depends on them.
 
+use super::build::see_what_goes;
+use super::reads::{Seen, ToRead, read_all};
 use super::recover::{Found, resolve};
+use super::steps::schedule;
+use super::upgrade::upgrade;
 use super::{Action, Node, Plan};
-use crate::graph::Graph;
 use crate::plugin::{Plugins, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Whether what is about to be deleted is looked at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reality {
+    /// Every object is read, so that changes made outside are shown.
+    Read,
+    /// The state is taken for reality.
+    Recorded,
+}
+
+/// Reads what is about to be deleted: what is gone already is only dropped from the state, and what was changed outside is shown. An
+/// object that cannot be read is deleted all the same, as far as its plugin can.
+async fn look(plan: &mut Plan, plugins: &Arc<Plugins>) {
+    let wanted = plan.nodes.iter().filter(|n| n.action == Action::Delete && n.kind.is_some());
+    let wanted = wanted.filter_map(|n| {
+        let prior = n.prior.as_ref().filter(|p| p.id.is_some() && plugins.usable(&n.plugin).is_ok())?;
+        Some(ToRead {
+            addr: n.addr.clone(),
+            plugin: n.plugin.clone(),
+            settings: n.settings.clone(),
+            entry: Entry::clone(prior),
+        })
+    });
+    let mut seen = read_all(plugins, wanted.collect()).await;
+    for node in &mut plan.nodes {
+        let (Some(kind), Some(found)) = (node.kind.clone(), seen.remove(&node.addr)) else { continue };
+        match found {
+            Seen::Absent if node.prior.as_ref().is_some_and(|p| p.retired.is_empty()) => {
+                node.action = Action::Forget;
+                node.reason = "already gone".into();
+            }
+            Seen::Object(object) => see_what_goes(node, &kind, &object.inputs),
+            Seen::Absent | Seen::Failed(_) => {}
+        }
+    }
+}
 
 /// Plans the deletion of `only` (all when `None`) and of everything that depends on them.
 pub async fn destroy(
@@ -17,6 +56,7 @@ pub async fn destroy(
     kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
     settings: &dyn Fn(&str, &Entry) -> Result<Settings, Box<Diagnostic>>,
     plugins: &Arc<Plugins>,
+    reality: Reality,
 ) -> Plan {
     let mut plan = Plan::default();
     let mut chosen: BTreeSet<&String> = match only {
@@ -39,15 +79,19 @@ pub async fn destroy(
         }
         chosen.extend(more);
     }
-    let mut index: BTreeMap<&str, usize> = BTreeMap::new();
-    for addr in &chosen {
-        let entry = &state.tools[*addr];
+        for addr in &chosen {
+        let mut entry = state.tools[*addr].clone();
+        let settings = settings(addr, &entry).unwrap_or_else(|d| {
+            plan.diagnostics.push(*d);
+            Settings::new()
+        });
+        upgrade(plugins, &settings, &mut entry).await;
+        let entry = &entry;
         if entry.protect {
             let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
                 .tool(addr.as_str());
             plan.diagnostics.push(d.help("take `protect = true` off it and apply that first"));
         }
-        index.insert(addr, plan.nodes.len());
         let kind = kinds(&entry.plugin.name, &entry.kind).or_else(|| {
             let path = entry.plugin.path.as_ref()?;
             plugins.interface_beside(path)?.kinds.get(&*entry.kind).cloned()
@@ -63,10 +107,6 @@ pub async fn destroy(
                 "bring the plugin back, or leave the object alone: `forget {addr}` and apply"
             )));
         }
-        let settings = settings(addr, entry).unwrap_or_else(|d| {
-            plan.diagnostics.push(*d);
-            Settings::new()
-        });
         let mut prior = entry.clone();
         let (mut action, mut reason) = (Action::Delete, "to be destroyed");
         // What an interrupted create made is found before it is forgotten.
@@ -95,21 +135,17 @@ pub async fn destroy(
             op: if entry.status == Status::Deleting { entry.op.clone() } else { OpKey::fresh() },
             absent_before: false,
             forced: false,
+            seen: None,
             deps: entry.deps.clone(),
         });
     }
-    let mut graph = Graph::new(plan.nodes.len());
-    for (waits, node) in plan.nodes.iter().enumerate() {
-        for dep in &node.deps {
-            if let Some(dep) = index.get(&**dep) {
-                graph.add_new(waits, *dep);
-            }
-        }
+    if reality == Reality::Read {
+        look(&mut plan, plugins).await;
     }
-    match graph.order() {
-        Ok(order) => {
-            plan.waves = graph.waves(&order);
-            plan.order = order;
+    match schedule(&plan.nodes) {
+        Ok(schedule) => {
+            plan.waves = schedule.waves(plan.nodes.len());
+            plan.schedule = schedule;
         }
         Err(cycle) => {
             let names: Vec<&str> = cycle.iter().map(|n| &*plan.nodes[*n].addr).collect();
@@ -120,7 +156,6 @@ pub async fn destroy(
             plan.diagnostics.push(d);
         }
     }
-    plan.graph = graph;
     plan.outputs_changed = only.is_none() && !state.outputs.is_empty();
     plan
 }

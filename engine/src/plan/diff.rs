@@ -50,6 +50,27 @@ fn equal(a: &Json, b: &Json) -> bool {
     }
 }
 
+/// Whether two values of an input differ whatever turns out of the parts of `after` that are not known yet.
+pub fn differ_for_certain(before: &Json, after: &Json, how: Option<Same>) -> bool {
+    if !has_unknown(after) {
+        return !same(before, after, how);
+    }
+    match (&reveal(before), &reveal(after)) {
+        (Json::Array(x), Json::Array(y)) if how == Some(Same::Set) => x.len() != y.len(),
+        (Json::Array(x), Json::Array(y)) => {
+            x.len() != y.len() || x.iter().zip(y).any(|(x, y)| differ_for_certain(x, y, None))
+        }
+        (_, y) if dtm_lang::wire::is_unknown(y) => false,
+        (Json::Object(x), Json::Object(y)) => {
+            let null = Json::Null;
+            x.iter().any(|(k, v)| !v.is_null() && !y.contains_key(k))
+                || y.iter().any(|(k, v)| differ_for_certain(x.get(k).unwrap_or(&null), v, None))
+        }
+        (Json::Array(_) | Json::Object(_), _) | (_, Json::Array(_) | Json::Object(_)) => true,
+        _ => false,
+    }
+}
+
 /// The inputs that differ, in the order of the interface. `observed` holds only what the plugin saw.
 pub fn changes(
     kind: &Kind,
@@ -89,6 +110,17 @@ pub fn changes(
         }
     }
     out
+}
+
+/// The inputs that were seen to differ from what is recorded, as they were seen.
+pub fn drifted(kind: &Kind, stored: &Fields, observed: &Fields, ignore: &[dtm_lang::Symbol]) -> Fields {
+    let null = Json::Null;
+    let differs = |name: &dtm_lang::Symbol, input: &dtm_lang::interface::Input| {
+        let there = observed.get(&**name).filter(|_| !input.write_only && !ignore.contains(name))?;
+        let recorded = stored.get(&**name).unwrap_or(&null);
+        (!is_lost(recorded) && !same(there, recorded, input.same)).then(|| (name.to_string(), there.clone()))
+    };
+    kind.inputs.iter().filter_map(|(name, input)| differs(name, input)).collect()
 }
 
 /// Whether outputs differ; what the plugin did not give this time does not count.

@@ -1,8 +1,8 @@
-//! The edges of execution, and what follows from them: order, waves, cycles, create-first.
+//! What follows from the actions together: create-first spreads, the steps are put in order.
 
 use super::build::Builder;
+use super::steps::schedule;
 use super::{Action, Node};
-use crate::graph::Graph;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::HashMap;
 
@@ -55,48 +55,25 @@ impl Builder<'_> {
         }
     }
 
-    /// The edges of execution, the order and the waves.
+    /// The steps, their order and the waves.
     pub(super) fn finish(&mut self) {
         self.create_first_spreads();
-        let nodes = &self.plan.nodes;
-        let index: HashMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (&*n.addr, i)).collect();
-        let mut graph = Graph::new(nodes.len());
-        for (i, node) in nodes.iter().enumerate() {
-            if node.instance.is_some() {
-                for dep in node.deps.iter().filter_map(|d| index.get(&**d)) {
-                    graph.add_new(*dep, i);
-                }
-            }
-            let stored = node.prior.iter().flat_map(|p| p.deps.iter());
-            for dep in stored.filter_map(|d| index.get(&**d).copied()) {
-                let target = &nodes[dep].action;
-                let deletes = node.action == Action::Delete;
-                let goes = matches!(target, Action::Delete);
-                let replaced =
-                    matches!(target, Action::Replace { create_first: false }) && !nodes[dep].conditional;
-                // Deletes come in reverse of the stored dependencies; updates let go of what is removed.
-                if deletes && (goes || replaced) || goes && node.instance.is_some() {
-                    graph.add(i, dep);
-                }
-            }
-        }
-        match graph.order() {
-            Ok(order) => {
-                self.plan.waves = graph.waves(&order);
-                self.plan.order = order;
+        match schedule(&self.plan.nodes) {
+            Ok(schedule) => {
+                self.plan.waves = schedule.waves(self.plan.nodes.len());
+                self.plan.schedule = schedule;
             }
             Err(cycle) => {
-                let names: Vec<String> = cycle.iter().map(|n| format!("`{}`", nodes[*n].addr)).collect();
+                let names: Vec<String> =
+                    cycle.iter().map(|n| format!("`{}`", self.plan.nodes[*n].addr)).collect();
                 let d = Diagnostic::new(
                     Code::E0501,
                     format!("these changes wait for each other: {}", names.join(" → ")),
                 );
-                self.problem(d.note("dependencies that are in state count as well as those of the program"));
+                self.problem(d.note("dependencies recorded in the state count as well as those of the program"));
                 self.plan.waves = vec![0; self.plan.nodes.len()];
-                self.plan.order = (0..self.plan.nodes.len()).collect();
             }
         }
-        self.plan.graph = graph;
         self.plan.diagnostics.sort();
     }
 }

@@ -24,7 +24,9 @@ pub(crate) fn identity(plugin: &str, place: &Fields, kind: &Kind, inputs: &Field
         return None;
     }
     let place = Json::Object(place.clone());
-    Some(format!("{plugin}.{} {} {}", kind.name, reveal(&place), public(&Json::Object(key))))
+    // Kinds of one plugin that manage the same kind of object share its identities.
+    let name = kind.object.as_ref().map_or_else(|| kind.name.to_string(), |object| format!("@{object}"));
+    Some(format!("{plugin}.{name} {} {}", reveal(&place), public(&Json::Object(key))))
 }
 
 /// The identity of a node: what it will be, or of one that goes what it is.
@@ -47,6 +49,7 @@ impl Builder<'_> {
             let Some(other) = seen.insert(identity, i).map(|o| &self.plan.nodes[o]) else { continue };
             problems.push((self.same_object(node, other), [node.addr.clone(), other.addr.clone()]));
         }
+        self.same_ids(&mut problems);
         for node in self.plan.nodes.iter().filter(|n| self.is_existing(n)) {
             let other = identity_of(node).and_then(|identity| seen.get(&identity));
             let Some(other) = other.map(|o| &self.plan.nodes[*o]) else { continue };
@@ -65,6 +68,34 @@ impl Builder<'_> {
         problems.into_iter().for_each(|d| self.problem(d));
     }
 
+    /// What is adopted is in state under no other address: kinds without a natural key are told apart by their ids.
+    fn same_ids(&self, problems: &mut Vec<(Diagnostic, [String; 2])>) {
+        let of = |node: &Node| {
+            let prior = node.prior.as_ref().filter(|_| node.action != Action::Forget)?;
+            let kind = node.kind.as_ref()?;
+            let name = kind.object.as_ref().unwrap_or(&kind.name);
+            let place = Json::Object(node.place.clone()).to_string();
+            Some((node.plugin.clone(), name.clone(), place, prior.id.clone()?))
+        };
+        let adopted: Vec<&Node> = self.plan.nodes.iter().filter(|n| n.action == Action::Adopt).collect();
+        if adopted.is_empty() {
+            return;
+        }
+        let mut owners: HashMap<_, Vec<&Node>> = HashMap::new();
+        for node in &self.plan.nodes {
+            of(node).into_iter().for_each(|id| owners.entry(id).or_default().push(node));
+        }
+        for node in adopted {
+            let others = of(node).and_then(|id| owners.get(&id)).into_iter().flatten();
+            for other in others.filter(|o| o.addr != node.addr) {
+                let pair = [node.addr.clone(), other.addr.clone()];
+                if !problems.iter().any(|(_, known)| known.iter().all(|a| pair.contains(a))) {
+                    problems.push((self.same_object(node, other), pair));
+                }
+            }
+        }
+    }
+
     fn is_existing(&self, node: &Node) -> bool {
         node.instance.is_some_and(|id| self.program.instance(id).existing)
     }
@@ -73,7 +104,11 @@ impl Builder<'_> {
         let (new, old) = if node.instance.is_some() { (node, other) } else { (other, node) };
         let key = new.kind.as_ref().map(|k| natural_key(k, &new.desired)).unwrap_or_default();
         let shown: Vec<String> = key.iter().map(|(k, v)| format!("{k} = {}", public(v))).collect();
-        let headline = format!("`{}` and `{}` are the same object: {}", old.addr, new.addr, shown.join(", "));
+        let shown = match (shown.is_empty(), new.prior.as_ref().and_then(|p| p.id.as_ref())) {
+            (true, Some(id)) => format!("`{id}`"),
+            _ => shown.join(", "),
+        };
+        let headline = format!("`{}` and `{}` are the same object: {shown}", old.addr, new.addr);
         let mut d = Diagnostic::new(Code::E0603, headline).tool(new.addr.clone());
         if let Some(id) = new.instance {
             d = d.at(self.program.instance(id).span, "this tool");
@@ -83,7 +118,10 @@ impl Builder<'_> {
         }
         let text = format!("moved {} -> {}", old.addr, new.addr);
         let d = d.note(format!("`{}` is in state, and not in the program any more", old.addr));
-        let d = d.help(format!("if it was renamed, write `{text}`"));
+        let d = d.help(format!(
+            "if the tool was renamed, write `{text}`; to leave the object alone under its old name, write `forget {}`",
+            old.addr
+        ));
         match new.instance.map(|id| self.program.instance(id).span) {
             Some(span) => {
                 let end = self.program.sources().file(span.file).text.len() as u32;

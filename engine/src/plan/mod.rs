@@ -8,23 +8,26 @@ mod edges;
 pub(crate) mod existing;
 pub(crate) mod identity;
 mod import;
+mod moved;
 mod order;
 mod place;
 pub(crate) mod reads;
 pub(crate) mod recover;
 pub mod saved;
 mod select;
+pub mod steps;
+mod upgrade;
 
 pub use build::tag_outputs;
 pub use build::{BuildOptions, build};
-pub use destroy::destroy;
+pub use destroy::{Reality, destroy};
 pub use import::{ids_by_key, listed};
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use select::Selection;
+pub use steps::{Part, Schedule, Step};
 
 use crate::Fields;
-use crate::graph::Graph;
 use crate::plugin::Settings;
 use crate::state::{Entry, OpKey};
 use dtm_lang::interface::Kind;
@@ -133,8 +136,20 @@ pub struct Node {
     pub absent_before: bool,
     /// Whether it must be changed even if the inputs turn out equal.
     pub forced: bool,
+    /// The inputs that were seen to differ from what is recorded; absent where nothing was looked at. Before the object is changed or
+    /// deleted it is looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Fields>,
     /// Direct dependencies, by address.
     pub deps: Vec<String>,
+}
+
+impl Node {
+    /// Whether an input differs whatever turns out of what is not known yet.
+    pub(crate) fn is_certain(&self, change: &Change) -> bool {
+        let input = self.kind.as_ref().and_then(|k| k.inputs.get(&*change.name));
+        diff::differ_for_certain(&change.before, &change.after, input.and_then(|i| i.same))
+    }
 }
 
 /// What is to be done.
@@ -142,14 +157,14 @@ pub struct Node {
 pub struct Plan {
     /// The tools.
     pub nodes: Vec<Node>,
-    /// The order between them.
-    pub graph: Graph,
-    /// An order that fits.
-    pub order: Vec<usize>,
+    /// What is executed, in which order.
+    pub schedule: Schedule,
     /// The wave of each node.
     pub waves: Vec<usize>,
     /// Addresses that change: from, to.
     pub moves: Vec<(String, String)>,
+    /// Moves that were made by an earlier apply: their declarations can go.
+    pub done_moves: Vec<(String, String)>,
     /// What is wrong. With errors the plan is only to be looked at.
     pub diagnostics: Diagnostics,
     /// Asserts whose values are not known yet, and the tools that they wait for.

@@ -5,7 +5,7 @@
 //! "DTMP" | frame: packed JSON, secrets sealed
 //! ```
 
-use super::{Node, Plan, reason};
+use super::{Node, Plan, Schedule, Step, reason};
 use crate::Fields;
 use crate::archive::Archive;
 use crate::graph::Graph;
@@ -24,7 +24,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The newest format that this dtm reads, and the one that it writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 4] = b"DTMP";
 
@@ -40,6 +40,12 @@ pub enum SavedError {
     /// A later dtm wrote it.
     #[error("it has format {found}; this dtm knows formats up to {FORMAT}")]
     Newer {
+        /// Its format.
+        found: u64,
+    },
+    /// An earlier dtm wrote it, with another order of execution.
+    #[error("it has format {found}, which this dtm, with format {FORMAT}, no longer executes")]
+    Older {
         /// Its format.
         found: u64,
     },
@@ -95,6 +101,7 @@ pub struct Saved {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Form {
     nodes: Vec<Node>,
+    steps: Vec<Step>,
     edges: Vec<(usize, usize)>,
     order: Vec<usize>,
     waves: Vec<usize>,
@@ -114,12 +121,15 @@ impl Saved {
         plugins: BTreeMap<String, String>,
         who: String,
     ) -> Saved {
-        let edges = (0..plan.nodes.len()).flat_map(|n| plan.graph.after(n).map(move |after| (n, after)));
+        let schedule = &plan.schedule;
+        let edges =
+            (0..schedule.steps.len()).flat_map(|n| schedule.graph.after(n).map(move |after| (n, after)));
         let asserts = plan.waiting_asserts.iter();
         let form = Form {
             nodes: plan.nodes.clone(),
+            steps: schedule.steps.clone(),
             edges: edges.collect(),
-            order: plan.order.clone(),
+            order: schedule.order.clone(),
             waves: plan.waves.clone(),
             moves: plan.moves.clone(),
             waiting_asserts: asserts.map(|(n, ids)| (*n, ids.iter().map(|id| id.0).collect())).collect(),
@@ -199,6 +209,7 @@ impl Saved {
         let value: Value = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
         match value.get("format").and_then(Value::as_u64) {
             Some(found) if found > u64::from(FORMAT) => return Err(SavedError::Newer { found }),
+            Some(found) if found < u64::from(FORMAT) => return Err(SavedError::Older { found }),
             Some(_) => {}
             None => return Err(damaged("it names no format")),
         }
@@ -243,22 +254,23 @@ impl Saved {
             // its own.
             node.absent_before &= node.reason == reason::REPAIR;
         }
-        let count = nodes.len();
-        let mut graph = Graph::new(count);
-        let known = form.edges.iter().all(|(a, b)| *a < count && *b < count);
-        let order =
-            form.order.iter().all(|n| *n < count) && form.order.len() == count && form.waves.len() == count;
-        if !known || !order {
+        let count = form.steps.len();
+        let known = form.edges.iter().all(|(a, b)| *a < count && *b < count)
+            && form.steps.iter().all(|s| s.node < nodes.len());
+        let order = form.order.iter().all(|n| *n < count) && form.order.len() == count;
+        if !known || !order || form.waves.len() != nodes.len() {
             return Err(foreign("its order"));
         }
+        let mut graph = Graph::new(count);
         form.edges.iter().for_each(|(before, after)| graph.add(*before, *after));
+        let schedule = Schedule { steps: form.steps.clone(), graph, order: form.order.clone() };
         let asserts = form.waiting_asserts.iter();
         Ok(Plan {
             nodes,
-            graph,
-            order: form.order.clone(),
+            schedule,
             waves: form.waves.clone(),
             moves: form.moves.clone(),
+            done_moves: vec![],
             diagnostics: dtm_lang::Diagnostics::default(),
             waiting_asserts: asserts
                 .map(|(n, ids)| (*n, ids.iter().map(|id| InstanceId(*id)).collect()))

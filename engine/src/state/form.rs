@@ -231,7 +231,8 @@ impl Serialize for Tools<'_> {
     }
 }
 
-/// Format 2 as it is read.
+/// Formats 2 and 3 as they are read. In format 3 what was replaced has dependencies of its own, and ids of objects inside the project
+/// are relative to it; a plugin's `upgrade` does that to what is older.
 #[derive(Deserialize)]
 struct Second {
     lineage: String,
@@ -253,20 +254,35 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
     }
     match serde_json::from_slice::<Head>(bytes).map_err(bad)?.format {
         newer if newer > FORMAT => Err(Unreadable::Newer(newer)),
-        1 => Ok(State { format: FORMAT, ..serde_json::from_slice(bytes).map_err(bad)? }),
-        FORMAT => {
+        1 => {
+            let mut state = State { format: FORMAT, ..serde_json::from_slice(bytes).map_err(bad)? };
+            state.tools.values_mut().for_each(retired_like_its_tool);
+            Ok(state)
+        }
+        format @ 2..=FORMAT => {
             let Second { lineage, serial, key, moved_to, root, kinds, tools: rows, outputs } =
                 serde_json::from_slice(bytes).map_err(bad)?;
             let mut tools = BTreeMap::new();
             for (addr, row) in rows {
                 let why = || format!("`{addr}` is of kind {}, and there are {}", row.of, kinds.len());
                 let of = kinds.get(row.of).ok_or_else(|| Unreadable::Bad(why()))?;
-                let entry = Arc::new(row.entry(of));
+                let mut entry = Arc::new(row.entry(of));
+                if format == 2 {
+                    retired_like_its_tool(&mut entry);
+                }
                 tools.insert(addr, entry);
             }
             Ok(State { format: FORMAT, lineage, serial, key, moved_to, root, tools, outputs })
         }
         other => Err(Unreadable::Bad(format!("there is no format {other}"))),
+    }
+}
+
+/// Before format 3 nothing was recorded of what a replaced object depended on: most likely it is what its tool depends on.
+fn retired_like_its_tool(entry: &mut Arc<Entry>) {
+    if !entry.retired.is_empty() {
+        let Entry { deps, retired, .. } = Arc::make_mut(entry);
+        retired.iter_mut().for_each(|r| r.deps.clone_from(deps));
     }
 }
 

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The newest format that this dtm reads and the one that it writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The key of an operation: new for each planned change, kept through its retries and restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub struct Retired {
     pub outputs: Fields,
     /// The plugin's own data.
     pub private: Value,
+    /// What it depended on, which goes after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deps: Vec<String>,
     /// The key of its delete.
     pub op: OpKey,
 }
@@ -277,8 +280,10 @@ impl State {
 
 /// An entry whose dependency has another address now.
 pub(crate) fn renamed(entry: &mut Arc<Entry>, from: &str, to: &str) {
-    if entry.deps.iter().any(|d| d == from) {
-        let deps = Arc::make_mut(entry).deps.iter_mut();
+    let names = |e: &Entry| e.deps.iter().chain(e.retired.iter().flat_map(|r| &r.deps)).any(|d| d == from);
+    if names(entry) {
+        let Entry { deps, retired, .. } = Arc::make_mut(entry);
+        let deps = deps.iter_mut().chain(retired.iter_mut().flat_map(|r| &mut r.deps));
         deps.filter(|d| **d == from).for_each(|d| *d = to.to_string());
     }
 }

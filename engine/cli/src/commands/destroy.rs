@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 use crate::trace::Trace;
 use crate::view;
 use clap::Args;
-use dtm_engine::plan::{destroy, known_in_state, settings_of};
+use dtm_engine::plan::{Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
 use dtm_engine::state::Entry;
@@ -83,7 +83,7 @@ pub(super) fn remove(
     let switch = Switch::new(planning_events(terminal));
     let lock = lock_of(&*session)?;
     let plugins = rt.block_on(async { around.plugins(program.as_deref(), &state, lock, switch.events()) });
-    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins));
+    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, Reality::Read));
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
         let mut value = view::plan::json(&plan, &sources);

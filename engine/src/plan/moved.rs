@@ -1,0 +1,141 @@
+//! `moved`: objects whose address changed. All declarations count together, whatever their order:
+//!
+//! ```text
+//! moved a -> b, moved b -> c     a becomes c where the program has no b; where it has one and state has both, a becomes b and b becomes c
+//! moved x -> x["a"]              the tool becomes a member of a family; done once, it does nothing any more
+//! moved a -> b, moved b -> a     refused: which is which could not be known the second time
+//! ```
+
+use super::build::{Builder, within};
+use crate::state::renamed;
+use dtm_lang::{Code, Diagnostic, Span};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One declaration; with a tool moves what is inside of a component, and each member of a family.
+#[derive(Clone)]
+struct Rule {
+    from: String,
+    to: String,
+    span: Span,
+}
+
+impl Rule {
+    /// Where an address goes; what is below the target already has gone there.
+    fn target(&self, addr: &str) -> Option<String> {
+        let inside = within(&self.to, &self.from) && within(addr, &self.to);
+        (within(addr, &self.from) && !inside).then(|| format!("{}{}", self.to, &addr[self.from.len()..]))
+    }
+}
+
+/// The rule that applies to an address: the most specific one.
+fn rule_for<'r>(rules: &'r [Rule], addr: &str) -> Option<(&'r Rule, String)> {
+    let all = rules.iter().filter_map(|r| Some((r, r.target(addr)?)));
+    all.max_by_key(|(r, _)| r.from.len())
+}
+
+impl Builder<'_> {
+    /// Carries out every `moved` of the program on what is in state.
+    pub(super) fn moved(&mut self) {
+        let hir = self.program.hir().clone();
+        let rules: Vec<Rule> = hir
+            .moved
+            .iter()
+            .map(|(from, to, span)| Rule { from: from.to_string(), to: to.to_string(), span: *span })
+            .collect();
+        if rules.is_empty() || self.goes_in_circles(&rules) {
+            return;
+        }
+        let mut moves: BTreeMap<String, (String, Span)> = BTreeMap::new();
+        for addr in self.tools.keys() {
+            if let Some((to, span)) = self.destination(&rules, addr) {
+                moves.insert(addr.clone(), (to, span));
+            }
+        }
+        let moves = self.settled(moves);
+        self.carry_out(moves);
+        for rule in &rules {
+            let here = |addr: &String| within(addr, &rule.to);
+            let left = |addr: &String| rule.target(addr).is_some();
+            let moved = self.plan.moves.iter().any(|(from, _)| within(from, &rule.from));
+            if !moved && self.tools.keys().any(here) && !self.tools.keys().any(left) {
+                self.plan.done_moves.push((rule.from.clone(), rule.to.clone()));
+            }
+        }
+    }
+
+    /// Refuses declarations that lead back to where they began.
+    fn goes_in_circles(&mut self, rules: &[Rule]) -> bool {
+        for start in rules {
+            let (mut at, mut seen) = (start.to.clone(), vec![start.from.clone()]);
+            while let Some((_, next)) = rule_for(rules, &at) {
+                seen.push(at.clone());
+                if seen.contains(&next) || seen.len() > rules.len() + 1 {
+                    seen.push(next);
+                    let names: Vec<String> = seen.iter().map(|n| format!("`{n}`")).collect();
+                    let headline = format!("these declarations move in a circle: {}", names.join(" → "));
+                    let d = Diagnostic::new(Code::E0604, headline).at(start.span, "moved here");
+                    self.problem(d.help(
+                        "to swap two tools, move one of them to a third name, apply, then move both to their final names",
+                    ));
+                    return true;
+                }
+                at = next;
+            }
+        }
+        false
+    }
+
+    /// Where an address of the state ends up: the first name along its declarations that the program has, or else the last one.
+    fn destination(&self, rules: &[Rule], addr: &str) -> Option<(String, Span)> {
+        let (rule, first) = rule_for(rules, addr)?;
+        let mut at = first;
+        while self.program.find(&at).is_none() {
+            match rule_for(rules, &at) {
+                Some((_, next)) => at = next,
+                None => break,
+            }
+        }
+        Some((at, rule.span))
+    }
+
+    /// The moves that are really made: a name that the program still has is left only for another tool that moves there.
+    fn settled(&mut self, mut moves: BTreeMap<String, (String, Span)>) -> BTreeMap<String, (String, Span)> {
+        loop {
+            let targets: BTreeSet<&String> = moves.values().map(|(to, _)| to).collect();
+            let stays = |from: &&String| self.program.find(from).is_some() && !targets.contains(*from);
+            let Some(from) = moves.keys().find(stays).cloned() else { return moves };
+            let Some((to, span)) = moves.remove(&from) else { return moves };
+            // Another declaration leads here: the tools were moved up one place, and are there.
+            let leads_here = self.program.hir().moved.iter().any(|(_, to, _)| within(&from, to));
+            if !leads_here {
+                let headline = format!("`{from}` is still in the program, so it cannot move to `{to}`");
+                let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
+                self.problem(d.help(format!("remove `{from}` from the program, or this `moved`")));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, mut moves: BTreeMap<String, (String, Span)>) {
+        while !moves.is_empty() {
+            // A name is taken only after the tool that had it has left.
+            let free = |(_, (to, _)): &(&String, &(String, Span))| !moves.contains_key(to);
+            let Some(from) = moves.iter().find(free).map(|(from, _)| from.clone()) else { return };
+            let Some((to, span)) = moves.remove(&from) else { return };
+            if self.tools.contains_key(&to) {
+                let headline = format!("`{to}` is in state already, so `{from}` cannot become it");
+                let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
+                self.problem(d.help(format!(
+                    "to keep the object of `{from}`, delete the other one first: `dtm delete {to}`; to keep both, give one another name"
+                )));
+                continue;
+            }
+            if let Some(entry) = self.tools.remove(&from) {
+                self.tools.insert(to.clone(), entry);
+                for entry in self.tools.values_mut() {
+                    renamed(entry, &from, &to);
+                }
+                self.plan.moves.push((from, to));
+            }
+        }
+    }
+}

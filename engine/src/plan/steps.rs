@@ -1,0 +1,229 @@
+//! The steps of a plan and the order between them. A plan has one node for each tool; what is executed has one or more steps
+//! for it, because the deletion and the creation of one tool are two places in the graph:
+//!
+//! ```text
+//! db, table replaced; table depends on db       - table   - db   + db   + table
+//! net replaced, subnet deleted, vm uses both    - vm   - subnet   -/+ net   + vm
+//! create-first                                  + db   + table   then the old table, then the old db
+//! ```
+//!
+//! Two kinds of edges meet here. Those of the *program* order what is made; those that are *recorded* order what goes, in reverse.
+//! An update that only lets go of something before it is deleted yields where the two contradict each other.
+
+use super::{Action, Node};
+use crate::graph::Graph;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+
+/// What a step does with its tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The whole action.
+    Whole,
+    /// The deletion of a replacement, where something comes between it and the creation.
+    Remove,
+    /// The creation of such a replacement.
+    Make,
+    /// The deletion of objects that were replaced create-first, in this run or in an earlier one.
+    CleanUp,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The tool, by its position in the plan.
+    pub node: usize,
+    /// What is done with it.
+    pub part: Part,
+}
+
+/// The steps of a plan, and the order between them.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The order between them, by position.
+    pub graph: Graph,
+    /// An order that fits.
+    pub order: Vec<usize>,
+}
+
+impl Schedule {
+    /// The wave of each of `count` nodes: how many others at least come before it. Steps of one tool count once, and waves without a
+    /// node are left out.
+    pub fn waves(&self, count: usize) -> Vec<usize> {
+        let mut distance = vec![0; self.steps.len()];
+        for at in &self.order {
+            let far = |b: usize| distance[b] + usize::from(self.steps[b].node != self.steps[*at].node);
+            distance[*at] = self.graph.before(*at).map(far).max().unwrap_or(0);
+        }
+        let mut waves = vec![0; count];
+        for (at, step) in self.steps.iter().enumerate() {
+            if matches!(step.part, Part::Whole | Part::Make) {
+                waves[step.node] = distance[at];
+            }
+        }
+        let used: BTreeSet<usize> = waves.iter().copied().collect();
+        let rank: HashMap<usize, usize> = used.into_iter().enumerate().map(|(rank, wave)| (wave, rank)).collect();
+        waves.iter().map(|w| rank[w]).collect()
+    }
+}
+
+/// Whether a node's object is deleted before the new one is created, for certain: nothing is deleted before its difference is final.
+fn removes_first(node: &Node) -> bool {
+    node.action == Action::Replace { create_first: false }
+        && !node.conditional
+        && node.prior.as_ref().is_some_and(|p| p.id.is_some())
+        && (node.forced || node.changes.iter().any(|c| c.replaces && node.is_certain(c)))
+}
+
+/// Where the steps of a node are in the schedule.
+struct Places {
+    whole: usize,
+    make: usize,
+    clean_up: Option<usize>,
+}
+
+struct Planner<'a> {
+    nodes: &'a [Node],
+    index: HashMap<&'a str, usize>,
+    steps: Vec<Step>,
+    places: Vec<Places>,
+    /// Edges that must hold, and those that yield.
+    hard: Vec<(usize, usize)>,
+    soft: Vec<(usize, usize)>,
+}
+
+/// Schedules the steps of a plan.
+///
+/// # Errors
+/// The nodes of the shortest cycle, in order.
+pub(super) fn schedule(nodes: &[Node]) -> Result<Schedule, Vec<usize>> {
+    let index: HashMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (&*n.addr, i)).collect();
+    let mut planner =
+        Planner { nodes, index, steps: vec![], places: vec![], hard: vec![], soft: vec![] };
+    for i in 0..nodes.len() {
+        planner.steps_of(i);
+    }
+    for i in 0..nodes.len() {
+        planner.edges_of_program(i);
+        planner.edges_of_state(i);
+    }
+    planner.finish()
+}
+
+impl Planner<'_> {
+    fn goes(&self, node: usize) -> bool {
+        self.nodes[node].action == Action::Delete
+    }
+
+    /// The nodes of recorded dependencies.
+    fn recorded(&self, deps: &[String]) -> Vec<usize> {
+        deps.iter().filter_map(|d| self.index.get(&**d).copied()).collect()
+    }
+
+    fn steps_of(&mut self, i: usize) {
+        let node = &self.nodes[i];
+        let stored = node.prior.as_ref().map(|p| self.recorded(&p.deps)).unwrap_or_default();
+        // Something that it depends on goes after it, and comes before it.
+        let splits = removes_first(node)
+            && stored.iter().any(|d| *d != i && (self.goes(*d) || removes_first(&self.nodes[*d])));
+        let mut push = |part: Part| {
+            self.steps.push(Step { node: i, part });
+            self.steps.len() - 1
+        };
+        let whole = push(if splits { Part::Remove } else { Part::Whole });
+        let make = if splits { push(Part::Make) } else { whole };
+        let retires = node.action == Action::Replace { create_first: true };
+        let retired = node.prior.as_ref().is_some_and(|p| !p.retired.is_empty())
+            && !matches!(node.action, Action::Delete | Action::Forget);
+        let clean_up = (retires || retired).then(|| push(Part::CleanUp));
+        if splits {
+            self.hard.push((whole, make));
+        }
+        if let Some(clean_up) = clean_up {
+            self.hard.push((make, clean_up));
+        }
+        self.places.push(Places { whole, make, clean_up });
+    }
+
+    /// What is made, in the order of the program.
+    fn edges_of_program(&mut self, i: usize) {
+        if self.nodes[i].instance.is_none() {
+            return;
+        }
+        for d in self.recorded(&self.nodes[i].deps) {
+            if d == i {
+                continue;
+            }
+            self.hard.push((self.places[d].make, self.places[i].make));
+            // The old object goes when everybody uses the new one.
+            if let Some(clean_up) = self.places[d].clean_up {
+                self.hard.push((self.places[i].make, clean_up));
+            }
+        }
+    }
+
+    /// What goes, in reverse of what is recorded.
+    fn edges_of_state(&mut self, i: usize) {
+        let node = &self.nodes[i];
+        let Some(prior) = &node.prior else { return };
+        let place = &self.places[i];
+        // The step at which this tool's object lets go, and whether that is certain.
+        let (lets_go, certain) = match node.action {
+            Action::Delete => (place.whole, true),
+            Action::Replace { create_first: true } => (place.clean_up.unwrap_or(place.make), true),
+            Action::Replace { create_first: false } if removes_first(node) => (place.whole, true),
+            _ => (place.make, false),
+        };
+        let stored = self.recorded(&prior.deps);
+        let retired: Vec<String> = prior.retired.iter().flat_map(|r| r.deps.iter().cloned()).collect();
+        let retired = self.recorded(&retired);
+        let old = place.clean_up.unwrap_or(place.whole);
+        let edges = stored.into_iter().map(|d| (d, lets_go, certain));
+        let edges: Vec<_> = edges.chain(retired.into_iter().map(|d| (d, old, true))).collect();
+        for (d, step, certain) in edges {
+            if d == i {
+                continue;
+            }
+            if self.goes(d) || certain && removes_first(&self.nodes[d]) {
+                let edge = (step, self.places[d].whole);
+                if certain { self.hard.push(edge) } else { self.soft.push(edge) }
+            }
+            if let Some(clean_up) = self.places[d].clean_up {
+                self.hard.push((step, clean_up));
+            }
+        }
+    }
+
+    fn graph(&self) -> Graph {
+        let mut graph = Graph::new(self.steps.len());
+        for (before, after) in self.hard.iter().chain(&self.soft) {
+            graph.add(*before, *after);
+        }
+        graph
+    }
+
+    /// Takes edges that yield out of cycles until there are none.
+    fn finish(mut self) -> Result<Schedule, Vec<usize>> {
+        loop {
+            let graph = self.graph();
+            let cycle = match graph.order() {
+                Ok(order) => return Ok(Schedule { steps: self.steps, graph, order }),
+                Err(cycle) => cycle,
+            };
+            let on_cycle = |edge: &(usize, usize)| {
+                let at = cycle.iter().position(|n| *n == edge.0);
+                at.is_some_and(|at| cycle[(at + 1) % cycle.len()] == edge.1)
+            };
+            let before = self.soft.len();
+            self.soft.retain(|edge| !on_cycle(edge));
+            if self.soft.len() == before {
+                let mut nodes: Vec<usize> = cycle.iter().map(|s| self.steps[*s].node).collect();
+                nodes.dedup();
+                return Err(nodes);
+            }
+        }
+    }
+}
