@@ -4,6 +4,7 @@
 pub mod builtin;
 mod check;
 mod data;
+mod depth;
 pub mod devstream;
 pub mod diag;
 pub mod encode;
@@ -25,6 +26,7 @@ pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use check::{Checked, EXPRESSION, check, check_for_editor, check_inside, interface_hash, read_interface};
+pub use depth::{MAX_DEPTH, depth, too_deep};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};
 pub use environment::Environment;
 pub use eval::{NoOutputs, Outputs};
