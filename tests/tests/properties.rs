@@ -1,6 +1,7 @@
 //! Laws of lexer, parser and formatter, on every program of the suites and on random ones.
 
-use dtm_lang::syntax::{format::format, lexer::lex, parse};
+use dtm_lang::syntax::format::{format, styled};
+use dtm_lang::syntax::{lexer::lex, parse};
 use dtm_lang::{Diagnostics, FileId, Sources};
 use dtm_tests::suite::sections;
 use proptest::prelude::*;
@@ -80,6 +81,37 @@ fn no_prefix_of_a_program_makes_the_parser_panic() {
         for (at, _) in program.char_indices() {
             parse(file(), &program[..at], &mut Diagnostics::default());
         }
+    }
+}
+
+/// The style itself keeps the tree: nothing has to be left as it is.
+fn style_keeps(text: &str) {
+    if let Some(before) = tree(text) {
+        let styled = styled(file(), text);
+        assert_eq!(tree(&styled), Some(before), "the style keeps the tree of:\n{text}\n--- as\n{styled}");
+    }
+    laws(text);
+}
+
+#[test]
+fn a_line_may_be_broken_anywhere() {
+    for program in programs().iter().filter(|p| p.len() < 2_000) {
+        let tokens = lex(file(), program, &mut Diagnostics::default());
+        for token in &tokens {
+            let at = token.span.end as usize;
+            for broken in ["\n", " // c\n", ",\n"] {
+                style_keeps(&format!("{}{broken}{}", &program[..at], &program[at..]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_with_carriage_returns_keeps_them() {
+    for program in programs().iter().filter(|p| !p.contains('\r') && p.contains('\n')) {
+        let (Some(plain), _) = format(file(), program) else { continue };
+        let (with, _) = format(file(), &program.replace('\n', "\r\n"));
+        assert_eq!(with, Some(plain.replace('\n', "\r\n")));
     }
 }
 

@@ -15,21 +15,61 @@ use crate::source::FileId;
 
 /// A file in the one style; nothing where it has syntax errors, which are in the diagnostics.
 pub fn format(file: FileId, text: &str) -> (Option<String>, Diagnostics) {
+    // Lines that all end with a carriage return and a line feed still do afterwards.
+    let ends = text.matches('\n').count();
+    if ends > 0 && text.matches("\r\n").count() == ends {
+        let (new, mut diags) = format_lines(file, &text.replace("\r\n", "\n"));
+        if diags.has_errors() {
+            // Places count the carriage returns.
+            diags = Diagnostics::default();
+            super::parse(file, text, &mut diags);
+        }
+        return (new.map(|new| new.replace('\n', "\r\n")), diags);
+    }
+    format_lines(file, text)
+}
+
+fn format_lines(file: FileId, text: &str) -> (Option<String>, Diagnostics) {
     let mut diags = Diagnostics::default();
     let module = super::parse(file, text, &mut diags);
     if diags.has_errors() {
         return (None, diags);
     }
-    let tokens = super::lexer::lex(file, text, &mut Diagnostics::default());
-    let mut lines = braces(lines(text, &tokens));
-    commas(&mut lines);
-    let mut out = write(&lines);
+    let mut out = styled(file, text);
     let has_edition =
         matches!(module.decls.first().map(|d| &d.kind), Some(super::ast::DeclKind::Edition(..)));
     if !has_edition {
         out = if out.is_empty() { "dts 1\n".into() } else { format!("dts 1\n\n{out}") };
     }
-    (Some(out), diags)
+    // Better no style than another program: this would be a bug of ours.
+    let same = code(file, text, has_edition) == code(file, &out, true) && {
+        let mut problems = Diagnostics::default();
+        super::parse(file, &out, &mut problems);
+        !problems.has_errors()
+    };
+    (Some(if same { out } else { text.to_string() }), diags)
+}
+
+/// The tokens of a file in the one style, with nothing made sure of: see [`format`].
+#[doc(hidden)]
+pub fn styled(file: FileId, text: &str) -> String {
+    let tokens = super::lexer::lex(file, text, &mut Diagnostics::default());
+    let mut lines = braces(lines(text, &tokens));
+    commas(&mut lines);
+    write(&lines)
+}
+
+/// The code of a file without what the style may change: blanks, line ends, commas and the texts of strings.
+fn code(file: FileId, text: &str, has_edition: bool) -> String {
+    let mut code = String::from(if has_edition { "" } else { "dts1" });
+    for token in super::lexer::lex(file, text, &mut Diagnostics::default()) {
+        match token.kind {
+            Kind::Blank | Kind::Newline | Kind::Comma | Kind::StrText | Kind::Comment | Kind::HashComment => {
+            }
+            _ => code += &text[token.span.range()],
+        }
+    }
+    code
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +196,8 @@ fn long_string(tokens: &[Token]) -> Option<usize> {
 fn commas(lines: &mut [Line<'_>]) {
     // For each open bracket: its kind, whether a comma stands directly in it, whether it is a header or comprehension.
     let mut open: Vec<(Kind, bool, bool)> = vec![];
+    // For each open bracket: whether it is between `for` and `in`, where a comma separates the variables.
+    let mut variables: Vec<bool> = vec![];
     for index in 0..lines.len() {
         let first = lines[index].pieces.first().map(|p| p.kind);
         let lambda = lines[index].pieces.get(1).is_some_and(|p| p.kind == Kind::Arrow);
@@ -168,6 +210,13 @@ fn commas(lines: &mut [Line<'_>]) {
         }
         for piece in &lines[index].pieces {
             match piece.kind {
+                kind if opens(kind) => variables.push(false),
+                kind if closes(kind) => _ = variables.pop(),
+                Kind::For => variables.iter_mut().last().into_iter().for_each(|v| *v = true),
+                Kind::In => variables.iter_mut().last().into_iter().for_each(|v| *v = false),
+                _ => {}
+            }
+            match piece.kind {
                 kind if opens(kind) => open.push((kind, false, false)),
                 kind if closes(kind) => _ = open.pop(),
                 Kind::Comma => open.iter_mut().last().into_iter().for_each(|o| o.1 = true),
@@ -175,7 +224,7 @@ fn commas(lines: &mut [Line<'_>]) {
                 _ => {}
             }
         }
-        let braces = open.last().is_some_and(|o| o.0 == Kind::LBrace);
+        let braces = open.last().is_some_and(|o| o.0 == Kind::LBrace) && variables.last() == Some(&false);
         let pieces = &lines[index].pieces;
         if braces && pieces.len() > 1 && pieces[pieces.len() - 1].kind == Kind::Comma {
             lines[index].pieces.pop();

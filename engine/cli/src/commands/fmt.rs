@@ -5,7 +5,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use dtm_lang::syntax::format::format;
 use dtm_lang::{Code, Sources};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,17 +130,18 @@ fn formatted(path: &str, text: &str) -> Result<String, Failure> {
     }
 }
 
-/// Replaces a file whole or not at all, and keeps its permissions.
+/// Replaces a file whole or not at all, and keeps its permissions. Of a symbolic link, the file that it leads to.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
-    let temporary = path.with_extension("dts.tmp");
-    let permissions = std::fs::metadata(path).map(|m| m.permissions());
-    let done = std::fs::write(&temporary, text)
-        .and_then(|()| permissions.and_then(|p| std::fs::set_permissions(&temporary, p)))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    done.map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        fail("write", path, &reason(&e))
-    })
+    let done = || -> std::io::Result<()> {
+        let target = path.canonicalize()?;
+        let folder = target.parent().unwrap_or(Path::new("."));
+        let mut temporary = tempfile::Builder::new().prefix(".dtm-").tempfile_in(folder)?;
+        temporary.write_all(text.as_bytes())?;
+        temporary.as_file().set_permissions(std::fs::metadata(&target)?.permissions())?;
+        temporary.persist(&target).map_err(|e| e.error)?;
+        Ok(())
+    };
+    done().map_err(|e| fail("write", path, &reason(&e)))
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
