@@ -17,15 +17,10 @@ pub fn same(a: &Json, b: &Json, how: Option<Same>) -> bool {
     match (how, &a, &b) {
         (Some(Same::Case), Json::String(x), Json::String(y)) => x.to_lowercase() == y.to_lowercase(),
         (Some(Same::Trim), Json::String(x), Json::String(y)) => x.trim() == y.trim(),
-        (Some(Same::Json), Json::String(x), Json::String(y)) => {
-            match (serde_json::from_str::<Json>(x), serde_json::from_str::<Json>(y)) {
-                (Ok(x), Ok(y)) => equal(&x, &y),
-                _ => false,
-            }
-        }
+        (Some(Same::Json), Json::String(x), Json::String(y)) => dtm_lang::same_json(x, y) == Some(true),
         (Some(Same::Set), Json::Array(x), Json::Array(y)) => {
             let sorted = |items: &[Json]| {
-                let mut texts: Vec<String> = items.iter().map(Json::to_string).collect();
+                let mut texts: Vec<String> = items.iter().map(canonical).collect();
                 texts.sort();
                 texts
             };
@@ -45,7 +40,7 @@ fn equal(a: &Json, b: &Json) -> bool {
             covers(x, y) && covers(y, x)
         }
         (Json::Array(x), Json::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y)),
-        (Json::Number(x), Json::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Json::Number(x), Json::Number(y)) => number(x) == number(y),
         _ => a == b,
     }
 }
@@ -68,6 +63,45 @@ pub fn differ_for_certain(before: &Json, after: &Json, how: Option<Same>) -> boo
         }
         (Json::Array(_) | Json::Object(_), _) | (_, Json::Array(_) | Json::Object(_)) => true,
         _ => false,
+    }
+}
+
+/// A number as what is compared: an int as it is, also one that is written as a float, and any other by its bits. As
+/// floats, `9007199254740993` and `9007199254740992` would be one.
+#[derive(PartialEq, Eq, Debug)]
+enum Number {
+    Int(i128),
+    Float(u64),
+}
+
+fn number(n: &serde_json::Number) -> Number {
+    let int = n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    match (int, n.as_f64().unwrap_or(0.0)) {
+        (Some(int), _) => Number::Int(int),
+        // Beyond, every float is whole, and has the same bits as whatever else is the same float.
+        (None, float) if float.fract() == 0.0 && float.abs() < 1e30 => Number::Int(float as i128),
+        (None, float) => Number::Float(float.to_bits()),
+    }
+}
+
+/// A text that two values have in common exactly if they are [`equal`].
+fn canonical(value: &Json) -> String {
+    match value {
+        Json::Null | Json::Bool(_) | Json::String(_) => value.to_string(),
+        Json::Number(n) => match number(n) {
+            Number::Int(int) => int.to_string(),
+            Number::Float(bits) => format!("float {bits:x}"),
+        },
+        Json::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Json::Object(map) => {
+            let mut fields: Vec<String> = map
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| format!("{}:{}", Json::from(key.as_str()), canonical(value)))
+                .collect();
+            fields.sort();
+            format!("{{{}}}", fields.join(","))
+        }
     }
 }
 
@@ -133,4 +167,51 @@ pub fn merged(stored: &Fields, observed: &Fields) -> Fields {
     let mut out = stored.clone();
     out.extend(observed.iter().map(|(k, v)| (k.clone(), v.clone())));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Same, canonical, equal, same};
+    use serde_json::{Value as Json, json};
+
+    #[track_caller]
+    fn check(a: &str, b: &str, wanted: bool) {
+        let parse = |text| serde_json::from_str::<Json>(text).expect("the test writes JSON");
+        let (a, b) = (parse(a), parse(b));
+        assert_eq!(equal(&a, &b), wanted, "{a} {b}");
+        assert_eq!(equal(&b, &a), wanted, "{b} {a}");
+        assert_eq!(canonical(&a) == canonical(&b), wanted, "{a} {b}");
+        assert_eq!(same(&json!([a, 1]), &json!([1, b]), Some(Same::Set)), wanted, "{a} {b}");
+    }
+
+    #[test]
+    fn numbers_are_compared_as_what_they_are() {
+        check("1", "1.0", true);
+        check("0", "-0.0", true);
+        check("0.0", "-0.0", true);
+        check("1e3", "1000", true);
+        check("1e40", "1e40", true);
+        check("18446744073709551615", "18446744073709551615", true);
+        check("9007199254740992", "9007199254740992.0", true);
+        check("9007199254740993", "9007199254740992", false);
+        check("9007199254740993", "9007199254740992.0", false);
+        check("9223372036854775807", "9223372036854775806", false);
+        check("9223372036854775807", "9223372036854775808", false);
+        check("18446744073709551615", "18446744073709551614", false);
+        check("-9223372036854775808", "-9223372036854775807", false);
+        check("0.1", "0.2", false);
+        check("1e40", "1e41", false);
+    }
+
+    #[test]
+    fn sets_are_compared_by_value_whatever_the_order_of_keys() {
+        check(r#"{"a":1,"b":{"c":2,"d":null}}"#, r#"{"b":{"c":2.0},"a":1}"#, true);
+        check(r#"[{"a":1,"b":2}]"#, r#"[{"b":2,"a":1}]"#, true);
+        check(r#"{"a":1}"#, r#"{"a":2}"#, false);
+        check(r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#, false);
+        check(r#"{"a":"1"}"#, r#"{"a":1}"#, false);
+        check(r#"{"a\":1":2}"#, r#"{"a":1}"#, false);
+        // How often a member occurs counts.
+        assert!(!same(&json!([1, 1, 2]), &json!([1, 2, 2]), Some(Same::Set)));
+    }
 }

@@ -16,7 +16,11 @@ pub fn conforms(kind: &Kind, outputs: &Fields) -> Result<(), String> {
         if value.is_null() && matches!(output.ty, Type::Any) {
             continue;
         }
-        if from_wire(value, &output.ty).is_err() {
+        if let Err(why) = from_wire(value, &output.ty) {
+            // Untyped data takes everything but what cannot be kept as it is.
+            if matches!(output.ty, Type::Any) {
+                return Err(format!("`{name}`{why}"));
+            }
             let shown = if output.ty.has_secret() { "(secret)".to_string() } else { value.to_string() };
             return Err(format!("`{name}` is {shown}, expected `{}`", output.ty));
         }
