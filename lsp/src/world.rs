@@ -6,7 +6,8 @@
 use crate::documents::{Document, Edit};
 use dtm_lang::source::{FileId, Sources};
 use dtm_lang::{
-    Cursor, Diagnostic, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol, check_for_editor, devstream,
+    Cursor, Diagnostic, Diagnostics, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol,
+    check_for_editor, devstream,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -204,7 +205,7 @@ impl World {
         if is_interface(&text) {
             let (_, sources, diagnostics) = dtm_lang::read_interface(&name, &text);
             let (sources, facts) = (Arc::new(sources), Facts::default());
-            return Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() };
+            return Analysis { folder, sources, facts, diagnostics: shown(&diagnostics) };
         }
         if devstream::is_yaml(&name) && !is_devstreams(&text) {
             let (sources, facts) = (Arc::default(), Facts::default());
@@ -214,8 +215,13 @@ impl World {
         let (program, diagnostics) =
             Program::of_checked(checked, diagnostics, loader, &Inputs::default(), Purpose::Check);
         let sources = program.sources().clone();
-        Analysis { folder, sources, facts, diagnostics: diagnostics.into_iter().collect() }
+        Analysis { folder, sources, facts, diagnostics: shown(&diagnostics) }
     }
+}
+
+/// What an editor shows: errors before warnings, and of each file no more than can be read.
+fn shown(diagnostics: &Diagnostics) -> Vec<Diagnostic> {
+    diagnostics.shown().diagnostics.into_iter().cloned().collect()
 }
 
 /// Whether YAML is a configuration of DevStream: much of an editor's YAML is not.

@@ -151,15 +151,19 @@ impl Terminal {
     pub fn diagnostics(&self, diagnostics: &Diagnostics, sources: &Sources) {
         if self.sarif {
             let version = env!("CARGO_PKG_VERSION");
-            return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.iter(), sources, version));
+            return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.worst_first(), sources, version));
         }
-        for d in diagnostics.iter() {
-            if self.json {
-                self.out(&render(d, sources, Format::Json, false));
-            } else {
-                let _ =
-                    std::io::stderr().write_all(render(d, sources, self.format, self.color_err).as_bytes());
-            }
+        if self.json {
+            return diagnostics
+                .worst_first()
+                .for_each(|d| self.out(&render(d, sources, Format::Json, false)));
+        }
+        let shown = diagnostics.shown();
+        for d in &shown.diagnostics {
+            let _ = std::io::stderr().write_all(render(d, sources, self.format, self.color_err).as_bytes());
+        }
+        if let Some(rest) = shown.rest() {
+            let _ = writeln!(std::io::stderr(), "{rest}");
         }
     }
 

@@ -8,7 +8,9 @@ pub mod sarif;
 
 pub use codes::{CODES, Code, lookup};
 
-use crate::source::{Span, Symbol};
+use crate::maps::HashMap;
+use crate::source::{FileId, Span, Symbol};
+use std::hash::BuildHasher;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +22,7 @@ pub enum Severity {
 }
 
 /// A place with what is to be said of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     /// Where.
     pub span: Span,
@@ -29,7 +31,7 @@ pub struct Label {
 }
 
 /// An edit that mends the problem.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fix {
     /// What the edit does, starting with a verb.
     pub title: String,
@@ -40,7 +42,7 @@ pub struct Fix {
 }
 
 /// One problem.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// The code; its page is shown by `dtm explain`.
     pub code: Code,
@@ -67,7 +69,7 @@ impl Diagnostic {
     pub fn new(code: Code, headline: impl Into<String>) -> Self {
         Diagnostic {
             code,
-            headline: headline.into(),
+            headline: cut(headline.into()),
             primary: None,
             secondary: vec![],
             notes: vec![],
@@ -137,6 +139,15 @@ impl Diagnostic {
     }
 }
 
+/// A headline is read at one glance: a name or a value in it may be of any length.
+fn cut(headline: String) -> String {
+    const LONGEST: usize = 2_000;
+    match headline.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &headline[..end]),
+        None => headline,
+    }
+}
+
 /// The nearest name within a small edit distance.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let limit = (wrong.chars().count() / 3).clamp(1, 3);
@@ -149,44 +160,121 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, n)| n.to_string())
 }
 
-/// What a phase found, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a phase found, in order. Every error counts, however many there are; see [`Diagnostics::shown`] for those that a
+/// person sees.
+#[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Where in the list are those of a hash, so that a repetition is found without going through all.
+    seen: HashMap<u64, Vec<usize>>,
+    /// How many errors and warnings are in the list.
+    kept: (usize, usize),
+    /// How many more there are than are kept.
+    more: (usize, usize),
 }
 
-/// At most this many diagnostics of one file are kept (language.md, section 5).
+impl PartialEq for Diagnostics {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list && self.more == other.more
+    }
+}
+
+/// At most this many diagnostics of one file are shown, its errors before its warnings (language.md, section 5).
 pub const PER_FILE: usize = 100;
 
+/// At most this many errors, and as many warnings, are kept. The others are counted.
+const KEPT: usize = 10_000;
+
+/// What a person is shown.
+#[derive(Debug)]
+pub struct Shown<'d> {
+    /// Errors before warnings, at most [`PER_FILE`] of each file.
+    pub diagnostics: Vec<&'d Diagnostic>,
+    /// How many errors and warnings are not among them.
+    pub left_out: (usize, usize),
+}
+
+impl Shown<'_> {
+    /// What is said of those that are left out: `200 more warnings are not shown`.
+    pub fn rest(&self) -> Option<String> {
+        let count = |n: usize, word: &str| match n {
+            0 => None,
+            1 => Some(format!("1 more {word}")),
+            n => Some(format!("{n} more {word}s")),
+        };
+        let parts = [count(self.left_out.0, "error"), count(self.left_out.1, "warning")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let verb = if self.left_out.0 + self.left_out.1 == 1 { "is" } else { "are" };
+        (!parts.is_empty()).then(|| format!("{} {verb} not shown", parts.join(" and ")))
+    }
+}
+
 impl Diagnostics {
-    /// Adds one; an exact repetition and what goes over the limit of its file is dropped.
+    /// Adds one; an exact repetition is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let file = diagnostic.primary.as_ref().map(|p| p.span.file);
-        let of_file = self.list.iter().rev().filter(|d| d.primary.as_ref().map(|p| p.span.file) == file);
-        if of_file.count() >= PER_FILE && file.is_some() || self.list.contains(&diagnostic) {
+        let hash = self.seen.hasher().hash_one(&diagnostic);
+        let mut same = self.seen.get(&hash).into_iter().flatten();
+        if same.any(|at| self.list.get(*at) == Some(&diagnostic)) {
             return;
         }
+        let (kept, more) = match diagnostic.severity() {
+            Severity::Error => (&mut self.kept.0, &mut self.more.0),
+            Severity::Warning => (&mut self.kept.1, &mut self.more.1),
+        };
+        if *kept >= KEPT {
+            *more += 1;
+            return;
+        }
+        *kept += 1;
+        self.seen.entry(hash).or_default().push(self.list.len());
         self.list.push(diagnostic);
     }
     /// Adds the problems of a text whose lines are not shown if it holds secrets.
     pub fn append_of(&mut self, other: Diagnostics, has_secrets: bool) {
+        self.count_more(&other);
         let told = other.into_iter().map(|d| if has_secrets { d.hide_source() } else { d });
         told.for_each(|d| self.push(d));
     }
     /// Adds all of another.
     pub fn append(&mut self, other: Diagnostics) {
+        self.count_more(&other);
         for d in other.list {
             self.push(d);
         }
     }
+    fn count_more(&mut self, other: &Diagnostics) {
+        self.more.0 += other.more.0;
+        self.more.1 += other.more.1;
+    }
     /// Whether there is an error among them.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.severity() == Severity::Error)
+        self.kept.0 + self.more.0 > 0
     }
     /// How many errors and warnings.
     pub fn counts(&self) -> (usize, usize) {
-        let errors = self.list.iter().filter(|d| d.severity() == Severity::Error).count();
-        (errors, self.list.len() - errors)
+        (self.kept.0 + self.more.0, self.kept.1 + self.more.1)
+    }
+    /// All that are kept, errors before warnings: in this order machines get them.
+    pub fn worst_first(&self) -> impl Iterator<Item = &Diagnostic> {
+        let of = |severity: Severity| self.list.iter().filter(move |d| d.severity() == severity);
+        of(Severity::Error).chain(of(Severity::Warning))
+    }
+    /// What a person is shown: errors before warnings, and of each file no more than can be read.
+    pub fn shown(&self) -> Shown<'_> {
+        let mut of_file: HashMap<FileId, usize> = HashMap::default();
+        let mut shown = Shown { diagnostics: vec![], left_out: self.more };
+        for d in self.worst_first() {
+            let many = d.primary.as_ref().map(|p| of_file.entry(p.span.file).or_default());
+            match (many, d.severity()) {
+                (Some(n), Severity::Error) if *n >= PER_FILE => shown.left_out.0 += 1,
+                (Some(n), Severity::Warning) if *n >= PER_FILE => shown.left_out.1 += 1,
+                (many, _) => {
+                    many.into_iter().for_each(|n| *n += 1);
+                    shown.diagnostics.push(d);
+                }
+            }
+        }
+        shown
     }
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
@@ -198,17 +286,24 @@ impl Diagnostics {
     }
     /// Orders by file and place, errors without a place last.
     pub fn sort(&mut self) {
+        // Positions change.
+        self.seen.clear();
         self.list.sort_by_key(|d| {
             d.primary
                 .as_ref()
                 .map_or((u32::MAX, 0, d.code.id()), |p| (p.span.file.0, p.span.start, d.code.id()))
         });
+        for (at, d) in self.list.iter().enumerate() {
+            self.seen.entry(self.seen.hasher().hash_one(d)).or_default().push(at);
+        }
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(d: Diagnostic) -> Self {
-        Diagnostics { list: vec![d] }
+        let mut one = Diagnostics::default();
+        one.push(d);
+        one
     }
 }
 

@@ -116,9 +116,17 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
         return Ok((exit, files.filter(|f| f.is_file()).collect()));
     }
     let color = terminal.format == Format::Human && terminal.style.is_on();
-    let shown: String =
-        diagnostics.iter().map(|d| render(d, project.program.sources(), terminal.format, color)).collect();
-    terminal.out(&shown);
+    let written = |d: &dtm_lang::Diagnostic| render(d, project.program.sources(), terminal.format, color);
+    match terminal.format {
+        Format::Json => terminal.out(&diagnostics.worst_first().map(written).collect::<String>()),
+        Format::Human | Format::Short => {
+            let shown = diagnostics.shown();
+            terminal.out(&shown.diagnostics.iter().copied().map(written).collect::<String>());
+            if let Some(rest) = shown.rest() {
+                terminal.out(&format!("{rest}\n"));
+            }
+        }
+    }
     let (errors, warnings) = diagnostics.counts();
     if terminal.verbose > 0
         && devstream::is_yaml(&project.file)

@@ -176,7 +176,7 @@ pub fn json(plan: &Plan, sources: &Sources) -> Value {
         })
     };
     let moves: Vec<Value> = plan.moves.iter().map(|(a, b)| json!({ "from": a, "to": b })).collect();
-    let diagnostics: Vec<Value> = plan.diagnostics.iter().map(|d| diagnostic(d, sources)).collect();
+    let diagnostics: Vec<Value> = plan.diagnostics.worst_first().map(|d| diagnostic(d, sources)).collect();
     json!({
         "format": FORMAT, "empty": plan.is_empty(),
         "summary": { "add": add, "change": change, "destroy": destroy },
