@@ -1,9 +1,10 @@
 //! The builtin functions: signature, documentation and meaning in one table.
 
-use crate::maps::IndexMap;
+use crate::budget;
+use crate::maps::{HashMap, IndexMap};
 use crate::source::Symbol;
 use crate::types::Type;
-use crate::value::{Data, Value, quote};
+use crate::value::{Data, Value, quoted};
 use base64::Engine as _;
 use sha2::Digest;
 
@@ -79,10 +80,10 @@ fn items(v: &Value) -> &[Value] {
         _ => &[],
     }
 }
-fn map_of(v: &Value) -> IndexMap<Symbol, Value> {
+fn map_of(v: &Value) -> Option<&IndexMap<Symbol, Value>> {
     match &v.data {
-        Data::Map(m) => (**m).clone(),
-        _ => IndexMap::default(),
+        Data::Map(m) => Some(m),
+        _ => None,
     }
 }
 fn int(v: &Value) -> i64 {
@@ -95,7 +96,7 @@ fn int(v: &Value) -> i64 {
 fn version(v: &Value) -> Result<semver::Version, String> {
     let text = text(v);
     let plain = text.strip_prefix('v').unwrap_or(&text);
-    semver::Version::parse(plain).map_err(|e| format!("{} is no version: {e}", quote(&text)))
+    semver::Version::parse(plain).map_err(|e| format!("{} is no version: {e}", quoted(&text)))
 }
 
 fn whole(v: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
@@ -132,7 +133,10 @@ macro_rules! builtins {
 builtins! {
     /// Joins strings: `join(["a", "b"], "-")` is `"a-b"`.
     join(parts: Type::list(Type::String), separator: Type::String) -> Type::String, Deep, |a| {
-        string(items(&a[0]).iter().map(|v| text(v).to_string()).collect::<Vec<_>>().join(&text(&a[1])))
+        let (parts, separator) = (items(&a[0]), text(&a[1]));
+        let length = parts.iter().filter_map(Value::as_str).map(|part| part.len()).sum::<usize>();
+        budget::text(length.saturating_add(separator.len().saturating_mul(parts.len())))?;
+        string(parts.iter().filter_map(|v| v.as_str().map(|s| &**s)).collect::<Vec<_>>().join(&separator))
     };
     /// Splits a string: `split("a-b", "-")` is `["a", "b"]`.
     split(text: Type::String, separator: Type::String) -> Type::list(Type::String), Deep, |a| {
@@ -140,11 +144,15 @@ builtins! {
         if separator.is_empty() {
             return Err("`split` needs a separator".into());
         }
+        budget::parts(whole.matches(&*separator).count())?;
         Ok(Value::list(whole.split(&*separator).map(Value::string).collect()))
     };
     /// Replaces every occurrence: `replace("a.b", ".", "-")` is `"a-b"`.
     replace(text: Type::String, what: Type::String, with: Type::String) -> Type::String, Deep, |a| {
-        string(text(&a[0]).replace(&*text(&a[1]), &text(&a[2])))
+        let (whole, what, with) = (text(&a[0]), text(&a[1]), text(&a[2]));
+        let found = whole.matches(&*what).count();
+        budget::text(whole.len().saturating_add(found.saturating_mul(with.len())))?;
+        string(whole.replace(&*what, &with))
     };
     /// In capital letters: `upper("ab")` is `"AB"`.
     upper(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_uppercase());
@@ -162,8 +170,7 @@ builtins! {
     };
     /// Whether a regular expression matches: `matches("cart", "^[a-z]+$")` is `true`.
     matches(text: Type::String, pattern: Type::String) -> Type::Bool, Deep, |a| {
-        let pattern = text(&a[1]);
-        let regex = regex_lite::Regex::new(&pattern).map_err(|e| format!("the pattern {} is not right: {e}", quote(&pattern)))?;
+        let regex = budget::pattern(&text(&a[1]), text(&a[0]).len())?;
         Ok(Value::plain(Data::Bool(regex.is_match(&text(&a[0])))))
     };
     /// Whether a string holds another: `contains("shop-dev", "-")` is `true`. In lists and maps: `x in xs`.
@@ -172,9 +179,21 @@ builtins! {
     };
     /// Replaces what a regular expression finds; `$1` is its first group: `regex_replace("v1.2", "^v", "")` is `"1.2"`.
     regex_replace(text: Type::String, pattern: Type::String, with: Type::String) -> Type::String, Deep, |a| {
-        let pattern = text(&a[1]);
-        let regex = regex_lite::Regex::new(&pattern).map_err(|e| format!("the pattern {} is not right: {e}", quote(&pattern)))?;
-        string(regex.replace_all(&text(&a[0]), &*text(&a[2])).into_owned())
+        let (whole, with) = (text(&a[0]), text(&a[2]));
+        let regex = budget::pattern(&text(&a[1]), whole.len())?;
+        let (mut out, mut end) = (String::new(), 0);
+        for found in regex.captures_iter(&whole) {
+            let Some(all) = found.get(0) else { continue };
+            out += &whole[end..all.start()];
+            end = all.end();
+            // Each reference stands for no more than what was found.
+            let references = with.matches('$').count();
+            let most = with.len().saturating_add(references.saturating_mul(all.len()));
+            budget::text(out.len().saturating_add(most))?;
+            found.expand(&with, &mut out);
+        }
+        out += &whole[end..];
+        string(out)
     };
     /// A part of a string, by characters counted from 0: `substring("abcd", 1, 3)` is `"bc"`.
     substring(text: Type::String, from: Type::Int; to: Type::Int) -> Type::String, Deep, |a| {
@@ -187,14 +206,17 @@ builtins! {
     };
     /// The lines of a text, without their ends: `lines("a\nb\n")` is `["a", "b"]`.
     lines(text: Type::String) -> Type::list(Type::String), Deep, |a| {
+        budget::parts(text(&a[0]).lines().count())?;
         Ok(Value::list(text(&a[0]).lines().map(Value::string).collect()))
     };
     /// A text with blanks before every line that is not empty: `indent("a\nb", 2)` is `"  a\n  b"`.
     indent(text: Type::String, by: Type::Int) -> Type::String, Deep, |a| {
         let by = usize::try_from(int(&a[1])).ok().filter(|n| *n <= 1000).ok_or("between 0 and 1000 blanks")?;
         let pad = " ".repeat(by);
+        let whole = text(&a[0]);
+        budget::text(whole.len().saturating_add(by.saturating_mul(whole.lines().count())))?;
         let line = |l: &str| if l.trim().is_empty() { l.to_string() } else { format!("{pad}{l}") };
-        string(text(&a[0]).split_inclusive('\n').map(line).collect())
+        string(whole.split_inclusive('\n').map(line).collect())
     };
     /// How many characters, elements or entries: `length([1, 2])` is `2`.
     length(of: Type::union([Type::String, Type::list(Type::Any), Type::map(Type::Any)])) -> Type::Int, Shape, |a| {
@@ -208,13 +230,13 @@ builtins! {
     };
     /// The keys of a map, in order: `keys({ a = 1 })` is `["a"]`.
     keys(map: Type::map(Type::Any)) -> Type::list(Type::String), Shape, |a| {
-        Ok(Value::list(map_of(&a[0]).into_keys().map(Value::string).collect()))
+        Ok(Value::list(map_of(&a[0]).into_iter().flat_map(IndexMap::keys).cloned().map(Value::string).collect()))
     };
     /// The values of a map, in order: `values({ a = 1 })` is `[1]`.
-    values(map: Type::map(t())) -> Type::list(t()), Structure, |a| Ok(Value::list(map_of(&a[0]).into_values().collect()));
+    values(map: Type::map(t())) -> Type::list(t()), Structure, |a| Ok(Value::list(map_of(&a[0]).into_iter().flat_map(IndexMap::values).cloned().collect()));
     /// The value of a key, or `null`, or the given default: `get({ a = 1 }, "b", 0)` is `0`.
     get(map: Type::map(t()), key: Type::String; default: t()) -> t().optional(), Structure, |a| {
-        let found = map_of(&a[0]).swap_remove(&text(&a[1]));
+        let found = map_of(&a[0]).and_then(|m| m.get(&text(&a[1]))).cloned();
         Ok(found.or_else(|| a.get(2).cloned()).unwrap_or_else(Value::null))
     };
     /// Merges deeply; the second wins, maps are merged: `merge({ a = 1 }, { b = 2 })` is `{ a = 1, b = 2 }`.
@@ -232,8 +254,12 @@ builtins! {
     /// Without repetitions: `unique([1, 1])` is `[1]`.
     unique(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
         let mut out: Vec<Value> = vec![];
+        // Only values of the same hash are compared.
+        let mut seen: HashMap<u64, Vec<usize>> = HashMap::default();
         for v in items(&a[0]) {
-            if !out.iter().any(|o| crate::value::equal(o, v)) {
+            let near = seen.entry(crate::value::hash(v)).or_default();
+            if !near.iter().any(|at| crate::value::equal(&out[*at], v)) {
+                near.push(out.len());
                 out.push(v.clone());
             }
         }
@@ -241,7 +267,7 @@ builtins! {
     };
     /// One list out of many: `flatten([[1], [2]])` is `[1, 2]`.
     flatten(lists: Type::list(Type::list(t()))) -> Type::list(t()), Structure, |a| {
-        Ok(Value::list(items(&a[0]).iter().flat_map(|l| items(l).to_vec()).collect()))
+        Ok(Value::list(items(&a[0]).iter().flat_map(items).cloned().collect()))
     };
     /// The sum of ints: `sum([1, 2])` is `3`.
     sum(items: Type::list(Type::Int)) -> Type::Int, Deep, |a| {
@@ -277,19 +303,21 @@ builtins! {
     /// A text as int: `int("12")` is `12`.
     int(text: Type::String) -> Type::Int, Deep, |a| {
         let text = text(&a[0]);
-        text.trim().parse().map(|i| Value::plain(Data::Int(i))).map_err(|_| format!("{} is not an int", quote(&text)))
+        text.trim().parse().map(|i| Value::plain(Data::Int(i))).map_err(|_| format!("{} is not an int", quoted(&text)))
     };
     /// A value as JSON text: `json({ a = [1] })` is `"{\"a\":[1]}"`.
     json(value: Type::Any; pretty: Type::Bool) -> Type::String, Deep, |a| {
-        let value = crate::wire::plain_json(&a[0]);
         let pretty = matches!(a.get(1).map(|v| &v.data), Some(Data::Bool(true)));
-        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-        text.map(Value::string).map_err(|e| e.to_string())
+        crate::encode::json(&a[0], pretty).map(Value::string)
     };
     /// A value as YAML text: `yaml({ a = [1] })` is `"a:\n  - 1\n"`.
-    yaml(value: Type::Any) -> Type::String, Deep, |a| string(crate::encode::yaml(&crate::wire::plain_json(&a[0])));
+    yaml(value: Type::Any) -> Type::String, Deep, |a| {
+        budget::document(&a[0])?;
+        crate::encode::yaml(&crate::wire::plain_json(&a[0])).map(Value::string)
+    };
     /// A map as TOML text: `toml({ a = 1 })` is `"a = 1\n"`.
     toml(value: Type::Any) -> Type::String, Deep, |a| {
+        budget::document(&a[0])?;
         crate::encode::toml(&crate::wire::plain_json(&a[0])).map(Value::string)
     };
     /// A text as part of an address: `url("a b/c")` is `"a%20b%2Fc"`.
@@ -311,7 +339,7 @@ builtins! {
     version_matches(version: Type::String, requirement: Type::String) -> Type::Bool, Deep, |a| {
         let version = version(&a[0])?;
         let wanted = text(&a[1]);
-        let wanted = semver::VersionReq::parse(&wanted).map_err(|e| format!("{} is no requirement: {e}", quote(&wanted)))?;
+        let wanted = semver::VersionReq::parse(&wanted).map_err(|e| format!("{} is no requirement: {e}", quoted(&wanted)))?;
         Ok(Value::plain(Data::Bool(wanted.matches(&version))))
     };
     /// The versions in order, the lowest first: `version_sort(["1.10.0", "1.9.0"])` is `["1.9.0", "1.10.0"]`.
@@ -362,7 +390,7 @@ builtins! {
 fn merge_deep(a: &Value, b: &Value) -> Value {
     match (&a.data, &b.data) {
         (Data::Map(x), Data::Map(y)) => {
-            let mut out = (**x).clone();
+            let mut out = (***x).clone();
             for (k, v) in y.iter() {
                 let merged = out.get(k).map_or_else(|| v.clone(), |old| merge_deep(old, v));
                 out.insert(k.clone(), merged);

@@ -67,7 +67,7 @@ impl Kind {
     /// The inputs as a record type.
     pub fn input_record(&self) -> RecordType {
         let fields = self.inputs.iter().map(|(n, i)| (n.clone(), i.field.clone())).collect();
-        RecordType { fields, open: false }
+        RecordType::new(fields, false)
     }
     /// The names of the natural key, in order.
     pub fn key_inputs(&self) -> impl Iterator<Item = &Symbol> {

@@ -1,6 +1,7 @@
 //! The language of dtm: text to tokens, to syntax, to a checked program, to values. Pure: files, the standard
 //! library and interfaces come through [`loader::Loader`], the environment and params in [`program::Inputs`].
 
+mod budget;
 pub mod builtin;
 mod check;
 mod data;
@@ -26,6 +27,7 @@ pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use check::{Checked, EXPRESSION, check, check_for_editor, check_inside, interface_hash, read_interface};
+pub use data::same_json;
 pub use depth::{MAX_DEPTH, depth, too_deep};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};
 pub use environment::Environment;

@@ -130,7 +130,7 @@ pub(crate) fn params(
 
 fn only(name: &Symbol, ty: &Type) -> Type {
     let fields = IndexMap::from_iter([(name.clone(), crate::types::FieldType::plain(ty.clone()))]);
-    Type::Record(Arc::new(crate::types::RecordType { fields, open: true }))
+    Type::Record(Arc::new(crate::types::RecordType::new(fields, true)))
 }
 
 /// A value given as text: a text type takes it as it is, any other is a literal.
@@ -141,10 +141,15 @@ fn from_text(sources: &mut Sources, text: &str, ty: &Type, how: &str) -> Result<
     let file: FileId = sources.add(format!("<{}>", how.trim_matches('`')), text);
     let mut diags = Diagnostics::default();
     let parsed = crate::syntax::parse_literal(file, text, &mut diags);
-    match parsed.as_ref().and_then(constant) {
+    _ = crate::budget::refused();
+    let value = parsed.as_ref().and_then(constant);
+    if let Some(why) = crate::budget::refused() {
+        return Err(Diagnostic::new(Code::E0407, format!("{how} gives too much: {}", why.headline())).into());
+    }
+    match value {
         Some(value) => Ok(value),
         None => {
-            let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::value::quote(text) };
+            let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::value::quoted(text) };
             let d = Diagnostic::new(Code::E0407, format!("{how} gives {shown}, which is no `{ty}`"));
             Err(d.help("write a literal as in a `.dts` file: `3`, `true`, `10m`, `[1, 2]`").into())
         }
@@ -172,9 +177,9 @@ fn constant(e: &ast::Expr) -> Option<Value> {
             Value::map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
         A::Unary(ast::UnaryOp::Neg, inner) => match constant(inner)?.data {
-            Data::Int(i) => Value::plain(Data::Int(-i)),
+            Data::Int(i) => Value::plain(Data::Int(i.checked_neg()?)),
             Data::Float(f) => Value::plain(Data::Float(-f)),
-            Data::Duration(d) => Value::plain(Data::Duration(-d)),
+            Data::Duration(d) => Value::plain(Data::Duration(d.checked_neg()?)),
             _ => return None,
         },
         kind => crate::value::of_literal(kind)?,

@@ -10,8 +10,10 @@ pub fn print(value: &Value, width: usize) -> String {
 }
 
 fn put(value: &Value, indent: usize, width: usize, out: &mut String) {
-    let line = on_one_line(value);
-    let fits = indent + line.chars().count() <= width;
+    let room = width.saturating_sub(indent);
+    // A line that is too long is looked at as far as it would fit.
+    let mut line = Line { text: String::new(), room: room.saturating_add(1) };
+    let fits = line.put(value).is_ok() && line.text.chars().count() <= room && indent <= width;
     match &value.data {
         Data::List(items) if !fits && !value.secret && items.iter().all(is_short) => {
             // Short ones share lines.
@@ -49,39 +51,114 @@ fn put(value: &Value, indent: usize, width: usize, out: &mut String) {
             }
             *out += &format!("{}}}", " ".repeat(indent));
         }
-        _ => *out += &line,
+        _ if fits => *out += &line.text,
+        _ => *out += &on_one_line(value),
     }
 }
 
 /// Whether a value has no parts and is short.
 fn is_short(value: &Value) -> bool {
-    !matches!(value.data, Data::List(_) | Data::Map(_)) && on_one_line(value).chars().count() <= 16
+    let mut line = Line { text: String::new(), room: 17 };
+    !matches!(value.data, Data::List(_) | Data::Map(_))
+        && line.put(value).is_ok()
+        && line.text.chars().count() <= 16
+}
+
+/// A value on one line, cut after so many characters: what is said of a value costs what is shown of it.
+pub fn shortened(value: &Value, most: usize) -> String {
+    let mut line = Line { text: String::new(), room: most + 1 };
+    _ = line.put(value);
+    if line.text.chars().count() <= most {
+        return line.text;
+    }
+    line.text.chars().take(most.saturating_sub(3)).collect::<String>() + "..."
 }
 
 /// A value on one line, in full.
 pub fn on_one_line(value: &Value) -> String {
-    if value.secret {
-        return "(secret)".into();
-    }
-    match &value.data {
-        Data::String(s) => quote(s),
-        Data::List(items) => format!("[{}]", items.iter().map(on_one_line).collect::<Vec<_>>().join(", ")),
-        Data::Map(map) if map.is_empty() => "{}".into(),
-        Data::Map(map) => {
-            let fields: Vec<String> =
-                map.iter().map(|(k, v)| format!("{} = {}", key(k), on_one_line(v))).collect();
-            format!("{{ {} }}", fields.join(", "))
+    let mut line = Line { text: String::new(), room: usize::MAX };
+    _ = line.put(value);
+    line.text
+}
+
+/// A line that is written as long as there is room for it.
+struct Line {
+    text: String,
+    /// How many characters still fit.
+    room: usize,
+}
+
+/// There is no more room on the line.
+struct Full;
+
+impl Line {
+    fn add(&mut self, text: &str) -> Result<(), Full> {
+        if self.room == usize::MAX {
+            self.text += text;
+            return Ok(());
         }
-        Data::Null => "null".into(),
-        Data::Unknown(Unknown::Deferred(_)) => "(known after apply)".into(),
-        Data::Unknown(Unknown::Unset) => "(no value)".into(),
-        Data::Tool(_) | Data::Component(_) => "(tool)".into(),
-        _ => value.text().unwrap_or_default(),
+        for c in text.chars() {
+            self.room = self.room.checked_sub(1).ok_or(Full)?;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+
+    fn quoted(&mut self, text: &str) -> Result<(), Full> {
+        // Quoting makes a text longer, so what is cut before is cut after as well.
+        match text.char_indices().nth(self.room) {
+            Some((end, _)) => self.add(&quote(&text[..end])).and(Err(Full)),
+            None => self.add(&quote(text)),
+        }
+    }
+
+    fn put(&mut self, value: &Value) -> Result<(), Full> {
+        if value.secret {
+            return self.add("(secret)");
+        }
+        match &value.data {
+            Data::String(s) => self.quoted(s),
+            Data::List(items) => {
+                self.add("[")?;
+                for (i, item) in items.iter().enumerate() {
+                    self.add(if i == 0 { "" } else { ", " })?;
+                    self.put(item)?;
+                }
+                self.add("]")
+            }
+            Data::Map(map) if map.is_empty() => self.add("{}"),
+            Data::Map(map) => {
+                self.add("{ ")?;
+                for (i, (name, value)) in map.iter().enumerate() {
+                    self.add(if i == 0 { "" } else { ", " })?;
+                    match is_name(name) {
+                        true => self.add(name)?,
+                        false => self.quoted(name)?,
+                    }
+                    self.add(" = ")?;
+                    self.put(value)?;
+                }
+                self.add(" }")
+            }
+            Data::Null => self.add("null"),
+            Data::Unknown(Unknown::Deferred(_)) => self.add("(known after apply)"),
+            Data::Unknown(Unknown::Unset) => self.add("(no value)"),
+            Data::Tool(_) | Data::Component(_) => self.add("(tool)"),
+            Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Error => self.add(&value.text().unwrap_or_default()),
+        }
     }
 }
 
 fn key(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        && name.chars().next().is_some_and(|c| !c.is_ascii_digit());
-    if plain { name.into() } else { quote(name) }
+    if is_name(name) { name.into() } else { quote(name) }
+}
+
+fn is_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && name.chars().next().is_some_and(|c| !c.is_ascii_digit())
 }

@@ -1,6 +1,7 @@
 //! A program ready to plan: its instances with their direct edges, and the values of their inputs as far as
 //! outputs are known. This is what the engine gets; it never sees text.
 
+use crate::budget;
 use crate::check::{Checked, check, check_leniently};
 use crate::devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
@@ -437,6 +438,7 @@ impl Program {
                 (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
             for output in &hir.outputs {
                 let value = ev.eval(&output.expr);
+                ev.leaves(&value, output.expr.span);
                 ev.no_leak(&value, &output.ty, output.expr.span);
             }
             for (name, expr) in &hir.settings {
@@ -495,6 +497,7 @@ fn instance(
     }
     for (name, expr) in &tool.inputs {
         let value = ev.input(id, name, tool.span);
+        ev.leaves(&value, expr.span);
         let ty = tool.kind.inputs.get(name).map(|i| &i.field.ty);
         if ty.is_some_and(|t| leaks(&value, t)) {
             let d = Diagnostic::new(
@@ -506,6 +509,12 @@ fn instance(
                 d.note("it came by way of untyped data")
                     .help("write `expose(x, \"reason\")` where it may be seen"),
             );
+        }
+        // What is wrong was reported, or else this is a bug of ours; in no case is something planned without it.
+        if value.is_error() && !ev.diags.has_errors() {
+            let headline = format!("the input `{name}` has no value: this is a bug in dtm");
+            ev.diags
+                .push(Diagnostic::new(Code::E0401, headline).at(expr.span, "here").tool(known.addr.clone()));
         }
         let mut marks = BTreeMap::new();
         value.collect_marks(&mut marks);
@@ -619,6 +628,8 @@ fn instance(
     });
     let protect = matches!(protect, Some(Data::Bool(true)));
     edges.remove(&id);
+    // They are kept to the end.
+    budget::made(edges.len());
     Instance {
         addr: known.addr,
         kind: tool.kind.clone(),
@@ -641,6 +652,9 @@ fn instance(
 }
 
 fn deferred(v: &Value) -> Option<Span> {
+    if v.is_known() {
+        return None;
+    }
     match &v.data {
         Data::Unknown(Unknown::Deferred(origin)) => Some(*origin),
         Data::Map(m) => m.values().find_map(deferred),

@@ -33,7 +33,7 @@ pub enum Type {
     /// `{ ... }`
     Record(Arc<RecordType>),
     /// `A | B`; flat, without repetition, at least two members.
-    Union(Arc<Vec<Type>>),
+    Union(Arc<Members>),
     /// `secret T`, `T` a scalar or `any`.
     Secret(Arc<Type>),
     /// `T where cond`: only what a place expects. What is read of it is a plain `T`.
@@ -69,13 +69,89 @@ pub enum Lit {
 }
 
 /// A record type.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RecordType {
     /// Its fields, in order.
     pub fields: IndexMap<Symbol, FieldType>,
     /// `...`: extra fields may be passed on.
     pub open: bool,
+    sum: Sum,
 }
+
+impl RecordType {
+    /// A record type of these fields.
+    pub fn new(fields: IndexMap<Symbol, FieldType>, open: bool) -> Self {
+        let sum = fields.values().fold(Sum::default(), |sum, field| sum.with(&field.ty.sum()));
+        let sum = Sum { defaults: sum.defaults || fields.values().any(|f| f.default.is_some()), ..sum };
+        RecordType { fields, open, sum }
+    }
+    /// The same fields with other types.
+    fn map(&self, change: impl Fn(&Type) -> Type) -> Type {
+        let mut fields = self.fields.clone();
+        fields.values_mut().for_each(|f| f.ty = change(&f.ty));
+        Type::Record(Arc::new(RecordType::new(fields, self.open)))
+    }
+}
+
+/// The members of a union. They read as a slice.
+#[derive(Clone, Debug)]
+pub struct Members {
+    types: Vec<Type>,
+    sum: Sum,
+}
+
+impl PartialEq for RecordType {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields && self.open == other.open
+    }
+}
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.types == other.types
+    }
+}
+
+impl std::ops::Deref for Members {
+    type Target = [Type];
+    fn deref(&self) -> &[Type] {
+        &self.types
+    }
+}
+
+/// What holds of a type with everything inside, known without going through it: a type whose parts are shared may be very
+/// much larger than the program that writes it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    size: u64,
+    depth: usize,
+    secret: bool,
+    tool: bool,
+    refined: bool,
+    literal: bool,
+    defaults: bool,
+}
+
+impl Sum {
+    fn with(self, part: &Sum) -> Sum {
+        Sum {
+            size: self.size.saturating_add(part.size).saturating_add(1),
+            depth: self.depth.max(part.depth + 1),
+            secret: self.secret || part.secret,
+            tool: self.tool || part.tool,
+            refined: self.refined || part.refined,
+            literal: self.literal || part.literal,
+            defaults: self.defaults || part.defaults,
+        }
+    }
+}
+
+/// How large a type may be, shared parts counted as often as they occur, and how deep. Source text alone nests 500 deep.
+const LARGEST: u64 = 100_000;
+const DEEPEST: usize = 600;
+
+/// How many members a union may have besides literals.
+const MOST_MEMBERS: usize = 1_000;
 
 /// A field of a record type.
 #[derive(Clone, Debug)]
@@ -119,7 +195,7 @@ impl Type {
     }
     /// A closed record.
     pub fn record(fields: IndexMap<Symbol, FieldType>) -> Type {
-        Type::Record(Arc::new(RecordType { fields, open: false }))
+        Type::Record(Arc::new(RecordType::new(fields, false)))
     }
     /// `T?`
     pub fn optional(self) -> Type {
@@ -130,14 +206,18 @@ impl Type {
         let mut flat: Vec<Type> = vec![];
         // Literals may be many: they are told apart without going through all of them.
         let mut literals: HashSet<Lit> = HashSet::default();
+        let mut too_many = false;
         let mut add = |new: Type| match &new {
             Type::Lit(lit) => {
                 let held = |t: &Type| holds(t, &new) || matches!(t, Type::Error);
-                let wide = flat.iter().filter(|t| !matches!(t, Type::Lit(_))).any(held);
+                // As long as there are only literals, none is held by another type.
+                let only = flat.len() == literals.len();
+                let wide = !only && flat.iter().filter(|t| !matches!(t, Type::Lit(_))).any(held);
                 if !wide && literals.insert(lit.clone()) {
                     flat.push(new);
                 }
             }
+            _ if flat.len() - literals.len().min(flat.len()) > MOST_MEMBERS => too_many = true,
             _ => add(&mut flat, new),
         };
         for member in members {
@@ -149,7 +229,11 @@ impl Type {
         match flat.len() {
             0 => Type::Error,
             1 => flat.remove(0),
-            _ => Type::Union(Arc::new(flat)),
+            _ => {
+                let sum = flat.iter().fold(Sum::default(), |sum, member| sum.with(&member.sum()));
+                let size = if too_many { u64::MAX } else { sum.size };
+                Type::Union(Arc::new(Members { types: flat, sum: Sum { size, ..sum } }))
+            }
         }
     }
     /// The members of a union, or the type alone.
@@ -182,11 +266,7 @@ impl Type {
             Type::Refined(r) => {
                 Type::Refined(Arc::new(Refined { base: r.base.clone().secret(), ..(*r).clone() }))
             }
-            Type::Record(r) => {
-                let mut r = (*r).clone();
-                r.fields.values_mut().for_each(|f| f.ty = f.ty.clone().secret());
-                Type::Record(Arc::new(r))
-            }
+            Type::Record(r) => r.map(|ty| ty.clone().secret()),
             scalar => Type::Secret(Arc::new(scalar)),
         }
     }
@@ -203,28 +283,18 @@ impl Type {
     }
     /// Whether anything inside is secret.
     pub fn has_secret(&self) -> bool {
-        match self {
-            Type::Secret(_) => true,
-            Type::List(t) | Type::Map(t) => t.has_secret(),
-            Type::Union(m) => m.iter().any(Type::has_secret),
-            Type::Refined(r) => r.base.has_secret(),
-            Type::Record(r) => r.fields.values().any(|f| f.ty.has_secret()),
-            _ => false,
-        }
+        self.sum().secret
     }
     /// Without `secret` anywhere inside.
     pub fn exposed(&self) -> Type {
         match self {
+            plain if !plain.has_secret() => plain.clone(),
             Type::Secret(t) => t.exposed(),
             Type::List(t) => Type::list(t.exposed()),
             Type::Map(t) => Type::map(t.exposed()),
             Type::Union(m) => Type::union(m.iter().map(Type::exposed)),
             Type::Refined(r) => Type::Refined(Arc::new(Refined { base: r.base.exposed(), ..(**r).clone() })),
-            Type::Record(r) => {
-                let mut r = (**r).clone();
-                r.fields.values_mut().for_each(|f| f.ty = f.ty.exposed());
-                Type::Record(Arc::new(r))
-            }
+            Type::Record(r) => r.map(Type::exposed),
             other => other.clone(),
         }
     }
@@ -236,18 +306,12 @@ impl Type {
     }
     /// Whether a tool is anywhere inside: a tool is no data.
     pub fn has_tool(&self) -> bool {
-        match self {
-            Type::Tool(_) => true,
-            Type::List(t) | Type::Map(t) => t.has_tool(),
-            Type::Union(m) => m.iter().any(Type::has_tool),
-            Type::Refined(r) => r.base.has_tool(),
-            Type::Record(r) => r.fields.values().any(|f| f.ty.has_tool()),
-            _ => false,
-        }
+        self.sum().tool
     }
     /// With `any` in the place of every tool inside.
     pub fn without_tools(&self) -> Type {
         match self {
+            plain if !plain.has_tool() => plain.clone(),
             Type::Tool(_) => Type::Any,
             Type::List(t) => Type::list(t.without_tools()),
             Type::Map(t) => Type::map(t.without_tools()),
@@ -257,12 +321,33 @@ impl Type {
     }
     /// Whether a condition stands anywhere inside.
     pub fn has_refinement(&self) -> bool {
+        self.sum().refined
+    }
+    /// Whether it is larger than any program needs: what goes through such a type would not end.
+    pub fn is_too_large(&self) -> bool {
+        let sum = self.sum();
+        sum.size > LARGEST || sum.depth > DEEPEST
+    }
+    fn sum(&self) -> Sum {
+        let one = Sum { size: 1, ..Sum::default() };
         match self {
-            Type::Refined(_) => true,
-            Type::List(t) | Type::Map(t) | Type::Secret(t) => t.has_refinement(),
-            Type::Union(m) => m.iter().any(Type::has_refinement),
-            Type::Record(r) => r.fields.values().any(|f| f.ty.has_refinement()),
-            _ => false,
+            Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Var(_)
+            | Type::Error => one,
+            Type::Lit(_) => Sum { literal: true, ..one },
+            Type::Tool(_) => Sum { tool: true, ..one },
+            Type::List(t) | Type::Map(t) => one.with(&t.sum()),
+            Type::Secret(t) => Sum { secret: true, ..t.sum() },
+            Type::Refined(r) => Sum { refined: true, defaults: true, ..one.with(&r.base.sum()) },
+            Type::Record(r) => r.sum,
+            Type::Union(m) => m.sum,
         }
     }
     /// Without conditions: what is read of such a value.
@@ -274,17 +359,14 @@ impl Type {
             Type::Map(t) => Type::map(t.unrefined()),
             Type::Secret(t) => t.unrefined().secret(),
             Type::Union(m) => Type::union(m.iter().map(Type::unrefined)),
-            Type::Record(r) => {
-                let mut r = (**r).clone();
-                r.fields.values_mut().for_each(|f| f.ty = f.ty.unrefined());
-                Type::Record(Arc::new(r))
-            }
+            Type::Record(r) => r.map(Type::unrefined),
             other => other.clone(),
         }
     }
     /// A literal's own type widened to what a `let` of it holds.
     pub fn widen(&self) -> Type {
         match self {
+            plain if !plain.sum().literal => plain.clone(),
             Type::Lit(Lit::Bool(_)) => Type::Bool,
             Type::Lit(Lit::Int(_)) => Type::Int,
             Type::Lit(Lit::String(_)) => Type::String,
@@ -292,11 +374,7 @@ impl Type {
             Type::Secret(t) => t.widen().secret(),
             Type::List(t) => Type::list(t.widen()),
             Type::Map(t) => Type::map(t.widen()),
-            Type::Record(r) => {
-                let mut r = (**r).clone();
-                r.fields.values_mut().for_each(|f| f.ty = f.ty.widen());
-                Type::Record(Arc::new(r))
-            }
+            Type::Record(r) => r.map(Type::widen),
             other => other.clone(),
         }
     }
@@ -352,6 +430,8 @@ fn holds(wide: &Type, narrow: &Type) -> bool {
 pub fn fits(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (Type::Error, _) | (_, Type::Error) => true,
+        (Type::Record(a), Type::Record(b)) if Arc::ptr_eq(a, b) => true,
+        (Type::Union(a), Type::Union(b)) if Arc::ptr_eq(a, b) => true,
         (Type::Refined(r), _) => fits(&r.base, to),
         (_, Type::Refined(r)) => fits(from, &r.base),
         (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
@@ -393,63 +473,93 @@ pub fn converts(from: &Type, to: &Type) -> bool {
 }
 
 fn has_defaults(t: &Type) -> bool {
-    match t {
-        Type::List(t) | Type::Map(t) => has_defaults(t),
-        Type::Union(m) => m.iter().any(has_defaults),
-        Type::Refined(_) => true,
-        Type::Record(r) => r.fields.values().any(|f| f.default.is_some() || has_defaults(&f.ty)),
-        _ => false,
+    t.sum().defaults
+}
+
+/// As the user writes it, as far as one reads: a type whose parts are shared may be of any length.
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut written = Written { text: String::new(), room: 4_000 };
+        if self.write(&mut written).is_err() {
+            written.text += "...";
+        }
+        f.write_str(&written.text)
     }
 }
 
-/// As the user writes it.
-impl std::fmt::Display for Type {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// The text of a type as far as there is room for it.
+struct Written {
+    text: String,
+    room: usize,
+}
+
+impl Written {
+    fn add(&mut self, text: &str) -> std::fmt::Result {
+        match self.room.checked_sub(text.len()) {
+            Some(room) => self.room = room,
+            None => return Err(std::fmt::Error),
+        }
+        self.text += text;
+        Ok(())
+    }
+}
+
+impl Type {
+    fn write(&self, f: &mut Written) -> std::fmt::Result {
+        let around = |f: &mut Written, before: &str, inner: &Type, after: &str| {
+            f.add(before)?;
+            inner.write(f)?;
+            f.add(after)
+        };
         match self {
-            Type::Any => f.write_str("any"),
-            Type::Null => f.write_str("null"),
-            Type::Bool => f.write_str("bool"),
-            Type::Int => f.write_str("int"),
-            Type::Float => f.write_str("float"),
-            Type::String => f.write_str("string"),
-            Type::Duration => f.write_str("duration"),
-            Type::Size => f.write_str("size"),
-            Type::Lit(l) => write!(f, "{l}"),
+            Type::Any => f.add("any"),
+            Type::Null => f.add("null"),
+            Type::Bool => f.add("bool"),
+            Type::Int => f.add("int"),
+            Type::Float => f.add("float"),
+            Type::String => f.add("string"),
+            Type::Duration => f.add("duration"),
+            Type::Size => f.add("size"),
+            Type::Lit(l) => f.add(&l.to_string()),
             // Of an empty one nobody knows what it would hold.
-            Type::List(t) if **t == Type::Error => f.write_str("[]"),
-            Type::List(t) => write!(f, "[{t}]"),
-            Type::Map(t) if **t == Type::Error => f.write_str("{}"),
-            Type::Map(t) => write!(f, "map<{t}>"),
+            Type::List(t) if **t == Type::Error => f.add("[]"),
+            Type::List(t) => around(f, "[", t, "]"),
+            Type::Map(t) if **t == Type::Error => f.add("{}"),
+            Type::Map(t) => around(f, "map<", t, ">"),
+            Type::Record(r) if r.fields.is_empty() && !r.open => f.add("{}"),
             Type::Record(r) => {
-                let mut parts: Vec<String> =
-                    r.fields.iter().take(6).map(|(n, t)| format!("{n}: {}", t.ty)).collect();
-                if r.fields.len() > 6 || r.open {
-                    parts.push("...".into());
+                for (i, (name, field)) in r.fields.iter().take(6).enumerate() {
+                    f.add(if i == 0 { "{ " } else { ", " })?;
+                    around(f, &format!("{name}: "), &field.ty, "")?;
                 }
-                match parts.len() {
-                    0 => f.write_str("{}"),
-                    _ => write!(f, "{{ {} }}", parts.join(", ")),
-                }
+                let more = r.fields.len() > 6 || r.open;
+                f.add(match (r.fields.is_empty(), more) {
+                    (true, _) => "{ ... }",
+                    (false, true) => ", ... }",
+                    (false, false) => " }",
+                })
             }
             Type::Union(m) => {
-                let rest: Vec<&Type> = m.iter().filter(|t| !matches!(t, Type::Null)).collect();
-                if rest.len() + 1 == m.len() && rest.len() == 1 {
-                    return match rest[0] {
-                        Type::Secret(t) => write!(f, "secret {t}?"),
-                        t => write!(f, "{t}?"),
+                let mut rest = m.iter().filter(|t| !matches!(t, Type::Null));
+                if let (2, Some(one), None) = (m.len(), rest.next(), rest.next()) {
+                    return match one {
+                        Type::Secret(t) => around(f, "secret ", t, "?"),
+                        t => around(f, "", t, "?"),
                     };
                 }
-                let parts: Vec<String> = m.iter().map(Type::to_string).collect();
-                f.write_str(&parts.join(" | "))
+                for (i, member) in m.iter().enumerate() {
+                    around(f, if i == 0 { "" } else { " | " }, member, "")?;
+                }
+                Ok(())
             }
             Type::Secret(t) => match **t {
-                Type::Union(_) => write!(f, "secret ({t})"),
-                _ => write!(f, "secret {t}"),
+                Type::Union(_) => around(f, "secret (", t, ")"),
+                _ => around(f, "secret ", t, ""),
             },
-            Type::Refined(r) => write!(f, "{} where {}", r.base, r.text),
-            Type::Tool(k) => write!(f, "tool<{}>", k.path()),
-            Type::Var(n) => write!(f, "{}", (b'T' + n) as char),
-            Type::Error => f.write_str("_"),
+            Type::Refined(r) => around(f, "", &r.base, &format!(" where {}", r.text)),
+            Type::Tool(k) => f.add(&format!("tool<{}>", k.path())),
+            Type::Var(n) => f.add(&((b'T' + n) as char).to_string()),
+            Type::Error => f.add("_"),
         }
     }
 }

@@ -117,7 +117,31 @@ pub fn plain(json: &Json) -> Json {
 /// # Errors
 /// What does not fit, as `path: reason`.
 pub fn from_wire(json: &Json, ty: &Type) -> Result<Value, String> {
-    convert(json, ty, "")
+    if let Some(path) = crate::depth::too_deep(json) {
+        return Err(format!("{path}: nested deeper than {}", crate::depth::MAX_DEPTH));
+    }
+    _ = crate::budget::refused();
+    let value = convert(json, ty, "")?;
+    match crate::budget::refused() {
+        Some(why) => Err(format!(": {}", why.headline())),
+        None => Ok(value),
+    }
+}
+
+/// A number of JSON as a float.
+fn float(number: &serde_json::Number, path: &str) -> Result<Value, String> {
+    let exact = match (number.as_i64(), number.as_f64()) {
+        (Some(int), _) => crate::value::exact_float(int),
+        (None, Some(float))
+            if number.is_f64() || float as u128 == u128::from(number.as_u64().unwrap_or(0)) =>
+        {
+            Some(float)
+        }
+        _ => None,
+    };
+    exact
+        .map(|float| Value::plain(Data::Float(float)))
+        .ok_or_else(|| format!("{path}: a float cannot keep {number} exactly"))
 }
 
 fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
@@ -135,11 +159,14 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
             let found = members.iter().find_map(|m| convert(json, m, path).ok());
             return found.map_or_else(fail, Ok);
         }
-        (Type::Any | Type::Var(_) | Type::Error, _) => untyped(json),
+        (Type::Any | Type::Var(_) | Type::Error, _) => untyped(json, path)?,
         (_, Json::Null) if matches!(ty, Type::Null) => Value::null(),
         (Type::Bool, Json::Bool(b)) => Value::plain(Data::Bool(*b)),
         (Type::Int, Json::Number(n)) if n.is_i64() => Value::plain(Data::Int(n.as_i64().unwrap_or(0))),
-        (Type::Float, Json::Number(n)) => Value::plain(Data::Float(n.as_f64().unwrap_or(0.0))),
+        (Type::Float, Json::Number(n)) => float(n, path)?,
+        (Type::Int, Json::Number(n)) if n.is_u64() => {
+            return Err(format!("{path}: {n} does not fit into an int"));
+        }
         (Type::String, Json::String(s)) => Value::string(s.as_str()),
         (Type::Duration, Json::String(s)) => match crate::syntax::duration(s) {
             Some(d) => Value::plain(Data::Duration(d)),
@@ -184,21 +211,29 @@ pub fn unescape(key: &str) -> &str {
     key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key)
 }
 
-fn untyped(json: &Json) -> Value {
-    match json {
+fn untyped(json: &Json, path: &str) -> Result<Value, String> {
+    Ok(match json {
         Json::Null => Value::null(),
         Json::Bool(b) => Value::plain(Data::Bool(*b)),
         Json::Number(n) => match n.as_i64() {
             Some(i) => Value::plain(Data::Int(i)),
-            None => Value::plain(Data::Float(n.as_f64().unwrap_or(0.0))),
+            None if n.is_u64() => return Err(format!("{path}: {n} does not fit into an int")),
+            None => float(n, path)?,
         },
         Json::String(s) => Value::string(s.as_str()),
-        Json::Array(items) => Value::list(items.iter().map(untyped).collect()),
-        Json::Object(m) if tag(m) == Some("secret") => {
-            untyped(m.get("v").unwrap_or(&Json::Null)).into_secret()
+        Json::Array(items) => {
+            let item = |(i, v)| untyped(v, &format!("{path}[{i}]"));
+            Value::list(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
-        Json::Object(m) => Value::map(m.iter().map(|(k, v)| (unescape(k).into(), untyped(v))).collect()),
-    }
+        Json::Object(m) if tag(m) == Some("secret") => {
+            untyped(m.get("v").unwrap_or(&Json::Null), path)?.into_secret()
+        }
+        Json::Object(m) => {
+            let field =
+                |(k, v): (&String, &Json)| Ok((unescape(k).into(), untyped(v, &format!("{path}.{k}"))?));
+            Value::map(m.iter().map(field).collect::<Result<_, String>>()?)
+        }
+    })
 }
 
 fn shown_kind(json: &Json) -> &'static str {

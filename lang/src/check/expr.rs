@@ -15,6 +15,7 @@ impl Checker<'_> {
     /// The checked expression and its type.
     pub(super) fn infer(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
         let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e));
+        let ty = self.of_a_size(ty, e.span);
         self.note_type(e.span, &ty);
         (expr, ty)
     }
@@ -390,7 +391,7 @@ impl Checker<'_> {
             let choices: Vec<String> = strings.iter().map(|s| crate::value::quote(s)).collect();
             let d = Diagnostic::new(
                 Code::E0319,
-                format!("{} is not one of the values allowed here", crate::value::quote(given)),
+                format!("{} is not one of the values allowed here", crate::value::quoted(given)),
             )
             .at(span, "not allowed here")
             .note(format!("allowed: {}", choices.join(", ")));

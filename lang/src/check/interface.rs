@@ -267,7 +267,7 @@ impl Checker<'_> {
                             FieldType { ty, default, span: Some(field.name.span), doc: field.doc.clone() },
                         );
                     }
-                    plugin.settings = Arc::new(RecordType { fields: out, open: false });
+                    plugin.settings = Arc::new(RecordType::new(out, false));
                 }
                 DeclKind::Kind { name: kind, ports } => {
                     let read = self.kind_decl(m, &name.text, kind, decl, ports);

@@ -355,6 +355,7 @@ impl Checker<'_> {
                 let around = (self.loader, &mut self.sources);
                 let module = crate::devstream::module(self.view, (path, file), text, around, &mut told);
                 self.devstream.get_or_insert_default().append(told);
+                crate::syntax::hidden::in_data(file, text, &mut self.diags);
                 module
             }
             false => crate::syntax::parse(file, text, &mut self.diags),

@@ -25,6 +25,22 @@ const BUILTIN: [(&str, Type); 9] = [
 
 impl Checker<'_> {
     pub(super) fn resolve_type(&mut self, module: usize, written: &TypeExpr) -> Type {
+        let ty = self.written_type(module, written);
+        self.of_a_size(ty, written.span)
+    }
+
+    /// The type, or an error in its place where it is larger than anything can go through.
+    pub(super) fn of_a_size(&mut self, ty: Type, span: Span) -> Type {
+        if !ty.is_too_large() {
+            return ty;
+        }
+        let d = Diagnostic::new(Code::E0321, "this type is too large");
+        let d = d.at(span, "with everything inside, it has more parts than a type may have");
+        self.diags.push(d.help("write a type where it need not be known in full: `any`, `map<any>`"));
+        Type::Error
+    }
+
+    fn written_type(&mut self, module: usize, written: &TypeExpr) -> Type {
         let span = written.span;
         match &*written.kind {
             TypeKind::Error => Type::Error,
@@ -173,7 +189,7 @@ impl Checker<'_> {
                 );
             }
         }
-        Type::Record(Arc::new(RecordType { fields: out, open }))
+        Type::Record(Arc::new(RecordType::new(out, open)))
     }
 
     /// Keeps a default to be checked when everything is declared; gives its place.
@@ -298,9 +314,21 @@ impl Checker<'_> {
     /// Members of a union must be told apart by what the value is, those that a name stands for as well.
     fn union_members_differ(&mut self, types: &[Type], span: Span) {
         let flat: Vec<Type> = types.iter().flat_map(|t| t.members()).map(|t| t.reveal().0).collect();
+        // Literals may be many: among themselves they are told apart by their hashes.
+        let is_literal = |t: &&Type| matches!(t, Type::Lit(_));
+        let others: Vec<(usize, &Type)> = flat.iter().enumerate().filter(|(_, t)| !is_literal(t)).collect();
+        let mut literals: crate::maps::HashSet<&Lit> = Default::default();
         let pair = flat.iter().enumerate().find_map(|(i, a)| {
-            flat[i + 1..].iter().find(|b| !told_apart(a, b)).map(|b| (a.to_string(), b.to_string()))
+            if let Type::Lit(lit) = a
+                && !literals.insert(lit)
+            {
+                return Some((a, a));
+            }
+            let met =
+                |(at, b): &&(usize, &Type)| (*at > i || is_literal(&a)) && *at != i && !told_apart(a, b);
+            others.iter().find(met).map(|(at, b)| if *at < i { (*b, a) } else { (a, *b) })
         });
+        let pair = pair.map(|(a, b)| (a.to_string(), b.to_string()));
         if let Some((a, b)) = pair {
             let d = Diagnostic::new(Code::E0307, "the members of this union cannot be told apart")
                 .at(span, "this union");
@@ -345,7 +373,7 @@ pub(super) fn literal(e: &ast::Expr) -> Option<Type> {
         A::Bool(b) => Type::Lit(Lit::Bool(*b)),
         A::Int(i) => Type::Lit(Lit::Int(*i)),
         A::Unary(ast::UnaryOp::Neg, inner) => match &*inner.kind {
-            A::Int(i) => Type::Lit(Lit::Int(-i)),
+            A::Int(i) => Type::Lit(Lit::Int(i.wrapping_neg())),
             _ => return None,
         },
         A::Str(parts) => Type::Lit(Lit::String(plain_text(parts)?)),

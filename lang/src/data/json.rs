@@ -1,6 +1,6 @@
 //! JSON as RFC 8259 has it: no comments, no trailing commas.
 
-use super::{MAX_DEPTH, Node, NodeKind, syntax};
+use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, syntax, too_deep};
 use crate::diag::Diagnostic;
 use crate::maps::HashMap;
 use crate::source::{FileId, Span, Symbol};
@@ -9,20 +9,21 @@ use jsonc_parser::ast::{ObjectPropName, Value as Json};
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
+const STRICT: ParseOptions = ParseOptions {
+    allow_comments: false,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
-    let strict = ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &strict)
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT)
         .map_err(|e| syntax(span(file, e.range()), uncapitalized(&e.kind().to_string())))?;
     match parsed.value {
         Some(value) => node(file, &value, 0),
@@ -42,8 +43,8 @@ fn span(file: FileId, range: Range) -> Span {
 
 fn node(file: FileId, value: &Json<'_>, depth: usize) -> Result<Node, Box<Diagnostic>> {
     let at = span(file, value.range());
-    if depth > MAX_DEPTH {
-        return Err(syntax(at, format!("nested deeper than {MAX_DEPTH}")));
+    if depth >= MAX_DEPTH && matches!(value, Json::Array(_) | Json::Object(_)) {
+        return Err(too_deep(at));
     }
     let kind = match value {
         Json::NullKeyword(_) => NodeKind::Scalar(Value::null()),
@@ -74,13 +75,107 @@ fn node(file: FileId, value: &Json<'_>, depth: usize) -> Result<Node, Box<Diagno
     Ok(Node { span: at, kind })
 }
 
-/// A whole number that fits is an int, any other a float.
+/// A number that is written whole is an int, any other a float.
 fn number(text: &str, at: Span) -> Result<Data, Box<Diagnostic>> {
     if let Ok(i) = text.parse() {
         return Ok(Data::Int(i));
     }
+    if !text.contains(['.', 'e', 'E']) {
+        return Err(syntax(at, NOT_EXACT.into()));
+    }
     match text.parse::<f64>() {
         Ok(f) if f.is_finite() => Ok(Data::Float(f)),
         _ => Err(syntax(at, "this number is too large".into())),
+    }
+}
+
+/// Whether two texts are the same JSON; nothing where one of them is no JSON. Numbers of any length are told apart, which
+/// no value of a program could.
+pub fn same(a: &str, b: &str) -> Option<bool> {
+    Some(same_value(&parsed(a)?, &parsed(b)?))
+}
+
+fn parsed(text: &str) -> Option<Json<'_>> {
+    parse_to_ast(text, &CollectOptions::default(), &STRICT).ok()?.value
+}
+
+fn same_value(a: &Json<'_>, b: &Json<'_>) -> bool {
+    match (a, b) {
+        (Json::NullKeyword(_), Json::NullKeyword(_)) => true,
+        (Json::BooleanLit(x), Json::BooleanLit(y)) => x.value == y.value,
+        (Json::StringLit(x), Json::StringLit(y)) => x.value == y.value,
+        (Json::NumberLit(x), Json::NumberLit(y)) => decimal(x.value) == decimal(y.value),
+        (Json::Array(x), Json::Array(y)) => {
+            let (x, y) = (&x.elements, &y.elements);
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_value(x, y))
+        }
+        (Json::Object(x), Json::Object(y)) => {
+            // The last of two fields of one name counts; one that is null is as good as none.
+            let (names, others) = (fields(x), fields(y));
+            covers(&names, &others) && covers(&others, &names)
+        }
+        _ => false,
+    }
+}
+
+fn fields<'j>(object: &'j jsonc_parser::ast::Object<'j>) -> HashMap<&'j str, &'j Json<'j>> {
+    object.properties.iter().map(|p| (p.name.as_str(), &p.value)).collect()
+}
+
+fn covers(a: &HashMap<&str, &Json<'_>>, b: &HashMap<&str, &Json<'_>>) -> bool {
+    a.iter().all(|(name, value)| match b.get(name) {
+        Some(other) => same_value(value, other),
+        None => matches!(value, Json::NullKeyword(_)),
+    })
+}
+
+/// A number without what may be written in several ways: its sign, its digits, the power of ten of the last of them.
+fn decimal(text: &str) -> (bool, String, i64) {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let power: i64 = power.parse().unwrap_or(i64::MAX / 2);
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{part}");
+    let digits = digits.trim_start_matches('0');
+    let short = digits.trim_end_matches('0');
+    match short.is_empty() {
+        true => (false, String::new(), 0),
+        false => {
+            let power = power - part.len() as i64 + (digits.len() - short.len()) as i64;
+            (negative, short.to_string(), power)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn texts_are_the_same_json_by_value() {
+        for (a, b) in [
+            (r#"{"a":1,"b":[1.50]}"#, r#"{ "b": [15e-1], "a": 1.0 }"#),
+            ("1", "1.0"),
+            ("-0.0", "0"),
+            ("100", "1e2"),
+            ("12345678901234567890123", "12345678901234567890123.0"),
+            (r#"{"a":null}"#, "{}"),
+        ] {
+            assert_eq!(same(a, b), Some(true), "{a} {b}");
+        }
+        for (a, b) in [
+            ("9007199254740993", "9007199254740992"),
+            ("12345678901234567890123", "12345678901234567890124"),
+            ("[1,2]", "[2,1]"),
+            ("1", "-1"),
+            ("1", "\"1\""),
+            (r#"{"a":1}"#, "{}"),
+        ] {
+            assert_eq!(same(a, b), Some(false), "{a} {b}");
+        }
+        assert_eq!(same("{", "{"), None);
     }
 }

@@ -4,11 +4,15 @@ mod json;
 mod toml;
 mod yaml;
 
+use crate::budget;
+use crate::depth::MAX_DEPTH;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
+
+pub use json::same as same_json;
 
 /// A node of a data file.
 #[derive(Clone, Debug)]
@@ -34,11 +38,17 @@ impl Node {
     }
 }
 
-/// How deep data may nest.
-const MAX_DEPTH: usize = 200;
+/// A number that is not kept exactly is never rounded in silence.
+const NOT_EXACT: &str = "this number does not fit into an int: put quotes around it where it is text, write it with `.0` where it is a float";
+
+/// The problem of a list or map that is nested too deep.
+fn too_deep(span: Span) -> Box<Diagnostic> {
+    syntax(span, format!("nested deeper than {MAX_DEPTH}"))
+}
 
 /// Reads a file by its ending: `.yaml`, `.yml`, `.json`, `.toml`.
 pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Option<Node> {
+    crate::syntax::hidden::in_data(file, text, diags);
     let read = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("toml") => toml::read(file, text),
         Some("json") => json::read(file, text),
@@ -61,8 +71,30 @@ fn syntax(span: Span, why: String) -> Box<Diagnostic> {
     Box::new(Diagnostic::new(Code::E0412, format!("this file cannot be read: {why}")).at(span, "here"))
 }
 
-/// The value of a node, checked against a type; every problem points into the data file.
+/// The value of a file, checked against a type; every problem points into the file.
 pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnostics) -> Value {
+    _ = budget::refused();
+    let (value, over) = budget::limited(MOST_TRIED, || typed_part(node, ty, declared, diags));
+    if let Some(why) = budget::refused() {
+        diags.push(Diagnostic::new(Code::E0417, why.headline()).at(node.span, "read here"));
+        return Value::error();
+    }
+    if over {
+        let d = Diagnostic::new(Code::E0417, format!("to check this takes more than {MOST_TRIED} steps"));
+        diags.push(d.at(node.span, "read here").help("give it a type with fewer unions inside each other"));
+        return Value::error();
+    }
+    value
+}
+
+/// How many nodes may be tried against types: with unions inside of unions, each is tried many times.
+const MOST_TRIED: u64 = 20_000_000;
+
+fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnostics) -> Value {
+    budget::work(1);
+    if budget::is_over() {
+        return Value::error();
+    }
     let mismatch = |diags: &mut Diagnostics| {
         let mut d = Diagnostic::new(Code::E0411, format!("expected `{ty}`, found {}", describe(node)))
             .at(node.span, "this does not fit");
@@ -74,7 +106,10 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             Type::Lit(Lit::String(l)) => Some(&**l),
             _ => None,
         });
-        if let NodeKind::Scalar(Value { data: Data::String(given), .. }) = &node.kind {
+        // To look for a near one takes long where there are many: the first errors are enough to see what is wrong.
+        if let NodeKind::Scalar(Value { data: Data::String(given), .. }) = &node.kind
+            && diags.counts().0 < crate::diag::PER_FILE
+        {
             d = d.nearest(given, choices);
         }
         diags.push(d);
@@ -83,10 +118,10 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
     match (ty, &node.kind) {
         (Type::Error, _) => Value::error(),
         (Type::Any | Type::Var(_), _) => untyped(node),
-        (Type::Refined(r), _) => typed(node, &r.base, declared, diags),
+        (Type::Refined(r), _) => typed_part(node, &r.base, declared, diags),
         (Type::Secret(t), _) => {
             let mut tried = Diagnostics::default();
-            let value = typed(node, t, declared, &mut tried).into_secret();
+            let value = typed_part(node, t, declared, &mut tried).into_secret();
             if tried.has_errors() {
                 // What is there is secret, wrong as it is.
                 let d = Diagnostic::new(Code::E0411, format!("expected `{ty}`, found (secret)"));
@@ -99,10 +134,15 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             value
         }
         (Type::Union(members), _) => {
+            if let NodeKind::Scalar(v) = &node.kind
+                && members.iter().any(|member| is_literal(member, v))
+            {
+                return v.clone();
+            }
             let mut best: Option<Diagnostics> = None;
-            for member in members.iter() {
+            for member in members.iter().filter(|member| !matches!(member, Type::Lit(_))) {
                 let mut tried = Diagnostics::default();
-                let value = typed(node, member, declared, &mut tried);
+                let value = typed_part(node, member, declared, &mut tried);
                 if !tried.has_errors() {
                     return value;
                 }
@@ -123,18 +163,18 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             }
         }
         (Type::List(t), NodeKind::Seq(items)) => {
-            Value::list(items.iter().map(|n| typed(n, t, declared, diags)).collect())
+            Value::list(items.iter().map(|n| typed_part(n, t, declared, diags)).collect())
         }
-        (Type::Map(t), NodeKind::Map(entries)) => {
-            Value::map(entries.iter().map(|(k, _, n)| (k.clone(), typed(n, t, declared, diags))).collect())
-        }
+        (Type::Map(t), NodeKind::Map(entries)) => Value::map(
+            entries.iter().map(|(k, _, n)| (k.clone(), typed_part(n, t, declared, diags))).collect(),
+        ),
         (Type::Record(r), NodeKind::Map(entries)) => {
             let mut out = IndexMap::default();
             let mut misspelt: Vec<String> = vec![];
             for (name, at, value) in entries {
                 match r.fields.get(name) {
                     Some(field) => {
-                        let value = typed(value, &field.ty, field.span.or(declared), diags);
+                        let value = typed_part(value, &field.ty, field.span.or(declared), diags);
                         out.insert(name.clone(), value);
                     }
                     None if r.open => _ = out.insert(name.clone(), untyped(value)),
@@ -173,10 +213,11 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
             | (Type::Int, Data::Int(_))
             | (Type::Float, Data::Float(_))
             | (Type::String, Data::String(_)) => v.clone(),
-            (Type::Float, Data::Int(i)) => Value::plain(Data::Float(*i as f64)),
-            (Type::Lit(Lit::String(l)), Data::String(s)) if l == s => v.clone(),
-            (Type::Lit(Lit::Int(l)), Data::Int(i)) if l == i => v.clone(),
-            (Type::Lit(Lit::Bool(l)), Data::Bool(b)) if l == b => v.clone(),
+            (Type::Float, Data::Int(i)) => match crate::value::exact_float(*i) {
+                Some(float) => Value::plain(Data::Float(float)),
+                None => mismatch(diags),
+            },
+            (Type::Lit(_), _) if is_literal(ty, v) => v.clone(),
             (Type::Duration, Data::String(s)) => match crate::syntax::duration(s) {
                 Some(d) => Value::plain(Data::Duration(d)),
                 None => mismatch(diags),
@@ -193,32 +234,39 @@ pub fn typed(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagnos
 
 /// The values that conditions of a type concern: the condition, the value, where it stands.
 pub fn refined(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
-    if !ty.has_refinement() {
+    // Whether it is too much is reported by `typed`, which tries the same types.
+    _ = budget::limited(MOST_TRIED, || refined_part(node, ty, found));
+}
+
+fn refined_part(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
+    if !ty.has_refinement() || budget::is_over() {
         return;
     }
     match (ty, &node.kind) {
         (Type::Refined(r), _) => {
             let mut wrong = Diagnostics::default();
-            let value = typed(node, &r.base, None, &mut wrong);
+            let value = typed_part(node, &r.base, None, &mut wrong);
             if !wrong.has_errors() {
                 found.push((r.id, value, node.span));
             }
-            refined(node, &r.base, found);
+            refined_part(node, &r.base, found);
         }
-        (Type::Secret(t), _) => refined(node, t, found),
+        (Type::Secret(t), _) => refined_part(node, t, found),
         (Type::Union(members), _) => {
             let fitting = members.iter().find(|m| {
                 let mut wrong = Diagnostics::default();
-                typed(node, m, None, &mut wrong);
+                typed_part(node, m, None, &mut wrong);
                 !wrong.has_errors()
             });
-            fitting.into_iter().for_each(|m| refined(node, m, found));
+            fitting.into_iter().for_each(|m| refined_part(node, m, found));
         }
-        (Type::List(t), NodeKind::Seq(items)) => items.iter().for_each(|n| refined(n, t, found)),
-        (Type::Map(t), NodeKind::Map(entries)) => entries.iter().for_each(|(_, _, n)| refined(n, t, found)),
+        (Type::List(t), NodeKind::Seq(items)) => items.iter().for_each(|n| refined_part(n, t, found)),
+        (Type::Map(t), NodeKind::Map(entries)) => {
+            entries.iter().for_each(|(_, _, n)| refined_part(n, t, found))
+        }
         (Type::Record(r), NodeKind::Map(entries)) => {
             for (name, _, n) in entries {
-                r.fields.get(name).into_iter().for_each(|f| refined(n, &f.ty, found));
+                r.fields.get(name).into_iter().for_each(|f| refined_part(n, &f.ty, found));
             }
         }
         _ => {}
@@ -235,13 +283,23 @@ fn untyped(node: &Node) -> Value {
     }
 }
 
+/// Whether a scalar is the one value of a literal type.
+fn is_literal(ty: &Type, value: &Value) -> bool {
+    match (ty, &value.data) {
+        (Type::Lit(Lit::String(l)), Data::String(s)) => l == s,
+        (Type::Lit(Lit::Int(l)), Data::Int(i)) => l == i,
+        (Type::Lit(Lit::Bool(l)), Data::Bool(b)) => l == b,
+        _ => false,
+    }
+}
+
 fn describe(node: &Node) -> String {
     match &node.kind {
         NodeKind::Seq(_) => "a list".into(),
         NodeKind::Map(_) => "a map".into(),
         NodeKind::Scalar(v) => match &v.data {
             Data::Null => "nothing".into(),
-            Data::String(s) => format!("the string {}", crate::value::quote(s)),
+            Data::String(s) => format!("the string {}", crate::value::quoted(s)),
             _ => format!("`{}`", v.text().unwrap_or_default()),
         },
     }

@@ -18,7 +18,7 @@ static TYPES: LazyLock<IndexMap<String, Arc<RecordType>>> = LazyLock::new(|| {
     let kinds = described.iter().flat_map(|plugin| &plugin.kinds);
     let of =
         |kind: &Kind| kind.inputs.iter().map(|(name, input)| (name.clone(), input.field.clone())).collect();
-    kinds.map(|(name, kind)| (kebab(name), Arc::new(RecordType { fields: of(kind), open: false }))).collect()
+    kinds.map(|(name, kind)| (kebab(name), Arc::new(RecordType::new(of(kind), false)))).collect()
 });
 
 /// In the description, what is no plugin.

@@ -2,6 +2,7 @@
 
 use super::Evaluator;
 use super::ops::first_unknown;
+use crate::budget;
 use crate::builtin::{Builtin, Taint};
 use crate::diag::Code;
 use crate::hir::Expr;
@@ -13,6 +14,9 @@ impl Evaluator<'_, '_> {
         let values: Vec<Value> = args.iter().map(|a| self.eval(a)).collect();
         if values.iter().any(Value::is_error) {
             return Value::error();
+        }
+        if builtin.taint == Taint::Deep || builtin.name == "merge" {
+            values.iter().for_each(Value::walked);
         }
         let unknown = values.iter().find_map(|v| match (builtin.taint, &v.data) {
             (Taint::Deep, _) => first_unknown(v),
@@ -55,6 +59,9 @@ impl Evaluator<'_, '_> {
         };
         match result {
             Ok(value) => {
+                if let Some(text) = value.as_str() {
+                    budget::written(text);
+                }
                 let value = value.marked(&marks);
                 if secret { value.into_secret() } else { value }
             }

@@ -15,6 +15,9 @@ impl Evaluator<'_, '_> {
         }
         let (mut marks, mut secret) = (value.marks.clone(), value.secret);
         for (pattern, arm) in arms {
+            if pattern.is_some() {
+                value.walked();
+            }
             match pattern.as_ref().map_or(Some(true), |ty| is(&value, ty, true, &mut marks, &mut secret)) {
                 Some(true) => {
                     self.took(arm);

@@ -13,6 +13,10 @@ impl Evaluator<'_, '_> {
         let (mut marks, mut unknown) = (None, None);
         let mut written: crate::maps::HashSet<Symbol> = Default::default();
         for entry in entries {
+            if out.len() as u64 > crate::budget::LARGEST {
+                self.too_large(crate::budget::Refused::Large, span);
+                return Value::error();
+            }
             match entry {
                 MapEntry::Entry(key, value) => {
                     let k = self.eval(key);
@@ -32,6 +36,7 @@ impl Evaluator<'_, '_> {
                     let base = self.eval(base);
                     match &base.data {
                         Data::Map(m) => {
+                            crate::budget::work(m.len() as u64);
                             for (k, v) in m.iter() {
                                 out.insert(k.clone(), v.clone().marked(&base.marks));
                             }
@@ -63,7 +68,7 @@ impl Evaluator<'_, '_> {
         match &key.data {
             Data::String(name) => {
                 if out.contains_key(name) {
-                    let headline = format!("the key {} stands twice", crate::value::quote(name));
+                    let headline = format!("the key {} stands twice", crate::value::quoted(name));
                     return Some(self.fail(Code::E0405, span, headline, "gives it again"));
                 }
                 out.insert(name.clone(), value);
@@ -94,6 +99,9 @@ impl Evaluator<'_, '_> {
             _ => return Each::Stop(Value::error()),
         };
         for (first, item) in items {
+            if self.is_over() {
+                return Each::Stop(Value::error());
+            }
             let item = item.marked(&iter.marks);
             match clause.vars.as_slice() {
                 [one] => self.set(*one, item),

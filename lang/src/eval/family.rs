@@ -1,6 +1,7 @@
 //! Tools to instances: families by key, conditional tools. Made once, when first asked for.
 
 use super::{Busy, Evaluator, Family, Instance, ROOT, Scope, elements, show};
+use crate::budget;
 use crate::diag::{Code, Diagnostic};
 use crate::maps::HashMap;
 use crate::source::{Span, Symbol};
@@ -12,6 +13,9 @@ impl Evaluator<'_, '_> {
     pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
         let hir = self.cx.hir;
         let scope = if hir.tools[id].home.is_some() { self.scope } else { ROOT };
+        if self.is_over() {
+            return Arc::default();
+        }
         if let Some(family) = self.world.families.get(scope, id) {
             return family.clone();
         }
@@ -49,6 +53,9 @@ impl Evaluator<'_, '_> {
         }
         let mut first: HashMap<Symbol, String> = HashMap::default();
         for (position, item) in elements(&iter).unwrap_or_default() {
+            if self.is_over() {
+                break;
+            }
             let item = item.marked(&iter.marks);
             let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
                 [one] => vec![(*one, item.clone())],
@@ -80,7 +87,7 @@ impl Evaluator<'_, '_> {
             if let Some(other) = first.get(&name) {
                 let d = Diagnostic::new(
                     Code::E0405,
-                    format!("two of these tools have the key {}", crate::value::quote(&name)),
+                    format!("two of these tools have the key {}", crate::value::quoted(&name)),
                 );
                 let d = d
                     .at(span, "gives it twice")
@@ -122,6 +129,12 @@ impl Evaluator<'_, '_> {
     fn add(&mut self, tool: usize, key: Option<Symbol>, locals: Vec<(usize, Value)>, marks: Marks) -> Data {
         let hir = self.cx.hir;
         let name = &hir.tools[tool].name;
+        if self.world.instances.len() + self.world.scopes.len() > budget::INSTANCES {
+            let headline = format!("this program has more than {} tools and components", budget::INSTANCES);
+            self.overrun(Diagnostic::new(Code::E0417, headline).at(hir.tools[tool].span, "one of these"));
+            return Data::Error;
+        }
+        budget::work(20);
         let scope = self.scope;
         let outer = &self.world.scopes[scope.0 as usize];
         let within = if scope == ROOT { String::new() } else { format!("{}/", outer.addr) };

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::maps::IndexMap;
 use crate::source::Span;
 use crate::types::{Lit, Type};
-use crate::value::{Data, Value};
+use crate::value::{Data, Value, exact_float};
 
 impl Evaluator<'_, '_> {
     /// Refuses a value with a secret in a place that is not secret; types cannot tell where it came by way of
@@ -26,6 +26,13 @@ impl Evaluator<'_, '_> {
     /// # Errors
     /// What does not fit, with its path.
     pub(crate) fn fit(&mut self, value: Value, ty: &Type, path: &str) -> Result<Value, String> {
+        crate::budget::work(1);
+        // A union of unions may be tried in very many ways.
+        if let Some(place) = self.place
+            && self.exhausted(place)
+        {
+            return Ok(Value::error());
+        }
         if matches!(value.data, Data::Error | Data::Unknown(_)) {
             let secret = value.secret || ty.has_secret();
             return Ok(Value { secret, ..value });
@@ -59,7 +66,14 @@ impl Evaluator<'_, '_> {
                 }
                 return bad(&value);
             }
-            (Type::Float, Data::Int(i)) => Data::Float(*i as f64),
+            (Type::Float, Data::Int(i)) => match exact_float(*i) {
+                Some(float) => Data::Float(float),
+                None => {
+                    return Err(format!("{path} is {i}, which a float cannot keep exactly")
+                        .trim_start()
+                        .into());
+                }
+            },
             (Type::List(t), Data::List(items)) => {
                 let mut out = Vec::with_capacity(items.len());
                 for (i, item) in items.iter().enumerate() {
@@ -113,6 +127,10 @@ impl Evaluator<'_, '_> {
 /// Whether a secret inside a value stands in a place of the type that is not secret. Untyped data takes it with its
 /// mark.
 pub(crate) fn leaks(value: &Value, ty: &Type) -> bool {
+    if !value.has_secret() {
+        return false;
+    }
+    crate::budget::work(1);
     match (ty, &value.data) {
         // What it is was not found, and told.
         (_, Data::Error) => false,

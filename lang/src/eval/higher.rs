@@ -27,6 +27,9 @@ impl Evaluator<'_, '_> {
         };
         let (mut keys, mut marks, mut unknown) = (vec![], list.marks.clone(), None);
         for element in elements.iter() {
+            if self.is_over() {
+                return Value::error();
+            }
             self.set(slot, element.clone().marked(&list.marks));
             let key = self.eval(body);
             marks = union(&marks, &key.marks);

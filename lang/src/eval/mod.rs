@@ -20,6 +20,7 @@ mod refine;
 mod scope;
 mod stage;
 
+use crate::budget::{self, Refused, Spent};
 use crate::maps::{HashMap, HashSet, IndexMap};
 use collections::Each;
 pub(crate) use fit::leaks;
@@ -37,9 +38,10 @@ use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Steps that a program may take, and those for each instance on top.
+/// Steps that a program may take, and those for each instance on top. What goes through a value takes a step for each of
+/// its parts.
 const STEPS: u64 = 10_000_000;
-const STEPS_AN_INSTANCE: u64 = 10_000;
+const STEPS_AN_INSTANCE: u64 = 2_000;
 
 /// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
 pub(crate) const DEPTH: usize = 20_000;
@@ -95,7 +97,6 @@ pub(crate) struct World {
     any_secret: HashMap<InstanceId, bool>,
     /// The branches that were taken, for a test.
     pub(crate) taken: HashSet<Span>,
-    steps: u64,
 }
 
 /// What an evaluation reads.
@@ -144,6 +145,10 @@ pub(crate) struct Evaluator<'p, 'w> {
     pub(crate) place: Option<Span>,
     /// The calls of functions that are under way.
     calls: Vec<Span>,
+    /// The counters when it began.
+    began: Spent,
+    /// How large all inputs and outputs are together so far.
+    inputs_weigh: u64,
     over_budget: bool,
     depth: usize,
     /// Whether what is evaluated may turn out not to be needed: its errors are not reported now.
@@ -155,7 +160,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if world.scopes.is_empty() {
             world.scopes.push(Scope::default());
         }
-        world.steps = 0;
+        // What was refused before is none of this evaluator's.
+        _ = budget::refused();
         Evaluator {
             cx,
             world,
@@ -172,6 +178,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             scope: ROOT,
             place: None,
             calls: vec![],
+            began: budget::spent(),
+            inputs_weigh: 0,
             over_budget: false,
             depth: 0,
             quiet: false,
@@ -251,32 +259,89 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     pub(crate) fn eval(&mut self, e: &Expr) -> Value {
-        self.world.steps += 1;
-        let budget = STEPS + STEPS_AN_INSTANCE * self.world.instances.len() as u64;
-        if self.world.steps > budget {
-            if !self.over_budget {
-                self.over_budget = true;
-                let headline = format!("this program takes more than {budget} steps");
-                self.fail(Code::E0409, e.span, headline, "the last step");
-            }
+        budget::work(1);
+        if self.exhausted(e.span) {
             return Value::error();
         }
         if self.depth > DEPTH {
-            if !self.over_budget {
-                self.over_budget = true;
-                self.fail(
-                    Code::E0409,
-                    e.span,
-                    "this never comes to an end",
-                    "computed for the sake of itself",
-                );
-            }
+            self.overrun(
+                Diagnostic::new(Code::E0409, "this never comes to an end")
+                    .at(e.span, "computed for the sake of itself"),
+            );
             return Value::error();
         }
         self.depth += 1;
         let value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e));
         self.depth -= 1;
-        value
+        if let Some(why) = budget::refused() {
+            self.too_large(why, e.span);
+            return Value::error();
+        }
+        if self.exhausted(e.span) { Value::error() } else { value }
+    }
+
+    /// Whether the program has used up its budget, which is reported once.
+    pub(crate) fn exhausted(&mut self, span: Span) -> bool {
+        if self.over_budget {
+            return true;
+        }
+        let now = budget::spent();
+        let steps = STEPS + STEPS_AN_INSTANCE * self.world.instances.len() as u64;
+        if now.work - self.began.work > steps {
+            let headline = format!("this program takes more than {steps} steps");
+            self.overrun(Diagnostic::new(Code::E0409, headline).at(span, "the last step"));
+        } else if now.alive - self.began.alive > budget::ALIVE {
+            let headline =
+                format!("the values of this program have more than {} parts together", budget::ALIVE);
+            self.overrun(Diagnostic::new(Code::E0417, headline).at(span, "the last of them"));
+        }
+        self.over_budget
+    }
+
+    /// Whether nothing more is computed.
+    fn is_over(&self) -> bool {
+        self.over_budget
+    }
+
+    /// Reports what ends the evaluation. Where errors are kept quiet too: nothing may be planned of what is left.
+    fn overrun(&mut self, d: Diagnostic) {
+        if !std::mem::replace(&mut self.over_budget, true) {
+            let d = match self.calls.last() {
+                Some(call) => d.also(*call, "called from here"),
+                None => d,
+            };
+            self.diags.push(match self.place_of() {
+                Some(addr) => d.tool(addr),
+                None => d,
+            });
+        }
+    }
+
+    /// Reports a value that was not made.
+    pub(crate) fn too_large(&mut self, why: Refused, span: Span) {
+        let code = match why {
+            Refused::Deep => Code::E0418,
+            Refused::Large => Code::E0417,
+        };
+        let mut d = Diagnostic::new(code, why.headline()).at(span, "made here");
+        if let Some(call) = self.calls.last() {
+            d = d.also(*call, "called from here");
+        }
+        if let Some(addr) = self.place_of() {
+            d = d.tool(addr);
+        }
+        self.diags.push(d);
+    }
+
+    /// Counts a value that leaves the program, as an input or output.
+    pub(crate) fn leaves(&mut self, value: &Value, span: Span) {
+        self.inputs_weigh = self.inputs_weigh.saturating_add(value.sum().weight);
+        let most = budget::INPUTS + budget::INPUTS_AN_INSTANCE * self.world.instances.len() as u64;
+        if self.inputs_weigh > most {
+            let headline =
+                format!("the inputs and outputs of this program have more than {most} parts together");
+            self.overrun(Diagnostic::new(Code::E0417, headline).at(span, "the last of them"));
+        }
     }
 
     fn eval_here(&mut self, e: &Expr) -> Value {
@@ -335,6 +400,10 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         (Data::Unknown(u), true) => {
                             unknown = unknown.or(Some(*u));
                             out.push(value);
+                        }
+                        (Data::List(inner), true) if out.len() + inner.len() > budget::LARGEST as usize => {
+                            self.too_large(Refused::Large, span);
+                            return Value::error();
                         }
                         (Data::List(inner), true) => {
                             marks = union(&marks, &value.marks);
@@ -475,11 +544,22 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::Interp(parts) => {
                 let values: Vec<Value> = parts.iter().map(|p| self.eval(p)).collect();
+                let length = values.iter().map(|v| v.as_str().map_or(32, |text| text.len())).sum();
+                if let Err(why) = budget::text(length) {
+                    return self.fail(Code::E0417, span, why, "joined here");
+                }
                 let joined = ops::combine(&values, |v| {
-                    Data::String(v.iter().filter_map(Value::text).collect::<String>().into())
+                    let mut text = String::with_capacity(length);
+                    for part in v {
+                        match part.as_str() {
+                            Some(string) => text += string,
+                            None => text += &part.text().unwrap_or_default(),
+                        }
+                    }
+                    Data::String(text.into())
                 });
                 // Long texts are work too: a few lines that double each other would take all the memory.
-                self.world.steps += joined.as_str().map_or(0, |text| text.len() as u64 / 8);
+                budget::work(length as u64 / 8);
                 joined
             }
             H::Plan => self.cx.stage.plan.clone(),
@@ -619,12 +699,12 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     fn missing_key<'k>(&mut self, key: &str, known: impl Iterator<Item = &'k str>, span: Span) -> Value {
-        let d = Diagnostic::new(Code::E0406, format!("there is no key {}", crate::value::quote(key)))
+        let d = Diagnostic::new(Code::E0406, format!("there is no key {}", crate::value::quoted(key)))
             .at(span, "not in this map")
             .help("use `get(m, key)` where it may be absent");
         let near = crate::diag::nearest(key, known);
         let d = match near {
-            Some(near) => d.note(format!("the nearest key is {}", crate::value::quote(&near))),
+            Some(near) => d.note(format!("the nearest key is {}", crate::value::quoted(&near))),
             None => d,
         };
         self.report(d);
@@ -747,6 +827,5 @@ fn elements(v: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// A value in a message, on one line, secrets masked.
 pub(crate) fn show(v: &Value) -> String {
-    let text = crate::print::on_one_line(v);
-    if text.chars().count() > 80 { text.chars().take(77).collect::<String>() + "..." } else { text }
+    crate::print::shortened(v, 80)
 }

@@ -4,7 +4,7 @@ use super::Evaluator;
 use crate::diag::Code;
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
-use crate::value::{Data, Value, equal, union};
+use crate::value::{Data, Value, equal, int_and_float, union};
 use std::cmp::Ordering;
 
 /// The order of two scalars.
@@ -14,8 +14,8 @@ pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
         | (Data::Duration(x), Data::Duration(y))
         | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
         (Data::Float(x), Data::Float(y)) => x.partial_cmp(y),
-        (Data::Int(x), Data::Float(y)) => (*x as f64).partial_cmp(y),
-        (Data::Float(x), Data::Int(y)) => x.partial_cmp(&(*y as f64)),
+        (Data::Int(x), Data::Float(y)) => int_and_float(*x, *y),
+        (Data::Float(x), Data::Int(y)) => int_and_float(*y, *x).map(Ordering::reverse),
         (Data::String(x), Data::String(y)) => Some(x.cmp(y)),
         _ => None,
     }
@@ -37,6 +37,9 @@ pub(super) fn combine(values: &[Value], compute: impl FnOnce(&[Value]) -> Data) 
 
 /// The first unknown inside; a deferred one before an unset one.
 pub(super) fn first_unknown(v: &Value) -> Option<crate::value::Unknown> {
+    if v.is_known() {
+        return None;
+    }
     match &v.data {
         Data::Unknown(u) => Some(*u),
         Data::List(items) => items.iter().find_map(first_unknown),

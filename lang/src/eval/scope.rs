@@ -135,6 +135,10 @@ impl Evaluator<'_, '_> {
 
     /// Every instance inside a value, those inside of components too.
     pub(crate) fn tools_in(&mut self, value: &Value, found: &mut Vec<InstanceId>) {
+        if !value.sum().tools {
+            return;
+        }
+        crate::budget::work(1);
         match &value.data {
             Data::Tool(id) => found.push(*id),
             Data::Component(scope) => self.tools_of(*scope, found),
@@ -146,6 +150,9 @@ impl Evaluator<'_, '_> {
 
     /// Every instance of a scope, made if it is not there yet, those of the components inside too.
     pub(crate) fn tools_of(&mut self, scope: ScopeId, found: &mut Vec<InstanceId>) {
+        if self.exhausted(self.cx.hir.tools[self.world.scopes[scope.0 as usize].tool].span) {
+            return;
+        }
         let hir = self.cx.hir;
         let component = hir.tools[self.world.scopes[scope.0 as usize].tool].component;
         for id in component.iter().flat_map(|id| &hir.components[*id].tools) {

@@ -61,7 +61,9 @@ pub fn lex(file: FileId, text: &str, diags: &mut Diagnostics) -> Vec<Token> {
             break;
         }
     }
-    lexer.tokens
+    let Lexer { tokens, diags, .. } = lexer;
+    super::hidden::in_source(text, &tokens, diags);
+    tokens
 }
 
 enum Step {
@@ -138,7 +140,12 @@ impl Lexer<'_> {
 
     fn bad_char(&mut self, char: char) {
         let span = self.span(self.pos, self.pos + char.len_utf8());
-        let named = if char.is_control() { format!("{:?}", char) } else { format!("`{char}`") };
+        let hidden = super::hidden::invisible(char);
+        let named = match hidden {
+            Some((name, _)) => super::hidden::named(char, name),
+            None if char.is_control() => format!("{char:?}"),
+            None => format!("`{char}`"),
+        };
         let code = if matches!(char, '\'' | '`' | '“' | '”') { Code::E0008 } else { Code::E0001 };
         let mut d =
             Diagnostic::new(code, format!("unexpected character {named}")).at(span, "no token begins so");
@@ -146,6 +153,10 @@ impl Lexer<'_> {
         let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
             || self.text[self.pos..].starts_with("'''");
         d = match char {
+            _ if let Some((_, with)) = hidden => {
+                let title = if with.is_empty() { "remove it" } else { "write a plain blank or line end" };
+                d.note("this character is not visible").help(title).fix(title, span, with)
+            }
             _ if triple => d.help("a text of several lines stands between `\"\"\"`"),
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),

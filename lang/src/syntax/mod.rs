@@ -2,6 +2,7 @@
 
 pub mod ast;
 pub mod format;
+pub(crate) mod hidden;
 mod layout;
 pub mod lexer;
 mod literal;

@@ -50,7 +50,7 @@ fn code(plugin: &Plugin, text: &str) -> String {
         let outputs =
             outputs.map(|(n, o)| (n.clone(), dtm_lang::types::FieldType::plain(o.ty.clone()))).collect();
         out += "/// What is known after it is made.\n";
-        out += &record("Outputs", &RecordType { fields: outputs, open: false }, &|_| false);
+        out += &record("Outputs", &RecordType::new(outputs, false), &|_| false);
         out += "}\n";
     }
     out
