@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dtm_lang::loader::Around;
+use dtm_lang::loader::{Around, to_workspace};
 use dtm_lang::wire::{TAG, reveal};
-use dtm_lang::{Inputs, Loader, Program};
+use dtm_lang::{Inputs, Loader, Program, Shipped, Symbol};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,19 +12,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What was read of files.
 #[derive(Clone, Default)]
-pub struct Recording(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+pub struct Recording(Arc<Mutex<Read>>);
+
+#[derive(Default)]
+struct Read {
+    /// The project's root, from the workspace root.
+    home: String,
+    /// By the path from the workspace root.
+    files: BTreeMap<String, Vec<u8>>,
+}
 
 impl Recording {
-    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+    fn read(&self) -> MutexGuard<'_, Read> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// A loader of which this remembers what it reads, from now on.
     pub fn of(&self, inner: Arc<dyn Loader>) -> Arc<dyn Loader> {
-        self.files().clear();
+        *self.read() = Read { home: inner.home().into(), files: BTreeMap::new() };
         let own = self.clone();
         Around::loader(inner, move |inner, path| {
             let bytes = inner.read(path)?;
-            own.files().insert(path.into(), bytes.clone());
+            own.read().files.insert(to_workspace(inner.home(), path), bytes.clone());
             Ok(bytes)
         })
     }
@@ -37,6 +45,10 @@ pub struct Archive {
     pub root: String,
     /// The root file as the user named it.
     pub named: String,
+    /// The project's root, from the workspace root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    home: String,
+    /// By the path from the workspace root, so that another checkout of the same tree can use them.
     files: BTreeMap<String, Value>,
     sets: Vec<(String, Value)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,10 +91,12 @@ impl Archive {
             let name = format!("DTM_PARAM_{}", param.name);
             env.extend(inputs.env.all().get(&name).map(|v| (name.clone(), v.clone())));
         }
+        let read = read.read();
         Archive {
+            home: read.home.clone(),
             root: program.sources().file(dtm_lang::FileId(0)).path.to_string(),
             named: named.to_string(),
-            files: read.files().iter().map(file).collect(),
+            files: read.files.iter().map(file).collect(),
             sets: inputs.sets.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
             params_file: inputs.params_file.as_ref().map(|(path, text)| (path.clone(), outside(text))),
             env: env.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
@@ -106,11 +120,38 @@ impl Archive {
 
     /// A loader that gives the files as they were, and others as they are.
     pub fn loader(&self, inner: Arc<dyn Loader>) -> Arc<dyn Loader> {
-        let files: BTreeMap<String, Vec<u8>> =
-            self.files.iter().map(|(path, value)| (path.clone(), bytes(value))).collect();
-        Around::loader(inner, move |inner, path| match files.get(path) {
+        let files = self.files.iter().map(|(path, value)| (path.clone(), bytes(value))).collect();
+        Arc::new(Kept { inner, home: self.home.clone(), files })
+    }
+}
+
+/// The files of an archive, in the place where its project had them.
+struct Kept {
+    inner: Arc<dyn Loader>,
+    home: String,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Loader for Kept {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        match self.files.get(&to_workspace(&self.home, path)) {
             Some(bytes) => Ok(bytes.clone()),
-            None => inner.read(path),
-        })
+            None => self.inner.read(path),
+        }
+    }
+    fn shipped(&self, plugin: &str) -> Option<Shipped> {
+        self.inner.shipped(plugin)
+    }
+    fn shipped_names(&self) -> Vec<Symbol> {
+        self.inner.shipped_names()
+    }
+    fn std_module(&self, path: &str) -> Option<Symbol> {
+        self.inner.std_module(path)
+    }
+    fn home(&self) -> &str {
+        &self.home
+    }
+    fn shown(&self, path: &str) -> String {
+        self.inner.shown(path)
     }
 }

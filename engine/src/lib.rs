@@ -15,6 +15,7 @@ pub mod plugin;
 pub mod project;
 pub mod secret;
 pub mod state;
+pub mod workspace;
 
 pub use dtm_plugin::in_words;
 pub use dtm_plugin::protocol::Fields;

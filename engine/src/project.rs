@@ -6,6 +6,7 @@ use crate::secret::{Key, Redactor};
 use crate::state::State;
 use crate::state::StateError;
 use crate::state::place::{Opening, Place, Store};
+use crate::workspace::Workspace;
 use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
 use dtm_lang::{Loader, Program, Shipped, Symbol, devstream};
@@ -14,17 +15,18 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads a project's files. Links that lead outside are refused.
+/// Reads a project's files. Links that lead outside of the workspace are refused.
 pub struct FileLoader {
     root: PathBuf,
+    workspace: Workspace,
     /// What a person writes before a path to come from where they are to the root.
     prefix: String,
 }
 
 impl FileLoader {
-    /// A loader for the files below `root`, a canonical path; `prefix` is shown before their paths.
+    /// A loader for the project in `root`, a canonical path; `prefix` is shown before the paths of its files.
     pub fn new(root: PathBuf, prefix: String) -> FileLoader {
-        FileLoader { root, prefix }
+        FileLoader { workspace: Workspace::of(&root), root, prefix }
     }
 }
 
@@ -35,8 +37,8 @@ impl Loader for FileLoader {
         }
         let full = self.root.join(path);
         let real = full.canonicalize().map_err(|e| reason(&e))?;
-        if !real.starts_with(&self.root) {
-            return Err("a link in its path leads outside the project".into());
+        if !real.starts_with(&self.workspace.root) {
+            return Err("a link in its path leads outside the workspace".into());
         }
         let metadata = std::fs::metadata(&real).map_err(|e| reason(&e))?;
         if metadata.is_dir() {
@@ -66,9 +68,28 @@ impl Loader for FileLoader {
     fn std_module(&self, name: &str) -> Option<Symbol> {
         dtm_stdlib::module(name).map(Symbol::from)
     }
-    fn shown(&self, path: &str) -> String {
-        format!("{}{path}", self.prefix)
+    fn home(&self) -> &str {
+        &self.workspace.home
     }
+    fn shown(&self, path: &str) -> String {
+        shown(&self.prefix, path)
+    }
+}
+
+/// A path from the project's root as one from where a person is: `one/` and `../shared/x.dts` are `shared/x.dts`.
+fn shown(prefix: &str, path: &str) -> String {
+    if !path.starts_with("../") {
+        return format!("{prefix}{path}");
+    }
+    let (mut prefix, mut path) = (prefix.trim_end_matches('/'), path);
+    while let Some(rest) = path.strip_prefix("../") {
+        match prefix.rsplit_once('/') {
+            Some((above, folder)) if !matches!(folder, ".." | "." | "") => (prefix, path) = (above, rest),
+            None if !matches!(prefix, ".." | "." | "") => (prefix, path) = ("", rest),
+            Some(_) | None => break,
+        }
+    }
+    if prefix.is_empty() { path.to_string() } else { format!("{prefix}/{path}") }
 }
 
 /// The YAML files of a folder and of those below it, in the order of their names; hidden ones are none.

@@ -4,12 +4,13 @@ use crate::source::Symbol;
 use std::sync::Arc;
 
 /// Gives the checker and evaluator what they read. Paths are relative to the project's root, with `/`, and
-/// normalized; an implementation refuses what leads outside, links included.
+/// normalized: they begin with as many `../` as they need, up to the workspace root. An implementation refuses what
+/// leads outside of the workspace, links included.
 pub trait Loader: Send + Sync {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// The reason, for a person: not there, not readable, outside the project.
+    /// The reason, for a person: not there, not readable, outside the workspace.
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
     /// The interface file of a plugin that is shipped with dtm, with its version.
     fn shipped(&self, plugin: &str) -> Option<Shipped>;
@@ -17,6 +18,10 @@ pub trait Loader: Send + Sync {
     fn shipped_names(&self) -> Vec<Symbol>;
     /// A module of the standard library: the part after `std/`.
     fn std_module(&self, path: &str) -> Option<Symbol>;
+    /// The path of the project's root from the workspace root; empty where they are the same folder.
+    fn home(&self) -> &str {
+        ""
+    }
     /// How to show the path of a file to a person.
     fn shown(&self, path: &str) -> String {
         path.to_string()
@@ -60,31 +65,71 @@ impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader f
     fn std_module(&self, path: &str) -> Option<Symbol> {
         self.inner.std_module(path)
     }
+    fn home(&self) -> &str {
+        self.inner.home()
+    }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)
     }
 }
 
-/// Joins a path to the folder of the module that names it.
+/// Joins a path to the folder of the module that names it. `home` is [`Loader::home`]: a path may lead up to the
+/// workspace root, and a file has one name however it is reached.
+///
+/// ```
+/// use dtm_lang::loader::join;
+/// assert_eq!(join("", "a/b.dts", "../c.dts").unwrap(), "c.dts");
+/// assert_eq!(join("one", "main.dts", "../shared/site.dts").unwrap(), "../shared/site.dts");
+/// assert_eq!(join("one", "../shared/site.dts", "../one/x.dts").unwrap(), "x.dts");
+/// assert!(join("one", "main.dts", "../../x.dts").is_err());
+/// ```
 ///
 /// # Errors
-/// When it leads outside the project's root.
-pub fn join(from: &str, path: &str) -> Result<String, String> {
+/// When it leads outside of the workspace.
+pub fn join(home: &str, from: &str, path: &str) -> Result<String, String> {
     if path.starts_with('/') || path.contains(':') {
         return Err("paths are relative to the file that names them".into());
     }
-    let mut parts: Vec<&str> = from.split('/').filter(|p| !p.is_empty()).collect();
-    parts.pop();
-    for part in path.split('/') {
+    let mut parts: Vec<&str> = folders(home).collect();
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for part in folder.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
             ".." => {
                 if parts.pop().is_none() {
-                    return Err("it leads outside the project's root, the folder of the root file".into());
+                    return Err(OUTSIDE.into());
                 }
             }
             part => parts.push(part),
         }
     }
-    Ok(parts.join("/"))
+    Ok(from_home(home, &parts))
+}
+
+/// Why a path is refused that leads above the workspace root.
+const OUTSIDE: &str = "it leads outside the workspace";
+
+/// A path from the project's root as one from the workspace root.
+pub fn to_workspace(home: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folders(home).collect();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn folders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|p| !p.is_empty())
+}
+
+/// A path from the workspace root as one from the project's root.
+fn from_home(home: &str, parts: &[&str]) -> String {
+    let home: Vec<&str> = folders(home).collect();
+    let shared = home.iter().zip(parts).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", home.len() - shared);
+    up.chain(parts[shared..].iter().copied()).collect::<Vec<_>>().join("/")
 }

@@ -18,6 +18,8 @@ pub type Loaders = Arc<dyn Fn(&Path) -> Arc<dyn Loader> + Send + Sync>;
 
 /// How many folders upwards a `main.dts` is looked for.
 const UPWARDS: usize = 12;
+/// What is in the root of a workspace.
+const MARKS: [&str; 2] = ["dtm.toml", ".git"];
 /// Larger texts are not analysed while somebody types.
 const LARGEST: usize = 4 << 20;
 
@@ -36,13 +38,15 @@ pub struct Analysis {
 impl Analysis {
     /// The file of a path on disk.
     pub fn file(&self, path: &Path) -> Option<FileId> {
-        let relative = path.strip_prefix(&self.folder).ok()?.to_str()?;
-        self.sources.files().find(|(_, f)| &*f.path == relative).map(|(id, _)| id)
+        self.sources
+            .files()
+            .find(|(_, f)| is_file(&f.path) && on_disk(&self.folder, &f.path) == path)
+            .map(|(id, _)| id)
     }
     /// The path of a file on disk; none for what is built in.
     pub fn path(&self, file: FileId) -> Option<PathBuf> {
         let path = &self.sources.file(file).path;
-        (!path.starts_with('<') && !path.starts_with("std/")).then(|| self.folder.join(&**path))
+        is_file(path).then(|| on_disk(&self.folder, path))
     }
 }
 
@@ -65,7 +69,7 @@ struct Overlay {
 
 impl Loader for Overlay {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        match self.texts.get(&self.folder.join(path)) {
+        match self.texts.get(&on_disk(&self.folder, path)) {
             Some(text) => Ok(text.clone().into_bytes()),
             None => self.disk.read(path),
         }
@@ -79,6 +83,29 @@ impl Loader for Overlay {
     fn std_module(&self, path: &str) -> Option<Symbol> {
         self.disk.std_module(path)
     }
+    fn home(&self) -> &str {
+        self.disk.home()
+    }
+}
+
+/// Whether a path of a program's sources is one of a file, and not of what is built in.
+fn is_file(path: &str) -> bool {
+    !path.starts_with('<') && !path.starts_with("std/")
+}
+
+/// The file of a path from the folder of a program, which may begin with `../`.
+fn on_disk(folder: &Path, path: &str) -> PathBuf {
+    let (mut folder, mut path) = (folder, path);
+    while let Some(rest) = path.strip_prefix("../") {
+        (folder, path) = (folder.parent().unwrap_or(folder), rest);
+    }
+    folder.join(path)
+}
+
+/// The root of the workspace that a folder is in, of which a loader knows how far up it is.
+fn workspace<'f>(folder: &'f Path, loader: &dyn Loader) -> &'f Path {
+    let up = loader.home().split('/').filter(|part| !part.is_empty()).count();
+    folder.ancestors().nth(up).unwrap_or(folder)
 }
 
 impl World {
@@ -153,7 +180,12 @@ impl World {
     }
 
     fn find_root(&mut self, path: &Path) -> PathBuf {
-        for folder in path.ancestors().skip(1).take(UPWARDS) {
+        let own = path.parent().unwrap_or(path);
+        let workspace = workspace(own, &*(self.loaders)(own));
+        // Where nothing marks a workspace, every folder above may be the project's.
+        let marked = workspace != own || MARKS.iter().any(|mark| own.join(mark).exists());
+        let within = |folder: &Path| !marked || folder.starts_with(workspace);
+        for folder in path.ancestors().skip(1).take(UPWARDS).filter(|folder| within(folder)) {
             let main = folder.join("main.dts");
             if main == path {
                 break;
@@ -192,10 +224,11 @@ impl World {
     fn loader(&self, root: &Path, other: Option<(&Path, String)>) -> (Arc<dyn Loader>, String, PathBuf) {
         let folder = root.parent().unwrap_or(Path::new("/")).to_path_buf();
         let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let below = self.documents.iter().filter(|(p, _)| p.starts_with(&folder));
+        let disk = (self.loaders)(&folder);
+        let bounds = workspace(&folder, &*disk);
+        let below = self.documents.iter().filter(|(p, _)| p.starts_with(bounds));
         let mut texts: HashMap<PathBuf, String> = below.map(|(p, d)| (p.clone(), d.text.clone())).collect();
         texts.extend(other.map(|(path, text)| (path.to_path_buf(), text)));
-        let disk = (self.loaders)(&folder);
         (Arc::new(Overlay { folder: folder.clone(), texts, disk }), name, folder)
     }
 

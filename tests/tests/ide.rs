@@ -269,3 +269,40 @@ fn device_trees_are_not_ours() {
         assert_eq!(editor.world.is_ours(&editor.path), ours, "{text}");
     }
 }
+
+#[test]
+fn modules_of_the_workspace_are_part_of_the_program() {
+    let mut editor = editor(&[
+        ("dtm.toml", ""),
+        ("shared/site.dts", "dts 1\n\nlet answer = 42\n"),
+        ("one/main.dts", "dts 1\n\nimport \"../shared/site.dts\" as site\n\noutput a: int = site.ans$0wer\n"),
+    ]);
+    assert_eq!(editor.definition().as_deref(), Some("../shared/site.dts: answer = 42"));
+    let (analysis, _) = editor.analysis();
+    assert!(analysis.diagnostics.is_empty(), "{:?}", analysis.diagnostics);
+    // What is open counts, also where it is in another folder.
+    let shared = editor.path.ancestors().nth(2).expect("a folder").join("shared/site.dts");
+    assert!(analysis.file(&shared).is_some());
+    editor.world.open(shared.clone(), 1, "dts 1\n\nlet answer = \"x\"\n".into());
+    let (analysis, file) = editor.analysis();
+    let found: Vec<_> = analysis.diagnostics.iter().filter_map(|d| d.primary.as_ref()).collect();
+    assert_eq!(found.len(), 1, "{:?}", analysis.diagnostics);
+    assert_eq!(found[0].span.file, file);
+    assert_eq!(analysis.path(analysis.file(&shared).expect("a file")), Some(shared));
+}
+
+#[test]
+fn a_file_belongs_to_no_program_above_its_workspace() {
+    let files = |marker| {
+        [
+            ("main.dts", "dts 1\n\nimport \"./ws/lib.dts\" as lib\n"),
+            ("ws/lib.dts", "dts 1\n\nlet an$0swer = 42\n"),
+            (marker, ""),
+        ]
+    };
+    let folder = |editor: &mut Editor| editor.analysis().0.folder.clone();
+    let mut inside = editor(&files("dtm.toml"));
+    assert_eq!(folder(&mut inside), inside.path.ancestors().nth(2).expect("a folder"));
+    let mut above = editor(&files("ws/dtm.toml"));
+    assert_eq!(folder(&mut above), above.path.parent().expect("a folder"));
+}

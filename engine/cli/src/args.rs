@@ -72,6 +72,9 @@ pub struct Global {
     /// How long to wait for a state that somebody else works on, as `30s`.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
     pub lock_timeout: Duration,
+    /// Says that the project was moved here with its state, although the folder it was in still has one.
+    #[arg(long, global = true)]
+    pub moved: bool,
     /// Tells only what is asked for, and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,

@@ -2,7 +2,7 @@
 
 use crate::args::{Cli, FileArg};
 use crate::exit::Failure;
-use crate::project::{Placed, choose, inputs, placed, state_of, surroundings};
+use crate::project::{Placed, choose, found, inputs, placed, state_of, surroundings};
 use dtm_engine::plan::known_in_state;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::{State, StateStore};
@@ -39,7 +39,7 @@ impl Desk {
     /// # Errors
     /// When there is no such file, or params cannot be read.
     pub fn open(cli: &Cli, file: Option<PathBuf>) -> Result<Desk, Failure> {
-        let file = file.or_else(|| Path::new("main.dts").exists().then(|| "main.dts".into()));
+        let file = file.or_else(|| found("main.dts"));
         let inputs = inputs(cli)?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod copies;
 mod crash;
 mod desk;
 mod doc;

@@ -1,9 +1,10 @@
 //! A configuration on disk, opened for a command: its program, its state, its plugins.
 
 use crate::args::{Cli, FileArg};
+use crate::copies::{self, Copied};
 use crate::exit::{Exit, Failure, reason};
 use crate::log;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, note_once};
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::Plugins;
@@ -12,6 +13,7 @@ use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
+use dtm_engine::workspace::{Workspace, nearest, normal};
 use dtm_lang::devstream;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
@@ -74,7 +76,7 @@ impl Project {
     /// When the folder is not there.
     pub fn kept(archive: &Archive) -> Result<(Project, Diagnostics), Failure> {
         let path = match &*archive.named {
-            "" => PathBuf::from(&archive.root),
+            "" => found(&archive.root).unwrap_or_else(|| PathBuf::from(&archive.root)),
             named => PathBuf::from(named),
         };
         let Placed { root, name, prefix } = placed(&path)?;
@@ -150,7 +152,8 @@ impl Project {
 
     /// Whether a path is that of a file of the program.
     pub fn is_own(&self, path: &str) -> bool {
-        self.program.sources().files().any(|(_, f)| self.around.root.join(&*f.path) == Path::new(path))
+        let path = normal(&self.around.root.join(path));
+        self.program.sources().files().any(|(_, f)| normal(&self.around.root.join(&*f.path)) == path)
     }
 
     /// The program stays until the process ends, which gives all of it back at once and not node by node. For commands
@@ -185,10 +188,12 @@ impl Project {
     /// The state's store, once it is sure that it is the right one.
     ///
     /// # Errors
-    /// When another state was used before, or this one is gone.
-    pub fn store(&self, new_state: bool) -> Result<Store, Failure> {
+    /// When another state was used before, this one is gone, or it is that of a project that this one is a copy of.
+    pub fn store(&self, cli: &Cli, terminal: &Terminal, new_state: bool) -> Result<Store, Failure> {
         let place = self.place()?;
         let store = self.around.store(&place)?;
+        let (around, named) = (&self.around, &*self.named);
+        Copied { cli, terminal, around, place: &place, named }.settle()?;
         if new_state {
             // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
             match store.load() {
@@ -200,7 +205,7 @@ impl Project {
             }
             return Ok(store);
         }
-        guard(&self.around.root, &place, &store, self.program.param_selects_state())?;
+        guard(&self.around, &self.file, &place, &store, self.program.param_selects_state())?;
         Ok(store)
     }
 
@@ -220,7 +225,8 @@ impl Project {
         let loaded = session.loaded();
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.same_root(&loaded.state, take_over)?;
-        let now = Used::new(&self.place()?, &loaded.state.lineage);
+        let by = (&*self.around.root, &*self.file);
+        let now = Used::new(&self.place()?, &loaded.state.lineage, by);
         if let Err(e) = Backends::load(&self.around.root).remember(&self.around.root, now) {
             return Err(Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {}", reason(&e))));
         }
@@ -323,7 +329,25 @@ pub struct Opened {
 /// When there is no such file, or another state was used.
 pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
     let Opened { around, store, place, selected, project } = state_at(cli, file)?;
-    guard(&around.root, &place, &store, selected)?;
+    let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
+    guard(&around, &name, &place, &store, selected)?;
+    copies::note(&around, &place);
+    Ok((around, store, project))
+}
+
+/// As [`state_of`], for a command that changes what was made: the state must be this project's.
+///
+/// # Errors
+/// As [`state_of`]; and when the project was copied with its state.
+pub fn own_state(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+) -> Result<(Surroundings, Store, Option<Project>), Failure> {
+    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+    let (name, named) = project.as_ref().map(|p| (p.file.clone(), p.named.clone())).unwrap_or_default();
+    Copied { cli, terminal, around: &around, place: &place, named: &named }.settle()?;
+    guard(&around, &name, &place, &store, selected)?;
     Ok((around, store, project))
 }
 
@@ -334,7 +358,8 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Optio
 pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
     match Project::open(cli, file, Purpose::Check) {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
-            let used = Backends::load(&project.around.root).last().map(Used::place);
+            let root = &project.around.root;
+            let used = Backends::load(root).of(root, &project.file).last().map(Used::place);
             let place = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
                 true => used.map_or_else(|| project.place(), Ok)?,
                 false => project.place()?,
@@ -385,7 +410,14 @@ pub fn enter(cli: &Cli, doing: &str, store: &Store) -> Result<Box<dyn Session>, 
 ///
 /// # Errors
 /// When this is so, or a server gives no answer.
-pub fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Result<(), Failure> {
+pub fn guard(
+    around: &Surroundings,
+    file: &str,
+    place: &Place,
+    store: &Store,
+    selected: bool,
+) -> Result<(), Failure> {
+    let root = &*around.root;
     if store.has_remains()? {
         return Ok(());
     }
@@ -395,6 +427,8 @@ pub fn guard(root: &Path, place: &Place, store: &Store, selected: bool) -> Resul
         let marker = root.join(".dtm/backend");
         return Err(StateError::Missing { marker, lineage: used.lineage.clone() }.into());
     }
+    // Another root file in the same folder has a state of its own, which is nothing to move here.
+    let backends = if file.is_empty() { backends } else { backends.of(root, file) };
     match backends.last() {
         Some(used) if !selected => {
             let headline =
@@ -418,10 +452,10 @@ pub struct Placed {
     pub prefix: String,
 }
 
-/// Where a root file is.
+/// Where a root file is; its workspace must be sound.
 ///
 /// # Errors
-/// When its folder is not there, or its name is not UTF-8.
+/// When its folder is not there, its name is not UTF-8, or the workspace's `dtm.toml` has errors.
 pub fn placed(path: &Path) -> Result<Placed, Failure> {
     let full = std::path::absolute(path).map_err(|e| unreadable(path, &reason(&e)))?;
     let name = full
@@ -431,6 +465,13 @@ pub fn placed(path: &Path) -> Result<Placed, Failure> {
         .to_string();
     let folder = full.parent().unwrap_or(Path::new("/"));
     let root = folder.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
+    let workspace = Workspace::of(&root);
+    if let Some((diagnostics, sources)) = workspace.problems() {
+        return Err(Failure::all(diagnostics, &Arc::new(sources)));
+    }
+    if let Some(note) = workspace.note() {
+        note_once(&note);
+    }
     let prefix = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
         _ => String::new(),
@@ -562,7 +603,7 @@ pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(path) if path.is_dir() => path.join("main.dts"),
         Some(path) => path.to_path_buf(),
         None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
-        None => "main.dts".into(),
+        None => found("main.dts").unwrap_or_else(|| "main.dts".into()),
     };
     if !path.exists() {
         let failure = unreadable(&path, "there is no such file");
@@ -571,6 +612,18 @@ pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
         );
     }
     Ok(path)
+}
+
+/// The nearest file of this name, in this folder or above it in the same workspace. One that is not here is named in a note.
+pub fn found(name: &str) -> Option<PathBuf> {
+    if Path::new(name).exists() {
+        return Some(name.into());
+    }
+    let here = std::env::current_dir().ok()?;
+    let (_, up) = nearest(&here, name)?;
+    let path = Path::new(&"../".repeat(up)).join(name);
+    note_once(&format!("using {}", path.display()));
+    Some(path)
 }
 
 /// Whether a folder has YAML files, as DevStream took a folder of them.

@@ -5,6 +5,7 @@ use crate::args::{ColorChoice, DiagnosticFormat, Global};
 use crate::exit::{Exit, reason};
 use dtm_lang::diag::render::{Format, render};
 use dtm_lang::{Diagnostics, Sources};
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
@@ -62,6 +63,17 @@ pub struct Terminal {
     failed: Mutex<Option<String>>,
 }
 
+/// What was noted, where no terminal is at hand; nothing where nobody wants to read it.
+static NOTED: Mutex<Option<BTreeSet<String>>> = Mutex::new(None);
+
+/// Writes a line for a person to standard error, once in this process, unless quiet.
+pub fn note_once(text: &str) {
+    let mut noted = NOTED.lock().unwrap_or_else(|e| e.into_inner());
+    if noted.as_mut().is_some_and(|noted| noted.insert(text.into())) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+}
+
 impl Terminal {
     /// By the options and what the descriptors are.
     pub fn new(global: &Global) -> Terminal {
@@ -77,6 +89,9 @@ impl Terminal {
             (_, DiagnosticFormat::Short) => Format::Short,
             (_, DiagnosticFormat::Human | DiagnosticFormat::Sarif) => Format::Human,
         };
+        if !global.quiet && !global.json {
+            NOTED.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_default();
+        }
         Terminal {
             format,
             json: global.json,

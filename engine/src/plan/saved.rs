@@ -69,7 +69,7 @@ pub struct Bound {
     pub lineage: Option<String>,
     /// Its serial.
     pub serial: u64,
-    /// The project's root folder, where the state is in files.
+    /// The project's root folder, where the state is in files inside of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 //! when records are written and when they are replayed.
 
 pub mod backend;
+pub mod belonging;
 mod form;
 pub mod frame;
 pub mod journal;

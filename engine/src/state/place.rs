@@ -10,7 +10,9 @@ use super::remote::objects::{Fault, Objects};
 use super::remote::s3::{S3Objects, S3Place};
 use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor};
+use crate::workspace::stays_inside;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +56,19 @@ impl Place {
             Place::S3(_) => "s3",
             #[cfg(feature = "k8s")]
             Place::K8s(_) => "k8s",
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is a folder inside of the project: no other checkout shares it.
+    pub fn is_inside(&self) -> bool {
+        match self {
+            Place::Local { path } => stays_inside(Path::new(path)),
+            #[cfg(feature = "s3")]
+            Place::S3(_) => false,
+            #[cfg(feature = "k8s")]
+            Place::K8s(_) => false,
         }
     }
 }
@@ -199,6 +214,24 @@ impl Store {
         match self {
             Store::Local(store) => store.rekey(holder, wait, new, lost),
             Store::Remote(store) => store.rekey(holder, wait, new, lost),
+        }
+    }
+
+    /// Gives a state in files a lineage of its own, `without` these tools. Gives the new lineage.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, the lock is held, or it is on a server.
+    pub fn fork(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        without: &BTreeSet<String>,
+    ) -> Result<String, StateError> {
+        match self {
+            Store::Local(store) => store.fork(holder, wait, without),
+            Store::Remote(_) => {
+                Err(StateError::Closed("a state on a server is shared, and is not forked".into()))
+            }
         }
     }
 

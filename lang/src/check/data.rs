@@ -10,7 +10,7 @@ impl Checker<'_> {
     pub(super) fn import_data(&mut self, module: usize, import: &ast::Import) {
         let Some(name) = &import.name else { return };
         let Some((Def::Data(id), _)) = self.modules[module].values.get(&name.text).cloned() else { return };
-        let Ok(path) = join(&self.modules[module].path, &import.path) else { return };
+        let Ok(path) = join(self.loader.home(), &self.modules[module].path, &import.path) else { return };
         let known = [".yaml", ".yml", ".json", ".toml"].iter().any(|e| path.ends_with(e));
         if !known {
             let d =

@@ -152,7 +152,7 @@ impl Checker<'_> {
     fn imported(&self, m: usize, import: &ast::Import) -> Option<usize> {
         let path = match import.path.strip_prefix("std/") {
             Some(_) => import.path.to_string(),
-            None => crate::loader::join(&self.modules[m].path, &import.path).ok()?,
+            None => crate::loader::join(self.loader.home(), &self.modules[m].path, &import.path).ok()?,
         };
         self.by_path.get(&path).copied()
     }

@@ -114,7 +114,7 @@ impl Checker<'_> {
             }
             Some((text, span)) if text.contains('/') || text.contains('\\') || text.ends_with(".dts") => {
                 let root = self.modules[0].path.clone();
-                let path = match crate::loader::join(&root, &text) {
+                let path = match crate::loader::join(self.loader.home(), &root, &text) {
                     Ok(path) => path,
                     Err(why) => {
                         self.error(

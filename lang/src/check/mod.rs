@@ -410,18 +410,22 @@ impl Checker<'_> {
         }
         if import.path.contains("://") {
             let d = Diagnostic::new(Code::E0206, "imports from the network are not part of the language");
-            self.diags
-                .push(d.at(span, "an address").note("a program reads only what lies below its own folder"));
+            self.diags.push(d.at(span, "an address").note("a program reads only what is in its workspace"));
             return;
         }
         let path = match import.path.strip_prefix("std/") {
             Some(_) => Ok(import.path.to_string()),
-            None => join(&self.modules[module].path, &import.path),
+            None => join(self.loader.home(), &self.modules[module].path, &import.path),
         };
         let path = match path {
             Ok(path) => path,
             Err(why) => {
-                return self.error(Code::E0206, span, format!("`{}` cannot be imported", import.path), why);
+                let d = Diagnostic::new(Code::E0206, format!("`{}` cannot be imported", import.path));
+                let d = d.at(span, why);
+                let help = "to share files between projects, put an empty `dtm.toml` in the folder that holds all of them";
+                let note = "the workspace root is the nearest folder with `dtm.toml`, else `.git`, else the project's folder";
+                self.diags.push(if import.path.starts_with('/') { d } else { d.note(note).help(help) });
+                return;
             }
         };
         if path.ends_with(".dts") || path.starts_with("std/") {

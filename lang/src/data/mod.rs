@@ -57,6 +57,11 @@ pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Op
     read.map_err(|d| diags.push(*d)).ok()
 }
 
+/// The top-level keys of a TOML file, with their places; none where it cannot be read.
+pub fn toml_keys(file: FileId, text: &str, diags: &mut Diagnostics) -> Vec<(Symbol, Span)> {
+    toml::read(file, text).map_err(|d| diags.push(*d)).map_or(vec![], |node| node.keys())
+}
+
 /// Reads every document of a YAML file; what an alias stands for has the place where it is written.
 pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     yaml::documents(file, text, true, yaml::Legacy::Numbers)

@@ -230,7 +230,7 @@ fn read(
 ) -> Option<model::Model> {
     // A file that it names, by the path from this one.
     let mut other = |name: &str| {
-        let other = join(path, name)?;
+        let other = join(loader.home(), path, name)?;
         let text = String::from_utf8(loader.read(&other)?).map_err(|_| "it is not UTF-8".to_string())?;
         Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
     };

@@ -93,7 +93,7 @@ impl Evaluator<'_, '_> {
     fn read_file(&mut self, path: &Value, span: Span) -> Result<Value, String> {
         let path = path.as_str().cloned().unwrap_or_else(|| "".into());
         let from = self.cx.sources.file(span.file).path.clone();
-        let path = crate::loader::join(&from, &path)?;
+        let path = crate::loader::join(self.cx.loader.home(), &from, &path)?;
         let bytes = self.cx.loader.read(&path).map_err(|why| format!("cannot read `{path}`: {why}"))?;
         let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
         Ok(Value::string(text))

@@ -66,7 +66,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         }
     };
     trace.phase("lock");
-    let store = project.store(args.new_state)?;
+    let store = project.store(cli, terminal, args.new_state)?;
     let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
     let loaded = session.loaded().clone();
     let state = loaded.state.clone();

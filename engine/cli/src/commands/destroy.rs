@@ -5,7 +5,7 @@ use super::run::{
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
-use crate::project::{enter, state_of};
+use crate::project::{enter, own_state};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
 use crate::view;
@@ -47,7 +47,7 @@ pub(super) fn remove(
 ) -> Result<Exit, Failure> {
     let trace = Trace::begin("destroy", run_args.trace.as_deref())?;
     trace.phase("check");
-    let (around, store, project) = state_of(cli, file)?;
+    let (around, store, project) = own_state(cli, terminal, file)?;
     if checked && project.is_none() {
         // Shows what is wrong with it.
         let project = crate::project::Project::sound(cli, terminal, file);

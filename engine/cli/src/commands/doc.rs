@@ -51,7 +51,7 @@ pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Fail
                 hold(page)?;
             }
             let source = |p: &Page| html::Source {
-                file: p.path.trim_end_matches(".dts").replace(['/', '\\', ' '], "."),
+                file: p.path.trim_end_matches(".dts").replace("../", "up/").replace(['/', '\\', ' '], "."),
                 title: p.path.clone(),
                 markdown: markdown::text(p),
             };

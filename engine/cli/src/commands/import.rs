@@ -64,7 +64,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
             Failure::new(Code::E0606, format!("`{name}` is no name of a tool")).help("give one with `--as`")
         );
     }
-    let store = project.store(false)?;
+    let store = project.store(cli, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
     let id = match id {
         Some(id) => id,

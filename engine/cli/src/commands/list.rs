@@ -47,7 +47,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
     let project = Project::sound(cli, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let within = within(&kind, args)?;
-    let store = project.store(false)?;
+    let store = project.store(cli, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
     let asking = with(cli, &file, &draft(ASKS, &args.kind, &kind, &within)?)?;
     let (inputs, _) = asking

@@ -74,7 +74,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         ),
     };
     project.leave();
-    let store = project.store(false)?;
+    let store = project.store(cli, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
     if let Some(left) = project.made_by_devstream(&loaded.state) {
         terminal.note(&format!("note: {}", left.headline));

@@ -27,7 +27,7 @@ pub(super) fn save(
     let state = &loaded.state;
     let lineage = (!loaded.is_new).then(|| state.lineage.clone());
     let place = project.place()?;
-    let folder = matches!(place, Place::Local { .. }).then(|| project.around.root.clone());
+    let folder = place.is_inside().then(|| project.around.root.clone());
     let bound = Bound { place, lineage: lineage.clone(), serial: state.serial, folder };
     let redactor = &project.around.redactor;
     let made = |hidden: bool| {

@@ -27,7 +27,7 @@ impl Verify {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
     let project = Project::sound(cli, terminal, &args.file)?;
-    let store = project.store(false)?;
+    let store = project.store(cli, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
     let plan = super::plan::make(terminal, &project, &loaded.state, BuildOptions::default())?;
     let unreadable: Vec<_> = plan

@@ -2,6 +2,7 @@
 
 use super::{LocalStore, io, sync_folder};
 use crate::hash;
+use crate::state::belonging::Glance;
 use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{End, decode, encode, read_all};
 use crate::state::{FORMAT, Holder, Record, State, StateError};
@@ -37,6 +38,23 @@ impl LocalStore {
         let mut found: Vec<u64> = entries.filter_map(number).collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         Ok(found)
+    }
+
+    /// What the files say without being opened: nothing is replayed, and no secret is read.
+    ///
+    /// # Errors
+    /// When there is a state that cannot be read.
+    pub fn glance(&self) -> Result<Glance, StateError> {
+        if let Some(newest) = self.generations("snapshot")?.first() {
+            let (state, _) = self.read_snapshot(*newest)?;
+            return Ok(Glance { lineage: Some(state.lineage), root: state.root });
+        }
+        let marker = self.path("lineage");
+        match std::fs::read_to_string(&marker) {
+            Ok(lineage) => Ok(Glance { lineage: Some(lineage.trim().into()), root: String::new() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Glance::default()),
+            Err(e) => Err(io("read", &marker)(e)),
+        }
     }
 
     pub(super) fn corrupt(

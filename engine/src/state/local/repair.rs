@@ -6,10 +6,12 @@ use crate::secret::Key;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
 use crate::state::seal::{open_state, without_sealed};
-use crate::state::{Holder, Record, State, StateError, Written};
+use crate::state::{Holder, Record, State, StateError, StateStore, Written};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl LocalStore {
@@ -203,6 +205,35 @@ impl LocalStore {
         Ok(dropped)
     }
 
+    /// Gives the state a lineage of its own, for a project that was copied with it: `without` these tools. Its history stays
+    /// that of the lineage before. Gives the new lineage.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or the lock is held.
+    pub fn fork(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        without: &BTreeSet<String>,
+    ) -> Result<String, StateError> {
+        let mut session = self.lock(holder.clone(), wait)?;
+        let mut state = session.loaded().state.clone();
+        let before = std::mem::replace(&mut state.lineage, State::fresh().lineage);
+        for addr in without {
+            state.apply(Record::Remove { addr: addr.clone() });
+        }
+        for entry in state.tools.values_mut().filter(|e| e.deps.iter().any(|d| without.contains(d))) {
+            Arc::make_mut(entry).deps.retain(|d| !without.contains(d));
+        }
+        // The secrets stay sealed with the same key, which is found by the lineage.
+        if let Some(key) = read_file(&self.key_file(&before))? {
+            write_whole(&self.key_file(&state.lineage), &key)?;
+        }
+        session.replace(&state)?;
+        write_whole(&self.path("lineage"), format!("{}\n", state.lineage).as_bytes())?;
+        Ok(state.lineage)
+    }
+
     /// Puts a new key in its place that an interrupted run had left waiting although the state is sealed with it; the one
     /// before stays beside it, for what is still sealed with that.
     fn settle_key(&self, lineage: &str, named: Option<&str>) -> Result<(), StateError> {
@@ -214,6 +245,15 @@ impl LocalStore {
         }
         std::fs::rename(&next, &now).map_err(io("move", &next))?;
         sync_folder(&self.keys)
+    }
+}
+
+/// The bytes of a file, if it is there.
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(io("read", path)(e)),
     }
 }
 

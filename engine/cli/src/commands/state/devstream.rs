@@ -32,8 +32,8 @@ pub(in crate::commands) fn import(
 ) -> Result<Exit, Failure> {
     let made = program(file)?;
     let project = Project::sound(cli, terminal, config)?;
-    let store = project.store(false)?;
-    guard(&project.around.root, &project.place()?, &store, project.program.param_selects_state())?;
+    let store = project.store(cli, terminal, false)?;
+    guard(&project.around, &project.file, &project.place()?, &store, project.program.param_selects_state())?;
     let mut session = project.lock(cli, terminal, "state import", &store, false)?;
     let mut state = session.loaded().state.clone();
     let mut records = vec![Record::Root { root: project.file.clone() }];

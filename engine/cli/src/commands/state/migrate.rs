@@ -10,6 +10,7 @@
 
 use super::agreed;
 use crate::args::{Cli, FileArg};
+use crate::copies::Copied;
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, enter};
 use crate::terminal::Terminal;
@@ -32,11 +33,14 @@ pub(super) fn run(
         return Err(Failure::all(diagnostics, project.program.sources()));
     }
     let (root, to) = (&project.around.root, project.place()?);
-    let used = source(&Backends::load(root), from, project.program.param_selects_state())?;
+    let used =
+        source(&Backends::load(root).of(root, &project.file), from, project.program.param_selects_state())?;
     if same(root, &used.place(), &to) {
         terminal.note(&format!("The state is in `{to}` already."));
         return Ok(Exit::Done);
     }
+    let named = &*project.named;
+    Copied { cli, terminal, around: &project.around, place: &used.place(), named }.settle()?;
     let policy = |lineage: Option<String>| Policy { lineage, even_moved: true };
     let old = project.around.store(&used.place())?.with_policy(policy(None));
     if !old.has_remains()? {
@@ -75,7 +79,7 @@ pub(super) fn run(
         enters.replace(&State { moved_to: None, key: None, ..state.clone() })?;
     }
     enters.take_notices().iter().for_each(|n| terminal.note(&format!("note: {n}")));
-    let now = Used::new(&to, &state.lineage);
+    let now = Used::new(&to, &state.lineage, (root, &project.file));
     let remembered = Backends::load(root).remember(root, now);
     remembered
         .map_err(|e| Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {}", reason(&e))))?;

@@ -2,11 +2,13 @@
 //! serial of its own.
 
 mod devstream;
+mod fork;
 mod migrate;
 mod repair;
 mod surgery;
 
 use crate::args::{Cli, FileArg};
+use crate::copies::Leave;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::{Terminal, is_yes};
@@ -103,6 +105,20 @@ pub enum StateCommand {
         from: Option<String>,
         /// Asks no question.
         #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Gives the state a new lineage: for a project that was copied together with its state.
+    #[command(
+        after_help = "Examples:\n  dtm state fork\n  dtm state fork --without-shared    leaves out what both projects would manage\n\nNothing is forgotten: files inside of the project are those of the copy from here on. What is outside of it, on servers\nor made by commands, is managed by both projects; `dtm state fork` lists it."
+    )]
+    Fork {
+        /// Leaves out the tools whose objects the original manages too.
+        #[arg(long)]
+        without_shared: bool,
+        /// Asks no question: all tools stay in.
+        #[arg(short = 'y', long, conflicts_with = "without_shared")]
         yes: bool,
         #[command(flatten)]
         config: ConfigArg,
@@ -211,6 +227,14 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
         }
         StateCommand::Migrate { from, yes, config } => {
             migrate::run(cli, terminal, &config.file(), from.as_deref(), *yes)
+        }
+        StateCommand::Fork { without_shared, yes, config } => {
+            let leave = match (without_shared, yes) {
+                (true, _) => Some(Leave::Out),
+                (false, true) => Some(Leave::In),
+                (false, false) => None,
+            };
+            fork::run(cli, terminal, &config.file(), leave)
         }
         StateCommand::Import { devstream, config } => {
             devstream::import(cli, terminal, &config.file(), devstream)

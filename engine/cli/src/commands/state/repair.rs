@@ -14,9 +14,10 @@ use dtm_lang::Code;
 use std::time::Duration;
 
 pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
-    let Opened { around, store, place, selected, .. } = state_at(cli, file)?;
+    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+    let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     if !store.has_pieces()? {
-        guard(&around.root, &place, &store, selected).map_err(|failure| {
+        guard(&around, &name, &place, &store, selected).map_err(|failure| {
             if failure.diagnostics.iter().all(|d| d.code != Code::E0803) {
                 return failure;
             }

@@ -1,0 +1,75 @@
+//! Whose a local state is. The project's folder is remembered beside a state that is inside of it, in `.dtm/backend`, so
+//! that a project that was copied with its state is told from one that was moved.
+//!
+//! ```text
+//! cp -r one two; cd two      `one` still has the lineage: both would manage the same objects
+//! mv one two; cd two         `one` has it no longer: the state is here now
+//! ```
+//!
+//! A state on a server, or in a folder outside of the project, is shared on purpose: nothing is remembered about it.
+
+use super::backend::Backends;
+use super::local::LocalStore;
+use super::place::Place;
+use crate::secret::Redactor;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Whose a state is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Belonging {
+    /// This project's, as far as anybody knows.
+    Here,
+    /// This project's since it was moved here from another folder.
+    Moved {
+        /// The folder.
+        from: PathBuf,
+    },
+    /// That of a project in another folder, which still has it.
+    Copied {
+        /// The folder.
+        from: PathBuf,
+    },
+}
+
+/// Whose the state is that the project in `root`, a canonical path, keeps in a place.
+pub fn belonging(root: &Path, place: &Place) -> Belonging {
+    let Place::Local { path } = place else { return Belonging::Here };
+    let backends = Backends::load(root);
+    let recorded =
+        backends.at(&place.to_string()).and_then(|used| Some((used.folder.clone()?, &used.lineage)));
+    let Some((from, lineage)) = recorded.filter(|_| place.is_inside()) else { return Belonging::Here };
+    let (here, there) = (root.join(path), from.join(path));
+    // By another name: a mount, a link, another case.
+    if from == root || is_same(&here, &there) {
+        return Belonging::Here;
+    }
+    // What is wrong with the state here is told by who reads it.
+    if glance(&here).is_none_or(|glance| glance.lineage.as_ref() != Some(lineage)) {
+        return Belonging::Here;
+    }
+    match glance(&there) {
+        Some(glance) if glance.lineage.as_ref() != Some(lineage) => Belonging::Moved { from },
+        // What cannot be read may be in use.
+        Some(_) | None => Belonging::Copied { from },
+    }
+}
+
+/// What a look at the files of a state says, without a key and without a lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Its lineage; none where there is no state.
+    pub lineage: Option<String>,
+    /// The root file that it belongs to.
+    pub root: String,
+}
+
+/// Looks at a state in files; nothing where there is one that cannot be read.
+pub fn glance(folder: &Path) -> Option<Glance> {
+    LocalStore::new(folder.to_path_buf(), None, PathBuf::new(), Redactor::default()).glance().ok()
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    id(a).is_some_and(|a| Some(a) == id(b))
+}
