@@ -98,6 +98,8 @@ pub struct Input {
     pub write_only: bool,
     /// Which differences do not matter.
     pub same: Option<Same>,
+    /// It names something that is read: a path is one from the module that writes it.
+    pub source: Option<Source>,
 }
 
 /// An output of a kind.
@@ -128,6 +130,15 @@ pub enum Recover {
     Read,
     /// A person must say.
     Ask,
+}
+
+/// `@source`: which of the strings in an input are paths of what is read. An absolute path and an address never are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `@source`: every other string.
+    Any,
+    /// `@source(dotted)`: one that begins with `./` or `../`; `repository/chart` is a name.
+    Dotted,
 }
 
 /// `@same(...)`: differences that do not matter.

@@ -98,7 +98,7 @@ pub(crate) fn params(
         };
         ev.place = Some(p.span);
         match ev.fit(value.clone(), &p.ty, &format!("the param `{}`", p.name)) {
-            Ok(value) => value,
+            Ok(value) => value.of_project(),
             Err(why) => {
                 let why =
                     if p.ty.has_secret() { format!("the param `{}` does not fit", p.name) } else { why };

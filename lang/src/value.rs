@@ -6,7 +6,7 @@
 use crate::budget::{self, Refused};
 use crate::depth::MAX_DEPTH;
 use crate::maps::IndexMap;
-use crate::source::{Span, Symbol};
+use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::ExprKind;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -34,6 +34,20 @@ pub struct Value {
     pub marks: Marks,
     /// Whether it must not be shown.
     pub secret: bool,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The module in which a string was written: a path of something that is read is one from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Not settled: the expression that uses it counts.
+    #[default]
+    Open,
+    /// None: it comes from outside, or from a tool, whose paths are those of the project.
+    Project,
+    /// The file of this expression.
+    File(FileId),
 }
 
 /// The data of a value.
@@ -149,7 +163,7 @@ pub enum Unknown {
 impl Value {
     /// Data without marks.
     pub fn plain(data: Data) -> Self {
-        Value { data, marks: None, secret: false }
+        Value { data, marks: None, secret: false, origin: Origin::Open }
     }
     /// `null`
     pub fn null() -> Self {
@@ -210,6 +224,14 @@ impl Value {
     /// The place of a reported error.
     pub fn error() -> Self {
         Value::plain(Data::Error)
+    }
+    /// As one whose paths are those of the project.
+    pub fn of_project(self) -> Self {
+        Value { origin: Origin::Project, ..self }
+    }
+    /// As a part of another value: what a tool has is the project's, and its parts too.
+    pub fn inside(self, whole: &Value) -> Self {
+        if whole.origin == Origin::Project { self.of_project() } else { self }
     }
     /// Adds the marks of another value.
     pub fn marked(mut self, other: &Marks) -> Self {

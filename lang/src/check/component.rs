@@ -243,7 +243,14 @@ impl Checker<'_> {
             if let DeclKind::In(_) = decl.kind {
                 let default = field.value.as_ref().map(|v| self.later_default(module, v, &ty));
                 let field = FieldType { ty, default, span: Some(name.span), doc };
-                let input = Input { field, key: false, immutable: false, write_only: false, same: None };
+                let input = Input {
+                    field,
+                    key: false,
+                    immutable: false,
+                    write_only: false,
+                    same: None,
+                    source: None,
+                };
                 kind.inputs.insert(name.text.clone(), input);
             } else {
                 if field.value.is_none() {

@@ -3,11 +3,11 @@
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::PluginUse;
-use crate::interface::{Input, Kind, Output, Plugin, Recover, Same};
+use crate::interface::{Input, Kind, Output, Plugin, Recover, Same, Source};
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Annotation, Decl, DeclKind, ExprKind as A};
-use crate::types::{FieldType, RecordType, Type};
+use crate::types::{FieldType, Lit, RecordType, Type};
 use sha2::Digest;
 use std::sync::Arc;
 
@@ -455,8 +455,14 @@ impl Checker<'_> {
         let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
         let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
         let field_type = FieldType { ty, default, span: Some(field.name.span), doc: port.doc.clone() };
-        let mut input =
-            Input { field: field_type, key: false, immutable: false, write_only: false, same: None };
+        let mut input = Input {
+            field: field_type,
+            key: false,
+            immutable: false,
+            write_only: false,
+            same: None,
+            source: None,
+        };
         for a in &port.annotations {
             match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
                 ("key", _) => input.key = true,
@@ -473,10 +479,22 @@ impl Checker<'_> {
                     "`@same` takes set, case, json, trim or default",
                     "none of them",
                 ),
+                ("source", way @ (None | Some("dotted"))) if a.args.len() == usize::from(way.is_some()) => {
+                    if may_hold_text(&input.field.ty) {
+                        input.source = Some(if way.is_some() { Source::Dotted } else { Source::Any });
+                    } else {
+                        let headline =
+                            format!("`@source` is for paths, and `{}` holds no string", input.field.ty);
+                        self.error(Code::E0213, a.span, headline, "not for this type");
+                    }
+                }
+                ("source", _) => {
+                    self.error(Code::E0213, a.span, "`@source` takes nothing, or `dotted`", "neither of them")
+                }
                 ("since" | "deprecated", _) => {}
                 _ => self.unknown_annotation(
                     a,
-                    &["key", "immutable", "write_only", "same", "since", "deprecated"],
+                    &["key", "immutable", "write_only", "same", "source", "since", "deprecated"],
                 ),
             }
         }
@@ -567,6 +585,19 @@ fn arg_text(e: &ast::Expr) -> Option<Symbol> {
         A::Name(n) => Some(n.clone()),
         A::Str(parts) => super::ty::plain_text(parts),
         _ => None,
+    }
+}
+
+/// Whether a string can be in a value of a type.
+fn may_hold_text(ty: &Type) -> bool {
+    match ty {
+        Type::String | Type::Any | Type::Error | Type::Var(_) | Type::Lit(Lit::String(_)) => true,
+        Type::Secret(t) | Type::List(t) | Type::Map(t) => may_hold_text(t),
+        Type::Refined(r) => may_hold_text(&r.base),
+        Type::Union(members) => members.iter().any(may_hold_text),
+        Type::Record(r) => r.open || r.fields.values().any(|f| may_hold_text(&f.ty)),
+        Type::Null | Type::Bool | Type::Int | Type::Float | Type::Duration | Type::Size => false,
+        Type::Lit(Lit::Bool(_) | Lit::Int(_)) | Type::Tool(_) => false,
     }
 }
 

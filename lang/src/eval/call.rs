@@ -46,7 +46,11 @@ impl Evaluator<'_, '_> {
                 _ => values.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span))),
             };
             let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);
-            return Value { data: Data::Unknown(u), marks, secret: secret && builtin.name != "expose" };
+            return Value {
+                marks,
+                secret: secret && builtin.name != "expose",
+                ..Value::plain(Data::Unknown(u))
+            };
         }
         let result = match builtin.run {
             Some(run) => run(&values),
@@ -102,7 +106,7 @@ impl Evaluator<'_, '_> {
     fn env_var(&mut self, values: &[Value], span: Span) -> Value {
         let name = values[0].as_str().cloned().unwrap_or_else(|| "".into());
         match ((self.cx.env)(&name), values.get(1)) {
-            (Some(text), _) => Value::string(text),
+            (Some(text), _) => Value::string(text).of_project(),
             (None, Some(default)) => default.clone(),
             (None, None) if self.cx.strict => self.fail(
                 Code::E0402,

@@ -45,7 +45,7 @@ impl Evaluator<'_, '_> {
             Data::Unknown(u) => *u,
             _ => Unknown::Deferred(subject.span),
         };
-        Value { data: Data::Unknown(unknown), marks, secret }
+        Value { marks, secret, ..Value::plain(Data::Unknown(unknown)) }
     }
 }
 

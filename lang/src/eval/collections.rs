@@ -38,7 +38,7 @@ impl Evaluator<'_, '_> {
                         Data::Map(m) => {
                             crate::budget::work(m.len() as u64);
                             for (k, v) in m.iter() {
-                                out.insert(k.clone(), v.clone().marked(&base.marks));
+                                out.insert(k.clone(), v.clone().marked(&base.marks).inside(&base));
                             }
                         }
                         Data::Null => {}
@@ -102,7 +102,7 @@ impl Evaluator<'_, '_> {
             if self.is_over() {
                 return Each::Stop(Value::error());
             }
-            let item = item.marked(&iter.marks);
+            let item = item.marked(&iter.marks).inside(&iter);
             match clause.vars.as_slice() {
                 [one] => self.set(*one, item),
                 [a, b] => {
@@ -157,6 +157,6 @@ impl Evaluator<'_, '_> {
         span: Span,
     ) -> Value {
         let marks = parts.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span)));
-        Value { data: Data::Unknown(u), marks, secret: parts.iter().any(Value::has_secret) }
+        Value { marks, secret: parts.iter().any(Value::has_secret), ..Value::plain(Data::Unknown(u)) }
     }
 }

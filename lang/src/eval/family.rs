@@ -56,7 +56,7 @@ impl Evaluator<'_, '_> {
             if self.is_over() {
                 break;
             }
-            let item = item.marked(&iter.marks);
+            let item = item.marked(&iter.marks).inside(&iter);
             let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
                 [one] => vec![(*one, item.clone())],
                 [a, b] => vec![(*a, position.clone()), (*b, item.clone())],

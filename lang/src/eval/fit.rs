@@ -49,7 +49,7 @@ impl Evaluator<'_, '_> {
             return Err(format!("{path} is (secret), expected `{ty}`, which is not"));
         }
         let secret = value.secret;
-        let marks = value.marks.clone();
+        let (marks, origin) = (value.marks.clone(), value.origin);
         let bad = |value: &Value| Err(format!("{path} is {}, expected `{ty}`", show(value)));
         let data = match (ty, &value.data) {
             (Type::Any | Type::Error | Type::Var(_), _) => return Ok(value),
@@ -120,7 +120,7 @@ impl Evaluator<'_, '_> {
             (t, _) if may_hold(t, &value) => return Ok(value),
             _ => return bad(&value),
         };
-        Ok(Value { data, marks, secret })
+        Ok(Value { data, marks, secret, origin })
     }
 }
 

@@ -21,7 +21,7 @@ impl Evaluator<'_, '_> {
             Data::List(elements) => elements.clone(),
             Data::Unknown(u) => {
                 let marks = self.whole_marks(&list, span);
-                return Value { data: Data::Unknown(*u), marks, secret: list.has_secret() };
+                return Value { marks, secret: list.has_secret(), ..Value::plain(Data::Unknown(*u)) };
             }
             _ => return Value::error(),
         };

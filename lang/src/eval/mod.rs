@@ -18,6 +18,7 @@ mod higher;
 mod ops;
 mod refine;
 mod scope;
+mod source;
 mod stage;
 
 use crate::budget::{self, Refused, Spent};
@@ -34,7 +35,7 @@ use crate::loader::Loader;
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::types::Type;
-use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
+use crate::value::{Data, InstanceId, Marks, Origin, ScopeId, Unknown, Value, union};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -271,13 +272,19 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             return Value::error();
         }
         self.depth += 1;
-        let value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e));
+        let mut value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e));
         self.depth -= 1;
         if let Some(why) = budget::refused() {
             self.too_large(why, e.span);
             return Value::error();
         }
-        if self.exhausted(e.span) { Value::error() } else { value }
+        if self.exhausted(e.span) {
+            return Value::error();
+        }
+        if value.origin == Origin::Open && matches!(value.data, Data::String(_)) {
+            value.origin = Origin::File(e.span.file);
+        }
+        value
     }
 
     /// Whether the program has used up its budget, which is reported once.
@@ -375,7 +382,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Field { base, name, safe: _ } => {
                 let base = self.eval(base);
                 match &base.data {
-                    Data::Map(m) => m.get(name).cloned().unwrap_or_else(Value::null).marked(&base.marks),
+                    Data::Map(m) => {
+                        m.get(name).cloned().unwrap_or_else(Value::null).marked(&base.marks).inside(&base)
+                    }
                     Data::Null | Data::Unknown(_) => base,
                     _ => Value::error(),
                 }
@@ -407,7 +416,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         }
                         (Data::List(inner), true) => {
                             marks = union(&marks, &value.marks);
-                            out.extend(inner.iter().map(|v| v.clone().marked(&value.marks)));
+                            out.extend(inner.iter().map(|v| v.clone().marked(&value.marks).inside(&value)));
                         }
                         (Data::Map(inner), true) => {
                             out.extend(inner.values().map(|v| v.clone().marked(&value.marks)));
@@ -462,11 +471,8 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         let (left, right) =
                             (self.whole_marks(&a, then.span), self.whole_marks(&b, other.span));
                         let marks = union(&c.marks, &union(&left, &right));
-                        Value {
-                            data: Data::Unknown(u),
-                            marks,
-                            secret: c.secret || a.has_secret() || b.has_secret(),
-                        }
+                        let secret = c.secret || a.has_secret() || b.has_secret();
+                        Value { marks, secret, ..Value::plain(Data::Unknown(u)) }
                     }
                     _ => Value::error(),
                 }
@@ -678,17 +684,17 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let marks = union(&base.marks, &key.marks);
         match (&base.data, &key.data) {
             (Data::Null, _) => base,
-            (Data::Unknown(u), _) => Value { data: Data::Unknown(*u), marks, secret: base.secret },
+            (Data::Unknown(u), _) => Value { marks, secret: base.secret, ..Value::plain(Data::Unknown(*u)) },
             (_, Data::Unknown(u)) => {
                 let marks = union(&marks, &self.whole_marks(&base, span));
-                Value { data: Data::Unknown(*u), marks, secret: base.has_secret() }
+                Value { marks, secret: base.has_secret(), ..Value::plain(Data::Unknown(*u)) }
             }
             (Data::Map(m), Data::String(k)) => match m.get(k) {
-                Some(v) => v.clone().marked(&marks),
+                Some(v) => v.clone().marked(&marks).inside(&base),
                 None => self.missing_key(k, m.keys().map(|k| &**k), index.span),
             },
             (Data::List(l), Data::Int(i)) => match usize::try_from(*i).ok().and_then(|i| l.get(i)) {
-                Some(v) => v.clone().marked(&marks),
+                Some(v) => v.clone().marked(&marks).inside(&base),
                 None => {
                     let headline = format!("there is no element {i} in a list of {}", l.len());
                     self.fail(Code::E0406, span, headline, "counted from 0")
@@ -734,16 +740,16 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let hir = self.cx.hir;
         let kind = &hir.tools[self.world.instances[id.0 as usize].tool].kind;
         if !output {
-            return self.input(id, name, span).marked(&mark);
+            return self.input(id, name, span).marked(&mark).of_project();
         }
         let ty = &kind.outputs[name].ty;
         let secret = ty.has_secret() || matches!(ty, Type::Any) && self.any_secret(id);
         match self.cx.outputs.output(id, name) {
             Some(value) => {
                 let value = if secret { value.into_secret() } else { value };
-                mark_all(value, &mark)
+                mark_all(value, &mark).of_project()
             }
-            None => Value { data: Data::Unknown(Unknown::Deferred(span)), marks: mark, secret },
+            None => Value { marks: mark, secret, ..Value::plain(Data::Unknown(Unknown::Deferred(span))) },
         }
     }
 
@@ -792,7 +798,11 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let shown = self.world.instances[id.0 as usize].addr.clone();
         let value = self.guarded(Busy::Input(id, at), span, &format!("{shown}.{name}"), |ev| {
             ev.enter(id);
-            ev.eval(expr)
+            let value = ev.eval(expr);
+            match hir.tools[tool].kind.inputs.get(name).and_then(|input| input.source) {
+                Some(source) => ev.sourced(value, source),
+                None => value,
+            }
         });
         self.inputs.insert((id, at), value.clone());
         value

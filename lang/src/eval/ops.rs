@@ -32,7 +32,7 @@ pub(super) fn combine(values: &[Value], compute: impl FnOnce(&[Value]) -> Data) 
         Some(u) => Data::Unknown(u),
         None => compute(values),
     };
-    Value { data, marks, secret }
+    Value { marks, secret, ..Value::plain(data) }
 }
 
 /// The first unknown inside; a deferred one before an unset one.
@@ -65,7 +65,7 @@ impl Evaluator<'_, '_> {
             if !matches!(other.data, Data::Unknown(_)) {
                 let same = matches!(other.data, Data::Null);
                 let marks = union(&a.marks, &b.marks);
-                return Value { data: Data::Bool(same == (op == Eq)), marks, secret: false };
+                return Value { marks, ..Value::plain(Data::Bool(same == (op == Eq))) };
             }
         }
         // Which keys a map has is known before what they stand for, and is no secret.
