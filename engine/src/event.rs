@@ -43,6 +43,13 @@ pub enum Event {
         /// A line.
         text: String,
     },
+    /// What a plugin said and is too much to be shown: for the trace of the run only.
+    Traced {
+        /// The plugin.
+        plugin: String,
+        /// All of it.
+        text: String,
+    },
     /// An operation failed in a way that may pass; it is tried again.
     Retrying {
         /// The tool.

@@ -15,6 +15,7 @@ pub mod plugin;
 pub mod project;
 pub mod secret;
 pub mod state;
+mod tasks;
 pub mod workspace;
 
 pub use dtm_plugin::in_words;

@@ -224,7 +224,8 @@ impl Surroundings {
         if let Some(program) = program {
             for (name, used) in program.plugins() {
                 let file = self.plugin_file(&locations, name, used);
-                specs.insert(name.to_string(), self.spec(file, &used.plugin.hash, &used.plugin.env));
+                let plugin = &used.plugin;
+                specs.insert(name.to_string(), self.spec(file, &plugin.name, &plugin.hash, &plugin.env));
             }
         }
         for entry in state.tools.values() {
@@ -240,7 +241,9 @@ impl Surroundings {
                 Some((text, _)) if entry.plugin.path.is_none() => dtm_lang::interface_hash(text),
                 _ => entry.plugin.interface.clone(),
             };
-            specs.insert(name.clone(), self.spec(file, &hash, &[]));
+            // The name in an interface by path is not recorded.
+            let own = if entry.plugin.path.is_none() { name } else { "" };
+            specs.insert(name.clone(), self.spec(file, own, &hash, &[]));
         }
         let host = self.binary.clone();
         Arc::new(Plugins::new(host, self.root.clone(), specs, lock, events, self.redactor.clone()))
@@ -283,8 +286,8 @@ impl Surroundings {
         seen.map(|(n, v)| (n.clone(), v.clone())).collect()
     }
 
-    fn spec(&self, file: Result<PathBuf, String>, hash: &str, env: &[Symbol]) -> Spec {
-        Spec { file, interface: hash.to_string(), env: self.env_of(env) }
+    fn spec(&self, file: Result<PathBuf, String>, name: &str, hash: &str, env: &[Symbol]) -> Spec {
+        Spec { file, name: name.to_string(), interface: hash.to_string(), env: self.env_of(env) }
     }
 }
 

@@ -111,6 +111,8 @@ pub struct Output {
     pub stable: bool,
     /// Given at creation only.
     pub once: bool,
+    /// It depends on where the project is, as an absolute path does: another value is no change of the object.
+    pub local: bool,
     /// Its documentation.
     pub doc: Option<Symbol>,
     /// Where it is declared.

@@ -24,11 +24,14 @@ extern "C" {
 /* Checked before anything else is called. */
 uint32_t dtm_plugin_abi(void);
 
-/* JSON: {"name", "version", "kinds": [...], "interface": SHA-256 of the interface file in hexadecimal}. The
+/* JSON: {"protocol": 1, "name": that of the interface, "version", "kinds": [...], "interface": SHA-256 of the interface file in hexadecimal}. The
  * bytes live as long as the library. */
 const uint8_t *dtm_plugin_manifest(size_t *len);
 
-/* One request in, one response out. Blocks; called on many threads at once. Gives 0 when there is an answer. */
+/* One request in, one response out. Blocks; called on many threads at once. Gives 0 when there is an answer. A request that
+ * cannot be parsed is answered with an error. An answer is one line of at most 16 MiB; each output, observed input and private
+ * value in it has at most 64 levels of lists and records. The process is killed when a call has not ended 5 s after its
+ * deadline, with everything that it has started. */
 int32_t dtm_plugin_call(const uint8_t *request, size_t len, const dtm_host *host, uint8_t **answer,
                         size_t *answer_len);
 

@@ -127,6 +127,11 @@ int32_t dtm_plugin_call(const uint8_t *request, size_t request_len, const dtm_ho
   if (!strcmp(fault, "exit")) exit(0);
   if (!strcmp(fault, "once") && tries(name) == 1) abort();
   if (!strcmp(fault, "hang")) sleep(3600);
+  if (!strcmp(fault, "begin") && system("sh begin.sh") == -1) abort(); /* what it starts may outlive it */
+  if (!strcmp(fault, "later"))
+    ANSWER("\"error\":{\"code\":-32000,\"message\":\"busy\",\"data\":{\"class\":\"retryable\",\"after_ms\":1000000000000000}}");
+  if (!strcmp(fault, "soon"))
+    ANSWER("\"error\":{\"code\":-32000,\"message\":\"busy\",\"data\":{\"class\":\"retryable\",\"after_ms\":120000}}");
   if (!strcmp(fault, "slow")) usleep(200 * 1000);
   if (!strcmp(fault, "print")) printf("{\"jsonrpc\":\"2.0\",\"id\":%ld,\"result\":{}}\nthis is no protocol\n", id), fflush(stdout);
   if (!strcmp(fault, "clean")) REFUSE("-32000", "failed_clean", "the service said no");

@@ -6,6 +6,7 @@ A file `notes.fault` beside it names a rule of plugins that it then breaks."""
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -29,9 +30,22 @@ def read_file(path):
 BREAKS = (read_file(os.path.join(HERE, "notes.fault")) or "").strip()
 
 
+class Text(str):
+    """An answer that is JSON already."""
+
+
+def nested(levels):
+    return "[" * levels + "]" * levels
+
+
 def send(message):
+    result = message.get("result")
+    if isinstance(result, Text):
+        line = '{"jsonrpc": "2.0", "id": ' + str(message["id"]) + ', "result": ' + result + "}"
+    else:
+        line = json.dumps({"jsonrpc": "2.0", **message})
     with OUT:
-        print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+        print(line, flush=True)
 
 
 def interface():
@@ -94,6 +108,14 @@ def write(method, params):
     name, op, fault = inputs["name"], params["op"], inputs.get("fault")
     if fault == "exit":
         os._exit(3)
+    if fault == "hang":
+        time.sleep(3600)
+    if fault == "flood":
+        for n in range(30000):
+            send({"method": "log", "params": {"op": op, "level": "warning", "text": f"warning {n} of it"}})
+        raise Failure("the beginning of it " + "x" * (5 << 20) + " the end of it")
+    if fault == "begin":
+        subprocess.run(["sh", "begin.sh"])
     if fault == "garbage":
         print("Traceback: this is no message", flush=True)
     if fault == "long":
@@ -117,10 +139,16 @@ def write(method, params):
     with open(path(name), "w") as file:
         file.write(inputs.get("text", ""))
     MADE[op] = name
-    return {"id": name, "outputs": outputs(name, inputs.get("text", ""))}
+    made = {"id": name, "outputs": outputs(name, inputs.get("text", ""))}
+    if fault and fault.startswith("deep-"):
+        # Written by hand: the encoder of this language has a limit of its own.
+        return Text(json.dumps(made)[:-1] + ', "private": ' + nested(int(fault[5:])) + "}")
+    return made
 
 
 def delete(params):
+    if BREAKS == "delete-hang":
+        time.sleep(3600)
     try:
         if BREAKS != "delete":
             os.remove(path(params["id"]))
@@ -158,9 +186,11 @@ def hello(params):
     if 1 not in params["versions"] and BREAKS != "version":
         raise Failure("version 1 is the only one", code=-32602)
     name = "memos" if BREAKS == "hello" else "notes"
+    if BREAKS == "mute":
+        time.sleep(3600)
     can = {"validate": ["Note"], "plan": ["Note"], "list": ["Note"]}
     return {
-        "protocol": 1, "name": name, "version": "1.0.0", "kinds": ["Note"], "interface": interface(),
+        "protocol": 9 if BREAKS == "protocol" else 1, "name": name, "version": "1.0.0", "kinds": ["Note"], "interface": interface(),
         "capabilities": can,
     }
 
@@ -169,6 +199,8 @@ def answer(method, params):
     if method == "hello":
         return hello(params)
     if method == "configure":
+        if BREAKS == "configure":
+            time.sleep(3600)
         return {"config": 1}
     if method == "cancel":
         CANCELLED.add(params["op"])
@@ -208,7 +240,12 @@ for line in sys.stdin.buffer:
     try:
         request = json.loads(line)
         if isinstance(request, dict) and "method" in request and "id" in request:
-            threading.Thread(target=serve, args=(request,), daemon=True).start()
+            if BREAKS == "single":
+                with open("processes", "a") as file:
+                    file.write(f"{os.getpid()}\n")
+                serve(request)
+            else:
+                threading.Thread(target=serve, args=(request,), daemon=True).start()
     except (ValueError, RecursionError):
         if BREAKS == "garbage":
             raise

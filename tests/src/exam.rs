@@ -34,6 +34,7 @@ pub fn entry(id: &str, secret: Option<&str>) -> Entry {
         private: Value::Null,
         deps: vec![],
         protect: false,
+        timeout: None,
         status: Status::Ok,
         op: OpKey(format!("op-{id}")),
         absent_before: false,

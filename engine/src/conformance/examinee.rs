@@ -156,7 +156,7 @@ impl Examinee {
                 self.heard.say("an error", error.message.clone());
                 Err(CallError::Failed(error))
             }
-            None => Err(CallError::Lost(process.fate().unwrap_or_else(|| "its pipe was closed".into()))),
+            None => Err(process.lost()),
         }
     }
 

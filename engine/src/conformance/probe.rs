@@ -174,7 +174,10 @@ pub(super) async fn parallel(trial: &Trial<'_>, made: &Made) -> Result<(), Strin
                 return Err(format!("of {MANY} reads at the same time one failed: {}", error.message));
             }
             Err(_) => {
-                return Err(format!("{MANY} reads at the same time: {}", process.fate().unwrap_or_default()));
+                return Err(format!(
+                    "{MANY} reads at the same time: {}",
+                    process.fate().map(|f| f.why).unwrap_or_default()
+                ));
             }
         }
     }

@@ -201,10 +201,10 @@ impl Trial<'_> {
         if let Some(change) = changes(&self.kind, wanted, wanted, Some(&seen.inputs), &[]).first() {
             return Err(format!("after {after}, a plan would change `{}`", change.name));
         }
-        if outputs_differ(&made.outputs, &seen.outputs) {
+        if outputs_differ(&self.kind, &made.outputs, &seen.outputs) {
             let name = seen.outputs.iter().find(|(n, v)| {
                 let one: Fields = [((*n).clone(), (*v).clone())].into_iter().collect();
-                outputs_differ(&made.outputs, &one)
+                outputs_differ(&self.kind, &made.outputs, &one)
             });
             let name = name.map_or("", |(n, _)| n.as_str());
             return Err(format!("{after} gave another value of the output `{name}` than `read` gives"));

@@ -5,10 +5,11 @@ use super::operation::{Failed, Operation};
 use crate::event::Event;
 use crate::plan::reads::{Seen, find, read_one};
 use crate::plan::recover::{natural_key, recovery};
-use crate::plugin::CallError;
+use crate::plugin::{CallError, LONGEST_PAUSE};
 use crate::state::Entry;
 use dtm_lang::Code;
 use dtm_lang::interface::Recover;
+use dtm_lang::value::duration_text;
 use dtm_plugin::protocol::{Call, Class, Object};
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
@@ -22,8 +23,10 @@ impl Operation<'_> {
             .node
             .instance
             .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
+        let recorded = self.node.prior.as_ref().filter(|_| options.is_none()).and_then(|p| p.timeout);
         let ns = options
             .and_then(|o| o.timeout)
+            .or(recorded)
             .or_else(|| self.node.kind.as_ref().and_then(|k| k.timeouts.get(verb).copied()));
         ns.map_or(self.cx.options.timeout, |ns| Duration::from_nanos(ns.max(0) as u64))
     }
@@ -99,18 +102,30 @@ impl Operation<'_> {
                 }
                 Err(CallError::Failed(error)) => {
                     let stopped = *self.cx.stop.borrow() > 0;
-                    if error.data.class == Class::Retryable && tries < self.retries() && !stopped {
+                    let longest = deadline.max(LONGEST_PAUSE);
+                    let asked = error.data.after_ms.map(Duration::from_millis).filter(|a| *a > longest);
+                    let again = error.data.class == Class::Retryable && tries < self.retries();
+                    if again && !stopped && asked.is_none() {
                         let after = error.data.after_ms.unwrap_or_else(|| backoff(tries));
                         tries += 1;
                         let (addr, message) = (self.node.addr.clone(), self.cx.redactor.mask(&error.message));
                         (self.cx.events)(Event::Retrying { addr, after_ms: after, message });
-                        tokio::time::sleep(Duration::from_millis(after)).await;
-                        continue;
+                        let mut stop = self.cx.stop.clone();
+                        tokio::select! {
+                            () = tokio::time::sleep(Duration::from_millis(after)) => continue,
+                            _ = stop.wait_for(|level| *level > 0) => {}
+                        }
                     }
                     let clean = error.data.class != Class::FailedPartial;
                     let mut d = *self.fail(Code::E0704, error.message.clone());
                     if let Some(input) = &error.data.input {
                         d = d.note(format!("the input `{input}` is at fault"));
+                    }
+                    if again && asked.is_some() {
+                        d = d.note(format!(
+                            "it may be tried again, but only after more than {}, the longest wait for this tool",
+                            duration_text(longest.as_nanos() as i64)
+                        ));
                     }
                     if tries > 0 {
                         d = d.note(format!("tried {} times", tries + 1));
@@ -118,10 +133,8 @@ impl Operation<'_> {
                     return Err((clean, error.data.object, Box::new(d)));
                 }
                 Err(CallError::TimedOut(after)) => {
-                    let text = format!(
-                        "{verb} did not end within {}",
-                        dtm_lang::value::duration_text(after.as_nanos() as i64)
-                    );
+                    let text =
+                        format!("{verb} did not end within {}", duration_text(after.as_nanos() as i64));
                     let d = *self.fail(Code::E0707, text);
                     let d = d.help("give it more time: `with { timeout = 1h }`; the next apply finds out what became of it");
                     return Err((false, None, Box::new(d)));

@@ -19,13 +19,13 @@ use crate::plan::{Action, Known, Node, Part, Plan, Step};
 use crate::plugin::Plugins;
 use crate::secret::Redactor;
 use crate::state::{Entry, Holder, Journal, Record};
+use crate::tasks::Tasks;
 use dtm_lang::{Code, Diagnostic, InstanceId, Program};
 use operation::{Done, operate};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use turns::Turns;
 
 /// How a plan is carried out.
@@ -178,31 +178,31 @@ pub async fn run(
         identities: Mutex::new(identities),
     });
     let mut walk = Walk::new(cx.clone());
-    let mut running: JoinSet<(usize, Done)> = JoinSet::new();
+    let mut running: Tasks<usize, Done> = Tasks::new();
     let mut stop = cx.stop.clone();
     let mut level = *stop.borrow();
     loop {
         while level == 0 && !walk.halted && running.len() < parallelism {
             let Some(at) = walk.next(&mut outcome) else { break };
             let (cx, step) = (cx.clone(), cx.plan.schedule.steps[at]);
-            running.spawn(async move { (at, operate(&cx, step).await) });
+            running.spawn(at, async move { operate(&cx, step).await });
         }
         if running.is_empty() && (level > 0 || walk.halted || walk.ready.is_empty()) {
             break;
         }
         tokio::select! {
-            Some(done) = running.join_next() => match done {
-                Ok((at, done)) => walk.finished(at, done, &mut outcome),
-                Err(e) => {
-                    let d = Diagnostic::new(Code::E0704, format!("an operation panicked: {e}; this is a bug in dtm"));
-                    outcome.failed.push(("?".into(), d));
-                    walk.halted = true;
-                }
+            Some((at, done)) = running.next() => {
+                let done = done.unwrap_or_else(|why| {
+                    let addr = &walk.node(at).addr;
+                    Done::Failed(Box::new(Diagnostic::new(Code::E0704, format!("`{addr}`: {why}")).tool(addr.clone())))
+                });
+                walk.finished(at, done, &mut outcome);
             },
             Ok(()) = stop.changed() => {
                 level = *stop.borrow();
                 outcome.interrupted = true;
                 (cx.events)(Event::Stopping { level });
+                cx.plugins.stop();
                 match level {
                     2 => cx.plugins.cancel_all().await,
                     3.. => cx.plugins.kill_all().await,

@@ -148,9 +148,9 @@ impl Operation<'_> {
             .node
             .instance
             .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
-        let protect = options.map_or(prior.protect, |o| o.protect);
+        let (protect, timeout) = options.map_or((prior.protect, prior.timeout), |o| (o.protect, o.timeout));
         let (time, using, deps) = (now(), self.using(), self.node.deps.clone());
-        let entry = Arc::new(Entry { time, protect, using, deps, ..Entry::clone(&prior) });
+        let entry = Arc::new(Entry { time, protect, timeout, using, deps, ..Entry::clone(&prior) });
         self.put(entry.clone()).await?;
         self.keep_retired(&entry);
         Ok(self.finished("read"))
@@ -319,6 +319,7 @@ impl Operation<'_> {
             private: Json::Null,
             deps: self.node.deps.clone(),
             protect: options.protect,
+            timeout: options.timeout,
             status,
             op,
             absent_before: self.node.absent_before,

@@ -132,7 +132,8 @@ impl Builder<'_> {
         let outputs = observed
             .as_ref()
             .map(|o| merged(&prior.outputs, &tag_outputs(&instance.kind, &prior.inputs, &o.outputs)));
-        let outputs_changed = outputs.as_ref().is_some_and(|o| outputs_differ(&prior.outputs, o));
+        let outputs_changed =
+            outputs.as_ref().is_some_and(|o| outputs_differ(&instance.kind, &prior.outputs, o));
         if let (Some(outputs), Some(p)) = (outputs, node.prior.as_mut()) {
             if p.outputs != outputs {
                 Arc::make_mut(p).outputs = outputs;
@@ -263,6 +264,7 @@ impl Builder<'_> {
             private: Json::Null,
             deps: node.deps.clone(),
             protect: instance.options.protect,
+            timeout: instance.options.timeout,
             status: Status::Ok,
             op: node.op.clone(),
             absent_before: false,
@@ -320,7 +322,17 @@ impl Builder<'_> {
         let entry = self.adopted(node, instance, &id).await;
         match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(object) => {
-                if let Some(named) = self.named_by_key(node, instance, &id).await {
+                let named = self.named_by_key(node, instance, &id).await;
+                if let Some((named, same)) = match &named {
+                    Some(named) => self.read_as(node, instance, named, &object).await.map(|o| (named, o)),
+                    None => None,
+                } {
+                    // Another spelling of its id, as an absolute path is.
+                    let reason = format!("adopted as `{named}`");
+                    let entry = Entry { id: Some(named.clone()), ..entry };
+                    return take_over(node, &instance.kind, entry, same, reason);
+                }
+                if let Some(named) = named {
                     let headline =
                         format!("`{id}` is not what the inputs of `{}` name: that is `{named}`", node.addr);
                     let d = Diagnostic::new(Code::E0606, headline).at(span, "adopted here");
@@ -354,6 +366,27 @@ impl Builder<'_> {
         let (Some(id), true) = (&prior.id, instance.kind.key_inputs().next().is_some()) else { return false };
         let same = natural_key(&instance.kind, &prior.inputs) == natural_key(&instance.kind, &node.desired);
         same && self.named_by_key(node, instance, id).await.is_none()
+    }
+
+    /// The object that has another id, where it is the one that was read: what says where it is (`@local`) is the same.
+    async fn read_as(
+        &self,
+        node: &Node,
+        instance: &dtm_lang::Instance,
+        id: &str,
+        object: &Object,
+    ) -> Option<Object> {
+        let mut local = instance.kind.outputs.iter().filter(|(_, o)| o.local).map(|(n, _)| &**n).peekable();
+        local.peek()?;
+        let entry = self.adopted(node, instance, id).await;
+        match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
+            Seen::Object(other) => {
+                let same =
+                    local.all(|n| other.outputs.get(n).is_some_and(|v| object.outputs.get(n) == Some(v)));
+                same.then_some(*other)
+            }
+            Seen::Absent | Seen::Failed(_) => None,
+        }
     }
 
     /// The object that a tool's natural key names, when it is another one than `id`.

@@ -158,8 +158,11 @@ pub fn drifted(kind: &Kind, stored: &Fields, observed: &Fields, ignore: &[dtm_la
 }
 
 /// Whether outputs differ; what the plugin did not give this time does not count.
-pub fn outputs_differ(stored: &Fields, observed: &Fields) -> bool {
-    observed.iter().any(|(k, v)| !equal(&reveal(v), &reveal(stored.get(k).unwrap_or(&Json::Null))))
+pub fn outputs_differ(kind: &Kind, stored: &Fields, observed: &Fields) -> bool {
+    // What says where the project is (`@local`) is another value in every checkout, and no change of the object.
+    let local = |name: &str| kind.outputs.get(name).is_some_and(|o| o.local);
+    let other = |k: &str, v: &Json| !equal(&reveal(v), &reveal(stored.get(k).unwrap_or(&Json::Null)));
+    observed.iter().any(|(k, v)| !local(k) && other(k, v))
 }
 
 /// The recorded outputs, with those that were observed on top.

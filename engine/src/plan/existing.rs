@@ -70,6 +70,7 @@ pub(crate) async fn look_up(
         private: Json::Null,
         deps: vec![],
         protect: false,
+        timeout: None,
         status: Status::Ok,
         op,
         absent_before: false,

@@ -6,7 +6,9 @@ use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
 use super::{Action, Node};
 use crate::Fields;
+use crate::plugin::CallError;
 use crate::secret::public;
+use crate::tasks::Tasks;
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, reveal};
 use dtm_lang::{Code, Diagnostic};
@@ -137,7 +139,7 @@ impl Builder<'_> {
         if self.options.no_read {
             return;
         }
-        let mut running = tokio::task::JoinSet::new();
+        let mut running = Tasks::new();
         let mut next = 0;
         let count = self.plan.nodes.len();
         let mut problems = vec![];
@@ -163,10 +165,10 @@ impl Builder<'_> {
                 let (plugins, plugin, settings) =
                     (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
                 let (kind, op) = (kind.name.to_string(), node.op.0.clone());
-                running.spawn(async move { (i, find(&plugins, &plugin, &settings, &kind, key, &op).await) });
+                running.spawn(i, async move { find(&plugins, &plugin, &settings, &kind, key, &op).await });
             }
-            let Some(done) = running.join_next().await else { break };
-            let Ok((i, found)) = done else { continue };
+            let Some((i, found)) = running.next().await else { break };
+            let found = found.unwrap_or_else(|why| Err(CallError::Unusable(why.into())));
             let node = &mut self.plan.nodes[i];
             let span = node.instance.map(|id| self.program.instance(id).span);
             let place = |d: Diagnostic| match span {
@@ -212,7 +214,7 @@ impl Builder<'_> {
 
     /// What plugins say of the inputs of tools that are to be made or changed, offline.
     pub(super) async fn validate(&mut self) {
-        let mut running = tokio::task::JoinSet::new();
+        let mut running = Tasks::new();
         let wanted: Vec<usize> = (0..self.plan.nodes.len())
             .filter(|i| {
                 let node = &self.plan.nodes[*i];
@@ -232,17 +234,21 @@ impl Builder<'_> {
                     (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
                 let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
                 let params = json!({ "kind": kind, "inputs": node.desired });
-                running.spawn(async move {
-                    (i, ask_plugin(&plugins, &plugin, &settings, "validate", &kind, params).await)
+                running.spawn(i, async move {
+                    ask_plugin(&plugins, &plugin, &settings, "validate", &kind, params).await
                 });
             }
-            let Some(done) = running.join_next().await else { break };
-            let Ok((i, Some(Err(refused)))) = done else { continue };
+            let Some((i, answer)) = running.next().await else { break };
+            let (message, input) = match answer {
+                Ok(Some(Err(refused))) => (refused.message, refused.data.input),
+                Ok(Some(Ok(_)) | None) => continue,
+                Err(why) => (format!("its inputs could not be checked: {why}"), None),
+            };
             let node = &self.plan.nodes[i];
-            let headline = format!("`{}`: {}", node.addr, self.plugins.redactor().mask(&refused.message));
+            let headline = format!("`{}`: {}", node.addr, self.plugins.redactor().mask(&message));
             let mut d = Diagnostic::new(Code::E0613, headline).tool(node.addr.clone());
             if let Some(id) = node.instance {
-                let input = refused.data.input.as_deref().and_then(|name| self.program.input_span(id, name));
+                let input = input.as_deref().and_then(|name| self.program.input_span(id, name));
                 d = d.at(input.unwrap_or(self.program.instance(id).span), "refused by the plugin");
             }
             problems.push((i, d));

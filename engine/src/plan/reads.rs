@@ -4,12 +4,12 @@ use crate::Fields;
 use crate::plugin::{CallError, Plugins, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
+use crate::tasks::Tasks;
 use dtm_plugin::protocol::{Call, ReadResult};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 /// How many tools one message reads, and how many messages are under way.
 const BATCH: usize = 100;
@@ -60,18 +60,20 @@ pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> Hash
         }
     }
     let mut seen = HashMap::new();
-    let mut running = JoinSet::new();
+    let mut running = Tasks::new();
     let mut waiting = batches.into_iter();
     loop {
         while running.len() < AT_ONCE
             && let Some((plugin, batch)) = waiting.next()
         {
             let plugins = plugins.clone();
-            running.spawn(async move { read_batch(&plugins, &plugin, batch).await });
+            let addrs: Vec<String> = batch.iter().map(|t| t.addr.clone()).collect();
+            running.spawn(addrs, async move { read_batch(&plugins, &plugin, batch).await });
         }
-        match running.join_next().await {
-            Some(Ok(results)) => seen.extend(results),
-            Some(Err(_)) => {}
+        match running.next().await {
+            Some((_, Ok(results))) => seen.extend(results),
+            // What was not read is not taken for what was recorded.
+            Some((addrs, Err(why))) => seen.extend(addrs.into_iter().map(|a| (a, Seen::Failed(why.into())))),
             None => return seen,
         }
     }
@@ -89,6 +91,14 @@ async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<
     match results {
         Ok(results) if results.len() == batch.len() => {
             batch.into_iter().zip(results).map(|(t, r)| (t.addr, from_wire(r))).collect()
+        }
+        // Nobody waits once more for what hangs; which one it is, is not known.
+        Err(why @ CallError::TimedOut(_)) if batch.len() > 1 => {
+            let why = format!("{why}, nor did {} others that were read with it", batch.len() - 1);
+            batch.into_iter().map(|t| (t.addr, Seen::Failed(why.clone()))).collect()
+        }
+        Err(why @ CallError::TimedOut(_)) => {
+            batch.into_iter().map(|t| (t.addr, Seen::Failed(why.to_string()))).collect()
         }
         // A batch that fails as a whole is read one by one, so that the culprit is known.
         _ => {

@@ -1,32 +1,44 @@
-//! `dtm plugin-host FILE`: the process in which one plugin runs. It loads a library and gives each operation a
-//! thread, or starts an executable and passes lines on.
+//! `dtm plugin-host FILE`: the process that keeps one plugin. It runs nothing of the plugin itself: a library is loaded by a
+//! child ([`super::worker`]), an executable is a child, and its lines are passed on.
 //!
-//! Descriptors: 0 and 1 are the engine's pipe, 3 the state lock (held until this process is gone), 4 a pipe that
-//! ends when the engine dies; then the whole process group is killed. Before a library is loaded, 0 and 1 move to
-//! private descriptors, so that a `printf` in it cannot break the protocol.
+//! Descriptors: 0 and 1 are the engine's pipe, 3 the state lock, which is held until this process is gone, 4 a pipe that
+//! ends when the engine does. Nothing that was begun outlives the lock:
+//!
+//! | what happens | what the host does before it ends |
+//! |---|---|
+//! | the engine dies, or gives the plugin up | kills every descendant, those with a session of their own included |
+//! | the plugin dies | the same: what it had begun is looked for and done again |
+//! | the engine closes its pipe | the same, after a second in which an executable may end by itself |
+//! | the engine says before it ends that nothing is under way (`ORDERLY` on descriptor 4) | kills the plugin only: what a finished command has left running stays |
+//! | the host itself is killed | the engine ends what it adopts; a library's process kills the process group |
+//!
+//! If engine and host are both killed at once, a process that has left the process group (`setsid`) remains.
 
-use super::library::Library;
-use dtm_plugin::protocol::{Class, ErrorData, MAX_LINE, Request, Response, RpcError};
+use super::descendants;
+use dtm_plugin::protocol::{Class, ErrorData, MAX_LINE, Request, Response, RpcError, id_of};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The descriptor of the state lock in a host.
 pub const LOCK_FD: i32 = 3;
-/// The descriptor of the pipe that ends with the engine.
+/// The descriptor of the pipe that ends with the parent: in a host with the engine, in a worker with the host.
 pub const LIFE_FD: i32 = 4;
+/// What the engine writes to that pipe before it closes it with nothing under way.
+pub(super) const ORDERLY: u8 = b'q';
 
-/// Runs a host until the engine closes the pipe; gives the exit code.
+/// Runs a host until the plugin or the engine ends; returns the exit code.
 pub fn run(file: &Path) -> i32 {
     // The lock and the pipe are this process's own: what a plugin starts must not hold them.
     super::library::close_on_exec(LOCK_FD);
     super::library::close_on_exec(LIFE_FD);
-    watch_engine();
+    descendants::adopt_orphans();
     let (input, output) = match private_pipes() {
         Ok(pipes) => pipes,
         Err(e) => return say(&format!("the host cannot set up its pipes: {e}")),
@@ -35,29 +47,24 @@ pub fn run(file: &Path) -> i32 {
     if library { run_library(file, input, output) } else { run_executable(file, input, output) }
 }
 
-/// Ends the host at once, without the exit handlers of what was loaded into it.
+/// Runs the process of a library; returns the exit code.
+pub fn work(file: &Path) -> i32 {
+    super::worker::run(file)
+}
+
+/// Ends the process at once, without the exit handlers of what was loaded into it.
 pub fn exit(code: i32) -> ! {
     super::library::exit(code)
 }
 
 /// A host's complaint goes to standard error, which the engine keeps.
-fn say(text: &str) -> i32 {
+pub(super) fn say(text: &str) -> i32 {
     let _ = writeln!(std::io::stderr(), "{text}");
     1
 }
 
-/// When the engine dies, kills the process group of this host.
-fn watch_engine() {
-    let Ok(mut life) = File::open(format!("/dev/fd/{LIFE_FD}")) else { return };
-    let _ = std::thread::Builder::new().name("engine watch".into()).spawn(move || {
-        let mut byte = [0];
-        while matches!(life.read(&mut byte), Ok(n) if n > 0) {}
-        let _ =
-            rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
-    });
-}
-
-fn private_pipes() -> std::io::Result<(File, File)> {
+/// The engine's pipe on descriptors that nothing else writes to; 0 becomes the null device and 1 standard error.
+pub(super) fn private_pipes() -> std::io::Result<(File, File)> {
     let stdin = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 10)?;
     let stdout = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 10)?;
     let null = File::open("/dev/null")?;
@@ -66,167 +73,131 @@ fn private_pipes() -> std::io::Result<(File, File)> {
     Ok((File::from(stdin), File::from(stdout)))
 }
 
-/// Writes lines in order on a thread of its own.
-fn writer(output: File) -> mpsc::Sender<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel::<Vec<u8>>();
-    std::thread::spawn(move || {
-        let mut output = output;
-        while let Ok(first) = receiver.recv() {
-            let mut batch = first;
-            for more in receiver.try_iter() {
-                batch.extend_from_slice(&more);
-                if batch.len() > 1 << 20 {
-                    break;
-                }
-            }
-            if output.write_all(&batch).is_err() {
-                return;
-            }
+/// Decides once how this process ends, and ends it.
+struct End {
+    /// The pipe that ends with the engine, where there is one.
+    life: Option<File>,
+    /// Taken by the first that ends the process, and never released.
+    deciding: Mutex<()>,
+}
+
+impl End {
+    /// Watches the engine on a thread of its own.
+    fn watch(plugin: rustix::process::Pid) -> Arc<End> {
+        let life = File::open(format!("/dev/fd/{LIFE_FD}")).ok();
+        let end = Arc::new(End { life, deciding: Mutex::new(()) });
+        let watching = end.clone();
+        if end.life.is_some() {
+            std::thread::spawn(move || {
+                watching.life_says(None);
+                watching.end(plugin, 1);
+            });
         }
-    });
-    sender
-}
-
-fn send(out: &mpsc::Sender<Vec<u8>>, mut line: Vec<u8>) {
-    line.push(b'\n');
-    let _ = out.send(line);
-}
-
-/// Checkpoints that wait for the engine's word.
-#[derive(Default)]
-struct Acks {
-    next: AtomicU64,
-    done: Mutex<HashMap<u64, bool>>,
-    changed: Condvar,
-}
-
-impl Acks {
-    fn answer(&self, id: u64, ok: bool) {
-        self.done.lock().unwrap_or_else(|e| e.into_inner()).insert(id, ok);
-        self.changed.notify_all();
+        end
     }
-    fn wait(&self, id: u64) -> bool {
-        let mut done = self.done.lock().unwrap_or_else(|e| e.into_inner());
+
+    /// Waits until the engine says something on its pipe or is gone. Whether something is to be read.
+    fn life_says(&self, patience: Option<Duration>) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let Some(life) = &self.life else { return false };
+        let limit =
+            patience.map(|d| Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
         loop {
-            if let Some(ok) = done.remove(&id) {
-                return ok;
+            match poll(&mut [PollFd::new(life, PollFlags::IN)], limit.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                seen => return matches!(seen, Ok(n) if n > 0),
             }
-            done = self.changed.wait(done).unwrap_or_else(|e| e.into_inner());
         }
+    }
+
+    /// Ends this process: with the plugin only when the engine said that nothing is under way, with everything that the
+    /// plugin has begun otherwise.
+    fn end(&self, plugin: rustix::process::Pid, code: i32) -> ! {
+        let _deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = [0];
+        let orderly = self.life_says(Some(Duration::ZERO))
+            && matches!(self.life.as_ref().map(|mut l| l.read(&mut said)), Some(Ok(1)))
+            && said[0] == ORDERLY;
+        if orderly {
+            let _ = rustix::process::kill_process(plugin, rustix::process::Signal::KILL);
+            exit(0);
+        }
+        descendants::end_all();
+        #[cfg(not(target_os = "linux"))]
+        let _ =
+            rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
+        exit(code)
     }
 }
 
-fn run_library(file: &Path, input: File, output: File) -> i32 {
-    let library = match Library::load(file) {
-        Ok(library) => Arc::new(library),
-        Err(why) => return say(&format!("`{}`: {why}", file.display())),
-    };
-    let out = writer(output);
-    let acks = Arc::new(Acks::default());
-    let pool = Pool::default();
-    let mut input = BufReader::with_capacity(64 << 10, input);
-    let mut line = Vec::new();
-    while matches!(input.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-        let bytes = std::mem::take(&mut line);
-        let Ok(message) = serde_json::from_slice::<Value>(&bytes) else { continue };
-        if message.get("method").is_none() {
-            let id = message.get("id").and_then(Value::as_u64).unwrap_or(0);
-            acks.answer(id, message.get("error").is_none());
-            continue;
-        }
-        let (library, out, acks) = (library.clone(), out.clone(), acks.clone());
-        pool.run(Box::new(move || answer(&library, &bytes, &out, &acks)));
+/// How a plugin ended, as the exit code of its host: a signal is told as a shell does.
+fn code(status: std::io::Result<ExitStatus>) -> i32 {
+    match status {
+        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Err(_) => 1,
     }
-    0
+}
+
+/// A library is loaded by a child, so that a crash of it leaves somebody to end what it had begun.
+fn run_library(file: &Path, input: File, output: File) -> i32 {
+    use command_fds::{CommandFdExt, FdMapping};
+    let program = match cfg!(target_os = "linux") {
+        // Also where the file was replaced by a newer one meanwhile.
+        true => Ok("/proc/self/exe".into()),
+        false => std::env::current_exe(),
+    };
+    let pipe: std::io::Result<(OwnedFd, OwnedFd)> =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(Into::into);
+    let (program, (theirs, ours)) = match (program, pipe) {
+        (Ok(program), Ok(pipe)) => (program, pipe),
+        (Err(e), _) | (_, Err(e)) => return say(&format!("the host cannot start: {e}")),
+    };
+    let mut command = Command::new(program);
+    command.args(["plugin-host", "--worker"]).arg(file).stdin(input).stdout(output);
+    if let Err(e) = command.fd_mappings(vec![FdMapping { parent_fd: theirs, child_fd: LIFE_FD }]) {
+        return say(&format!("the host cannot start: {e}"));
+    }
+    let mut worker = match command.spawn() {
+        Ok(worker) => worker,
+        Err(e) => return say(&format!("the host cannot start: {e}")),
+    };
+    // The engine's pipe is the worker's alone, so that each sees the other's end.
+    drop(command);
+    let pid = rustix::process::Pid::from_child(&worker);
+    let end = End::watch(pid);
+    let status = worker.wait();
+    let code = code(status);
+    let _ours = ours;
+    end.end(pid, code)
+}
+
+/// Refuses a request.
+pub(super) fn refusal(id: u64, code: i64, message: String, class: Option<Class>) -> Vec<u8> {
+    let data = class.map(|class| ErrorData { class, ..ErrorData::default() }).unwrap_or_default();
+    let error = Some(RpcError { code, message, data: Box::new(data) });
+    let response = Response { jsonrpc: "2.0".into(), id, result: None, error };
+    serde_json::to_vec(&response).unwrap_or_default()
 }
 
 /// Refuses what must not be begun any more: the lock under which it was asked for may be another's by now. Nothing was
 /// changed, so it may be asked for again.
-fn too_late(request: &Request) -> Option<Vec<u8>> {
+pub(super) fn too_late(request: &Request) -> Option<Vec<u8>> {
     let until = request.params.get("start_before")?.as_u64()?;
     if !crate::clock::is_over(until) {
         return None;
     }
-    let data = ErrorData { class: Class::Retryable, ..ErrorData::default() };
     let message = "it was not begun: its time was over before it reached the plugin".to_string();
-    let error = Some(RpcError { code: -32000, message, data: Box::new(data) });
-    let response = Response { jsonrpc: "2.0".into(), id: request.id?, result: None, error };
-    Some(serde_json::to_vec(&response).unwrap_or_default())
+    Some(refusal(request.id?, -32000, message, Some(Class::Retryable)))
 }
 
-/// One operation on its thread.
-fn answer(library: &Library, bytes: &[u8], out: &mpsc::Sender<Vec<u8>>, acks: &Acks) {
-    let notify = |message: &[u8]| {
-        let Ok(mut request) = serde_json::from_slice::<Request>(message) else { return false };
-        if request.method != "checkpoint" {
-            send(out, message.to_vec());
-            return true;
-        }
-        let id = acks.next.fetch_add(1, Ordering::Relaxed) + 1;
-        request.id = Some(id);
-        send(out, serde_json::to_vec(&request).unwrap_or_default());
-        acks.wait(id)
-    };
-    let request: Option<Request> = serde_json::from_slice(bytes).ok();
-    let id = request.as_ref().and_then(|r| r.id).unwrap_or(0);
-    let refuse = |message: String| {
-        let error = RpcError { code: -32603, message, data: Box::default() };
-        let response = Response { jsonrpc: "2.0".into(), id, result: None, error: Some(error) };
-        serde_json::to_vec(&response).unwrap_or_default()
-    };
-    let line = match request.as_ref().map(too_late) {
-        Some(Some(refused)) => Ok(refused),
-        _ => library.call(bytes, &notify),
-    };
-    let line = match line {
-        Ok(answer) if answer.len() > MAX_LINE => {
-            refuse(format!("the plugin's answer is longer than {} MiB", MAX_LINE >> 20))
-        }
-        Ok(answer) if answer.contains(&b'\n') || answer.is_empty() => {
-            refuse("the plugin's answer is not one line".into())
-        }
-        Ok(answer) => answer,
-        Err(why) => refuse(why),
-    };
-    send(out, line);
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Threads that are kept: one for each operation that runs at the same time.
-#[derive(Default)]
-struct Pool {
-    shared: Arc<(Mutex<(Vec<Job>, usize)>, Condvar)>,
-}
-
-impl Pool {
-    fn run(&self, job: Job) {
-        let (mutex, ready) = &*self.shared;
-        let mut queue = mutex.lock().unwrap_or_else(|e| e.into_inner());
-        queue.0.insert(0, job);
-        if queue.1 >= queue.0.len() {
-            ready.notify_one();
-            return;
-        }
-        drop(queue);
-        let shared = self.shared.clone();
-        std::thread::spawn(move || {
-            let (mutex, ready) = &*shared;
-            loop {
-                let mut queue = mutex.lock().unwrap_or_else(|e| e.into_inner());
-                let job = loop {
-                    if let Some(job) = queue.0.pop() {
-                        break job;
-                    }
-                    queue.1 += 1;
-                    queue = ready.wait(queue).unwrap_or_else(|e| e.into_inner());
-                    queue.1 -= 1;
-                };
-                drop(queue);
-                job();
-            }
-        });
-    }
+/// The answer to a line that cannot be parsed, where it still says which request it is.
+pub(super) fn unreadable(line: &[u8], why: &serde_json::Error) -> Option<Vec<u8>> {
+    Some(refusal(
+        id_of(line)?,
+        -32700,
+        format!("the request cannot be read: {why}"),
+        Some(Class::FailedClean),
+    ))
 }
 
 /// An executable speaks the protocol itself; its lines are passed on.
@@ -237,25 +208,38 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
         Err(e) => return say(&format!("`{}` cannot be started: {e}", file.display())),
     };
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return 1 };
+    let pid = rustix::process::Pid::from_child(&child);
+    let end = End::watch(pid);
     let output = Arc::new(Mutex::new(output));
-    let answers = output.clone();
+    let (answers, ending) = (output.clone(), end.clone());
     let write = |output: &Mutex<File>, line: &[u8]| {
-        output.lock().unwrap_or_else(|e| e.into_inner()).write_all(line).is_ok()
+        output.lock().unwrap_or_else(PoisonError::into_inner).write_all(line).is_ok()
     };
     std::thread::spawn(move || {
         let mut input = BufReader::with_capacity(64 << 10, input);
         let mut line = Vec::new();
         while matches!(input.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-            let refused = serde_json::from_slice(&line).ok().and_then(|request| too_late(&request));
+            let refused = match serde_json::from_slice::<Value>(&line) {
+                Ok(message) => serde_json::from_value(message).ok().and_then(|request| too_late(&request)),
+                Err(why) => unreadable(&line, &why),
+            };
             let went = match refused {
                 Some(answer) => write(&answers, &[answer, b"\n".to_vec()].concat()),
                 None => to.write_all(&line).is_ok(),
             };
             if !went {
+                // It reads no more; its end is seen where its answers are read.
                 return;
             }
             line.clear();
         }
+        drop(to);
+        // The engine closed the pipe. What is about to answer may do so; what does not end by itself is ended.
+        ending.life_says(Some(Duration::from_secs(1)));
+        if ending.life.is_none() {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        ending.end(pid, 0);
     });
     let mut from = BufReader::with_capacity(64 << 10, from);
     let mut line = Vec::new();
@@ -267,16 +251,29 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
             _ => break,
         }
         if line.len() > MAX_LINE {
-            let _ = child.kill();
-            return say(&format!("the plugin wrote a line longer than {} MiB", MAX_LINE >> 20));
+            say(&format!("the plugin wrote a line longer than {} MiB", MAX_LINE >> 20));
+            end.end(pid, 1);
         }
         if !write(&output, &line) {
             break;
         }
     }
-    let status = child.wait().ok();
-    if let Some(status) = status.filter(|s| !s.success()) {
-        return say(&format!("the plugin ended: {status}"));
+    // It said its last word: an end that does not follow is made.
+    let mut patience = 100;
+    let status = loop {
+        match child.try_wait() {
+            Ok(None) if patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(None) => _ = child.kill(),
+            Ok(Some(status)) => break Ok(status),
+            Err(e) => break Err(e),
+        }
+    };
+    let failed = status.as_ref().is_ok_and(|s| !s.success());
+    if let (true, Ok(status)) = (failed, &status) {
+        say(&format!("the plugin ended: {status}"));
     }
-    0
+    end.end(pid, i32::from(failed))
 }

@@ -1,6 +1,6 @@
 //! What a plugin's process may say: one message a line, and nothing else.
 
-use dtm_plugin::protocol::{Checkpoint, Request, Response, RpcError};
+use dtm_plugin::protocol::{Checkpoint, MAX_DEPTH, Request, Response, RpcError, id_of};
 use serde_json::Value;
 
 /// A message of a plugin.
@@ -23,7 +23,16 @@ pub fn read(line: &[u8]) -> Result<Incoming, String> {
         let shown = String::from_utf8_lossy(&line[..line.len().min(60)]).trim_end().to_string();
         format!("it wrote something that is no message of the protocol: `{shown}`")
     };
-    let value: Value = serde_json::from_slice(line).map_err(|_| garbage())?;
+    let value: Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        // Deeper than any reader goes: an answer like any other that is too deep, and no end of the process.
+        Err(e) if e.to_string().starts_with("recursion limit") => {
+            let id = id_of(line).ok_or_else(garbage)?;
+            let message = format!("the plugin's answer is nested more than {MAX_DEPTH} levels deep");
+            return Ok(Incoming::Answer(id, Err(RpcError { code: -32603, message, data: Box::default() })));
+        }
+        Err(_) => return Err(garbage()),
+    };
     if value.get("method").is_some() {
         let request: Request = serde_json::from_value(value).map_err(|_| garbage())?;
         return match (&*request.method, request.id) {
@@ -34,11 +43,9 @@ pub fn read(line: &[u8]) -> Result<Incoming, String> {
         };
     }
     let response: Response = serde_json::from_value(value).map_err(|_| garbage())?;
-    Ok(Incoming::Answer(
-        response.id,
-        match response.error {
-            Some(error) => Err(error),
-            None => Ok(response.result.unwrap_or(Value::Null)),
-        },
-    ))
+    let answer = match response.error {
+        Some(error) => Err(error),
+        None => Ok(response.result.unwrap_or(Value::Null)),
+    };
+    Ok(Incoming::Answer(response.id, super::depth::answer(answer)))
 }

@@ -17,7 +17,7 @@ pub struct Located {
 
 /// Interfaces of the shipped plugins, embedded: name, interface, version.
 const SHIPPED: &[(&str, &str, &str)] = &[
-    ("core", include_str!("../../../plugins/core/core.dts"), env!("CARGO_PKG_VERSION")),
+    ("core", include_str!("../../../plugins/core/core.dts"), "0.1.1"),
     ("scm", include_str!("../../../plugins/scm/scm.dts"), env!("CARGO_PKG_VERSION")),
 ];
 

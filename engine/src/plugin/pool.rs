@@ -1,6 +1,6 @@
 //! The plugins of a run: started when first needed, started again when lost, called by name.
 
-use super::process::{Listener, Process};
+use super::process::{GREETING, Listener, Process};
 use crate::event::{Event, Events};
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long a cancelled operation may take to end before its process is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a plugin may make other calls wait by its `retryable` errors, whatever it asks for.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// A plugin that crashed so often is given up.
 const CRASHES: u32 = 3;
@@ -54,16 +57,45 @@ fn show(d: Duration) -> String {
 pub struct Spec {
     /// The library or executable, or why there is none.
     pub file: Result<PathBuf, String>,
-    /// The hash of the interface that the program was checked with.
+    /// The name in the interface that the program was checked with; empty where only its hash is known.
+    pub name: String,
+    /// The hash of that interface.
     pub interface: String,
     /// Its process environment.
     pub env: Vec<(String, String)>,
+}
+
+impl Spec {
+    /// Whether a plugin is what the program was checked with.
+    fn greets(&self, plugin: &str, manifest: &Manifest) -> Result<(), String> {
+        if !VERSIONS.contains(&manifest.protocol) {
+            return Err(format!(
+                "the plugin `{plugin}` speaks version {} of the protocol; this dtm speaks {VERSIONS:?}",
+                manifest.protocol
+            ));
+        }
+        if !self.name.is_empty() && manifest.name != self.name {
+            let said = dtm_lang::value::quote(&manifest.name);
+            return Err(format!(
+                "the plugin `{plugin}` says that its name is {said}, and its interface says `{}`",
+                self.name
+            ));
+        }
+        if manifest.interface != self.interface {
+            return Err(format!(
+                "the plugin `{plugin}` was built from another interface than the one that this program was checked with"
+            ));
+        }
+        Ok(())
+    }
 }
 
 struct Slot {
     spec: Spec,
     process: tokio::sync::Mutex<Option<(Arc<Process>, Manifest)>>,
     crashes: AtomicU32,
+    /// Why it is not started again in this run.
+    given_up: Mutex<Option<String>>,
     /// Ordinary calls share it; an operation after a crash has it alone.
     turn: tokio::sync::RwLock<()>,
     pause_until: Mutex<Option<tokio::time::Instant>>,
@@ -72,6 +104,50 @@ struct Slot {
 struct Watched {
     addr: String,
     journal: Journal,
+    warned: Warned,
+}
+
+/// How much an operation has warned of.
+#[derive(Default)]
+struct Warned {
+    shown: usize,
+    bytes: usize,
+    dropped: usize,
+}
+
+/// How many warnings of one operation are shown, and how many bytes of them; the rest is in the trace.
+const WARNINGS: usize = 20;
+const WARNED_BYTES: usize = 16 << 10;
+/// How much of one message is shown: its first and its last bytes.
+const FIRST_BYTES: usize = 4 << 10;
+const LAST_BYTES: usize = 12 << 10;
+
+impl Warned {
+    /// How much of a warning is shown, if any of it is.
+    fn take(&mut self, bytes: usize) -> Option<usize> {
+        let left = WARNED_BYTES.saturating_sub(self.bytes);
+        if self.shown >= WARNINGS || left == 0 {
+            self.dropped += 1;
+            return None;
+        }
+        self.shown += 1;
+        self.bytes += bytes;
+        Some(left)
+    }
+}
+
+/// The beginning and the end of a long text, at the borders of characters, with a word on what is left out between.
+fn shorten(text: &str, first: usize, last: usize) -> Option<String> {
+    if text.len() <= first + last {
+        return None;
+    }
+    let (head, tail) = (text.floor_char_boundary(first), text.ceil_char_boundary(text.len() - last));
+    let left_out = tail - head;
+    let tail = &text[tail..];
+    Some(format!(
+        "{}\n[{left_out} bytes are left out; `--trace FILE` keeps all of it]\n{tail}",
+        &text[..head]
+    ))
 }
 
 /// Hears what plugins say, and knows which operation belongs to which tool.
@@ -98,21 +174,45 @@ impl Listener for Ears {
             "log" => {
                 let op = params.get("op").and_then(Value::as_str).unwrap_or("");
                 let warns = params.get("level").and_then(Value::as_str) == Some("warning");
-                let addr = lock(&self.watched).get(op).map(|w| w.addr.clone()).filter(|_| warns);
-                (self.events)(match addr {
-                    Some(addr) => Event::Warned { addr, text: text("text") },
-                    None => Event::Log { plugin: self.name.clone(), text: text("text") },
+                let text = text("text");
+                let found = lock(&self.watched)
+                    .get_mut(op)
+                    .filter(|_| warns)
+                    .map(|w| (w.addr.clone(), w.warned.take(text.len())));
+                let plugin = self.name.clone();
+                (self.events)(match found {
+                    Some((addr, Some(left))) => match shorten(&text, left.min(FIRST_BYTES), 0) {
+                        None => Event::Warned { addr, text },
+                        Some(short) => {
+                            (self.events)(Event::Traced { plugin, text });
+                            Event::Warned { addr, text: short.trim_end().to_string() }
+                        }
+                    },
+                    Some((_, None)) => Event::Traced { plugin, text },
+                    None => Event::Log { plugin, text },
                 });
             }
             _ => {}
         }
+    }
+    fn shortened(&self, message: String) -> String {
+        if message.len() <= FIRST_BYTES + LAST_BYTES {
+            return message;
+        }
+        // Masked as a whole: a secret that is cut in two would not be known any more.
+        let text = self.redactor.mask(&message);
+        let short = shorten(&text, FIRST_BYTES, LAST_BYTES);
+        (self.events)(Event::Traced { plugin: self.name.clone(), text: text.clone() });
+        short.unwrap_or(text)
     }
     fn logged(&self, line: String) {
         (self.events)(Event::Log { plugin: self.name.clone(), text: self.redactor.mask(&line) });
     }
     fn checkpoint(&self, c: Checkpoint, done: Box<dyn FnOnce(bool) + Send>) {
         let found = lock(&self.watched).get(&c.op).map(|w| (w.addr.clone(), w.journal.clone()));
-        let Some((addr, journal)) = found else { return done(false) };
+        let Some((addr, journal)) = found.filter(|_| super::depth::is_recordable(&c.partial)) else {
+            return done(false);
+        };
         self.runtime.spawn(async move {
             let record = Record::Checkpoint { addr, op: OpKey(c.op), id: c.id, partial: c.partial };
             done(journal.write(record).await.is_ok());
@@ -133,6 +233,13 @@ pub struct Plugins {
     events: Events,
     redactor: Redactor,
     watched: Arc<Mutex<HashMap<String, Watched>>>,
+    stopped: tokio::sync::watch::Sender<bool>,
+}
+
+/// An error that says that nothing was changed.
+fn clean(message: String) -> CallError {
+    let data = ErrorData { class: Class::FailedClean, ..ErrorData::default() };
+    CallError::Failed(RpcError { code: -32000, message, data: Box::new(data) })
 }
 
 impl Plugins {
@@ -150,11 +257,21 @@ impl Plugins {
             spec,
             process: Default::default(),
             crashes: AtomicU32::new(0),
+            given_up: Mutex::default(),
             turn: Default::default(),
             pause_until: Default::default(),
         };
         let slots = specs.into_iter().map(|(n, s)| (n, slot(s))).collect();
-        Plugins { host, folder, slots, state_lock, events, redactor, watched: Default::default() }
+        Plugins {
+            host,
+            folder,
+            slots,
+            state_lock,
+            events,
+            redactor,
+            watched: Default::default(),
+            stopped: Default::default(),
+        }
     }
 
     /// The interface of a plugin by path, for tools that are in state only.
@@ -171,11 +288,19 @@ impl Plugins {
 
     /// Says to which tool an operation belongs, for progress and checkpoints.
     pub fn watch(&self, op: &OpKey, addr: &str, journal: &Journal) {
-        lock(&self.watched).insert(op.0.clone(), Watched { addr: addr.into(), journal: journal.clone() });
+        lock(&self.watched).insert(
+            op.0.clone(),
+            Watched { addr: addr.into(), journal: journal.clone(), warned: Warned::default() },
+        );
     }
     /// Forgets an operation that has ended.
     pub fn unwatch(&self, op: &OpKey) {
-        lock(&self.watched).remove(&op.0);
+        let Some(watched) = lock(&self.watched).remove(&op.0) else { return };
+        if watched.warned.dropped > 0 {
+            let more = watched.warned.dropped;
+            let text = format!("{more} more warnings are left out; `--trace FILE` keeps all of them");
+            (self.events)(Event::Warned { addr: watched.addr, text });
+        }
     }
 
     /// Whether a plugin can be started at all; why not.
@@ -198,8 +323,11 @@ impl Plugins {
         let slot =
             self.slots.get(plugin).ok_or_else(|| CallError::Unusable(format!("no plugin `{plugin}`")))?;
         let mut current = slot.process.lock().await;
+        if let Some(why) = lock(&slot.given_up).clone() {
+            return Err(CallError::Unusable(why));
+        }
         if let Some((process, manifest)) = &*current {
-            let retired = process.retired.load(Ordering::Relaxed);
+            let retired = process.is_retired();
             if process.fate().is_none() && !retired {
                 return Ok((process.clone(), manifest.clone()));
             }
@@ -207,7 +335,7 @@ impl Plugins {
                 && !retired
                 && slot.crashes.fetch_add(1, Ordering::Relaxed) + 1 >= CRASHES
             {
-                let why = process.fate().unwrap_or_default();
+                let why = process.fate().map(|f| f.why).unwrap_or_default();
                 return Err(CallError::Unusable(format!(
                     "the plugin `{plugin}` crashed {CRASHES} times and is given up: {why}"
                 )));
@@ -230,27 +358,27 @@ impl Plugins {
             .map_err(|why| CallError::Unusable(format!("the plugin `{plugin}` cannot be started: {why}")))?;
         let hello = Hello { versions: VERSIONS.to_vec(), engine: env!("CARGO_PKG_VERSION").into() };
         let receiver = process.request("hello", json!(hello)).map_err(CallError::Unusable)?;
-        let answer = tokio::time::timeout(Duration::from_secs(30), receiver).await;
-        let manifest: Manifest = match answer {
-            Ok(Ok(Ok(value))) => serde_json::from_value(value).map_err(|e| {
-                CallError::Unusable(format!("the plugin `{plugin}` does not say what it is: {e}"))
-            })?,
+        let give_up = |why: String| {
+            process.kill();
+            *lock(&slot.given_up) = Some(why.clone());
+            CallError::Unusable(why)
+        };
+        let manifest: Manifest = match tokio::time::timeout(GREETING, receiver).await {
+            Ok(Ok(Ok(value))) => serde_json::from_value(value)
+                .map_err(|e| give_up(format!("the plugin `{plugin}` does not say what it is: {e}")))?,
             Ok(Ok(Err(error))) => return Err(CallError::Failed(error)),
             Ok(Err(_)) => {
-                let why = process.fate().unwrap_or_default();
+                let why = process.fate().map(|f| f.why).unwrap_or_default();
                 return Err(CallError::Unusable(format!("the plugin `{plugin}` cannot be used: {why}")));
             }
             Err(_) => {
-                process.kill();
-                return Err(CallError::Unusable(format!("the plugin `{plugin}` did not answer within 30s")));
+                let seconds = GREETING.as_secs();
+                return Err(give_up(format!(
+                    "the plugin `{plugin}` did not answer `hello` within {seconds}s"
+                )));
             }
         };
-        if manifest.interface != slot.spec.interface {
-            process.kill();
-            return Err(CallError::Unusable(format!(
-                "the plugin `{plugin}` was built from another interface than the one that this program was checked with"
-            )));
-        }
+        slot.spec.greets(plugin, &manifest).map_err(give_up)?;
         tracing::info!(plugin, version = manifest.version, file = %file.display(), "plugin started");
         *current = Some((process.clone(), manifest.clone()));
         Ok((process, manifest))
@@ -277,11 +405,18 @@ impl Plugins {
             true => (None, Some(slot.turn.write().await)),
         };
         let pause = *lock(&slot.pause_until);
-        if let Some(until) = pause {
-            tokio::time::sleep_until(until).await;
+        if let Some(until) = pause
+            && !self.pause(until).await
+        {
+            return Err(clean("the run was stopped before it was begun".into()));
         }
         let (process, _) = self.process(plugin).await?;
-        let config = process.config(settings).await?;
+        let config = process.config(settings).await.inspect_err(|e| {
+            // One that hangs once is not asked by every tool again.
+            if let CallError::Unusable(why) = e {
+                *lock(&slot.given_up) = Some(format!("the plugin `{plugin}` cannot be used: {why}"));
+            }
+        })?;
         let op = params.get("op").and_then(Value::as_str).unwrap_or("").to_string();
         let targets = match params.get_mut("calls").and_then(Value::as_array_mut) {
             Some(calls) => calls.iter_mut().collect(),
@@ -290,21 +425,20 @@ impl Plugins {
         for target in targets {
             target["config"] = json!(config);
         }
+        super::depth::request(&params).map_err(clean)?;
         // A request that cannot be sent changed nothing.
-        let mut receiver = process.request(method, params).map_err(|message| {
-            let data = ErrorData { class: Class::FailedClean, ..ErrorData::default() };
-            CallError::Failed(RpcError { code: -32000, message, data: Box::new(data) })
-        })?;
+        let mut receiver = process.request(method, params).map_err(clean)?;
         let began = std::time::Instant::now();
         let answer = match tokio::time::timeout(deadline, &mut receiver).await {
             Ok(answer) => answer,
             Err(_) => {
                 if !op.is_empty() {
-                    let _ = process.request("cancel", json!({ "op": op }));
+                    process.cancel(&op);
                 }
                 match tokio::time::timeout(GRACE, &mut receiver).await {
                     Ok(answer) => answer,
                     Err(_) => {
+                        drop(receiver);
                         process.abandon();
                         return Err(CallError::TimedOut(deadline));
                     }
@@ -317,14 +451,37 @@ impl Plugins {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 if let Some(after) = error.data.after_ms {
-                    let until = tokio::time::Instant::now() + Duration::from_millis(after);
+                    let after = Duration::from_millis(after).min(LONGEST_PAUSE);
+                    let until = tokio::time::Instant::now() + after;
                     let mut pause = lock(&slot.pause_until);
                     *pause = Some(pause.map_or(until, |p| p.max(until)));
                 }
                 Err(CallError::Failed(error))
             }
-            Err(_) => Err(CallError::Lost(process.fate().unwrap_or_else(|| "its pipe was closed".into()))),
+            Err(_) => {
+                let lost = process.lost();
+                if let CallError::Unusable(why) = &lost {
+                    *lock(&slot.given_up) =
+                        Some(format!("the plugin `{plugin}` is not started again: {why}"));
+                }
+                Err(lost)
+            }
         }
+    }
+
+    /// Waits until then; `false` when the run is stopped meanwhile.
+    async fn pause(&self, until: tokio::time::Instant) -> bool {
+        let mut stopped = self.stopped.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => false,
+            () = tokio::time::sleep_until(until) => true,
+        }
+    }
+
+    /// Begins nothing that still waits for its turn.
+    pub fn stop(&self) {
+        self.stopped.send_replace(true);
     }
 
     /// Asks every running operation to stop.
@@ -332,9 +489,7 @@ impl Plugins {
         let ops: Vec<String> = lock(&self.watched).keys().cloned().collect();
         for slot in self.slots.values() {
             if let Some((process, _)) = &*slot.process.lock().await {
-                for op in &ops {
-                    let _ = process.request("cancel", json!({ "op": op }));
-                }
+                ops.iter().for_each(|op| process.cancel(op));
             }
         }
     }

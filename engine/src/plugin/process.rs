@@ -3,8 +3,9 @@
 
 use command_fds::{CommandFdExt, FdMapping};
 use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Request, RpcError};
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,11 +13,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::host::{LIFE_FD, LOCK_FD};
 use super::incoming::{self, Incoming};
 use super::pool::{CallError, Settings};
+
+/// How long `hello` and `configure` may take.
+pub(super) const GREETING: Duration = Duration::from_secs(30);
 
 /// How much of a plugin's standard error is kept.
 const STDERR: usize = 64 << 10;
@@ -27,26 +32,52 @@ pub(crate) trait Listener: Send + Sync {
     fn notified(&self, method: &str, params: Value);
     /// A line on standard error.
     fn logged(&self, line: String);
+    /// The message of an error, no longer than is shown.
+    fn shortened(&self, message: String) -> String {
+        message
+    }
     /// An id that must become durable; `done` is told.
     fn checkpoint(&self, checkpoint: Checkpoint, done: Box<dyn FnOnce(bool) + Send>);
 }
 
 type Answer = Result<Value, RpcError>;
-type Pending = Mutex<HashMap<u64, oneshot::Sender<Answer>>>;
+type Pending = HashMap<u64, oneshot::Sender<Answer>>;
+
+/// How long a host may take to end what its plugin has begun.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// How a process ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Fate {
+    /// What happened, with its last words.
+    pub(crate) why: String,
+    /// Whether all of it has ended: what still runs must not be begun a second time.
+    pub(crate) ended: bool,
+}
+
+/// What is shared with the thread that reads.
+struct Shared {
+    pending: Mutex<Pending>,
+    fate: Mutex<Option<Fate>>,
+    /// No new calls: a deadline has passed, and it is killed when its other calls have ended.
+    retired: AtomicBool,
+    /// Calls that were given up and are still pending.
+    abandoned: AtomicU64,
+    /// The host ends the plugin when this pipe ends.
+    life: Mutex<Option<OwnedFd>>,
+    pid: Pid,
+}
 
 pub(crate) struct Process {
     out: mpsc::Sender<Vec<u8>>,
-    pending: Arc<Pending>,
+    shared: Arc<Shared>,
     next: AtomicU64,
-    pid: rustix::process::Pid,
-    fate: Arc<Mutex<Option<String>>>,
-    /// No new calls: a deadline has passed, and it is killed when its other calls have ended.
-    pub(super) retired: AtomicBool,
-    abandoned: AtomicU64,
     /// Settings to handle.
     configs: tokio::sync::Mutex<HashMap<String, u64>>,
-    _life: OwnedFd,
 }
+
+/// The hosts of this process that were not reaped yet: everything else in a process group of its own was adopted.
+static HOSTS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
@@ -69,14 +100,25 @@ impl Process {
         command.arg("plugin-host").arg(file).current_dir(folder).env_clear().envs(env.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         command.fd_mappings(mappings).map_err(|e| e.to_string())?;
+        super::descendants::adopt_orphans();
+        let mut hosts = lock(&HOSTS);
         let mut child =
             command.spawn().map_err(|e| format!("`{}` cannot be started: {e}", host.display()))?;
+        hosts.insert(Pid::from_child(&child).as_raw_nonzero().get());
+        drop(hosts);
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err("the pipes of the plugin process are missing".into());
         };
-        let pid = rustix::process::Pid::from_child(&child);
+        let shared = Arc::new(Shared {
+            pending: Mutex::default(),
+            fate: Mutex::default(),
+            retired: AtomicBool::new(false),
+            abandoned: AtomicU64::new(0),
+            life: Mutex::new(Some(life_write)),
+            pid: Pid::from_child(&child),
+        });
         let (out, lines) = mpsc::channel::<Vec<u8>>();
         std::thread::spawn(move || write_lines(stdin, lines));
         let tail: Arc<Mutex<VecDeque<u8>>> = Arc::default();
@@ -84,28 +126,33 @@ impl Process {
             let (tail, listener) = (tail.clone(), listener.clone());
             std::thread::spawn(move || drain(stderr, &tail, &*listener))
         };
-        let pending: Arc<Pending> = Arc::default();
-        let fate = Arc::new(Mutex::new(None));
-        let reader =
-            Reader { pending: pending.clone(), fate: fate.clone(), out: out.clone(), listener, tail, pid };
+        let reader = Reader { shared: shared.clone(), out: out.clone(), listener, tail };
         std::thread::spawn(move || reader.run(stdout, child, drained));
-        Ok(Arc::new(Process {
-            out,
-            pending,
-            next: AtomicU64::new(1),
-            pid,
-            fate,
-            retired: AtomicBool::new(false),
-            abandoned: AtomicU64::new(0),
-            configs: Default::default(),
-            _life: life_write,
-        }))
+        Ok(Arc::new(Process { out, shared, next: AtomicU64::new(1), configs: Default::default() }))
     }
 
     /// Sends a request; the receiver fails when the process is lost.
     pub(crate) fn request(&self, method: &str, params: Value) -> Result<oneshot::Receiver<Answer>, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
+        let line = Self::line(id, method, params)?;
+        lock(&self.shared.pending).insert(id, sender);
+        if self.fate().is_some() {
+            lock(&self.shared.pending).remove(&id);
+        }
+        let _ = self.out.send(line);
+        Ok(receiver)
+    }
+
+    /// Asks an operation to end. Nobody waits for the answer: a plugin of one thread that hangs never gives it.
+    pub(crate) fn cancel(&self, op: &str) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Ok(line) = Self::line(id, "cancel", json!({ "op": op })) {
+            let _ = self.out.send(line);
+        }
+    }
+
+    fn line(id: u64, method: &str, params: Value) -> Result<Vec<u8>, String> {
         let mut line =
             serde_json::to_vec(&Request::new(Some(id), method, params)).map_err(|e| e.to_string())?;
         line.push(b'\n');
@@ -115,12 +162,7 @@ impl Process {
                 MAX_LINE >> 20
             ));
         }
-        lock(&self.pending).insert(id, sender);
-        if self.fate().is_some() {
-            lock(&self.pending).remove(&id);
-        }
-        let _ = self.out.send(line);
-        Ok(receiver)
+        Ok(line)
     }
 
     /// The handle of a configuration with these settings, made when first asked for.
@@ -135,14 +177,21 @@ impl Process {
         }
         let receiver =
             self.request("configure", json!({ "settings": settings })).map_err(CallError::Unusable)?;
-        match receiver.await {
-            Ok(Ok(value)) => {
+        match tokio::time::timeout(GREETING, receiver).await {
+            Ok(Ok(Ok(value))) => {
                 let handle = value.get("config").and_then(Value::as_u64).unwrap_or(0);
                 configs.insert(key, handle);
                 Ok(handle)
             }
-            Ok(Err(error)) => Err(CallError::Failed(error)),
-            Err(_) => Err(CallError::Lost(self.fate().unwrap_or_default())),
+            Ok(Ok(Err(error))) => Err(CallError::Failed(error)),
+            Ok(Err(_)) => Err(self.lost()),
+            Err(_) => {
+                self.kill();
+                Err(CallError::Unusable(format!(
+                    "it did not answer `configure` within {}s",
+                    GREETING.as_secs()
+                )))
+            }
         }
     }
 
@@ -152,29 +201,82 @@ impl Process {
     }
 
     /// Why the process is gone, if it is.
-    pub(crate) fn fate(&self) -> Option<String> {
-        lock(&self.fate).clone()
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        lock(&self.shared.fate).clone()
+    }
+
+    /// The error of a call whose answer will not come.
+    pub(crate) fn lost(&self) -> CallError {
+        match self.fate() {
+            Some(Fate { why, ended: false }) => CallError::Unusable(why),
+            Some(Fate { why, ended: true }) => CallError::Lost(why),
+            None => CallError::Lost("its pipe was closed".into()),
+        }
+    }
+
+    /// Whether it takes no new calls.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.shared.retired.load(Ordering::Relaxed)
     }
 
     /// A call was given up: when no other call is open, the process is killed.
     pub(super) fn abandon(&self) {
-        self.retired.store(true, Ordering::Relaxed);
-        let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-        if lock(&self.pending).len() as u64 <= abandoned {
-            self.kill();
-        }
+        self.shared.retired.store(true, Ordering::Relaxed);
+        self.shared.abandoned.fetch_add(1, Ordering::Relaxed);
+        self.shared.kill_if_abandoned();
     }
 
+    /// Ends the process and everything that it has begun.
     pub(crate) fn kill(&self) {
-        if self.fate().is_none() {
-            let _ = rustix::process::kill_process_group(self.pid, rustix::process::Signal::KILL);
-        }
+        self.shared.kill();
     }
 }
 
 impl Drop for Process {
+    /// With nothing under way only the plugin ends; what finished commands have left running stays.
     fn drop(&mut self) {
-        self.kill();
+        let life = lock(&self.shared.life).take();
+        if let (true, Some(life)) = (lock(&self.shared.pending).is_empty(), life) {
+            let _ = rustix::io::write(&life, &[super::host::ORDERLY]);
+        }
+    }
+}
+
+impl Shared {
+    fn kill_if_abandoned(self: &Arc<Self>) {
+        let open = lock(&self.pending).len() as u64;
+        if self.retired.load(Ordering::Relaxed) && open <= self.abandoned.load(Ordering::Relaxed) {
+            self.kill();
+        }
+    }
+
+    /// The host ends everything when its pipe ends; one that was stopped goes on for it. One that does nothing of it is
+    /// waited for no longer.
+    fn kill(self: &Arc<Self>) {
+        if lock(&self.life).take().is_none() || lock(&self.fate).is_some() {
+            return;
+        }
+        let _ = rustix::process::kill_process(self.pid, Signal::CONT);
+        let shared = self.clone();
+        std::thread::spawn(move || {
+            let until = Instant::now() + ENDING + Duration::from_secs(2);
+            while lock(&shared.fate).is_none() {
+                if Instant::now() >= until {
+                    let why = format!(
+                        "its process {} does not end, although it was killed",
+                        shared.pid.as_raw_nonzero()
+                    );
+                    return shared.end(Fate { why, ended: false });
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+
+    /// No answer comes any more.
+    fn end(&self, fate: Fate) {
+        lock(&self.fate).get_or_insert(fate);
+        lock(&self.pending).clear();
     }
 }
 
@@ -197,7 +299,7 @@ fn write_lines(mut stdin: std::process::ChildStdin, lines: mpsc::Receiver<Vec<u8
 fn drain(stderr: std::process::ChildStderr, tail: &Mutex<VecDeque<u8>>, listener: &dyn Listener) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
-    let (mut second, mut count) = (std::time::Instant::now(), 0);
+    let (mut second, mut count) = (Instant::now(), 0);
     loop {
         line.clear();
         match (&mut stderr).take(STDERR as u64).read_until(b'\n', &mut line) {
@@ -210,7 +312,7 @@ fn drain(stderr: std::process::ChildStderr, tail: &Mutex<VecDeque<u8>>, listener
         tail.drain(..extra);
         drop(tail);
         if second.elapsed().as_secs() >= 1 {
-            (second, count) = (std::time::Instant::now(), 0);
+            (second, count) = (Instant::now(), 0);
         }
         count += 1;
         if count <= 200 {
@@ -220,12 +322,10 @@ fn drain(stderr: std::process::ChildStderr, tail: &Mutex<VecDeque<u8>>, listener
 }
 
 struct Reader {
-    pending: Arc<Pending>,
-    fate: Arc<Mutex<Option<String>>>,
+    shared: Arc<Shared>,
     out: mpsc::Sender<Vec<u8>>,
     listener: Arc<dyn Listener>,
     tail: Arc<Mutex<VecDeque<u8>>>,
-    pid: rustix::process::Pid,
 }
 
 impl Reader {
@@ -248,36 +348,64 @@ impl Reader {
                 break;
             }
         }
-        // What it had begun ends with it, before anything is begun again in its place; its own end is waited for a moment.
-        if garbage.is_none() {
-            await_end(self.pid, std::time::Duration::from_millis(500));
+        if garbage.is_some() {
+            self.shared.kill();
         }
-        if garbage.is_some() || !lock(&self.pending).is_empty() {
-            let _ = rustix::process::kill_process_group(self.pid, rustix::process::Signal::KILL);
+        // What it had begun ends with it, before anything is begun again in its place.
+        let Some(status) = await_end(&mut child, ENDING) else {
+            let pid = self.shared.pid.as_raw_nonzero();
+            let why = format!(
+                "something that it has begun does not end, although it was killed; the process {pid} waits for it"
+            );
+            self.shared.end(Fate { why, ended: false });
+            let _ = child.wait();
+            lock(&HOSTS).remove(&pid.get());
+            return;
+        };
+        lock(&HOSTS).remove(&self.shared.pid.as_raw_nonzero().get());
+        let killed = status.as_ref().is_some_and(|s| s.signal().is_some());
+        let left = if killed { self.end_adopted() } else { false };
+        // What has left the host may keep standard error open: the tail so far must do then.
+        let until = Instant::now() + Duration::from_millis(200);
+        while !drained.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        let status = child.wait().ok();
-        // Grandchildren may keep standard error open: the tail so far must do then.
-        if child.wait().is_ok() {
-            let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
-            while !drained.is_finished() && std::time::Instant::now() < until {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-        }
-        let what = match (garbage, status) {
+        let what = match (
+            garbage,
+            status.and_then(|s| s.code().ok_or(s.signal()).map_or_else(|s| s.map(|s| s + 128), Some)),
+        ) {
             (Some(why), _) => why,
-            (None, Some(s)) if s.signal().is_some() => {
-                format!("it was ended by signal {}", signal_name(s.signal().unwrap_or(0)))
-            }
-            (None, Some(s)) => format!("it ended with exit code {}", s.code().unwrap_or(-1)),
+            (None, Some(code)) if code > 128 => format!("it was ended by signal {}", signal_name(code - 128)),
+            (None, Some(code)) => format!("it ended with exit code {code}"),
             (None, None) => "it is gone".into(),
         };
         let tail: Vec<u8> = lock(&self.tail).iter().copied().collect();
         let tail = String::from_utf8_lossy(&tail);
         let last: Vec<&str> = tail.trim_end().lines().rev().take(5).collect();
         let said = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
-        *lock(&self.fate) =
-            Some(if said.is_empty() { what } else { format!("{what}; its last words: {said}") });
-        lock(&self.pending).clear();
+        let why = if said.is_empty() { what } else { format!("{what}; its last words: {said}") };
+        let why = self.listener.shortened(why);
+        self.shared.end(Fate { why, ended: !left });
+    }
+
+    /// The host itself was killed: ends its process group, and what came to this process when it was gone. Whether
+    /// something is left.
+    fn end_adopted(&self) -> bool {
+        let _ = rustix::process::kill_process_group(self.shared.pid, Signal::KILL);
+        let until = Instant::now() + ENDING;
+        loop {
+            let hosts = lock(&HOSTS);
+            let own = |pid: Pid| hosts.contains(&pid.as_raw_nonzero().get());
+            let mut left = false;
+            for process in super::descendants::adopted(&own) {
+                left |= super::descendants::end(process);
+            }
+            drop(hosts);
+            if !left || Instant::now() >= until {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn message(&self, line: &[u8]) -> Result<(), String> {
@@ -292,9 +420,17 @@ impl Reader {
                 }));
             }
             Incoming::Notification(method, params) => self.listener.notified(&method, params),
-            Incoming::Answer(id, answer) => {
-                if let Some(waiting) = lock(&self.pending).remove(&id) {
-                    let _ = waiting.send(answer);
+            Incoming::Answer(id, mut answer) => {
+                if let Err(error) = &mut answer {
+                    error.message = self.listener.shortened(std::mem::take(&mut error.message));
+                }
+                let waiting = lock(&self.shared.pending).remove(&id);
+                if let Some(waiting) = waiting {
+                    // The answer to a call that was given up.
+                    if waiting.send(answer).is_err() {
+                        self.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    self.shared.kill_if_abandoned();
                 }
             }
         }
@@ -302,13 +438,18 @@ impl Reader {
     }
 }
 
-/// Waits for the end of a process, which stays to be asked for its exit code.
-fn await_end(pid: rustix::process::Pid, patience: std::time::Duration) {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let until = std::time::Instant::now() + patience;
-    let asked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while matches!(waitid(WaitId::Pid(pid), asked), Ok(None)) && std::time::Instant::now() < until {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+/// Waits for the end of a process: `None` when it does not come in time, an unknown status when it cannot be asked for.
+fn await_end(child: &mut Child, patience: Duration) -> Option<Option<std::process::ExitStatus>> {
+    let until = Instant::now() + patience;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(Some(status)),
+            Err(_) => return Some(None),
+            Ok(None) if Instant::now() >= until => return None,
+            Ok(None) => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
 

@@ -152,6 +152,8 @@ struct Row<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     protect: Cow<'a, bool>,
     #[serde(default, skip_serializing_if = "is_default")]
+    timeout: Cow<'a, Option<i64>>,
+    #[serde(default, skip_serializing_if = "is_default")]
     status: Cow<'a, Status>,
     op: Cow<'a, OpKey>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -177,6 +179,7 @@ impl<'a> Row<'a> {
             private: Cow::Borrowed(&e.private),
             deps: Cow::Borrowed(&e.deps),
             protect: Cow::Borrowed(&e.protect),
+            timeout: Cow::Borrowed(&e.timeout),
             status: Cow::Borrowed(&e.status),
             op: Cow::Borrowed(&e.op),
             absent_before: Cow::Borrowed(&e.absent_before),
@@ -197,6 +200,7 @@ impl<'a> Row<'a> {
             private: self.private.into_owned(),
             deps: self.deps.into_owned(),
             protect: self.protect.into_owned(),
+            timeout: self.timeout.into_owned(),
             status: self.status.into_owned(),
             op: self.op.into_owned(),
             absent_before: self.absent_before.into_owned(),

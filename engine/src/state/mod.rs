@@ -122,6 +122,9 @@ pub struct Entry {
     /// `with { protect = true }` when it was last applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+    /// `with { timeout = 1m }` when it was last applied, in nanoseconds: for its delete when it has left the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
     /// Where it stands.
     pub status: Status,
     /// The operation that is open or was last.

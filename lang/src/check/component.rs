@@ -257,7 +257,7 @@ impl Checker<'_> {
                     let d = Diagnostic::new(Code::E0102, format!("the `out` `{}` has no value", name.text));
                     self.diags.push(d.at(name.span, "of what?").help("write `out name: T = ...`"));
                 }
-                let out = Output { ty, stable: false, once: false, doc, span: name.span };
+                let out = Output { ty, stable: false, once: false, local: false, doc, span: name.span };
                 kind.outputs.insert(name.text.clone(), out);
             }
         }

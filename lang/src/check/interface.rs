@@ -421,6 +421,7 @@ impl Checker<'_> {
                         ty,
                         stable: false,
                         once: false,
+                        local: false,
                         doc: port.doc.clone(),
                         span: field.name.span,
                     };
@@ -428,8 +429,10 @@ impl Checker<'_> {
                         match &*a.name.text {
                             "stable" => out.stable = true,
                             "once" => out.once = true,
+                            "local" => out.local = true,
                             "since" | "deprecated" => {}
-                            _ => self.unknown_annotation(a, &["stable", "once", "since", "deprecated"]),
+                            _ => self
+                                .unknown_annotation(a, &["stable", "once", "local", "since", "deprecated"]),
                         }
                     }
                     if kind.inputs.contains_key(&field.name.text)

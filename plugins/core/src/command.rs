@@ -1,10 +1,13 @@
-//! A program that is run: its output is told line by line while it works, the end of it is kept, and it is stopped when
-//! the operation is. It stays in the process group of the plugin, so that nothing is left when dtm is killed.
+//! A program that is run: its output is told line by line while it works, in the order in which it is written, the end of it
+//! is kept, and it is stopped with all that it has started when the operation is. It stays in the process group of the
+//! plugin. What a program that ended by itself has left running (`nohup`, `setsid`) stays, unless dtm is killed.
 
 use crate::interface::exec::Inputs;
+use crate::tree;
 use dtm_plugin::{Ctx, Failure};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -103,7 +106,7 @@ impl Command {
             .args(args)
             .current_dir(&folder)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .env("DTM_OPERATION", &ctx.op)
+            .env(tree::OPERATION, &ctx.op)
             .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,13 +126,11 @@ impl Command {
         let mut child = self.spawn(ctx)?;
         let kept = Arc::new(Mutex::new(Kept::default()));
         let said = Arc::new(Mutex::new(VecDeque::new()));
-        let mut readers = vec![];
-        if let Some(out) = child.stdout.take() {
-            readers.push(reader(out, true, kept.clone(), said.clone()));
-        }
-        if let Some(err) = child.stderr.take() {
-            readers.push(reader(err, false, kept.clone(), said.clone()));
-        }
+        let reader = {
+            let (out, err) = (child.stdout.take(), child.stderr.take());
+            let (kept, said) = (kept.clone(), said.clone());
+            std::thread::spawn(move || listen(out, err, &kept, &said))
+        };
         if let (Some(mut pipe), Some(text)) = (child.stdin.take(), self.stdin.clone()) {
             // A program that does not read it all is no failure.
             std::thread::spawn(move || _ = pipe.write_all(text.as_bytes()));
@@ -141,7 +142,7 @@ impl Command {
         let outcome = wait(&mut child, ctx, &tell)?;
         // A program that it left behind may hold the pipes open: what it writes is not waited for.
         let until = Instant::now() + Duration::from_secs(1);
-        while !readers.iter().all(std::thread::JoinHandle::is_finished) && Instant::now() < until {
+        while !reader.is_finished() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }
         tell();
@@ -163,18 +164,20 @@ fn wait(child: &mut Child, ctx: &Ctx, tell: &dyn Fn()) -> Result<Outcome, Failur
     loop {
         if let Some(status) = child.try_wait().map_err(failed)? {
             let late = ctx.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if stopped.is_some() {
+                tree::end(&ctx.op, GRACE);
+            }
             return Ok(if stopped.is_some() { Outcome::Stopped { late } } else { outcome(status) });
         }
         tell();
         match stopped {
             None if ctx.is_cancelled() => {
-                let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-                if let Some(pid) = pid {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-                }
+                tree::signal(child.id(), &ctx.op, rustix::process::Signal::TERM);
                 stopped = Some(Instant::now());
             }
-            Some(since) if since.elapsed() > GRACE => _ = child.kill(),
+            Some(since) if since.elapsed() > GRACE => {
+                _ = tree::signal(child.id(), &ctx.op, rustix::process::Signal::KILL);
+            }
             _ => {}
         }
         std::thread::sleep(pause);
@@ -190,32 +193,94 @@ fn outcome(status: ExitStatus) -> Outcome {
     }
 }
 
-fn reader(
-    pipe: impl Read + Send + 'static,
-    stdout: bool,
-    kept: Arc<Mutex<Kept>>,
-    said: Arc<Mutex<VecDeque<String>>>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = vec![];
-        loop {
-            line.clear();
-            // A line without an end is taken in pieces.
-            match (&mut pipe).take(8 << 10).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
+/// Reads both pipes to their end, what comes first first, and takes it apart into lines.
+fn listen(
+    out: Option<impl Read + AsFd>,
+    err: Option<impl Read + AsFd>,
+    kept: &Mutex<Kept>,
+    said: &Mutex<VecDeque<String>>,
+) {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let (mut out, mut err) = (out, err);
+    let (mut of_out, mut of_err) = (Lines::default(), Lines::default());
+    let mut buffer = vec![0; 64 << 10];
+    while out.is_some() || err.is_some() {
+        let (has_out, has_err) = {
+            let flags = PollFlags::IN;
+            let mut polled: Vec<PollFd<'_>> = out.iter().map(|p| PollFd::new(p, flags)).collect();
+            polled.extend(err.iter().map(|p| PollFd::new(p, flags)));
+            match poll(&mut polled, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return,
                 Ok(_) => {}
             }
-            let mut kept = kept.lock().unwrap_or_else(|e| e.into_inner());
-            keep(&mut kept.tail, &line, TAIL);
-            if stdout {
-                keep(&mut kept.stdout, &line, STDOUT);
+            let ready: Vec<bool> = polled.iter().map(|p| !p.revents().is_empty()).collect();
+            let first = ready.first().copied().unwrap_or(false);
+            match out.is_some() {
+                true => (first, ready.get(1).copied().unwrap_or(false)),
+                false => (false, first),
             }
-            let text = String::from_utf8_lossy(&line).trim_end().to_string();
+        };
+        let mut ended = |line: &[u8]| {
+            keep(&mut kept.lock().unwrap_or_else(|e| e.into_inner()).tail, line, TAIL);
+            let text = String::from_utf8_lossy(line).trim_end().to_string();
             let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
             if !text.is_empty() && said.len() < 1000 {
                 said.push_back(text);
             }
+        };
+        if has_out {
+            match out.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+                Some(Ok(n)) if n > 0 => {
+                    let mut kept = kept.lock().unwrap_or_else(|e| e.into_inner());
+                    keep(&mut kept.stdout, &buffer[..n], STDOUT);
+                    drop(kept);
+                    of_out.take(&buffer[..n], &mut ended);
+                }
+                Some(Err(e)) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                _ => {
+                    out = None;
+                    of_out.rest(&mut ended);
+                }
+            }
         }
-    })
+        if has_err {
+            match err.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+                Some(Ok(n)) if n > 0 => of_err.take(&buffer[..n], &mut ended),
+                Some(Err(e)) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                _ => {
+                    err = None;
+                    of_err.rest(&mut ended);
+                }
+            }
+        }
+    }
+}
+
+/// A line that is not whole yet, so that the lines of both pipes are not mixed up.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// A line without an end is taken in pieces.
+    const LONGEST: usize = 8 << 10;
+
+    fn take(&mut self, bytes: &[u8], ended: &mut impl FnMut(&[u8])) {
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            for piece in part.chunks(Self::LONGEST) {
+                self.0.extend_from_slice(piece);
+                if self.0.ends_with(b"\n") || self.0.len() >= Self::LONGEST {
+                    ended(&self.0);
+                    self.0.clear();
+                }
+            }
+        }
+    }
+
+    fn rest(&mut self, ended: &mut impl FnMut(&[u8])) {
+        if !self.0.is_empty() {
+            ended(&self.0);
+            self.0.clear();
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use crate::interface::directory;
 use crate::path::{
-    absent, absolute, below, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode,
-    set_mode,
+    absent, below, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
+    remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed};
-use dtm_plugin::serde_json::{Value, json};
-use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
+use dtm_plugin::serde_json::json;
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::path::Path;
 
 pub(crate) struct Directory;
@@ -17,74 +17,98 @@ impl Kind for Directory {
     type Inputs = directory::Inputs;
     type Outputs = directory::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate", "list"];
+    const ANSWERS: &'static [&'static str] = &["validate", "list", "upgrade"];
 
+    fn upgrade(_: &str, recorded: Recorded) -> Result<Recorded, Failure> {
+        Ok(upgraded(recorded))
+    }
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        match std::fs::metadata(&object.id) {
-            Ok(m) if m.is_dir() => {
-                let inputs = Fields::from_iter([("mode".into(), json!(seen_mode(&object.inputs.mode, &m)))]);
-                let outputs = directory::Outputs { absolute: object.id.clone() };
-                Ok(Some(Observed { outputs, inputs, private: object.private }))
-            }
-            Ok(_) => Ok(None),
-            Err(e) if absent(&e) => Ok(None),
-            Err(e) => Err(Failure::clean(format!("cannot look at `{}`: {e}", object.id))),
-        }
+        learn(&object.private);
+        let own = object.private.get("made").is_some();
+        let Some(there) = look(&object.id)? else { return Ok(None) };
+        // A link in the place of what dtm has made is a change; one that was there before is followed.
+        let link = match (own, replaced_parent(&object.private)) {
+            (true, Some(folder)) => Some(link_text(folder)),
+            (true, None) if there.is_symlink() => Some(link_text(&object.id)),
+            _ => None,
+        };
+        let mode = match link {
+            Some(link) => link,
+            None => match std::fs::metadata(&object.id) {
+                Ok(m) if m.is_dir() => seen_mode(&object.inputs.mode, &m),
+                Ok(_) => return Ok(None),
+                Err(e) if absent(&e) => return Ok(None),
+                Err(e) => return Err(Failure::clean(format!("cannot look at `{}`: {e}", object.id))),
+            },
+        };
+        let outputs = directory::Outputs { absolute: shown(&object.id)? };
+        let inputs = Fields::from_iter([("mode".into(), json!(mode))]);
+        Ok(Some(Observed { outputs, inputs, private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
-        let at = absolute(key.get("path").and_then(Value::as_str).unwrap_or(""))?;
-        Ok(if std::fs::symlink_metadata(&at).is_ok() { vec![at.display().to_string()] } else { vec![] })
+        find(&key)
     }
     async fn list(_: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
         below(&within, true)
     }
     async fn create(_: &Ctx, inputs: directory::Inputs) -> Result<Change<Self>, Failure> {
-        let mode = mode(&inputs.mode)?;
-        let at = absolute(&inputs.path)?;
-        let made = make_parents(&at)?;
-        match std::fs::create_dir(&at) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && at.is_dir() => {}
-            Err(e) => return Err(Failure::clean(format!("cannot make the folder `{}`: {e}", inputs.path))),
-        }
-        let id = at.display().to_string();
-        set_mode(&at, mode)
-            .map_err(|e| Failure::partial(&id, format!("cannot set the mode of `{}`: {e}", inputs.path)))?;
-        Ok(Change {
-            outputs: directory::Outputs { absolute: id.clone() },
-            id,
-            private: json!({ "made": made }),
-        })
+        let (mode, path) = (mode(&inputs.mode)?, &*inputs.path);
+        let (_, private) = with_parents(path, || match std::fs::create_dir(path) {
+            Ok(()) => Ok(()),
+            Err(e)
+                if e.kind() == std::io::ErrorKind::AlreadyExists
+                    && look(path)?.is_some_and(|there| there.is_dir()) =>
+            {
+                Ok(())
+            }
+            Err(e) => Err(Failure::clean(format!("cannot make the folder `{path}`: {e}"))),
+        })?;
+        set_mode(Path::new(path), mode).map_err(|e| {
+            Failure::partial(path, format!("cannot set the mode of `{path}`: {e}")).private(private.clone())
+        })?;
+        Ok(Change { outputs: directory::Outputs { absolute: shown(path)? }, id: inputs.path, private })
     }
     async fn update(
         _: &Ctx,
         object: Object<Self>,
         inputs: directory::Inputs,
     ) -> Result<Change<Self>, Failure> {
-        let at = Path::new(&object.id);
-        set_mode(at, mode(&inputs.mode)?)
-            .map_err(|e| Failure::clean(format!("cannot set the mode of `{}`: {e}", object.id)))?;
-        let outputs = directory::Outputs { absolute: object.id.clone() };
+        let (id, mode) = (&*object.id, mode(&inputs.mode)?);
+        mend_parents(&object.private)?;
+        let own = object.private.get("made").is_some();
+        if own && look(id)?.is_none_or(|there| there.is_symlink()) {
+            // What the link points to stays as it is.
+            match std::fs::remove_file(id) {
+                Err(e) if !absent(&e) => Err(e),
+                _ => std::fs::create_dir(id),
+            }
+            .map_err(|e| Failure::clean(format!("cannot put the folder `{id}` back: {e}")))?;
+        }
+        set_mode(Path::new(id), mode)
+            .map_err(|e| Failure::clean(format!("cannot set the mode of `{id}`: {e}")))?;
+        let outputs = directory::Outputs { absolute: shown(id)? };
         Ok(Change { outputs, id: object.id, private: object.private })
     }
     async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        match std::fs::remove_dir(&object.id) {
+        let id = &*object.id;
+        let link = look(id)?.is_some_and(|there| there.is_symlink());
+        if replaced_parent(&object.private).is_some() || link {
+            return Ok(());
+        }
+        remove_with_parents(id, &object.private, || match std::fs::remove_dir(id) {
             Err(e) if !absent(&e) => {
                 let why = if e.kind() == std::io::ErrorKind::DirectoryNotEmpty {
                     "it is not empty".into()
                 } else {
                     e.to_string()
                 };
-                Err(Failure::clean(format!("the folder `{}` is not deleted: {why}", object.id)))
+                Err(Failure::clean(format!("the folder `{id}` is not deleted: {why}")))
             }
-            _ => {
-                remove_parents(&object.private);
-                Ok(())
-            }
-        }
+            _ => Ok(()),
+        })
     }
 }

@@ -2,14 +2,16 @@
 
 use crate::interface::{file, secret_file};
 use crate::path::{
-    absent, absolute, below, checked_mode, checked_path, make_parents, mode, remove_parents, seen_mode,
-    set_mode,
+    absent, below, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
+    remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed};
 use dtm_plugin::serde_json::{Value, json};
-use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Size};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded, Size};
 use sha2::Digest;
-use std::io::Write;
+use std::fs::File as OpenFile;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// `core.File`
@@ -18,14 +20,25 @@ pub(crate) struct File;
 /// `core.SecretFile`
 pub(crate) struct SecretFile;
 
-/// Writes a file whole or not at all: a temporary file beside it, then a rename; a new one never in the place of another.
+/// A new file of this process alone, in the place of what an interrupted try has left; a link is never followed.
+fn fresh(path: &Path) -> std::io::Result<OpenFile> {
+    let open = || std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match open() {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            std::fs::remove_file(path)?;
+            open()
+        }
+        done => done,
+    }
+}
+
+/// Writes a file whole or not at all: a temporary file beside it, then a rename, which replaces a link and not what it points
+/// to; a new one never in the place of another.
 fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(), Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", op.get(..8).unwrap_or("dtm")));
     let done = (|| {
-        let mut options = std::fs::OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
+        let mut file = fresh(&temporary)?;
         file.write_all(content.as_bytes())?;
         set_mode(&temporary, mode)?;
         match new {
@@ -35,10 +48,11 @@ fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(
     })();
     done.or_else(|e: std::io::Error| {
         // What is there already with this very content may be what an interrupted try has left.
-        if e.kind() != std::io::ErrorKind::AlreadyExists {
+        if e.kind() != ErrorKind::AlreadyExists {
             return Err(e);
         }
-        match std::fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
+        let regular = std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
+        match regular && std::fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
             true => std::fs::rename(&temporary, path),
             false => Err(std::io::Error::other("it exists already, and did not when this was begun")),
         }
@@ -51,51 +65,69 @@ fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(
 
 fn create(ctx: &Ctx, path: &str, content: &str, mode_text: &str) -> Result<(String, Value), Failure> {
     let mode = mode(mode_text)?;
-    let at = absolute(path)?;
-    if at.is_dir() {
+    if look(path)?.is_some_and(|there| there.is_dir()) {
         return Err(Failure::clean(format!("`{path}` is a directory")).input("path"));
     }
-    let made = make_parents(&at)?;
-    write(&at, content, mode, &ctx.op, true)?;
-    Ok((at.display().to_string(), json!({ "made": made })))
+    let ((), private) = with_parents(path, || write(Path::new(path), content, mode, &ctx.op, true))?;
+    Ok((path.to_string(), private))
 }
 
-fn update(ctx: &Ctx, id: &str, content: &str, mode_text: &str) -> Result<(), Failure> {
-    let at = Path::new(id);
-    make_parents(at)?;
-    write(at, content, mode(mode_text)?, &ctx.op, false)
+fn update(ctx: &Ctx, id: &str, private: &Value, content: &str, mode_text: &str) -> Result<Value, Failure> {
+    let mode = mode(mode_text)?;
+    learn(private);
+    mend_parents(private)?;
+    let ((), made) = with_parents(id, || write(Path::new(id), content, mode, &ctx.op, false))?;
+    // What dtm did not create was not recorded with its folders, and does not become so.
+    Ok(if private.get("made").is_some() { made } else { private.clone() })
 }
 
 fn delete(id: &str, private: &Value) -> Result<(), Failure> {
-    match std::fs::remove_file(id) {
+    // The file is not behind a link that took the place of its folder.
+    if replaced_parent(private).is_some() {
+        return Ok(());
+    }
+    remove_with_parents(id, private, || match std::fs::remove_file(id) {
         Err(e) if !absent(&e) => Err(Failure::clean(format!("cannot remove `{id}`: {e}"))),
-        _ => {
-            remove_parents(private);
-            Ok(())
-        }
+        _ => Ok(()),
+    })
+}
+
+/// What is there: bytes, and a mode.
+struct Seen {
+    bytes: Vec<u8>,
+    mode: String,
+    /// A link in the place of the file, or of a folder that was made for it.
+    link: Option<String>,
+}
+
+impl Seen {
+    fn content(&self) -> String {
+        self.link.clone().unwrap_or_else(|| content(self.bytes.clone()))
     }
 }
 
-/// The bytes and mode that are there.
-fn read(id: &str, recorded: &str) -> Result<Option<(Vec<u8>, String)>, Failure> {
+/// The bytes and mode that are there. A link in the place of what dtm has written is a change of its content; one that was there
+/// before, of what was adopted or only looked at, is followed.
+fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failure> {
     let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
+    learn(private);
+    let Some(there) = look(id)? else { return Ok(None) };
+    let own = private.get("made").is_some();
+    let link = match (own, replaced_parent(private)) {
+        (true, Some(folder)) => Some(folder),
+        (true, None) if there.is_symlink() => Some(id),
+        _ => None,
+    };
+    if let Some(link) = link {
+        return Ok(Some(Seen { bytes: vec![], mode: recorded.to_string(), link: Some(link_text(link)) }));
+    }
     match std::fs::read(id) {
         Ok(bytes) => {
             let metadata = std::fs::metadata(id).map_err(failed)?;
-            Ok(Some((bytes, seen_mode(recorded, &metadata))))
+            Ok(Some(Seen { bytes, mode: seen_mode(recorded, &metadata), link: None }))
         }
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(failed(e)),
-    }
-}
-
-fn find(key: &Fields) -> Result<Vec<String>, Failure> {
-    let path = key.get("path").and_then(Value::as_str).unwrap_or("");
-    let at = absolute(path)?;
-    match std::fs::symlink_metadata(&at) {
-        Ok(_) => Ok(vec![at.display().to_string()]),
-        Err(e) if absent(&e) => Ok(vec![]),
-        Err(e) => Err(Failure::clean(format!("cannot look at `{path}`: {e}"))),
     }
 }
 
@@ -112,8 +144,8 @@ fn sha256(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn outputs(absolute: &str, bytes: &[u8]) -> file::Outputs {
-    file::Outputs { absolute: absolute.into(), sha256: sha256(bytes), size: Size(bytes.len() as i64) }
+fn outputs(id: &str, bytes: &[u8]) -> Result<file::Outputs, Failure> {
+    Ok(file::Outputs { absolute: shown(id)?, sha256: sha256(bytes), size: Size(bytes.len() as i64) })
 }
 
 impl Kind for File {
@@ -121,19 +153,22 @@ impl Kind for File {
     type Inputs = file::Inputs;
     type Outputs = file::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate", "list"];
+    const ANSWERS: &'static [&'static str] = &["validate", "list", "upgrade"];
+
+    fn upgrade(_: &str, recorded: Recorded) -> Result<Recorded, Failure> {
+        Ok(upgraded(recorded))
+    }
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id, &object.inputs.mode)?.map(|(bytes, mode)| {
-            let outputs = outputs(&object.id, &bytes);
-            let inputs =
-                Fields::from_iter([("content".into(), json!(content(bytes))), ("mode".into(), json!(mode))]);
-            Observed { outputs, inputs, private: object.private }
-        }))
+        let Some(seen) = read(&object.id, &object.private, &object.inputs.mode)? else { return Ok(None) };
+        let outputs = outputs(&object.id, &seen.bytes)?;
+        let content = json!(seen.content());
+        let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(seen.mode))]);
+        Ok(Some(Observed { outputs, inputs, private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)
@@ -143,15 +178,11 @@ impl Kind for File {
     }
     async fn create(ctx: &Ctx, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         let (id, private) = create(ctx, &inputs.path, &inputs.content, &inputs.mode)?;
-        Ok(Change { outputs: outputs(&id, inputs.content.as_bytes()), id, private })
+        Ok(Change { outputs: outputs(&id, inputs.content.as_bytes())?, id, private })
     }
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
-        update(ctx, &object.id, &inputs.content, &inputs.mode)?;
-        Ok(Change {
-            outputs: outputs(&object.id, inputs.content.as_bytes()),
-            id: object.id,
-            private: object.private,
-        })
+        let private = update(ctx, &object.id, &object.private, &inputs.content, &inputs.mode)?;
+        Ok(Change { outputs: outputs(&object.id, inputs.content.as_bytes())?, id: object.id, private })
     }
     async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         delete(&object.id, &object.private)
@@ -163,35 +194,37 @@ impl Kind for SecretFile {
     type Inputs = secret_file::Inputs;
     type Outputs = secret_file::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [&'static str] = &["validate", "upgrade"];
+
+    fn upgrade(_: &str, recorded: Recorded) -> Result<Recorded, Failure> {
+        Ok(upgraded(recorded))
+    }
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_path(inputs)?;
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        Ok(read(&object.id, &object.inputs.mode)?.map(|(bytes, mode)| {
-            let content = json!({ "$dtm": "secret", "v": content(bytes) });
-            let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(mode))]);
-            let outputs = secret_file::Outputs { absolute: object.id.clone() };
-            Observed { outputs, inputs, private: object.private }
-        }))
+        let Some(seen) = read(&object.id, &object.private, &object.inputs.mode)? else { return Ok(None) };
+        let content = json!({ "$dtm": "secret", "v": seen.content() });
+        let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(seen.mode))]);
+        let outputs = secret_file::Outputs { absolute: shown(&object.id)? };
+        Ok(Some(Observed { outputs, inputs, private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)
     }
     async fn create(ctx: &Ctx, inputs: secret_file::Inputs) -> Result<Change<Self>, Failure> {
         let (id, private) = create(ctx, &inputs.path, &inputs.content.0, &inputs.mode)?;
-        Ok(Change { outputs: secret_file::Outputs { absolute: id.clone() }, id, private })
+        Ok(Change { outputs: secret_file::Outputs { absolute: shown(&id)? }, id, private })
     }
     async fn update(
         ctx: &Ctx,
         object: Object<Self>,
         inputs: secret_file::Inputs,
     ) -> Result<Change<Self>, Failure> {
-        update(ctx, &object.id, &inputs.content.0, &inputs.mode)?;
-        let outputs = secret_file::Outputs { absolute: object.id.clone() };
-        Ok(Change { outputs, id: object.id, private: object.private })
+        let private = update(ctx, &object.id, &object.private, &inputs.content.0, &inputs.mode)?;
+        Ok(Change { outputs: secret_file::Outputs { absolute: shown(&object.id)? }, id: object.id, private })
     }
     async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         delete(&object.id, &object.private)

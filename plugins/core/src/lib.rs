@@ -6,6 +6,7 @@ mod exec;
 mod file;
 mod password;
 mod path;
+mod tree;
 mod value;
 mod wait;
 

@@ -1,10 +1,13 @@
 //! Paths and permissions, for files and directories alike.
 
-use dtm_plugin::Failure;
 use dtm_plugin::protocol::{Fields, Listed};
+use dtm_plugin::serde_json::{Value, json};
+use dtm_plugin::{Failure, Recorded};
+use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// `0644` as a number.
 pub(crate) fn mode(text: &str) -> Result<u32, Failure> {
@@ -63,35 +66,137 @@ pub(crate) fn absent(e: &Error) -> bool {
     matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Makes missing parents; gives those made, the outermost first.
-pub(crate) fn make_parents(path: &Path) -> Result<Vec<String>, Failure> {
-    let mut missing = vec![];
-    let mut at = path.parent();
-    while let Some(folder) = at.filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
-        missing.push(folder.to_path_buf());
-        at = folder.parent();
+/// What of a path is there, without following a link in its last part.
+pub(crate) fn look(path: &str) -> Result<Option<std::fs::Metadata>, Failure> {
+    match std::fs::symlink_metadata(absolute(path)?) {
+        Ok(there) => Ok(Some(there)),
+        Err(e) if absent(&e) => Ok(None),
+        Err(e) => Err(Failure::clean(format!("cannot look at `{path}`: {e}"))),
     }
-    let mut made = vec![];
-    for folder in missing.iter().rev() {
-        match std::fs::create_dir(folder) {
-            Ok(()) => made.push(folder.display().to_string()),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-            Err(e) => {
-                return Err(Failure::clean(format!("cannot make the folder `{}`: {e}", folder.display())));
-            }
-        }
-    }
-    Ok(made)
 }
 
-/// Removes parents that were made with an object and are empty now, the innermost first.
-pub(crate) fn remove_parents(private: &dtm_plugin::serde_json::Value) {
-    let made = private.get("made").and_then(|m| m.as_array());
-    for folder in made.into_iter().flatten().rev().filter_map(|f| f.as_str()) {
-        if std::fs::remove_dir(folder).is_err() {
-            return;
+/// The objects with a natural key: a path is the id of what is there, spelled as it is written, so that it means the same
+/// in every copy of a project.
+pub(crate) fn find(key: &Fields) -> Result<Vec<String>, Failure> {
+    let path = key.get("path").and_then(Value::as_str).unwrap_or("");
+    Ok(look(path)?.map(|_| path.to_string()).into_iter().collect())
+}
+
+/// Where an id is, from the root of the file system of this checkout.
+pub(crate) fn shown(id: &str) -> Result<String, Failure> {
+    Ok(absolute(id)?.display().to_string())
+}
+
+/// Brings what an older version recorded into the form of this one: until 0.1 every id was absolute. Where the recorded
+/// path is relative the id is that path, and so are the folders made with it. Pure: the old id says where the project was.
+pub(crate) fn upgraded(mut recorded: Recorded) -> Recorded {
+    let path = recorded.inputs.get("path").and_then(Value::as_str).unwrap_or("").to_string();
+    let root = match recorded.id.strip_suffix(&path) {
+        // A relative path that the id ends with: what stands before it is the folder of the project.
+        Some(root) if !path.is_empty() && !path.starts_with('/') && root.ends_with('/') => root.to_string(),
+        _ => return recorded,
+    };
+    recorded.id = path;
+    if let Some(made) = recorded.private.get_mut("made").and_then(Value::as_array_mut) {
+        for folder in made {
+            let relative = folder.as_str().and_then(|f| f.strip_prefix(&root)).map(String::from);
+            relative.into_iter().for_each(|relative| *folder = Value::from(relative));
         }
     }
+    recorded
+}
+
+/// Folders that dtm has made for something, as far as this process has seen: by making them itself, or in the records of what
+/// it reads. Whatever is put into one of them removes it too, when it is the last. Held while folders come and go.
+static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The folders that were made with an object, the outermost first.
+pub(crate) fn made(private: &Value) -> impl DoubleEndedIterator<Item = &str> {
+    private.get("made").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Notes which folders an object that is read was made with.
+pub(crate) fn learn(private: &Value) {
+    let mut known = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    known.extend(made(private).map(String::from));
+}
+
+/// The folders above a path, the innermost first, as they would be written in a program.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    Path::new(path).ancestors().skip(1).filter_map(Path::to_str).filter(|f| !f.is_empty() && *f != "/")
+}
+
+/// Makes missing parents of a path and then what belongs there; gives what the object is to be recorded with. When that
+/// fails, the parents that were made for it are gone again.
+pub(crate) fn with_parents<T>(
+    path: &str,
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(T, Value), Failure> {
+    let mut known = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing: Vec<&str> = above(path).take_while(|f| !Path::new(f).exists()).collect();
+    let mut new = vec![];
+    let parents = missing.iter().rev().try_for_each(|folder| match std::fs::create_dir(folder) {
+        Ok(()) => {
+            new.push(*folder);
+            Ok(())
+        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && Path::new(folder).is_dir() => Ok(()),
+        Err(e) => Err(Failure::clean(format!("cannot make the folder `{folder}`: {e}"))),
+    });
+    match parents.and_then(|()| make()) {
+        Ok(done) => {
+            known.extend(new.iter().map(|f| f.to_string()));
+            let mut all: Vec<&str> = above(path).filter(|f| known.contains(*f)).collect();
+            all.reverse();
+            Ok((done, json!({ "made": all })))
+        }
+        Err(failure) => {
+            for folder in new.iter().rev() {
+                let _ = std::fs::remove_dir(folder);
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Removes something, and then the folders above it that were made for it or for others that are gone, as far as they are
+/// empty, the innermost first.
+pub(crate) fn remove_with_parents(
+    path: &str,
+    private: &Value,
+    remove: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut known = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    known.extend(made(private).map(String::from));
+    remove()?;
+    for folder in above(path).filter(|f| known.contains(*f)) {
+        // A link in the place of a folder is not what was made.
+        if std::fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A link that is in the place of a folder that dtm has made for this object.
+pub(crate) fn replaced_parent(private: &Value) -> Option<&str> {
+    made(private).find(|folder| std::fs::symlink_metadata(folder).is_ok_and(|m| m.is_symlink()))
+}
+
+/// Puts folders back that links have taken the place of; what the links point to stays as it is.
+pub(crate) fn mend_parents(private: &Value) -> Result<(), Failure> {
+    while let Some(folder) = replaced_parent(private) {
+        std::fs::remove_file(folder)
+            .and_then(|()| std::fs::create_dir(folder))
+            .map_err(|e| Failure::clean(format!("cannot put the folder `{folder}` back: {e}")))?;
+    }
+    Ok(())
+}
+
+/// A link as what is observed of it: no content or mode that anybody could have wanted.
+pub(crate) fn link_text(path: &str) -> String {
+    let target = std::fs::read_link(path).map(|t| t.display().to_string()).unwrap_or_default();
+    format!("\0`{path}` is a link to `{target}`")
 }
 
 /// The files, or the folders, below a folder: their paths as they would be written in a program. What begins with a dot is
@@ -109,8 +214,8 @@ pub(crate) fn below(within: &Fields, folders: bool) -> Result<Vec<Listed>, Failu
             }
             let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
             if kind.is_dir() == folders && (kind.is_dir() || kind.is_file()) {
-                let id = absolute(&path.to_string_lossy())?.display().to_string();
-                let key = Fields::from_iter([("path".into(), path.to_string_lossy().into())]);
+                let id = path.to_string_lossy().into_owned();
+                let key = Fields::from_iter([("path".into(), id.clone().into())]);
                 found.push(Listed { id, key });
             }
             if kind.is_dir() {
@@ -125,4 +230,45 @@ pub(crate) fn below(within: &Fields, folders: bool) -> Result<Vec<Listed>, Failu
 /// Sets permissions.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(id: &str, path: &str, made: &[&str]) -> Recorded {
+        let inputs = Fields::from_iter([("path".into(), path.into())]);
+        Recorded { id: id.into(), inputs, private: json!({ "made": made }), ..Recorded::default() }
+    }
+
+    #[track_caller]
+    fn check(before: Recorded, id: &str, folders: &[&str]) {
+        let after = upgraded(before);
+        assert_eq!(after.id, id);
+        assert_eq!(made(&after.private).collect::<Vec<_>>(), folders);
+        let again = upgraded(after.clone());
+        assert_eq!(
+            (&again.id, &again.private),
+            (&after.id, &after.private),
+            "an upgrade of it changes nothing"
+        );
+    }
+
+    #[test]
+    fn an_absolute_id_of_a_relative_path_becomes_the_path() {
+        check(recorded("/one/a/b/f", "a/b/f", &["/one/a", "/one/a/b"]), "a/b/f", &["a", "a/b"]);
+        check(recorded("/one/f", "f", &[]), "f", &[]);
+        check(recorded("/one/../two/f", "../two/f", &["/one/../two"]), "../two/f", &["../two"]);
+        check(recorded("/f", "f", &[]), "f", &[]);
+    }
+
+    #[test]
+    fn what_was_absolute_stays_so() {
+        check(recorded("/one/a/f", "/one/a/f", &["/one/a"]), "/one/a/f", &["/one/a"]);
+        // Another file than the path names: of a tool whose path has changed since.
+        check(recorded("/one/other", "a/f", &[]), "/one/other", &[]);
+        check(recorded("/one/ab", "b", &[]), "/one/ab", &[]);
+        check(recorded("a/f", "a/f", &["a"]), "a/f", &["a"]);
+        check(recorded("/one/f", "", &[]), "/one/f", &[]);
+    }
 }

@@ -87,7 +87,10 @@ impl Running {
     pub fn answer(&self, request: &[u8], notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>) -> Vec<u8> {
         let request: Request = match serde_json::from_slice(request) {
             Ok(request) => request,
-            Err(e) => return encode(0, Err(rpc(-32700, format!("not a request: {e}")))),
+            Err(e) => {
+                let id = crate::protocol::id_of(request).unwrap_or(0);
+                return encode(id, Err(rpc(-32700, format!("the request cannot be read: {e}"))));
+            }
         };
         let id = request.id.unwrap_or(0);
         let work = std::panic::AssertUnwindSafe(|| self.handle(request, notify));

@@ -10,6 +10,40 @@ pub const VERSIONS: [u32; 1] = [1];
 /// The longest line, checked before sending.
 pub const MAX_LINE: usize = 16 << 20;
 
+/// How many levels of lists and records one input, output or private value may have. A tag (`$dtm`) is no level.
+pub const MAX_DEPTH: usize = 64;
+
+/// Whether a value has more levels of lists and records than a limit.
+pub fn deeper_than(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Array(items) => limit == 0 || items.iter().any(|v| deeper_than(v, limit - 1)),
+        Value::Object(tag) if tag.contains_key("$dtm") => tag.values().any(|v| deeper_than(v, limit)),
+        Value::Object(fields) => limit == 0 || fields.values().any(|v| deeper_than(v, limit - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The `id` of a message that cannot be parsed, so that it can be answered all the same: where it stands at the beginning or, as
+/// in an answer of some plugins, at the end.
+pub fn id_of(line: &[u8]) -> Option<u64> {
+    const LOOK: usize = 256;
+    let number = |text: &str, at: usize| -> Option<u64> {
+        let rest = text.get(at + "\"id\"".len()..)?.trim_start().strip_prefix(':')?.trim_start();
+        rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
+    };
+    let head = String::from_utf8_lossy(&line[..line.len().min(LOOK)]);
+    let tail = String::from_utf8_lossy(&line[line.len().saturating_sub(LOOK)..]);
+    // What stands behind `params` or `result` belongs to them, and what stands behind all brackets does not.
+    let front =
+        head.find("\"params\"").or(head.find("\"result\"")).or(head.find("\"error\"")).unwrap_or(head.len());
+    let first = head[..front].find("\"id\"").and_then(|at| number(&head, at));
+    first.or_else(|| {
+        let behind =
+            tail.rfind([']', '}']).and_then(|end| tail[..end].rfind([']', '}'])).map_or(0, |end| end + 1);
+        tail[behind..].find("\"id\"").and_then(|at| number(&tail, behind + at))
+    })
+}
+
 /// Values by name.
 pub type Fields = Map<String, Value>;
 
@@ -249,4 +283,29 @@ pub struct Checkpoint {
     /// What is known of it.
     #[serde(default)]
     pub partial: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_tag_is_no_level() {
+        let nested = |n: usize| (0..n).fold(json!(1), |inner, _| json!({ "$dtm": "secret", "v": [inner] }));
+        assert!(!deeper_than(&nested(64), 64));
+        assert!(deeper_than(&nested(65), 64));
+        assert!(!deeper_than(&json!({ "a": [1] }), 2));
+        assert!(deeper_than(&json!({ "a": [1] }), 1));
+    }
+
+    #[test]
+    fn the_id_of_a_broken_line_is_found() {
+        let of = |text: &str| id_of(text.as_bytes());
+        assert_eq!(of(r#"{"jsonrpc":"2.0","id":7,"method":"read","params":{"id":"9"}"#), Some(7));
+        assert_eq!(of(r#"{"jsonrpc": "2.0", "id": 12, "result": [[[["#), Some(12));
+        assert_eq!(of(r#"{"result":{"id":"a","x":[[[1]]]},"id":3}"#), Some(3));
+        assert_eq!(of(r#"{"result":{"id":5}}"#), None);
+        assert_eq!(of("no JSON at all"), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! `dtm plan`: what `apply` would do. Takes no lock and changes nothing.
 
-use super::run::{planning_events, runtime};
+use super::run::{needs_plugins, planning_events, runtime};
 use super::saved;
 use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
@@ -82,6 +82,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     }
     let plan = make(terminal, &project, &loaded.state, args.select.options(args.no_read))?;
     show(terminal, &project, &plan);
+    if let Err(missing) = needs_plugins(&plan, &project.program) {
+        for d in missing.diagnostics.iter() {
+            terminal.note(&format!("note: {}: `dtm apply` needs it", d.headline));
+        }
+    }
     let open = loaded.state.tools.values().any(|entry| entry.status.is_open());
     if let Some(holder) = open.then(|| store.holder()).flatten() {
         terminal

@@ -8,9 +8,13 @@ use std::path::PathBuf;
 pub struct PluginHost {
     /// A library or an executable.
     pub file: PathBuf,
+    /// Load the library in this process: what a host starts for it.
+    #[arg(long, hide = true)]
+    pub worker: bool,
 }
 
 /// Runs the host and ends the process at once: a plugin's own exit handlers are not run.
 pub fn run(host: &PluginHost) -> ! {
-    dtm_engine::plugin::host::exit(dtm_engine::plugin::host::run(&host.file))
+    use dtm_engine::plugin::host::{exit, run, work};
+    exit(if host.worker { work(&host.file) } else { run(&host.file) })
 }

@@ -85,6 +85,7 @@ impl Recorded {
             Event::Progress { addr, text } => self.mark("progress", text, Some(addr), now),
             Event::Warned { addr, text } => self.mark("warning", text, Some(addr), now),
             Event::Retrying { addr, message, .. } => self.mark("retry", message, Some(addr), now),
+            Event::Traced { plugin, text } => self.mark(plugin, text, None, now),
             Event::Notice { text } => self.mark("note", text, None, now),
             Event::Stopping { level } => self.mark("stopping", &level.to_string(), None, now),
             Event::Reading { .. } | Event::Log { .. } | Event::Skipped { .. } => {}

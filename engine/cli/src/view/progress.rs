@@ -78,6 +78,9 @@ impl View {
     }
 
     fn show(&self, event: &Event) {
+        if let Event::Traced { .. } = event {
+            return;
+        }
         if self.json {
             if let Ok(text) = serde_json::to_string(event) {
                 self.say(&text);
@@ -88,7 +91,7 @@ impl View {
             return;
         }
         match event {
-            Event::Reading { .. } => {}
+            Event::Reading { .. } | Event::Traced { .. } => {}
             Event::Started { addr, verb } => {
                 let mut scene = lock(&self.scene);
                 if !scene.running.iter().any(|r| r.addr == *addr) {

@@ -67,6 +67,7 @@ pub(in crate::commands) fn import(
             private: Default::default(),
             deps: instance.edges.keys().filter_map(|dep| addresses.get(dep).cloned()).collect(),
             protect: false,
+            timeout: None,
             status: Status::Noted,
             op: OpKey::fresh(),
             // What is found by its key is what DevStream made.

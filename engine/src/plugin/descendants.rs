@@ -1,0 +1,112 @@
+//! Ends everything that a process has started, whatever it did to get away: its own session (`setsid`), a double fork,
+//! `nohup`. A process that adopts orphans (a *subreaper*) stays the ancestor of all of it, so that a walk through the
+//! process table finds it.
+//!
+//! Where the system has no subreapers (macOS) only the process group is ended.
+
+use rustix::process::{Pid, Signal};
+use std::time::Duration;
+
+/// Makes this process the parent of every orphan among its descendants.
+pub(super) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Kills every descendant of this process, again and again, until none is left. A process that this one may not signal
+/// (one that runs as another user) is waited for.
+pub(super) fn end_all() {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let mut left = false;
+        for process in below(rustix::process::getpid()) {
+            left |= end(process);
+        }
+        if !left {
+            return;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// A process as the process table shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) pid: Pid,
+    parent: i32,
+    group: i32,
+    zombie: bool,
+}
+
+/// Kills a process, and reaps it where it is a child of this one. Whether it may still be there.
+pub(super) fn end(process: Seen) -> bool {
+    use rustix::process::{WaitOptions, kill_process, waitpid};
+    if !process.zombie {
+        let _ = kill_process(process.pid, Signal::KILL);
+    }
+    match waitpid(Some(process.pid), WaitOptions::NOHANG) {
+        Ok(Some(_)) => false,
+        // Not a child of this process: a zombie is its parent's to reap, and does nothing any more.
+        Err(_) => !process.zombie,
+        Ok(None) => true,
+    }
+}
+
+/// The children of this process that it did not start itself: orphans that it has adopted. What it starts is either in
+/// its own process group or one of `own`.
+pub(super) fn adopted(own: &dyn Fn(Pid) -> bool) -> Vec<Seen> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let group = rustix::process::getpgrp().as_raw_nonzero().get();
+    let mut all = table();
+    all.retain(|p| p.parent == me && p.group != group && !own(p.pid));
+    all
+}
+
+/// All descendants of a process, parents before their children.
+fn below(root: Pid) -> Vec<Seen> {
+    let table = table();
+    let mut found: Vec<Seen> = vec![];
+    let mut parents = vec![root.as_raw_nonzero().get()];
+    while let Some(parent) = parents.pop() {
+        for process in table.iter().filter(|p| p.parent == parent) {
+            if !found.contains(process) {
+                found.push(*process);
+                parents.push(process.pid.as_raw_nonzero().get());
+            }
+        }
+    }
+    found
+}
+
+/// The process table; empty where there is no `/proc`.
+fn table() -> Vec<Seen> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            parse(pid, &std::fs::read_to_string(entry.path().join("stat")).ok()?)
+        })
+        .collect()
+}
+
+/// Reads `/proc/PID/stat`: `PID (name) state parent group ...`. The name may hold anything, parentheses too.
+fn parse(pid: i32, stat: &str) -> Option<Seen> {
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    let state = fields.next()?;
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Seen { pid: Pid::from_raw(pid)?, parent, group, zombie: matches!(state, "Z" | "X") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let seen = parse(7, "7 (a) b (c) S 4 5 6 0 -1 4194560").expect("a process");
+        assert_eq!((seen.parent, seen.group, seen.zombie), (4, 5, false));
+        assert!(parse(7, "7 (x) Z 1 1").expect("a process").zombie);
+        assert_eq!(parse(7, "7 (x"), None);
+    }
+}
