@@ -75,10 +75,8 @@ impl Operation<'_> {
             let result =
                 self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
             match result {
-                Ok(value) if verb == "delete" => {
-                    drop(value);
-                    return Ok(Object::default());
-                }
+                // The answer is no object: it says at most that the object was left.
+                Ok(value) if verb == "delete" => return Ok(Object { private: value, ..Object::default() }),
                 Ok(value) => {
                     let object: Result<Object, _> = serde_json::from_value(value);
                     if let Ok(object) = &object

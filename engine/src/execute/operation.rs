@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::plan::diff::{changes, drifted, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
-use crate::plan::reads::{Seen, find, plan_of, read_one};
+use crate::plan::reads::{Seen, find, normalized, plan_of, read_one};
 use crate::plan::recover::{Found, natural_key, resolve};
 use crate::plan::{Action, Node, Part, Step, reason};
 use crate::plugin::{CallError, Settings, conforms};
@@ -158,7 +158,7 @@ impl Operation<'_> {
 
     /// An object of somebody else's, now that its key is known.
     async fn find(&mut self) -> Result<Done, Failed> {
-        let kind = self.settle()?;
+        let kind = self.settle().await?;
         let (plugins, node) = (&self.cx.plugins, self.node);
         let found = look_up(plugins, &node.plugin, &self.settings, &kind, &self.inputs).await;
         let entry = found.map_err(|why| self.fail(Code::E0615, why))?;
@@ -173,7 +173,7 @@ impl Operation<'_> {
     }
 
     /// Computes the inputs, now that all is known.
-    fn settle(&mut self) -> Result<Arc<Kind>, Failed> {
+    async fn settle(&mut self) -> Result<Arc<Kind>, Failed> {
         let (Some(id), Some(program), Some(kind)) =
             (self.node.instance, self.cx.program.clone(), self.node.kind.clone())
         else {
@@ -189,12 +189,15 @@ impl Operation<'_> {
             return Err(self.fail(Code::E0704, "an input is still not known; this is a bug in dtm"));
         }
         self.cx.redactor.learn(&Json::Object(self.inputs.clone()));
+        let (plugin, inputs) = (&self.node.plugin, std::mem::take(&mut self.inputs));
+        let prior = self.node.prior.as_deref();
+        self.inputs = normalized(&self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await;
         Ok(kind)
     }
 
     /// Computes the inputs; those that are ignored are as recorded.
-    fn settle_all(&mut self) -> Result<Arc<Kind>, Failed> {
-        let kind = self.settle()?;
+    async fn settle_all(&mut self) -> Result<Arc<Kind>, Failed> {
+        let kind = self.settle().await?;
         let (Some(id), Some(program)) = (self.node.instance, &self.cx.program) else { return Ok(kind) };
         if let Some(prior) = &self.node.prior {
             for name in &program.instance(id).options.ignore {
@@ -220,7 +223,7 @@ impl Operation<'_> {
 
     /// The second half: the new object comes, after those that it depends on.
     async fn make(&mut self) -> Result<Done, Failed> {
-        self.settle_all()?;
+        self.settle_all().await?;
         self.create(false).await
     }
 
@@ -234,7 +237,7 @@ impl Operation<'_> {
     }
 
     async fn change(&mut self) -> Result<Done, Failed> {
-        let kind = self.settle_all()?;
+        let kind = self.settle_all().await?;
         let (Some(id), Some(program)) = (self.node.instance, self.cx.program.clone()) else {
             return Ok(Done::Unchanged);
         };
@@ -607,22 +610,22 @@ impl Operation<'_> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
         let prior = self.delete_retired(prior).await?;
         self.emit("delete");
-        self.remove(&prior, Status::Deleting).await?;
+        let left = self.remove(&prior, Status::Deleting).await?;
         self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
-        Ok(self.finished("delete"))
+        Ok(self.finished(if left { "forget" } else { "delete" }))
     }
 
-    /// Deletes the object of an entry; its record stays.
-    async fn remove(&self, prior: &Entry, status: Status) -> Result<(), Failed> {
+    /// Deletes the object of an entry; its record stays. Tells whether the plugin left the object as it is, and said why.
+    async fn remove(&self, prior: &Entry, status: Status) -> Result<bool, Failed> {
         if self.look_again(prior, "deleted").await?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let op = if status == Status::Deleting { self.node.op.clone() } else { OpKey::fresh() };
         let entry = Entry { status, op, ..prior.clone() };
         self.begin(&entry).await?;
         let call = Call { prior: sendable(&prior.inputs), ..self.call_of(&entry) };
         match self.attempt("delete", call, &entry).await {
-            Ok(_) => Ok(()),
+            Ok(object) => Ok(object.private.get("left").and_then(Json::as_bool).unwrap_or(false)),
             Err((clean, _, d)) => {
                 if clean {
                     self.put(prior.clone()).await?;

@@ -13,7 +13,7 @@
 use super::diff::drifted;
 use super::order::{ids, instance_order};
 use super::place::{other_place, settings_of};
-use super::reads::{Seen, ToRead, read_all};
+use super::reads::{Seen, ToRead, normalized, read_all};
 use super::recover::{Found, natural_key, resolve};
 use super::select::Selection;
 use super::upgrade::upgrade;
@@ -294,6 +294,15 @@ impl Builder<'_> {
         let mut desired: Fields = values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
         desired.retain(|_, v| !v.is_null());
         self.plugins.redactor().learn(&Json::Object(desired.clone()));
+        let settings = self.settings(id);
+        let prior = self.tools.get(&addr).filter(|p| p.kind == *instance.kind.name).cloned();
+        // Without reading, only what was recorded is asked about, of which the plugin knows all that it needs.
+        let asked = !self.options.no_read || prior.is_some();
+        if asked && !settings.values().any(has_unknown) && self.plugins.usable(&instance.plugin).is_ok() {
+            let kind = &instance.kind.name;
+            desired =
+                normalized(self.plugins, &instance.plugin, &settings, kind, desired, prior.as_deref()).await;
+        }
         let mut node = Node {
             addr: addr.clone(),
             action: Action::NoOp,

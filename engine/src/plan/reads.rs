@@ -152,6 +152,28 @@ pub(crate) async fn ask_plugin(
     }
 }
 
+/// Inputs as the plugin spells them, so that one object has one identity; as they are where it does not answer.
+pub(crate) async fn normalized(
+    plugins: &Plugins,
+    plugin: &str,
+    settings: &Settings,
+    kind: &str,
+    inputs: Fields,
+    prior: Option<&Entry>,
+) -> Fields {
+    let mut params = json!({ "kind": kind, "inputs": inputs });
+    if let Some(prior) = prior {
+        params["id"] = prior.id.clone().unwrap_or_default().into();
+        params["prior"] = sendable(&prior.inputs).into();
+        params["private"] = prior.private.clone();
+    }
+    match ask_plugin(plugins, plugin, settings, "normalize", kind, params).await {
+        Some(Ok(answer)) => answer.get("inputs").and_then(Value::as_object).cloned().unwrap_or(inputs),
+        // What is wrong with them is said by `validate`.
+        Some(Err(_)) | None => inputs,
+    }
+}
+
 /// What a plugin says of an update: outputs that are known beforehand, and reasons to replace the object instead.
 pub(crate) async fn plan_of(
     plugins: &Plugins,

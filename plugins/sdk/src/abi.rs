@@ -172,7 +172,8 @@ impl Running {
         }
         let deadline =
             call.deadline_ms.map(|ms| std::time::Instant::now() + std::time::Duration::from_millis(ms));
-        let ctx = Ctx { op: op.clone(), deadline, settings, cancelled, notify };
+        let left = Arc::default();
+        let ctx = Ctx { op: op.clone(), deadline, settings, cancelled, notify, left };
         let future = kind.call(method, &ctx, call);
         let result = match &*RUNTIME {
             Some(runtime) => runtime.block_on(future),

@@ -19,6 +19,7 @@ pub struct Ctx {
     pub(crate) settings: Arc<dyn Any + Send + Sync>,
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>,
+    pub(crate) left: Arc<AtomicBool>,
 }
 
 impl Ctx {
@@ -29,6 +30,12 @@ impl Ctx {
     /// Tells something that the user should know of, although the operation goes on.
     pub fn warn(&self, text: &str) {
         (self.notify)("log", json!({ "op": self.op, "level": "warning", "text": text }));
+    }
+    /// In `delete`: the object is left as it is, for this reason, and its record is dropped all the same. The user sees
+    /// "forgotten" then, not "deleted".
+    pub fn left(&self, why: &str) {
+        self.left.store(true, Ordering::Relaxed);
+        self.warn(why);
     }
     /// Gives an id as soon as it is known; returns once it is durable, `false` when that failed.
     pub fn checkpoint(&self, id: &str, partial: Value) -> bool {
@@ -149,12 +156,22 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Its outputs, from the interface.
     type Outputs: DeserializeOwned + Serialize + Send;
 
-    /// The optional questions that it answers: `validate`, `plan`, `upgrade`, `list`.
+    /// The optional questions that it answers: `validate`, `normalize`, `plan`, `upgrade`, `list`.
     const ANSWERS: &'static [&'static str] = &[];
 
     /// What is wrong with inputs that are known; without side effects.
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
+    }
+    /// Spells inputs in their only way, so that one object has one identity and a record is the same in every copy of a project:
+    /// a path without `./` and relative to the project, a default that only the target knows. Asked before a tool is planned and
+    /// again before it is changed; `prior` is what was recorded of it. What is unknown stays so; nothing is changed.
+    fn normalize(
+        _ctx: &Ctx,
+        inputs: Fields,
+        _prior: Option<Recorded>,
+    ) -> impl Future<Output = Result<Fields>> + Send {
+        async { Ok(inputs) }
     }
     /// What is known of an update beforehand; without side effects.
     fn plan(_prior: Object<Self>, _inputs: &Fields) -> std::result::Result<Planned, Failure> {
@@ -266,6 +283,16 @@ impl<K: Kind> ErasedKind for Erased<K> {
                 |c: Change<K>| json!({ "id": c.id, "outputs": fields(&c.outputs), "private": c.private });
             match method {
                 "validate" => K::validate(&call.inputs).map(|()| json!({})).map_err(Failure::into_rpc),
+                "normalize" => {
+                    let prior = (!call.prior.is_empty()).then_some(Recorded {
+                        id: call.id,
+                        inputs: call.prior,
+                        outputs: call.outputs,
+                        private: call.private,
+                    });
+                    let inputs = K::normalize(ctx, call.inputs, prior).await.map_err(Failure::into_rpc)?;
+                    Ok(json!({ "inputs": inputs }))
+                }
                 "plan" => {
                     let planned = K::plan(object(call.prior.clone(), &call)?, &call.inputs)
                         .map_err(Failure::into_rpc)?;
@@ -317,7 +344,11 @@ impl<K: Kind> ErasedKind for Erased<K> {
                 }
                 "delete" => {
                     let prior = object(call.prior.clone(), &call)?;
-                    K::delete(ctx, prior).await.map(|()| json!({})).map_err(Failure::into_rpc)
+                    K::delete(ctx, prior).await.map_err(Failure::into_rpc)?;
+                    match ctx.left.load(Ordering::Relaxed) {
+                        true => Ok(json!({ "left": true })),
+                        false => Ok(json!({})),
+                    }
                 }
                 other => {
                     let message = format!("the kind `{}` has no method `{other}`", K::NAME);

@@ -165,7 +165,7 @@ pub struct Manifest {
     pub kinds: Vec<String>,
     /// SHA-256 of its interface file, in hexadecimal.
     pub interface: String,
-    /// Optional questions (`validate`, `plan`, `upgrade`) that it answers, with the kinds for which it does.
+    /// Optional questions (`validate`, `normalize`, `plan`, `upgrade`, `list`) that it answers, with the kinds for which it does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capabilities: BTreeMap<String, Vec<String>>,
 }
