@@ -284,3 +284,325 @@ fn what_devstream_made_is_taken_over() {
     assert!(more.stderr.contains("Imported 0 tools"), "{}", more.stderr);
     assert_eq!(std::fs::read(sandbox.path().join("devstream.state")).expect("the state"), before);
 }
+
+/// Runs git in a folder of the sandbox; gives what it writes.
+#[track_caller]
+fn git(folder: &Path, args: &[&str]) -> String {
+    let out = git_in(folder).args(args).output().expect("git starts");
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_string()
+}
+
+/// Options of git with which a repository, or an attribute in it, names a program. `PROGRAM` leaves a mark and fails.
+const NAMES_A_PROGRAM: &[&str] = &[
+    "core.fsmonitor=PROGRAM",
+    "core.sshCommand=PROGRAM",
+    "core.gitProxy=PROGRAM",
+    "core.pager=PROGRAM",
+    "core.editor=PROGRAM",
+    "core.askPass=PROGRAM",
+    "core.alternateRefsCommand=PROGRAM",
+    "core.hooksPath=HOOKS",
+    "core.attributesFile=ATTRIBUTES",
+    "credential.helper=!PROGRAM",
+    "diff.external=PROGRAM",
+    "diff.evil.command=PROGRAM",
+    "diff.evil.textconv=PROGRAM",
+    "filter.evil.clean=PROGRAM",
+    "filter.evil.smudge=PROGRAM",
+    "filter.evil.process=PROGRAM",
+    "merge.evil.driver=PROGRAM",
+    "gpg.program=PROGRAM",
+    "gpg.ssh.program=PROGRAM",
+    "gpg.x509.program=PROGRAM",
+    "log.showSignature=true",
+    "uploadpack.packObjectsHook=PROGRAM",
+    "remote.origin.uploadpack=PROGRAM",
+    "remote.origin.receivepack=PROGRAM",
+    "remote.origin.vcs=evil",
+    "url.ext::PROGRAM .insteadOf=file://",
+    "url.ext::PROGRAM .insteadOf=http",
+    "url.ext::PROGRAM .pushInsteadOf=file://",
+    "protocol.allow=always",
+    "protocol.ext.allow=always",
+    "pager.log=PROGRAM",
+    "pager.ls-tree=PROGRAM",
+    "pager.config=PROGRAM",
+    "alias.ls-tree=!PROGRAM",
+    "alias.log=!PROGRAM",
+    "alias.cat-file=!PROGRAM",
+    "alias.archive=!PROGRAM",
+    "interactive.diffFilter=PROGRAM",
+    "sequence.editor=PROGRAM",
+    "trailer.evil.cmd=PROGRAM",
+    "trailer.evil.command=PROGRAM",
+    "tar.tar.command=PROGRAM",
+    "submodule.vendor.update=!PROGRAM",
+    "gc.recentObjectsHook=PROGRAM",
+    "http.proxyAuthMethod=negotiate",
+    "include.path=INCLUDED",
+    "includeIf.gitdir:/**.path=INCLUDED",
+];
+
+/// A project with a repository as its destination and one as its template, both of which came with it.
+struct Hostile {
+    sandbox: Sandbox,
+}
+
+impl Hostile {
+    fn new() -> Hostile {
+        let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+        let here = sandbox.path().display().to_string();
+        let hostile = Hostile { sandbox };
+        let sandbox = &hostile.sandbox;
+        sandbox.write(
+            "main.dts",
+            format!(
+                "dts 1\n\nparam text: string = \"one\"\n\ntool repo: scm.Repo {{ destination = {{ host = \"folder\", path = \"cart.git\" }}, force_delete = true }}\n\
+                 tool file: scm.File {{ destination = {{ host = \"folder\", path = \"cart.git\" }}, path = \"a\", content = text }} with {{ after = [repo] }}\n\
+                 tool code: scm.Scaffold {{ destination = {{ host = \"folder\", path = \"cart.git\" }}, path = \"code\", template = \"file://{here}/template#v1\" }} with {{ after = [file] }}\n\
+                 tool other: scm.File {{ destination = {{ host = \"git\", url = \"file://{here}/other.git\" }}, path = \"a\", content = text }}\n"
+            ),
+        );
+        sandbox.write("evil/program", "#!/bin/sh\ntouch \"$(dirname \"$0\")/ran\"\nexit 1\n");
+        for hook in [
+            "reference-transaction",
+            "post-checkout",
+            "pre-push",
+            "update",
+            "pre-receive",
+            "fsmonitor-watchman",
+        ] {
+            sandbox.write(
+                &format!("evil/hooks/{hook}"),
+                "#!/bin/sh\ntouch \"$(dirname \"$0\")/../ran\"\nexit 1\n",
+            );
+        }
+        sandbox.write("evil/attributes", "* filter=evil diff=evil merge=evil\n");
+        sandbox.write("evil/included", format!("[core]\n\tfsmonitor = {here}/evil/program\n[filter \"evil\"]\n\tsmudge = {here}/evil/program\n"));
+        let out = sandbox.shell("chmod -R +x evil && git init -q --bare -b main other.git");
+        assert_eq!(out.code, 0, "{}", out.transcript());
+        sandbox.write("template/README", "hello\n");
+        sandbox.write("template/.gitattributes", "* filter=evil diff=evil merge=evil\n");
+        let template = sandbox.path().join("template");
+        git(&template, &["init", "-q", "-b", "main", "."]);
+        git(&template, &["add", "."]);
+        git(&template, &["commit", "-qm", "one"]);
+        git(&template, &["tag", "v1"]);
+        done(&sandbox.run(&["apply", "-y"]));
+        hostile
+    }
+
+    /// The folders in which git keeps the three repositories.
+    fn repositories(&self) -> [std::path::PathBuf; 3] {
+        ["cart.git", "template/.git", "other.git"].map(|name| self.sandbox.path().join(name))
+    }
+
+    /// Sets an option in all of them; gives the configurations as they were.
+    fn set(&self, option: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let evil = self.sandbox.path().join("evil").display().to_string();
+        let (name, value) = option.rsplit_once('=').expect("an option");
+        let filled = |text: &str| {
+            ["PROGRAM", "HOOKS", "ATTRIBUTES", "INCLUDED"].iter().fold(text.to_string(), |text, word| {
+                text.replace(word, &format!("{evil}/{}", word.to_lowercase()))
+            })
+        };
+        let set = |dir: std::path::PathBuf| {
+            let config = dir.join("config");
+            let before = std::fs::read(&config).expect("a configuration");
+            git(
+                self.sandbox.path(),
+                &["config", "--file", &config.display().to_string(), &filled(name), &filled(value)],
+            );
+            (config, before)
+        };
+        self.repositories().into_iter().map(set).collect()
+    }
+
+    fn ran(&self) -> bool {
+        self.sandbox.path().join("evil/ran").exists()
+    }
+
+    fn forget(&self) {
+        let _ = std::fs::remove_file(self.sandbox.path().join("evil/ran"));
+    }
+}
+
+#[test]
+fn no_option_of_a_repository_runs_anything_while_planning() {
+    let hostile = Hostile::new();
+    for option in NAMES_A_PROGRAM {
+        let before = hostile.set(option);
+        for command in [&["plan"][..], &["plan", "--set", "text=two"]] {
+            let ran = hostile.sandbox.run(command);
+            assert_eq!(ran.code, 0, "{option}: {}", ran.transcript());
+            assert!(!hostile.ran(), "`{option}` was run by {command:?}");
+        }
+        before.into_iter().for_each(|(config, bytes)| std::fs::write(config, bytes).expect("restored"));
+    }
+    // The program would have been run: by git on the repositories themselves.
+    hostile.set("filter.evil.smudge=PROGRAM");
+    let template = hostile.sandbox.path().join("template");
+    let _ = git_in(&template).args(["archive", "--format=tar", "v1"]).output();
+    assert!(hostile.ran(), "the test would notice");
+}
+
+#[test]
+fn all_of_them_at_once_and_their_hooks_run_nothing_while_planning() {
+    let hostile = Hostile::new();
+    NAMES_A_PROGRAM.iter().for_each(|option| _ = hostile.set(option));
+    for repository in hostile.repositories() {
+        for hook in
+            ["reference-transaction", "update", "pre-receive", "post-receive", "pre-push", "post-checkout"]
+        {
+            std::fs::create_dir_all(repository.join("hooks")).expect("a folder");
+            std::fs::copy(
+                hostile.sandbox.path().join("evil/hooks/update"),
+                repository.join("hooks").join(hook),
+            )
+            .expect("a copy");
+        }
+    }
+    for command in
+        [&["plan"][..], &["verify"], &["plan", "--set", "text=two"], &["destroy", "--only", "file"]]
+    {
+        let ran = hostile.sandbox.run(command);
+        assert!(!hostile.ran(), "run by {command:?}: {}", ran.transcript());
+    }
+}
+
+#[test]
+fn a_partial_clone_fetches_nothing() {
+    let hostile = Hostile::new();
+    let options = [
+        "core.repositoryformatversion=1",
+        "extensions.partialClone=origin",
+        "remote.origin.promisor=true",
+        "remote.origin.url=HOOKS",
+        "remote.origin.uploadpack=PROGRAM",
+        "remote.origin.partialclonefilter=blob:none",
+    ];
+    options.iter().for_each(|option| _ = hostile.set(option));
+    // Everything that is not there would have to be fetched.
+    for (repository, commit) in hostile.repositories().iter().zip(["main", "v1", "main"]) {
+        let work = hostile.sandbox.path().join("work");
+        let _ = std::fs::remove_dir_all(&work);
+        std::fs::create_dir(&work).expect("a folder");
+        let tree = git(repository, &["rev-parse", &format!("{commit}^{{tree}}")]);
+        for object in git(repository, &["ls-tree", "-r", "--format=%(objectname)", &tree]).lines() {
+            let _ = std::fs::remove_file(repository.join("objects").join(&object[..2]).join(&object[2..]));
+        }
+    }
+    let plan = hostile.sandbox.run(&["plan", "--format", "short"]);
+    assert!(!hostile.ran(), "{}", plan.transcript());
+    // What has to be read, and is not there, is an error that says so.
+    git(&hostile.sandbox.path().join("cart.git"), &["update-ref", "refs/heads/kept", "main"]);
+    hostile.sandbox.write("change.sh", "set -e\nid=$(printf x | git --git-dir=cart.git hash-object -w --stdin)\nprintf '100644 blob %s\\ta\\n' \"$id\" > tree\ntree=$(git --git-dir=cart.git mktree < tree)\nrm cart.git/objects/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-)\ncommit=$(git --git-dir=cart.git -c user.name=ann -c user.email=ann@example.com commit-tree -m x -p main $tree)\ngit --git-dir=cart.git update-ref refs/heads/main $commit\n");
+    let changed = hostile.sandbox.shell("sh change.sh");
+    assert_eq!(changed.code, 0, "{}", changed.transcript());
+    hostile.forget();
+    let plan = hostile.sandbox.run(&["plan", "--format", "short"]);
+    assert!(plan.code == 1 && plan.stderr.contains("lacks the object"), "{}", plan.transcript());
+    assert!(!hostile.ran(), "{}", plan.transcript());
+    // By git on the repository itself, the program is run.
+    let _ = git_in(&hostile.sandbox.path().join("cart.git")).args(["cat-file", "-p", "main:a"]).output();
+    assert!(hostile.ran(), "the test would notice");
+}
+
+#[test]
+fn a_folder_that_looks_like_a_repository_decides_nothing() {
+    let hostile = Hostile::new();
+    // The folder of the project, of temporary files and of the user are bare repositories, as far as git can see.
+    let (here, home) = (hostile.sandbox.path().to_path_buf(), hostile.sandbox.home().to_path_buf());
+    let program = here.join("evil/program").display().to_string();
+    for folder in [&here, &home, &here.join("template")] {
+        for name in ["objects", "refs"] {
+            let _ = std::fs::create_dir(folder.join(name));
+        }
+        std::fs::write(folder.join("HEAD"), "ref: refs/heads/main\n").expect("written");
+        let config = format!(
+            "[core]\n\tbare = true\n\tsshCommand = {program}\n\tfsmonitor = {program}\n[protocol]\n\tallow = always\n[url \"ext::{program} \"]\n\tinsteadOf = ssh://\n\tinsteadOf = http://\n[credential]\n\thelper = !{program}\n"
+        );
+        std::fs::write(folder.join("config"), config).expect("written");
+    }
+    hostile.sandbox.write("main.dts", "dts 1\n\ntool a: scm.Repo { destination = { host = \"git\", url = \"http://127.0.0.1:1/a.git\" } } with { retries = 0 }\ntool b: scm.File { destination = { host = \"git\", url = \"ssh://git@127.0.0.1:1/a.git\" }, path = \"a\", content = \"\" } with { retries = 0 }\n");
+    let ran =
+        hostile.sandbox.shell("TMPDIR=$PWD dtm plan --format short; TMPDIR=$PWD dtm apply -y --format short");
+    assert!(ran.stderr.contains("cannot be reached"), "{}", ran.transcript());
+    assert!(!hostile.ran(), "{}", ran.transcript());
+}
+
+#[test]
+fn what_the_user_configured_still_holds() {
+    let server = GitServer::start("secret-token");
+    let url = server.repository("cart.git");
+    let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    sandbox.write("main.dts", format!("dts 1\n\ntool f: scm.File {{ destination = {{ host = \"git\", url = \"{url}\" }}, path = \"a\", content = \"x\" }}\n"));
+    let refused = sandbox.run(&["apply", "-y", "--format", "short"]);
+    assert!(refused.stderr.contains("the credentials are refused"), "{}", refused.transcript());
+    let helper = "!f() { echo username=x-access-token; echo password=secret-token; }; f";
+    let ran = sandbox.shell(&format!("git config --global credential.helper '{helper}' && dtm apply -y"));
+    assert_eq!(ran.code, 0, "{}", ran.transcript());
+    assert_eq!(server.git(&["-C", "cart.git", "show", "main:a"]), "x");
+    // Another name of the server, by the user's own configuration.
+    let base = url.trim_end_matches("cart.git");
+    sandbox.write("main.dts", "dts 1\n\ntool f: scm.File { destination = { host = \"git\", url = \"https://git.example.invalid/cart.git\" }, path = \"b\", content = \"y\" }\n");
+    let ran = sandbox.shell(&format!("git config --global 'url.{base}.insteadOf' https://git.example.invalid/ && rm -r .dtm && dtm apply -y"));
+    assert_eq!(ran.code, 0, "{}", ran.transcript());
+    assert_eq!(server.git(&["-C", "cart.git", "show", "main:b"]), "y");
+}
+
+#[test]
+fn a_redirect_does_not_take_the_token_along() {
+    use std::io::{Read, Write};
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let there = elsewhere.local_addr().expect("an address");
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = asked.clone();
+    std::thread::spawn(move || {
+        for stream in elsewhere.incoming().flatten() {
+            seen.store(true, std::sync::atomic::Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    let redirects = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/cart.git", redirects.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut stream in redirects.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: http://localhost:{}/cart.git/info/refs?service=git-upload-pack\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                there.port()
+            );
+        }
+    });
+    let sandbox = sandbox("tool repo: scm.Repo { destination = where }\n");
+    let ran = dtm(&sandbox, &["apply", "-y"], &url, "secret-token");
+    assert!(ran.code == 4 && ran.stderr.contains("redirects to another address"), "{}", ran.transcript());
+    assert!(!asked.load(std::sync::atomic::Ordering::SeqCst), "the other server was asked");
+}
+
+#[test]
+fn a_new_branch_of_a_server_begins_at_its_default_one() {
+    let server = GitServer::start("secret-token");
+    let url = server.repository("cart.git");
+    server.git(&["-C", "cart.git", "symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    let first = sandbox(
+        "tool f: scm.File { destination = where, branch = \"trunk\", path = \"mine\", content = \"x\" }\n",
+    );
+    done(&dtm(&first, &["apply", "-y"], &url, "secret-token"));
+    let second = sandbox(
+        "tool named: scm.File { destination = where, branch = \"new\", path = \"a\", content = \"x\" }\ntool unnamed: scm.Scaffold { destination = where, template = \"template\", vars = { name = \"cart\" } }\n",
+    );
+    done(&dtm(&second, &["apply", "-y"], &url, "secret-token"));
+    assert_eq!(server.git(&["-C", "cart.git", "ls-tree", "--name-only", "new"]), "a\nmine\n");
+    assert_eq!(
+        server.git(&["-C", "cart.git", "ls-tree", "--name-only", "trunk"]),
+        "README.md\nmain.go\nmine\n"
+    );
+    let again = dtm(&second, &["plan"], &url, "secret-token");
+    assert!(again.stdout.starts_with("No changes"), "{}{}", again.stdout, again.stderr);
+    done(&dtm(&second, &["destroy", "-y"], &url, "secret-token"));
+    assert_eq!(server.git(&["-C", "cart.git", "ls-tree", "--name-only", "trunk"]), "mine\n");
+}

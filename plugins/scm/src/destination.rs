@@ -1,15 +1,72 @@
-//! Where a repository is, and which names of branches and files git takes.
+//! Where a repository is. A folder inside the project is known by its path from there, so that a copy of the project has
+//! repositories of its own; the plugin's working directory is the project's folder.
 
 use dtm_plugin::Failure;
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Where a repository is.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Destination {
-    Folder(PathBuf),
+    Folder(Folder),
     Remote(Remote),
+}
+
+/// A repository in a folder.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Folder {
+    /// As ids and records name it: from the project's folder, or absolute when that is elsewhere.
+    pub(crate) name: String,
+    /// Where that is in this copy of the project.
+    pub(crate) at: PathBuf,
+}
+
+impl Folder {
+    fn new(path: &str) -> Result<Folder, Failure> {
+        let here = std::env::current_dir()
+            .map_err(|e| bad(format!("`{path}` cannot be resolved: the project's folder: {e}")))?;
+        let name = spelled(path, &here);
+        Ok(Folder { at: absolute(&name, &here), name })
+    }
+}
+
+/// An absolute path without `.` and `..`.
+fn absolute(path: &str, here: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in here.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = out.pop(),
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// The only spelling of a path: from the project's folder when it is written so or lies inside, otherwise absolute.
+pub(crate) fn spelled(path: &str, here: &Path) -> String {
+    let at = absolute(path, here);
+    if Path::new(path).is_absolute() && !at.starts_with(here) {
+        return at.display().to_string();
+    }
+    let shared = at.components().zip(here.components()).take_while(|(a, b)| a == b).count();
+    let up = here.components().skip(shared).map(|_| Component::ParentDir);
+    let from_here: PathBuf = up.chain(at.components().skip(shared)).collect();
+    if from_here.as_os_str().is_empty() { ".".into() } else { from_here.display().to_string() }
+}
+
+/// Gives a folder of an input its only spelling; everything else stays as it is.
+pub(crate) fn normalize(inputs: &mut Fields) {
+    let Some(Value::Object(destination)) = inputs.get_mut("destination") else { return };
+    let Ok(here) = std::env::current_dir() else { return };
+    if destination.get("host").and_then(Value::as_str) == Some("folder")
+        && let Some(Value::String(path)) = destination.get_mut("path")
+        && !path.is_empty()
+        && !path.contains('\0')
+    {
+        *path = spelled(path, &here);
+    }
 }
 
 /// A repository on a server.
@@ -40,9 +97,7 @@ impl Destination {
                 if path.is_empty() || path.contains('\0') {
                     return Err(bad("the path is empty or holds a zero byte"));
                 }
-                let at = std::path::absolute(&path)
-                    .map_err(|e| bad(format!("`{path}` cannot be resolved: {e}")))?;
-                Ok(Destination::Folder(at))
+                Folder::new(&path).map(Destination::Folder)
             }
             Some("git") => {
                 let url = field("url").unwrap_or_default();
@@ -60,7 +115,7 @@ impl Destination {
                 };
                 for (what, part) in [("organization", &org), ("repository", &name)] {
                     if !plain(part) {
-                        return Err(bad(format!("`{part}` is no name of a {what} on GitHub")));
+                        return Err(bad(format!("`{part}` is not a valid name of a {what} on GitHub")));
                     }
                 }
                 let url = format!("https://github.com/{org}/{name}.git");
@@ -72,11 +127,27 @@ impl Destination {
         }
     }
 
-    /// What `git clone` takes.
+    /// What `git clone` takes, in this copy of the project.
     pub(crate) fn url(&self) -> String {
         match self {
-            Destination::Folder(path) => path.display().to_string(),
+            Destination::Folder(folder) => folder.at.display().to_string(),
             Destination::Remote(remote) => remote.url.clone(),
+        }
+    }
+
+    /// What ids begin with: the same in every copy of the project.
+    pub(crate) fn name_in_ids(&self) -> &str {
+        match self {
+            Destination::Folder(folder) => &folder.name,
+            Destination::Remote(remote) => &remote.url,
+        }
+    }
+
+    /// Where it is, when it is on this machine.
+    pub(crate) fn local(&self) -> Option<PathBuf> {
+        match self {
+            Destination::Folder(folder) => Some(folder.at.clone()),
+            Destination::Remote(remote) => local_path(&remote.url),
         }
     }
 
@@ -89,13 +160,35 @@ impl Destination {
 
     /// Which repository it is, for those that take turns.
     pub(crate) fn identity(&self) -> String {
-        self.url().trim_end_matches('/').trim_end_matches(".git").to_string()
+        let real = self.local().map(|path| path.canonicalize().unwrap_or(path).display().to_string());
+        real.unwrap_or_else(|| self.url()).trim_end_matches('/').trim_end_matches(".git").to_string()
     }
+}
+
+/// The folder that a `file://` address names.
+pub(crate) fn local_path(url: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = url.strip_prefix("file://")?.as_bytes();
+    let digit = |at: usize| path.get(at).and_then(|b| char::from(*b).to_digit(16));
+    let (mut bytes, mut at) = (vec![], 0);
+    while let Some(byte) = path.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) if high + low > 0 => {
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                bytes.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
 }
 
 fn checked_url(url: &str) -> Result<(), Failure> {
     if url.starts_with('-') || url.chars().any(|c| c.is_control() || c == ' ') || url.is_empty() {
-        return Err(bad(format!("`{url}` is no address of a repository")));
+        return Err(bad(format!("`{url}` is not the address of a repository")));
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         let ssh = url.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
@@ -103,14 +196,20 @@ fn checked_url(url: &str) -> Result<(), Failure> {
             Ok(())
         } else {
             Err(bad(format!(
-                "`{url}` is no address; for a folder write `{{ host = \"folder\", path = ... }}`"
+                "`{url}` is not an address; for a folder write `{{ host = \"folder\", path = ... }}`"
             )))
         };
     };
     if !matches!(scheme, "http" | "https" | "ssh" | "file") {
         return Err(bad(format!("repositories are reached by http, https, ssh and file, not by `{scheme}`")));
     }
+    if scheme == "file" && !rest.starts_with('/') {
+        return Err(bad(format!("`{url}` does not name an absolute path: write `file:///...`")));
+    }
     let authority = rest.split('/').next().unwrap_or("");
+    if authority.starts_with('-') || authority.contains("@-") {
+        return Err(bad(format!("`{url}` is not the address of a repository")));
+    }
     if scheme.starts_with("http") && authority.contains('@') {
         return Err(bad("a name or password in the address would be shown; give `username` and `token`"));
     }
@@ -128,54 +227,52 @@ fn is_unknown(v: &Value) -> bool {
     v.get("$dtm").and_then(Value::as_str) == Some("unknown")
 }
 
-/// Refuses names of branches that git does not take.
-pub(crate) fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
-    let Some(name) = inputs.get("branch").and_then(Value::as_str) else { return Ok(()) };
-    let part = |p: &str| !p.is_empty() && !p.starts_with('.') && !p.ends_with(".lock") && !p.ends_with('.');
-    let fine = name.split('/').all(part)
-        && !name.starts_with('-')
-        && !name.contains("..")
-        && !name.contains("@{")
-        && name != "@"
-        && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c));
-    if fine {
-        Ok(())
-    } else {
-        Err(Failure::clean(format!("`{name}` is no name of a branch")).input("branch"))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A path in a repository, in its only spelling. `.` is the repository itself.
-///
-/// # Errors
-/// When it leads outside, or git refuses it.
-pub(crate) fn inside(path: &str) -> Result<String, String> {
-    if path.contains('\0') || path.contains('\n') {
-        return Err(format!("git takes no name like {path:?}"));
-    }
-    let mut parts: Vec<&str> = vec![];
-    for part in path.split('/') {
-        match part {
-            "" if path.starts_with('/') => return Err(format!("`{path}` is no path in the repository")),
-            "" | "." => {}
-            ".." => return Err(format!("`{path}` leads out of the repository")),
-            part if part.eq_ignore_ascii_case(".git") || part.eq_ignore_ascii_case("git~1") => {
-                return Err(format!("git refuses the name `{part}` in `{path}`"));
-            }
-            part => parts.push(part),
+    #[test]
+    fn one_folder_has_one_spelling() {
+        let here = Path::new("/work/one");
+        let same = [
+            "r.git",
+            "./r.git",
+            "a/../r.git",
+            "r.git/",
+            ".//r.git",
+            "../one/r.git",
+            "/work/one/r.git",
+            "/work/two/../one/./r.git",
+        ];
+        for path in same {
+            assert_eq!(spelled(path, here), "r.git", "{path}");
+        }
+        for (path, name) in [
+            ("../two/r.git", "../two/r.git"),
+            ("../../r.git", "../../r.git"),
+            ("a/../../two/r.git", "../two/r.git"),
+            ("/srv/./git/r.git", "/srv/git/r.git"),
+            ("/work/one-more/r.git", "/work/one-more/r.git"),
+            (".", "."),
+            ("/work/one", "."),
+            ("..", ".."),
+        ] {
+            assert_eq!(spelled(path, here), name, "{path}");
+            assert_eq!(absolute(&spelled(path, here), here), absolute(path, here), "{path}");
         }
     }
-    Ok(parts.join("/"))
-}
 
-/// The input `path`, where it is known.
-pub(crate) fn checked_path(inputs: &Fields) -> Result<(), Failure> {
-    let Some(path) = inputs.get("path").and_then(Value::as_str) else { return Ok(()) };
-    let plain = inside(path).map_err(|why| Failure::clean(why).input("path"))?;
-    let shown = if plain.is_empty() { "." } else { &plain };
-    if shown == path {
-        Ok(())
-    } else {
-        Err(Failure::clean(format!("write the path as `{shown}`")).input("path"))
+    #[test]
+    fn addresses_of_files_are_decoded_as_git_does() {
+        for (url, path) in [
+            ("file:///a/b.git", Some("/a/b.git")),
+            ("file:///a%20b/%63", Some("/a b/c")),
+            ("file:///a%2", Some("/a%2")),
+            ("file:///100%/x", Some("/100%/x")),
+            ("file:///a%00b", Some("/a%00b")),
+            ("https://a/b", None),
+        ] {
+            assert_eq!(local_path(url), path.map(PathBuf::from), "{url}");
+        }
     }
 }

@@ -14,12 +14,46 @@ use std::time::Duration;
 /// Who commits. By it dtm knows its own commits.
 pub(crate) const COMMITTER: &str = "dtm <dtm@dtm.invalid>";
 
-/// Git, working on one repository.
+/// Git, working on one repository of our own ([`crate::own`]).
 pub(crate) struct Git<'c> {
     ctx: &'c Ctx,
     dir: PathBuf,
     env: Vec<(String, String)>,
+    reach: Reach,
 }
+
+/// How far a command goes, and so whose configuration it may read. That of a repository or a template is never read: it
+/// can name programs in dozens of places.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    /// Objects and references on this machine. No configuration but our own, no hooks.
+    Here,
+    /// Another repository, by these protocols. The user's configuration counts, with proxies and credential helpers.
+    There { protocols: &'static str },
+}
+
+/// What no command may do, whatever the user's configuration says.
+const ALWAYS: [&str; 9] = [
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.quotePath=false",
+    "core.fsmonitor=false",
+    "log.showSignature=false",
+    "push.gpgSign=false",
+    "push.recurseSubmodules=no",
+    "fetch.recurseSubmodules=false",
+    "safe.bareRepository=explicit",
+];
+
+/// The variables of git that the user's environment may set.
+const FROM_USER: [&str; 6] = [
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_EXEC_PATH",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+];
 
 /// Why git failed.
 pub(crate) struct GitError {
@@ -27,18 +61,28 @@ pub(crate) struct GitError {
 }
 
 impl<'c> Git<'c> {
+    /// On a repository of our own, without looking anywhere else.
     pub(crate) fn at(ctx: &'c Ctx, dir: &Path) -> Git<'c> {
-        Git { ctx, dir: dir.to_path_buf(), env: vec![] }
+        Git { ctx, dir: dir.to_path_buf(), env: vec![], reach: Reach::Here }
     }
 
-    /// With the credentials of a remote; they go by way of the environment, which only the user's own processes see.
+    /// Whether this is its repository.
+    pub(crate) fn is_at(&self, dir: &Path) -> bool {
+        self.dir == dir
+    }
+
+    /// Reaching a remote, with its credentials; they go by way of the environment, which only the user's own processes see.
     pub(crate) fn with(mut self, remote: &Remote) -> Git<'c> {
+        let protocols = if remote.url.starts_with("file://") { "file" } else { "http:https:ssh" };
+        self.reach = Reach::There { protocols };
         if let Some(token) = &remote.token {
             let user = remote.username.as_deref().unwrap_or("x-access-token");
             let header = format!("Authorization: Basic {}", BASE64.encode(format!("{user}:{token}")));
-            // Only what the address begins with gets the header; helpers of the user are left out.
+            // Only what the address begins with gets the header, and no redirect takes it elsewhere; helpers of the user are
+            // left out.
             let settings = [
                 (format!("http.{}.extraHeader", remote.url), header),
+                ("http.followRedirects".to_string(), "false".to_string()),
                 ("credential.helper".to_string(), String::new()),
             ];
             self.env.push(("GIT_CONFIG_COUNT".into(), settings.len().to_string()));
@@ -50,35 +94,75 @@ impl<'c> Git<'c> {
         self
     }
 
+    /// Reaching a repository in a folder: to push to it, which runs its hooks.
+    pub(crate) fn to_folder(mut self) -> Git<'c> {
+        self.reach = Reach::There { protocols: "file" };
+        self
+    }
+
     /// Runs it; gives what it wrote to standard output.
     pub(crate) fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
         self.feed(args, vec![])
     }
 
-    /// Runs it with something to read.
-    pub(crate) fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
+        for (name, _) in std::env::vars_os() {
+            let ours = name.to_str().is_some_and(|n| FROM_USER.contains(&n));
+            if !ours && name.as_encoded_bytes().starts_with(b"GIT_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("--no-pager").arg("--git-dir").arg(&self.dir);
+        command.args(ALWAYS.iter().flat_map(|setting| ["-c", setting]));
+        // A hook of the user's own may look at what is pushed; nothing else of ours runs one.
+        if !matches!(args.first(), Some(&"push" | &"config")) {
+            command.args(["-c", "core.hooksPath=/dev/null"]);
+        }
         command
-            .arg("--git-dir")
-            .arg(&self.dir)
-            .args(["-c", "gc.auto=0", "-c", "core.quotePath=false", "-c", "protocol.ext.allow=never"])
             .args(args)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "true")
             .env("SSH_ASKPASS_REQUIRE", "never")
             .env("GIT_HTTP_LOW_SPEED_LIMIT", "1")
             .env("GIT_HTTP_LOW_SPEED_TIME", "60")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C")
-            .envs(self.env.iter().map(|(n, v)| (n, v)))
+            .envs(self.env.iter().map(|(n, v)| (n, v)));
+        match self.reach {
+            Reach::Here => {
+                command
+                    .current_dir(if self.dir.is_dir() { &*self.dir } else { Path::new("/") })
+                    .env("GIT_CONFIG_NOSYSTEM", "1")
+                    .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                    .env("GIT_ATTR_NOSYSTEM", "1")
+                    .env("GIT_LITERAL_PATHSPECS", "1")
+                    .env("GIT_OPTIONAL_LOCKS", "0")
+                    .env("GIT_COMMITTER_NAME", "dtm")
+                    .env("GIT_COMMITTER_EMAIL", "dtm@dtm.invalid")
+                    .env("GIT_ALLOW_PROTOCOL", "");
+            }
+            Reach::There { protocols } => {
+                command.env("GIT_ALLOW_PROTOCOL", protocols);
+                if std::env::var_os("GIT_SSH_COMMAND").is_none() {
+                    command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+                }
+            }
+        }
+        command
+    }
+
+    /// Runs it with something to read.
+    pub(crate) fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
+        let mut command = self.command(args);
+        command
             .stdin(if stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
-        }
         let mut child = command.spawn().map_err(|e| GitError {
             text: match e.kind() {
-                std::io::ErrorKind::NotFound => "there is no program `git`: install it".into(),
+                std::io::ErrorKind::NotFound => "the program `git` is not installed".into(),
                 _ => format!("`git` cannot be started: {e}"),
             },
         })?;
@@ -183,6 +267,15 @@ impl GitError {
     /// As an error of an operation that changed nothing.
     pub(crate) fn failure(&self, doing: &str) -> Failure {
         let last = self.gist();
+        if self.says(&[
+            "returned error: 301",
+            "returned error: 302",
+            "returned error: 307",
+            "returned error: 308",
+        ]) {
+            let why = "the server redirects to another address, and credentials are not sent there: write the address of today";
+            return Failure::clean(format!("{doing}: {why}: {last}")).input("destination");
+        }
         if self.is_network() {
             return Failure::retryable(format!("{doing}: the server cannot be reached: {last}"), None);
         }
@@ -208,7 +301,7 @@ impl GitError {
             "does not exist",
             "not a git repository",
         ]) {
-            return said("there is no such repository, or it is not to be seen with these credentials")
+            return said("there is no such repository, or these credentials do not give access to it")
                 .input("destination");
         }
         Failure::clean(format!("{doing}: {last}"))

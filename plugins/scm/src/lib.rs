@@ -1,16 +1,19 @@
 //! The plugin `scm`: git repositories by the `git` program, always with argument lists.
 //!
 //! ```text
-//! destination  ->  store (a bare repository, or a copy of the branch of a remote one)  ->  commit  ->  publish
-//!                                                                  template  ->  files --^
+//! destination  ->  store (in place of a repository here, or a copy of the branch of a remote one)  ->  commit  ->  publish
+//!                                                                            template  ->  files --^
 //! ```
 //!
-//! Invariant: nothing is ever force-pushed or made anew; a commit reaches the branch as a whole or not at all.
+//! Invariants: nothing is ever force-pushed or created a second time; a commit reaches the branch as a whole or not at all;
+//! reading runs no code of a repository or a template ([`own`]).
 
 mod destination;
 mod file;
 mod git;
+mod names;
 mod ours;
+mod own;
 mod place;
 mod repo;
 mod scaffold;

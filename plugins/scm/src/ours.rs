@@ -7,16 +7,17 @@
 //! | as recorded, changed or gone | something else | written |
 //! | not recorded, there | something else | refused, unless an earlier commit of this tool wrote it |
 //! | as recorded | nothing | taken away |
-//! | changed by others | nothing | left |
+//! | changed by others | nothing | left, and said |
+//! | a folder, a submodule | a file | refused, always |
 
 use crate::git::GitError;
-use crate::store::{Blob, Edits, Store, Tree};
+use crate::store::{Blob, Edits, Entry, Store, Tree};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Ctx, Failure};
 use sha2::Digest;
 use std::collections::BTreeMap;
 
-/// The files that a tool wrote: mode and id in the repository, and the hash of what it wanted.
+/// The files that a tool wrote: what they are in the repository, and the hash of what it wanted.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Ours {
     pub(crate) commit: String,
@@ -28,12 +29,33 @@ pub(crate) struct Ours {
 #[derive(Clone, PartialEq)]
 struct Written {
     mode: String,
+    /// Empty where only the content is known.
     id: String,
     hash: String,
 }
 
-fn hash(blob: &Blob) -> String {
-    sha2::Sha256::digest(&*blob.bytes).iter().take(16).map(|b| format!("{b:02x}")).collect()
+impl Written {
+    /// Whether it is still as it was written, but for the executable bit.
+    fn is(&self, there: &Entry) -> bool {
+        there.id == self.id && (there.mode == self.mode || is_file(&there.mode) && is_file(&self.mode))
+    }
+}
+
+fn is_file(mode: &str) -> bool {
+    mode.starts_with("100")
+}
+
+fn hash(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+/// What came of a change.
+pub(crate) struct Outcome {
+    pub(crate) ours: Ours,
+    /// Files that were to be taken away, and stay because they were changed outside.
+    pub(crate) left: Vec<String>,
+    /// How many files were written or taken away.
+    pub(crate) edits: usize,
 }
 
 impl Ours {
@@ -51,17 +73,43 @@ impl Ours {
         Ours { commit, files, known }
     }
 
-    /// One file that is ours by its name, whatever it holds.
-    pub(crate) fn owning(path: &str) -> Ours {
-        let written = Written { mode: String::new(), id: String::new(), hash: String::new() };
-        Ours { commit: String::new(), files: BTreeMap::from([(path.to_string(), written)]), known: true }
+    /// Files that are ours because they are adopted, as they are in the branch.
+    ///
+    /// # Errors
+    /// Git's.
+    pub(crate) fn adopted<'p>(
+        store: &Store<'_>,
+        tree: &Tree,
+        paths: impl Iterator<Item = &'p String>,
+    ) -> Result<Ours, GitError> {
+        let there: Vec<(&String, &Entry)> = paths
+            .filter_map(|path| Some((path, tree.get(path)?)))
+            .filter(|(_, entry)| !entry.is_submodule())
+            .collect();
+        let contents = store.contents(&there.iter().map(|(_, e)| e.id.as_str()).collect::<Vec<_>>())?;
+        let files = there.iter().zip(contents).map(|((path, entry), bytes)| {
+            let written = Written { mode: entry.mode.clone(), id: entry.id.clone(), hash: hash(&bytes) };
+            (path.to_string(), written)
+        });
+        Ok(Ours { commit: store.head.clone().unwrap_or_default(), files: files.collect(), known: true })
+    }
+
+    /// Files of which only is known what they held.
+    pub(crate) fn holding(wanted: &BTreeMap<String, Blob>) -> Ours {
+        let written = |blob: &Blob| Written {
+            mode: blob.mode.over(None).into(),
+            id: String::new(),
+            hash: hash(&blob.bytes),
+        };
+        let files = wanted.iter().map(|(path, blob)| (path.clone(), written(blob))).collect();
+        Ours { commit: String::new(), files, known: true }
     }
 
     /// As the plugin's own data.
-    pub(crate) fn private(&self) -> Value {
+    pub(crate) fn private(&self, branch: &str) -> Value {
         let files =
             self.files.iter().map(|(p, w)| (p.clone(), format!("{} {} {}", w.mode, w.id, w.hash).into()));
-        json!({ "commit": self.commit, "files": files.collect::<dtm_plugin::protocol::Fields>() })
+        json!({ "branch": branch, "commit": self.commit, "files": files.collect::<dtm_plugin::protocol::Fields>() })
     }
 
     pub(crate) fn is_known(&self) -> bool {
@@ -72,7 +120,7 @@ impl Ours {
     pub(crate) fn drifted(&self, tree: &Tree) -> Vec<String> {
         let differs = |path: &&String| {
             let w = &self.files[*path];
-            tree.get(*path).is_none_or(|(mode, id)| *mode != w.mode || *id != w.id)
+            tree.get(*path).is_none_or(|there| there.mode != w.mode || there.id != w.id)
         };
         self.files.keys().filter(differs).cloned().collect()
     }
@@ -84,10 +132,10 @@ impl Ours {
 
     /// The files that would be written otherwise today.
     pub(crate) fn outdated(&self, wanted: &BTreeMap<String, Blob>) -> Vec<String> {
-        let changed = wanted
-            .iter()
-            .filter(|(p, b)| self.files.get(*p).is_none_or(|w| w.hash != hash(b) || w.mode != b.mode))
-            .map(|(p, _)| p);
+        let differs = |path: &String, blob: &Blob| {
+            self.files.get(path).is_none_or(|w| w.hash != hash(&blob.bytes) || w.mode != blob.mode.over(None))
+        };
+        let changed = wanted.iter().filter(|(p, b)| differs(p, b)).map(|(p, _)| p);
         let dropped = self.files.keys().filter(|p| !wanted.contains_key(*p));
         changed.chain(dropped).cloned().collect()
     }
@@ -96,83 +144,135 @@ impl Ours {
     ///
     /// # Errors
     /// When a file of somebody else is in the way. The inner error is git's.
-    pub(crate) fn write(&self, task: &Task<'_>) -> Result<Result<Ours, GitError>, Failure> {
-        match self.edits(task) {
-            Ok(Ok((tree, edits))) => Ok(self.carry_out(task, &tree, &edits)),
+    pub(crate) fn write(&self, task: &Task<'_>) -> Result<Result<Outcome, GitError>, Failure> {
+        match self.plan(task) {
+            Ok(Ok(plan)) => Ok(self.carry_out(task, plan)),
             Ok(Err(taken)) => Err(taken),
             Err(e) => Ok(Err(e)),
         }
     }
 
     /// What has to change at the head; the inner error says what is in the way.
-    fn edits(&self, task: &Task<'_>) -> Result<Result<(Tree, Edits), Failure>, GitError> {
+    fn plan(&self, task: &Task<'_>) -> Result<Result<Plan, Failure>, GitError> {
         let tree = task.store.tree("")?;
-        let mut edits = Edits::new();
-        let mut doubtful: Vec<(&String, &Blob, &str)> = vec![];
+        let mut plan = Plan { edits: Edits::new(), left: self.taken_away(task, &tree)?, tree };
+        let dropped = self.files.keys().filter(|p| !task.wanted.contains_key(*p));
+        let gone = dropped.filter(|p| plan.tree.contains_key(*p) && !plan.left.contains(*p));
+        plan.edits.extend(gone.map(|path| (path.clone(), None)));
+        if let Some(why) = task.wanted.keys().find_map(|path| obstacle(path, &plan.tree, &plan.edits)) {
+            return Ok(Err(Failure::clean(why)));
+        }
+        let mut doubtful: Vec<(&String, &Blob, &Entry)> = vec![];
         for (path, blob) in task.wanted {
-            match (tree.get(path), self.files.get(path)) {
-                (Some((mode, oid)), Some(w)) if *mode == w.mode && *oid == w.id => {
-                    if w.hash != hash(blob) || w.mode != blob.mode {
-                        edits.insert(path.clone(), Some(blob.clone()));
+            match (plan.tree.get(path), self.files.get(path)) {
+                (Some(there), Some(w)) if there.mode == w.mode && there.id == w.id => {
+                    if w.hash != hash(&blob.bytes) || w.mode != blob.mode.over(Some(there)) {
+                        plan.edits.insert(path.clone(), Some(blob.clone()));
                     }
                 }
-                (Some((_, oid)), None) => doubtful.push((path, blob, oid)),
-                _ => _ = edits.insert(path.clone(), Some(blob.clone())),
-            }
-            // A file where a folder has to be.
-            let parent = path.match_indices('/').map(|(at, _)| &path[..at]).find(|p| tree.contains_key(*p));
-            if let Some(parent) = parent.filter(|p| !self.files.contains_key(*p)) {
-                return Ok(Err(Failure::clean(format!(
-                    "`{path}` cannot be written: `{parent}` is a file there"
-                ))));
+                (Some(there), _) => doubtful.push((path, blob, there)),
+                (None, _) => _ = plan.edits.insert(path.clone(), Some(blob.clone())),
             }
         }
-        let ids: Vec<&str> = doubtful.iter().map(|(.., oid)| *oid).collect();
-        let there = task.store.contents(&ids)?;
-        let differs = |((_, blob, _), bytes): &(&(&String, &Blob, &str), &Vec<u8>)| *blob.bytes != **bytes;
-        let taken: Vec<&str> =
-            doubtful.iter().zip(&there).filter(differs).map(|((path, ..), _)| path.as_str()).collect();
+        let contents =
+            task.store.contents(&doubtful.iter().map(|(.., e)| e.id.as_str()).collect::<Vec<_>>())?;
+        let (mut taken, mut edits) = (vec![], vec![]);
+        for ((path, blob, there), bytes) in doubtful.iter().zip(&contents) {
+            let mode = blob.mode.over(Some(there));
+            let same = *blob.bytes == *bytes && is_file(&there.mode) == is_file(mode);
+            if !same && !self.files.contains_key(*path) {
+                taken.push(path.as_str());
+            }
+            // What is so already needs no commit: it may be that of an interrupted operation.
+            if !same || there.mode != mode {
+                edits.push(((*path).clone(), Some((*blob).clone())));
+            }
+        }
         if !taken.is_empty() && (self.known || task.store.commit_with(&trailer(task.id))?.is_none()) {
             let list: Vec<String> = taken.iter().take(5).map(|p| format!("`{p}`")).collect();
             let more = if taken.len() > 5 { format!(" and {} more", taken.len() - 5) } else { String::new() };
-            let why = format!("the branch has {}{more} already, with another content", list.join(", "));
+            let why = format!(
+                "the branch has {}{more} already, with another content: to overwrite that, adopt it as `{}`",
+                list.join(", "),
+                task.id
+            );
             return Ok(Err(Failure::clean(why)));
         }
-        for ((path, blob, _), bytes) in doubtful.iter().zip(&there) {
-            let mode = tree.get(*path).map(|(mode, _)| mode.as_str());
-            if *blob.bytes != *bytes || mode != Some(blob.mode) {
-                edits.insert((*path).clone(), Some((*blob).clone()));
-            }
-        }
-        for (path, w) in self.files.iter().filter(|(p, _)| !task.wanted.contains_key(*p)) {
-            match tree.get(path) {
-                Some((mode, oid)) if *mode == w.mode && *oid == w.id => _ = edits.insert(path.clone(), None),
-                Some(_) => task.ctx.warn(&format!("`{path}` was changed by somebody else, and stays")),
-                None => {}
-            }
-        }
-        Ok(Ok((tree, edits)))
+        plan.edits.extend(edits);
+        Ok(Ok(plan))
     }
 
-    fn carry_out(&self, task: &Task<'_>, tree: &Tree, edits: &Edits) -> Result<Ours, GitError> {
+    /// The files that are not wanted any more, and were changed since they were written.
+    fn taken_away(&self, task: &Task<'_>, tree: &Tree) -> Result<Vec<String>, GitError> {
+        let dropped = self.files.iter().filter(|(p, _)| !task.wanted.contains_key(*p));
+        let there = dropped.filter_map(|(path, w)| Some((path, w, tree.get(path)?)));
+        let changed: Vec<(&String, &Written, &Entry)> = there.filter(|(_, w, e)| !w.is(e)).collect();
+        // Of some only is known what they held.
+        let by_content =
+            changed.iter().filter(|(_, w, e)| w.id.is_empty() && is_file(&e.mode) == is_file(&w.mode));
+        let by_content: Vec<_> = by_content.filter(|(.., e)| !e.is_submodule()).collect();
+        let contents =
+            task.store.contents(&by_content.iter().map(|(.., e)| e.id.as_str()).collect::<Vec<_>>())?;
+        let same: Vec<&String> = by_content
+            .iter()
+            .zip(&contents)
+            .filter(|((_, w, _), bytes)| w.hash == hash(bytes))
+            .map(|((path, ..), _)| *path)
+            .collect();
+        Ok(changed.into_iter().map(|(path, ..)| path).filter(|p| !same.contains(p)).cloned().collect())
+    }
+
+    fn carry_out(&self, task: &Task<'_>, plan: Plan) -> Result<Outcome, GitError> {
+        let Plan { tree, edits, left } = plan;
         let (mut ids, mut commit) = (Tree::new(), self.commit.clone());
-        if edits.is_empty() && commit.is_empty() {
+        if edits.is_empty() && !task.wanted.is_empty() {
+            task.store.begin()?;
+        }
+        if edits.is_empty() && (commit.is_empty() || !self.drifted(&tree).is_empty()) {
             // It is there already: after an interruption by an earlier commit of its own, or by somebody else's.
             let earlier = task.store.commit_with(&trailer(task.id))?;
-            commit = earlier.or_else(|| task.store.head.clone()).unwrap_or_default();
+            commit = earlier.or_else(|| task.store.start().map(String::from)).unwrap_or_default();
         }
         if !edits.is_empty() {
             let message = task.message.trim_end();
             let message = format!("{message}\n\n{}\nDtm-Operation: {}\n", trailer(task.id), task.ctx.op);
-            let made = task.store.commit(&message, edits)?;
+            let made = task.store.commit(&message, &edits, &tree)?;
             (ids, commit) = (made.ids, made.id);
         }
         let files = task.wanted.iter().filter_map(|(path, blob)| {
-            let (mode, oid) = ids.get(path).or_else(|| tree.get(path))?;
-            Some((path.clone(), Written { mode: mode.clone(), id: oid.clone(), hash: hash(blob) }))
+            let Entry { mode, id } = ids.get(path).or_else(|| tree.get(path))?.clone();
+            Some((path.clone(), Written { mode, id, hash: hash(&blob.bytes) }))
         });
-        Ok(Ours { commit, files: files.collect(), known: true })
+        let ours = Ours { commit, files: files.collect(), known: true };
+        Ok(Outcome { ours, left, edits: edits.len() })
     }
+}
+
+/// What will be done, and to what.
+struct Plan {
+    tree: Tree,
+    edits: Edits,
+    left: Vec<String>,
+}
+
+/// Why a file cannot be written without losing what others have there: a folder, a submodule, or something that is not a
+/// folder above it. What goes with the same commit is not in the way.
+pub(crate) fn obstacle(path: &str, tree: &Tree, edits: &Edits) -> Option<String> {
+    let stays = |path: &str| !matches!(edits.get(path), Some(None));
+    if tree.get(path).is_some_and(Entry::is_submodule) {
+        return Some(format!("`{path}` cannot be written: it is a submodule there"));
+    }
+    let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let above = above.filter_map(|parent| Some((parent, tree.get(parent)?)));
+    if let Some((parent, entry)) = above.filter(|(parent, _)| stays(parent)).last() {
+        return Some(format!("`{path}` cannot be written: `{parent}` is {} there", entry.what()));
+    }
+    let folder = format!("{path}/");
+    let below = tree.range(folder.clone()..).map(|(p, _)| p).take_while(|p| p.starts_with(&folder));
+    let below: Vec<&String> = below.filter(|p| stays(p)).collect();
+    let first = below.first()?;
+    let more = if below.len() > 1 { format!(" and {} more", below.len() - 1) } else { String::new() };
+    Some(format!("`{path}` cannot be written: it is a folder there, with `{first}`{more}"))
 }
 
 /// What is to be in a branch, and how the commit is told.

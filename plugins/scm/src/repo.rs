@@ -1,12 +1,15 @@
 //! `scm.Repo`: a bare repository in a folder is made and removed; one on a server must exist, and is only read.
 
-use crate::destination::{Destination, checked_branch, checked_destination};
+use crate::destination::{Destination, Folder, checked_destination, normalize, spelled};
 use crate::git::{COMMITTER, Git};
 use crate::interface::repo::{Inputs, Outputs};
-use crate::store::{Turns, is_repository, remote_tip};
+use crate::names::checked_branch;
+use crate::own::{self, Parts, head_branch, set_head};
+use crate::place::upgraded;
+use crate::store::{Turns, advertised, is_repository};
 use dtm_plugin::protocol::{Fields, Listed};
 use dtm_plugin::serde_json::{Value, json};
-use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -16,35 +19,41 @@ fn outputs(destination: &Destination) -> Outputs {
     Outputs { url: destination.url(), name: destination.name() }
 }
 
-/// The branch that a bare repository starts from.
-fn head_branch(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path.join("HEAD")).ok()?;
-    text.trim().strip_prefix("ref: refs/heads/").map(String::from)
-}
-
 /// Whether a server answers for a repository.
 fn answers(ctx: &Ctx, destination: &Destination) -> Result<(), Failure> {
     let Destination::Remote(remote) = destination else { return Ok(()) };
-    let asked = remote_tip(ctx, remote, "HEAD");
-    asked.map(|_| ()).map_err(|e| e.failure(&format!("`{}`", remote.url)))
+    let asked = match destination.local() {
+        Some(path) => own::in_place_of(ctx, &path, Parts::All).map(|_| ()),
+        None => advertised(ctx, remote, None).map(|_| ()),
+    };
+    asked.map_err(|e| e.failure(&format!("`{}`", remote.url)))
 }
 
 impl Kind for Repo {
     const NAME: &'static str = "Repo";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "list"];
+    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "upgrade", "list"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_destination(inputs)?;
         checked_branch(inputs)
     }
 
+    async fn normalize(_: &Ctx, mut inputs: Fields, _: Option<Recorded>) -> Result<Fields, Failure> {
+        normalize(&mut inputs);
+        Ok(inputs)
+    }
+
+    fn upgrade(_from: &str, recorded: Recorded) -> Result<Recorded, Failure> {
+        Ok(upgraded(recorded))
+    }
+
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let destination = Destination::read(&object.inputs.destination)?;
         let mut inputs = Fields::new();
         match &destination {
-            Destination::Folder(path) => match std::fs::metadata(path) {
+            Destination::Folder(Folder { at: path, .. }) => match std::fs::metadata(path) {
                 // It is there until the last of it is removed.
                 Err(e) if e.kind() == ErrorKind::NotFound && aside(path).exists() => {}
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -52,10 +61,8 @@ impl Kind for Repo {
                 }
                 Err(e) => return Err(Failure::clean(format!("`{}` cannot be read: {e}", path.display()))),
                 Ok(_) if !is_repository(path) => {
-                    return Err(Failure::clean(format!(
-                        "`{}` is no bare repository any more",
-                        path.display()
-                    )));
+                    let why = "is not a bare repository any more";
+                    return Err(Failure::clean(format!("`{}` {why}", path.display())));
                 }
                 Ok(_) => _ = inputs.insert("branch".into(), json!(head_branch(path))),
             },
@@ -67,16 +74,16 @@ impl Kind for Repo {
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         let destination = Destination::read(key.get("destination").unwrap_or(&Value::Null))?;
         match &destination {
-            Destination::Folder(path) if std::fs::symlink_metadata(path).is_ok() => {
-                Ok(vec![destination.url()])
+            Destination::Folder(folder) if std::fs::symlink_metadata(&folder.at).is_ok() => {
+                Ok(vec![folder.name.clone()])
             }
-            // One on a server is only read: that it exists is no surprise.
+            // One on a server is only read: that it exists is expected.
             _ => Ok(vec![]),
         }
     }
 
     async fn list(_: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
-        let Destination::Folder(folder) =
+        let Destination::Folder(Folder { name, at: folder }) =
             Destination::read(within.get("destination").unwrap_or(&Value::Null))?
         else {
             return Err(Failure::clean("only repositories in a folder can be listed").input("destination"));
@@ -87,8 +94,9 @@ impl Kind for Repo {
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if is_repository(&path) {
-                let destination = json!({ "host": "folder", "path": path });
-                let id = Destination::Folder(path).url();
+                let below = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                let id = if name == "." { below } else { format!("{}/{below}", name.trim_end_matches('/')) };
+                let destination = json!({ "host": "folder", "path": id });
                 found.push(Listed { id, key: Fields::from_iter([("destination".into(), destination)]) });
             }
         }
@@ -100,17 +108,18 @@ impl Kind for Repo {
         let destination = Destination::read(&inputs.destination)?;
         answers(ctx, &destination)?;
         let mut made = vec![];
-        if let Destination::Folder(path) = &destination {
-            made = init(ctx, path, &inputs.branch)?;
+        if let Destination::Folder(folder) = &destination {
+            made = init(ctx, &folder.at, &inputs.branch)?;
         }
-        Ok(Change { id: destination.url(), outputs: outputs(&destination), private: json!({ "made": made }) })
+        let id = destination.name_in_ids().to_string();
+        Ok(Change { id, outputs: outputs(&destination), private: json!({ "made": made }) })
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
         let destination = Destination::read(&inputs.destination)?;
         answers(ctx, &destination)?;
         let mut private = object.private;
-        if let Destination::Folder(path) = &destination {
+        if let Destination::Folder(Folder { at: path, .. }) = &destination {
             if !path.exists() {
                 private = json!({ "made": init(ctx, path, &inputs.branch)? });
             } else if private.is_null() {
@@ -118,20 +127,20 @@ impl Kind for Repo {
                 private = json!({ "made": made_for(path) });
             }
         }
-        if let Destination::Folder(path) = &destination
+        if let Destination::Folder(Folder { at: path, .. }) = &destination
             && head_branch(path).as_ref() != Some(&inputs.branch)
         {
-            let name = format!("refs/heads/{}", inputs.branch);
-            Git::at(ctx, path)
-                .run(&["symbolic-ref", "HEAD", &name])
-                .map_err(|e| e.failure(&format!("`{}`", path.display())))?;
+            set_head(path, &inputs.branch).map_err(|e| {
+                Failure::clean(format!("`{}` cannot be written: {e}", path.join("HEAD").display()))
+            })?;
         }
-        Ok(Change { id: object.id, outputs: outputs(&destination), private })
+        let id = destination.name_in_ids().to_string();
+        Ok(Change { id, outputs: outputs(&destination), private })
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         let destination = Destination::read(&object.inputs.destination)?;
-        let Destination::Folder(path) = &destination else { return Ok(()) };
+        let Destination::Folder(Folder { at: path, .. }) = &destination else { return Ok(()) };
         let turns = Turns::of(&destination);
         let _turn = turns.take();
         let made = object.private.get("made").and_then(Value::as_array).cloned();
@@ -141,7 +150,10 @@ impl Kind for Repo {
             return clear(&aside(path), &object.id, &made);
         }
         if !is_repository(path) {
-            return Err(Failure::clean(format!("`{}` is no bare repository, and stays", path.display())));
+            return Err(Failure::clean(format!(
+                "`{}` is not a bare repository, so it is left as it is",
+                path.display()
+            )));
         }
         if !object.inputs.force_delete {
             refuse_others(ctx, path)?;
@@ -171,7 +183,10 @@ fn clear(aside: &Path, id: &str, made: &[Value]) -> Result<(), Failure> {
         _ => {}
     }
     for folder in made.iter().rev().filter_map(Value::as_str) {
-        if std::fs::remove_dir(folder).is_err() {
+        // Only folders above it can have been made for it, whatever a file in it says.
+        let above = |at: &Path| aside.ancestors().any(|a| a == at);
+        let at = std::env::current_dir().map(|here| here.join(folder)).ok().filter(|at| above(at));
+        if at.is_none_or(|at| std::fs::remove_dir(at).is_err()) {
             break;
         }
     }
@@ -189,7 +204,8 @@ fn made_for(path: &Path) -> Vec<Value> {
 /// Refuses to delete commits that dtm did not make.
 fn refuse_others(ctx: &Ctx, path: &Path) -> Result<(), Failure> {
     let doing = format!("`{}`", path.display());
-    let out = Git::at(ctx, path)
+    let own = own::in_place_of(ctx, path, Parts::All).map_err(|e| e.failure(&doing))?;
+    let out = Git::at(ctx, own.folder.path())
         .run(&["log", "--all", "--format=%cn <%ce>%x09%h %s", "-n", "100000"])
         .map_err(|e| e.failure(&doing))?;
     let text = String::from_utf8_lossy(&out);
@@ -220,14 +236,16 @@ fn init(ctx: &Ctx, path: &Path, branch: &str) -> Result<Vec<String>, Failure> {
         return Err(Failure::clean(format!("`{}` exists already", path.display())).input("destination"));
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let mut missing: Vec<String> =
-        parent.ancestors().take_while(|p| !p.exists()).map(|p| p.display().to_string()).collect();
+    let here = std::env::current_dir().map_err(failed)?;
+    let missing = parent.ancestors().take_while(|p| !p.exists());
+    let mut missing: Vec<String> = missing.map(|p| spelled(&p.display().to_string(), &here)).collect();
     std::fs::create_dir_all(parent).map_err(failed)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = parent.join(format!(".{name}.dtm-{}", ctx.op.chars().take(12).collect::<String>()));
     let _ = std::fs::remove_dir_all(&beside);
     let head = format!("--initial-branch={branch}");
     Git::at(ctx, &beside)
+        .to_folder()
         .run(&["init", "-q", "--bare", &head, "--template="])
         .map_err(|e| e.failure(&format!("`{}`", path.display())))?;
     missing.reverse();

@@ -1,14 +1,14 @@
 //! `scm.Scaffold`: a template rendered into a repository, by commits on top.
 
-use crate::destination::{Destination, inside};
 use crate::interface::scaffold::{Inputs, Outputs};
+use crate::names::inside;
 use crate::ours::{Ours, common_folder, trailer};
-use crate::place::Place;
+use crate::place::{Place, normalized, upgraded};
 use crate::store::Blob;
 use crate::template::{load, parse, render};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::{Value, json};
-use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::collections::BTreeMap;
 
 pub(crate) struct Scaffold;
@@ -17,11 +17,15 @@ pub(crate) struct Scaffold;
 const SEARCH: u32 = 100;
 
 fn place(inputs: &Inputs) -> Result<Place, Failure> {
-    Place::read(&inputs.destination, &inputs.branch, &inputs.path)
+    Place::read(&inputs.destination, inputs.branch.as_deref(), &inputs.path)
 }
 
-fn outputs(place: &Place, commit: &str) -> Outputs {
-    Outputs { url: place.destination.url(), r#ref: place.branch.clone(), commit: commit.into() }
+fn place_of(object: &Object<Scaffold>) -> Result<Place, Failure> {
+    Ok(place(&object.inputs)?.recorded(&object.id, &object.private))
+}
+
+fn outputs(place: &Place, branch: &str, commit: &str) -> Outputs {
+    Outputs { url: place.destination.url(), r#ref: branch.into(), commit: commit.into() }
 }
 
 /// Refuses variables with a secret anywhere inside.
@@ -50,20 +54,32 @@ fn wanted(ctx: &Ctx, inputs: &Inputs) -> Result<BTreeMap<String, Blob>, Failure>
     render(&template, &inputs.vars, &below)
 }
 
-fn write(ctx: &Ctx, inputs: &Inputs, prior: &Ours) -> Result<Change<Scaffold>, Failure> {
+fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &Ours) -> Result<Change<Scaffold>, Failure> {
     checked_vars(inputs.vars.values())?;
-    let place = place(inputs)?;
     let files = wanted(ctx, inputs)?;
     let message = inputs.message.clone().unwrap_or_else(|| format!("Scaffold from {}", inputs.template));
     let written = place.write(ctx, prior, &files, &message)?;
-    Ok(Change { id: place.id(), outputs: outputs(&place, &written.commit), private: written.private() })
+    Ok(Change {
+        id: place.id(&written.branch),
+        outputs: outputs(place, &written.branch, &written.ours.commit),
+        private: written.ours.private(&written.branch),
+    })
+}
+
+/// What was written, as far as it is known: an older version recorded nothing of what was adopted.
+fn recorded(ctx: &Ctx, object: &Object<Scaffold>) -> Result<Ours, Failure> {
+    let ours = Ours::of(&object.private);
+    if ours.is_known() {
+        return Ok(ours);
+    }
+    Ok(Ours::holding(&wanted(ctx, &object.inputs)?))
 }
 
 impl Kind for Scaffold {
     const NAME: &'static str = "Scaffold";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "upgrade"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         Place::validate(inputs)?;
@@ -73,20 +89,40 @@ impl Kind for Scaffold {
         checked_vars(inputs.get("vars").into_iter())
     }
 
+    async fn normalize(ctx: &Ctx, inputs: Fields, prior: Option<Recorded>) -> Result<Fields, Failure> {
+        Ok(normalized(ctx, inputs, prior))
+    }
+
+    fn upgrade(_from: &str, recorded: Recorded) -> Result<Recorded, Failure> {
+        Ok(upgraded(recorded))
+    }
+
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let inputs = &object.inputs;
-        let place = place(inputs)?;
-        let ours = Ours::of(&object.private);
+        let place = place_of(&object)?;
+        let mut ours = Ours::of(&object.private);
         let Some(store) = place.open(ctx, 1)? else { return Ok(None) };
-        let tree = store.tree(&common_folder(&ours)).map_err(|e| place.failure(&e))?;
-        if ours.is_gone(&tree) {
-            return Ok(None);
-        }
-        let mut differs = ours.drifted(&tree);
-        if ours.is_known() && parse(&inputs.template)?.is_local() {
+        let mut private = object.private.clone();
+        let mut tree = store.tree(&common_folder(&ours)).map_err(|e| place.failure(&e))?;
+        let mut differs = vec![];
+        if !ours.is_known() {
+            // Adopted, or found after an interruption: what the template writes is this tool's.
+            let wanted = wanted(ctx, inputs)?;
+            tree = store.tree("").map_err(|e| place.failure(&e))?;
+            ours = Ours::adopted(&store, &tree, wanted.keys()).map_err(|e| place.failure(&e))?;
+            private = ours.private(&store.branch);
+            differs.extend(ours.outdated(&wanted));
+            if !wanted.keys().any(|path| tree.contains_key(path)) {
+                return Ok(None);
+            }
+        } else if parse(&inputs.template)?.is_local() {
             // A template beside the program may have changed since: what it gives today is what is wanted.
             differs.extend(ours.outdated(&wanted(ctx, inputs)?));
         }
+        if ours.is_gone(&tree) {
+            return Ok(None);
+        }
+        differs.extend(ours.drifted(&tree));
         differs.sort();
         differs.dedup();
         let mut observed = Fields::new();
@@ -96,8 +132,8 @@ impl Kind for Scaffold {
                 if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
             observed.insert("template".into(), json!(format!("{}, but for {list}{more}", inputs.template)));
         }
-        let outputs = outputs(&place, &ours.commit);
-        Ok(Some(Observed { outputs, inputs: observed, private: object.private }))
+        let outputs = outputs(&place, &store.branch, &ours.commit);
+        Ok(Some(Observed { outputs, inputs: observed, private }))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
@@ -105,27 +141,29 @@ impl Kind for Scaffold {
         if ctx.op.is_empty() {
             return Ok(vec![]);
         }
-        let depth = if matches!(place.destination, Destination::Folder(_)) { 1 } else { SEARCH };
+        let depth = if place.destination.local().is_some() { 1 } else { SEARCH };
         let Some(store) = place.open(ctx, depth)? else { return Ok(vec![]) };
         // What is in the branch of other files says nothing: only its own commit, made by this operation, is it.
-        let mine = [format!("Dtm-Operation: {}", ctx.op), trailer(&place.id())];
-        for line in &mine {
-            if store.commit_with(line).map_err(|e| place.failure(&e))?.is_none() {
+        let id = place.id(&store.branch);
+        for line in [format!("Dtm-Operation: {}", ctx.op), trailer(&id)] {
+            if store.commit_with(&line).map_err(|e| place.failure(&e))?.is_none() {
                 return Ok(vec![]);
             }
         }
-        Ok(vec![place.id()])
+        Ok(vec![id])
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        write(ctx, &inputs, &Ours::default())
+        write(ctx, &place(&inputs)?, &inputs, &Ours::default())
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        write(ctx, &inputs, &Ours::of(&object.private))
+        let place = place(&inputs)?.recorded(&object.id, &object.private);
+        write(ctx, &place, &inputs, &Ours::of(&object.private))
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        place(&object.inputs)?.remove(ctx, &Ours::of(&object.private), "Remove what was scaffolded")
+        let ours = recorded(ctx, &object)?;
+        place_of(&object)?.remove(ctx, &ours, "Remove what was scaffolded")
     }
 }

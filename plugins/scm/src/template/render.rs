@@ -1,8 +1,8 @@
 //! A template and its variables to files: names are rendered, and the content of what ends in `.tpl`.
 
-use super::{Template, TemplateFile, bad};
-use crate::destination::inside;
-use crate::store::Blob;
+use super::{LARGEST, Template, TemplateFile, bad};
+use crate::names::inside;
+use crate::store::{Blob, Mode};
 use dtm_plugin::Failure;
 use dtm_plugin::serde_json::{Map, Value};
 use minijinja::syntax::SyntaxConfig;
@@ -35,7 +35,7 @@ pub(crate) fn render(
         if let Some(other) = from.insert(path.clone(), &file.path) {
             return Err(bad(format!("`{other}` and `{}` of the template both become `{path}`", file.path)));
         }
-        let bytes = match file.path.ends_with(".tpl") && file.mode != "120000" {
+        let bytes = match file.path.ends_with(".tpl") && file.mode != Mode::Link {
             false => file.bytes.clone(),
             true => {
                 let text = std::str::from_utf8(&file.bytes).map_err(|_| {
@@ -92,7 +92,14 @@ fn expand(
     text: &str,
     vars: &minijinja::Value,
 ) -> Result<String, Failure> {
-    engine.render_named_str(name, &without_dots(text), vars).map_err(|e| {
+    let text = without_dots(text);
+    let mut out = Limited(vec![]);
+    let template = engine.template_from_named_str(name, &text);
+    let done = template.and_then(|template| template.render_captured_to(vars.clone(), &mut out).map(|_| ()));
+    if out.0.len() as u64 > LARGEST {
+        return Err(bad(format!("the template's `{name}` becomes larger than {} MiB", LARGEST >> 20)));
+    }
+    done.map(|()| String::from_utf8_lossy(&out.0).into_owned()).map_err(|e| {
         let line = e.line().map(|l| format!(":{l}")).unwrap_or_default();
         let what = e.detail().map_or_else(|| e.kind().to_string(), |d| format!("{}: {d}", e.kind()));
         let known: Vec<String> = match e.kind() {
@@ -105,6 +112,22 @@ fn expand(
             if known.is_empty() { String::new() } else { format!("; `vars` has {}", known.join(", ")) };
         bad(format!("the template's `{name}{line}`: {what}{known}"))
     })
+}
+
+/// What a template writes, until it is too much.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        match self.0.len() as u64 > LARGEST {
+            true => Err(std::io::Error::other("too large")),
+            false => Ok(bytes.len()),
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `[[ .Name ]]` is `[[ Name ]]`: templates of DevStream have a dot there, as those of Go do.
@@ -155,7 +178,7 @@ mod tests {
 
     fn one(path: &str, text: &str, vars: &[(&str, Value)]) -> Result<BTreeMap<String, Blob>, String> {
         let file =
-            TemplateFile { path: path.into(), mode: "100644", bytes: Arc::new(text.as_bytes().to_vec()) };
+            TemplateFile { path: path.into(), mode: Mode::Plain, bytes: Arc::new(text.as_bytes().to_vec()) };
         let vars = vars.iter().map(|(n, v)| (n.to_string(), v.clone())).collect();
         render(&Template { files: Arc::new(vec![file]) }, &vars, "").map_err(|e| format!("{e:?}"))
     }
@@ -210,6 +233,9 @@ mod tests {
             &[],
         );
         assert!(endless.expect_err("endless").contains("b.tpl"));
+        let large = Value::from("x".repeat(1 << 20));
+        let bomb = one("b.tpl", "[% for a in range(9999) %][[ x ]][% endfor %]", &[("x", large)]);
+        assert!(bomb.expect_err("too large").contains("larger than"));
     }
 
     #[test]

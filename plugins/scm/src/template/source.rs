@@ -1,13 +1,14 @@
 //! Where a template comes from: a folder, an archive, or a git address at a tag or commit.
 
-use super::{LARGEST, LARGEST_TOTAL, Template, TemplateFile, bad};
-use crate::destination::{Destination, Remote, inside};
-use crate::git::Git;
-use crate::store::empty_repository;
+use super::{Limits, Template, TemplateFile, archive, bad, leads_out, whole};
+use crate::destination::{Destination, Remote, local_path};
+use crate::git::{Git, GitError};
+use crate::names::inside;
+use crate::own::{self, Parts};
+use crate::store::{Mode, contents, parse_tree};
 use dtm_plugin::{Ctx, Failure};
 use std::collections::HashMap;
-use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 /// A template as it is written.
@@ -45,10 +46,10 @@ pub(crate) fn parse(text: &str) -> Result<Source, Failure> {
             None => (address, ""),
         };
         if reference.starts_with('-') || reference.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(bad(format!("`{reference}` is no tag, branch or commit")));
+            return Err(bad(format!("`{reference}` is not a tag, branch or commit")));
         }
         Destination::read(&dtm_plugin::serde_json::json!({ "host": "git", "url": url }))
-            .map_err(|_| bad(format!("`{url}` is no address of a template")))?;
+            .map_err(|_| bad(format!("`{url}` is not the address of a template")))?;
         let part = inside(part).map_err(bad)?;
         return Ok(Source::Git { url: url.into(), reference: reference.into(), part });
     }
@@ -71,7 +72,7 @@ pub(super) fn load(ctx: &Ctx, source: &Source) -> Result<Template, Failure> {
     match source {
         Source::Folder { path, part } if part.is_empty() => folder(path, true),
         Source::Folder { path, part } => folder(&path.join(part), true),
-        Source::Archive { path, part } => archive(path, part),
+        Source::Archive { path, part } => archive::read(path, part),
         Source::Git { url, reference, part } => git(ctx, url, reference, part),
     }
 }
@@ -85,8 +86,9 @@ fn folder(root: &Path, ignored: bool) -> Result<Template, Failure> {
     let mut walk = ignore::WalkBuilder::new(root);
     walk.standard_filters(false).git_ignore(ignored).require_git(false).parents(false).follow_links(false);
     walk.filter_entry(|e| e.file_name() != ".git");
-    let (mut files, mut total) = (vec![], 0);
+    let (mut files, mut limits) = (vec![], Limits::default());
     for entry in walk.build() {
+        limits.entry()?;
         let entry = entry.map_err(|e| bad(format!("the template cannot be read: {e}")))?;
         let path = entry.path();
         let Ok(relative) = path.strip_prefix(root) else { continue };
@@ -108,7 +110,7 @@ fn folder(root: &Path, ignored: bool) -> Result<Template, Failure> {
             };
             files.push(TemplateFile {
                 path: name,
-                mode: "120000",
+                mode: Mode::Link,
                 bytes: Arc::new(text.as_bytes().to_vec()),
             });
             continue;
@@ -116,10 +118,10 @@ fn folder(root: &Path, ignored: bool) -> Result<Template, Failure> {
         if !kind.is_file() {
             return Err(bad(format!("`{}` is neither a file nor a folder", path.display())));
         }
-        let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        measure(&name, metadata.len(), &mut total)?;
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let mode = if is_executable(&metadata) { "100755" } else { "100644" };
+        let mut file = std::fs::File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let bytes = limits.read(&name, &mut file)?.map_err(unreadable)?;
+        let mode = if is_executable(&metadata) { Mode::Executable } else { Mode::Plain };
         files.push(TemplateFile { path: name, mode, bytes: Arc::new(bytes) });
     }
     whole(files)
@@ -130,136 +132,12 @@ fn is_executable(metadata: &std::fs::Metadata) -> bool {
     metadata.permissions().mode() & 0o111 != 0
 }
 
-/// Whether a link's target, by its text alone, leaves the folder that it is in.
-fn leads_out(link: &Path, target: &Path) -> bool {
-    let mut depth = link.components().count() as i64 - 1;
-    for part in target.components() {
-        match part {
-            Component::ParentDir => depth -= 1,
-            Component::Normal(_) => depth += 1,
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => return true,
-        }
-        if depth < 0 {
-            return true;
-        }
-    }
-    false
-}
-
-fn measure(name: &str, size: u64, total: &mut u64) -> Result<(), Failure> {
-    *total += size;
-    if size > LARGEST {
-        return Err(bad(format!(
-            "`{name}` has {} MiB; a file of a template may have {} at most",
-            size >> 20,
-            LARGEST >> 20
-        )));
-    }
-    if *total > LARGEST_TOTAL {
-        return Err(bad(format!("the template is larger than {} MiB", LARGEST_TOTAL >> 20)));
-    }
-    Ok(())
-}
-
-fn whole(mut files: Vec<TemplateFile>) -> Result<Template, Failure> {
-    if files.is_empty() {
-        return Err(bad("the template holds no file"));
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Template { files: Arc::new(files) })
-}
-
 /// A path of an archive below the part that is meant; `None` for what is outside of it.
-fn below(path: &str, part: &str) -> Option<String> {
+pub(super) fn below(path: &str, part: &str) -> Option<String> {
     if part.is_empty() {
         return Some(path.to_string());
     }
     path.strip_prefix(part).and_then(|rest| rest.strip_prefix('/')).map(String::from)
-}
-
-fn archive(path: &Path, part: &str) -> Result<Template, Failure> {
-    let file = std::fs::File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => bad(format!("there is no archive `{}`", path.display())),
-        _ => bad(format!("`{}` cannot be read: {e}", path.display())),
-    })?;
-    let shown = path.display().to_string();
-    let name = path.to_string_lossy();
-    if name.ends_with(".zip") {
-        zipped(file, &shown, part)
-    } else if name.ends_with(".tar") {
-        tarred(file, &shown, part)
-    } else {
-        tarred(flate2::read::GzDecoder::new(file), &shown, part)
-    }
-}
-
-fn tarred(input: impl Read, shown: &str, part: &str) -> Result<Template, Failure> {
-    let broken = |e: std::io::Error| bad(format!("`{shown}` is no whole archive: {e}"));
-    let mut archive = tar::Archive::new(input);
-    let (mut files, mut total) = (vec![], 0);
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() {
-            continue;
-        }
-        let name = entry.path().map_err(broken)?.to_str().map(String::from);
-        let name = name.ok_or_else(|| bad(format!("`{shown}` holds a name that is not UTF-8")))?;
-        let plain = inside(&name).map_err(|why| bad(format!("`{shown}`: {why}")))?;
-        let Some(path) = below(&plain, part) else { continue };
-        if kind.is_symlink() {
-            let target = entry.link_name().map_err(broken)?.map(|t| t.into_owned()).unwrap_or_default();
-            files.push(link(path, &target, shown)?);
-            continue;
-        }
-        if !kind.is_file() {
-            return Err(bad(format!("`{shown}`: `{name}` is neither a file, a folder nor a link")));
-        }
-        measure(&name, entry.header().size().map_err(broken)?, &mut total)?;
-        let mode = if entry.header().mode().unwrap_or(0) & 0o111 != 0 { "100755" } else { "100644" };
-        let mut bytes = vec![];
-        entry.read_to_end(&mut bytes).map_err(broken)?;
-        files.push(TemplateFile { path, mode, bytes: Arc::new(bytes) });
-    }
-    whole(files)
-}
-
-fn link(path: String, target: &Path, shown: &str) -> Result<TemplateFile, Failure> {
-    let text = target.to_str().filter(|_| !leads_out(Path::new(&path), target));
-    let text =
-        text.ok_or_else(|| bad(format!("`{shown}`: `{path}` is a link that leads out of the template")))?;
-    Ok(TemplateFile { bytes: Arc::new(text.as_bytes().to_vec()), path, mode: "120000" })
-}
-
-fn zipped(file: std::fs::File, shown: &str, part: &str) -> Result<Template, Failure> {
-    let broken = |e: zip::result::ZipError| bad(format!("`{shown}` is no whole archive: {e}"));
-    let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
-    let (mut files, mut total) = (vec![], 0);
-    for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(broken)?;
-        if entry.is_dir() {
-            continue;
-        }
-        let name = entry.name().map_err(broken)?.into_owned();
-        let plain = inside(&name).map_err(|why| bad(format!("`{shown}`: {why}")))?;
-        let Some(path) = below(&plain, part) else { continue };
-        measure(&name, entry.size(), &mut total)?;
-        let unix = entry.unix_mode().unwrap_or(0);
-        let mut bytes = vec![];
-        // A size that is a lie is found here.
-        (&mut entry).take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| broken(e.into()))?;
-        measure(&name, bytes.len() as u64, &mut 0)?;
-        if unix & 0o170000 == 0o120000 {
-            let target =
-                String::from_utf8(bytes).map_err(|_| bad(format!("`{shown}`: a link is not UTF-8")))?;
-            files.push(link(path, Path::new(&target), shown)?);
-            continue;
-        }
-        let mode = if unix & 0o111 != 0 { "100755" } else { "100644" };
-        files.push(TemplateFile { path, mode, bytes: Arc::new(bytes) });
-    }
-    whole(files)
 }
 
 /// A template in a git repository. It is fetched once in a run, however many tools use it.
@@ -279,38 +157,93 @@ fn git(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, Fa
 
 fn fetch(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, Failure> {
     let doing = format!("the template `{url}`");
+    let failed = |e: GitError| e.failure(&doing).input("template");
     let remote = Remote { url: url.into(), username: None, token: None };
-    let folder = empty_repository().map_err(|e| bad(format!("no temporary folder: {e}")))?;
-    let git = Git::at(ctx, folder.path()).with(&remote);
+    // One on this machine is read in place: its own configuration decides nothing.
+    let folder = match local_path(url) {
+        Some(path) => own::in_place_of(ctx, &path, Parts::All).map_err(failed)?.folder,
+        None => own::empty().map_err(failed)?,
+    };
+    let here = local_path(url).is_some();
+    let git = || Git::at(ctx, folder.path());
     let names = [format!("refs/tags/{reference}"), format!("refs/heads/{reference}")];
-    let listed = git
-        .run(&["ls-remote", "-q", url, &names[0], &names[1]])
-        .map_err(|e| e.failure(&doing).input("template"))?;
-    let listed = String::from_utf8_lossy(&listed).into_owned();
+    let listed = match here {
+        true => git().run(&["for-each-ref", "--format=%(objectname)%09%(refname)", &names[0], &names[1]]),
+        false => git().with(&remote).run(&["ls-remote", "-q", url, &names[0], &names[1]]),
+    };
+    let listed = String::from_utf8_lossy(&listed.map_err(failed)?).into_owned();
     let has = |name: &str| listed.lines().any(|l| l.ends_with(&format!("\t{name}")));
     let commit = reference.len() >= 40 && reference.bytes().all(|b| b.is_ascii_hexdigit());
     let wanted = match (has(&names[0]), has(&names[1]), commit) {
         (true, ..) => names[0].clone(),
         (_, true, _) => {
-            let warning = format!(
-                "`{reference}` is a branch: what it holds changes by itself; a tag or commit does not"
-            );
+            let warning = format!("`{reference}` is a branch, which moves: name a tag or a commit instead");
             ctx.warn(&format!("{doing}: {warning}"));
             names[1].clone()
         }
         (.., true) => reference.to_string(),
         _ => return Err(bad(format!("{doing} has no tag, branch or whole commit `{reference}`"))),
     };
-    if let Err(e) = git.run(&["fetch", "-q", "--no-tags", "--depth=1", url, &wanted]) {
+    let fetch = |what: &str, depth: Option<&str>| {
+        let mut args = vec!["fetch", "-q", "--no-tags", "--no-recurse-submodules"];
+        args.extend(depth);
+        args.extend([url, what]);
+        git().with(&remote).run(&args)
+    };
+    if !here && let Err(e) = fetch(&wanted, Some("--depth=1")) {
         if !commit {
-            return Err(e.failure(&doing).input("template"));
+            return Err(failed(e));
         }
         // Not every server gives a commit by its id: then everything is fetched.
-        git.run(&["fetch", "-q", "--no-tags", url, "+refs/*:refs/fetched/*"])
-            .map_err(|e| e.failure(&doing).input("template"))?;
+        fetch("+refs/*:refs/fetched/*", None).map_err(failed)?;
     }
-    let tree = if commit { reference } else { "FETCH_HEAD" };
-    let packed =
-        git.run(&["archive", "--format=tar", tree]).map_err(|e| e.failure(&doing).input("template"))?;
-    tarred(&*packed, url, part)
+    let tree = match (commit, here) {
+        (true, _) => reference,
+        (false, true) => &wanted,
+        (false, false) => "FETCH_HEAD",
+    };
+    files(&git(), tree, part, &doing)
+}
+
+/// The files of a commit, byte by byte: attributes in it decide nothing.
+fn files(git: &Git<'_>, commit: &str, part: &str, doing: &str) -> Result<Template, Failure> {
+    let failed = |e: GitError| e.failure(doing).input("template");
+    let mut args = vec!["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
+    if !part.is_empty() {
+        args.extend(["--", part]);
+    }
+    let listed = parse_tree(&git.run(&args).map_err(failed)?);
+    let mut limits = Limits::default();
+    let mut found = vec![];
+    for (name, size, entry) in &listed {
+        limits.entry()?;
+        let Some(path) = below(name, part) else { continue };
+        if entry.is_submodule() {
+            return Err(bad(format!(
+                "{doing}: `{name}` is a submodule, which is a repository of its own: copy what is needed of it into the template"
+            )));
+        }
+        let path = inside(&path).map_err(|why| bad(format!("{doing}: {why}")))?;
+        if path.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(bad(format!("{doing} holds a name that is not UTF-8")));
+        }
+        limits.file(name, *size)?;
+        found.push((path, entry));
+    }
+    let bytes =
+        contents(git, &found.iter().map(|(_, e)| e.id.as_str()).collect::<Vec<_>>()).map_err(failed)?;
+    let mut files = vec![];
+    for ((path, entry), bytes) in found.into_iter().zip(bytes) {
+        let mode = match entry.mode.as_str() {
+            "120000" => Mode::Link,
+            "100755" => Mode::Executable,
+            _ => Mode::Plain,
+        };
+        let target = std::str::from_utf8(&bytes).map(Path::new);
+        if mode == Mode::Link && target.map_or(true, |target| leads_out(Path::new(&path), target)) {
+            return Err(bad(format!("{doing}: `{path}` is a link that leads out of the template")));
+        }
+        files.push(TemplateFile { path, mode, bytes: Arc::new(bytes) });
+    }
+    whole(files)
 }
