@@ -7,6 +7,7 @@
 pub mod archive;
 pub mod clock;
 pub mod conformance;
+pub mod difference;
 pub mod event;
 pub mod execute;
 pub mod graph;
@@ -19,7 +20,7 @@ mod tasks;
 pub mod workspace;
 
 pub use dtm_plugin::in_words;
-pub use dtm_plugin::protocol::Fields;
+pub use dtm_plugin::protocol::{Fields, PlannedFile};
 
 /// The hash of bytes: SHA-256, hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {

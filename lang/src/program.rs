@@ -208,6 +208,12 @@ impl Program {
         &self.hir.plugins
     }
 
+    /// The params that were given a value from outside, with it.
+    pub fn given_params(&self) -> impl Iterator<Item = (&Symbol, &Value)> {
+        let given = |(_, v): &(&Symbol, &Value)| !matches!(v.data, Data::Unknown(_));
+        self.hir.params.iter().map(|p| &p.name).zip(&self.params).filter(given)
+    }
+
     /// The params that need a value and have none.
     pub fn missing_params(&self) -> Vec<&crate::hir::Param> {
         let unset = |v: &Value| matches!(v.data, Data::Unknown(Unknown::Unset));

@@ -54,15 +54,13 @@ async function main() {
     await page.keyboard.press("k");
     check("the one before", (await page.locator("details.chosen b").textContent()) === first);
     check("its box is marked", (await page.locator("#drawing g.chosen").count()) === 1);
-    await page.keyboard.press("Enter");
-    await page.locator("details.chosen .inside").waitFor();
+    check("what changes is unfolded", (await page.locator("details.chosen[open] .inside").count()) === 1);
     say(`10: ${first}: ${(await page.locator("details.chosen td").allTextContents()).join(" ")}`);
     await page.keyboard.press("/");
     await page.keyboard.type("alert");
     await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length === 1);
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
-    await page.keyboard.press("Enter");
     await page.locator("details:not(.off) .inside").waitFor();
     say(`10: found: ${(await page.locator("details:not(.off) td").allTextContents()).join(" ")}`);
     check("text stays text", (await page.locator("details:not(.off) .inside script").count()) === 0);
@@ -70,6 +68,32 @@ async function main() {
     await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length > 1);
     await page.locator('input[data-action="delete"]').uncheck();
     check("no deletes", (await page.locator("details:not(.off) .sign.delete").count()) === 0);
+    await done();
+  }
+
+  // The changes that are hardest to show: a text line by line and side by side, data, a command, drift, a secret, bytes.
+  {
+    const { page, done } = await open("hard", "light");
+    say(`hard: ${await page.textContent("#summary")}`);
+    const facts = await page.textContent("#facts");
+    check("who made it, when, and of which params", ["Made by", "Time", "param channel"].every((fact) => facts.includes(fact)));
+    check("no raw backticks", !(await page.locator("body").innerText()).includes("`"));
+    check("drift", await page.locator("#drift").isVisible());
+    say(`hard: ${(await page.locator("#drift").innerText()).replace(/\s+/g, " ").trim()}`);
+    const told = async (name) => {
+      const found = page.locator(`details:has(summary b:text-is("${name}")) .inside`);
+      say(`hard: ${name}: ${(await found.innerText()).replace(/\s+/g, " ").trim()}`);
+    };
+    for (const name of ["build", "config", "credentials", "notes", "values"]) await told(name);
+    check("no secret", !(await page.content()).includes("staple"));
+    check("inline", await page.locator("table.inline").first().isVisible());
+    const fold = page.locator("table.inline .fold button").first();
+    await fold.click();
+    await page.screenshot({ path: path.join(OUT, "plan-inline.png") });
+    await page.click("#sides");
+    check("side by side", await page.locator("table.sides").first().isVisible());
+    check("not both", !(await page.locator("table.inline").first().isVisible()));
+    await page.screenshot({ path: path.join(OUT, "plan-sides.png"), fullPage: true });
     await done();
   }
 
@@ -115,7 +139,6 @@ async function main() {
     if (scheme === "light") say(`services: ${await page.textContent("#summary")}`);
     check("the tools of the example", (await visible()) > 3);
     for (let i = 0; i < 3; i++) await page.keyboard.press("j");
-    await page.keyboard.press("Enter");
     await page.locator("details.chosen .inside").waitFor();
     await page.evaluate(() => window.scrollTo(0, 0));
     await page.screenshot({ path: path.join(OUT, `plan-${scheme}.png`) });

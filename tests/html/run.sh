@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Opens plans of 10, 300 and 3,000 tools, and that of the example `services`, as pages in headless Chromium, and uses them as
+# Opens plans of 10, 300 and 3,000 tools, one of changes that are hard to show, and that of the example `services`, as pages in headless Chromium, and uses them as
 # a person would. Leaves pictures and a transcript.
 # Usage: run.sh DTM [FOLDER]
 set -euo pipefail
@@ -38,6 +38,29 @@ for count in 10 300 3000; do
   fi
   HOME="$work" "$dtm" plan -q --html "$work/$count.html" > /dev/null
 done
+mkdir "$work/hard"
+cd "$work/hard"
+hard() {
+  cat <<DTS
+dts 1
+
+param channel: string = "stable"
+param token: secret string
+
+tool build: core.Exec {
+  create = ["sh", "-c", "true; export A=1; export B=2; export C=3; export D=4; export E=5; export F=6; echo release \${channel}"]
+}
+tool config: core.File { path = "app.conf", content = "$(printf 'line %s\\n' $(seq 9))line $1\\n$(printf 'line %s\\n' $(seq 11 30))" }
+tool notes: core.File { path = "notes", content = "one\\ntwo\\n" }
+tool credentials: core.SecretFile { path = "credentials", content = token }
+tool values: core.File { path = "values.yaml", content = "replicas: $1\\nimage:\\n  tag: a\\n" }
+DTS
+}
+hard 10 > main.dts
+HOME="$work" "$dtm" apply -y -q --set channel=stable --set token=correct-horse
+hard 20 > main.dts
+echo three >> notes
+HOME="$work" "$dtm" plan -q --set channel=beta --set token=battery-staple --html "$work/hard.html" > /dev/null
 cp -r "$here/../../stdlib/examples/services" "$work/services"
 cd "$work/services"
 HOME="$work" "$dtm" plan -q --html "$work/services.html" > /dev/null

@@ -118,7 +118,8 @@ fn services_come_change_and_go_with_their_list() {
     );
     assert_eq!(run(&["verify"]).code, 4);
     let plan = ok(&["plan"]);
-    assert!(plan.contains("but for README.md"), "{plan}");
+    assert!(plan.starts_with("changed outside of dtm\n"), "{plan}");
+    assert!(plan.contains("~ README.md") && plan.contains("- by hand"), "{plan}");
     ok(&["apply", "-y"]);
     assert!(!shell(&format!("{cart} show main:README.md")).contains("by hand"));
     assert_eq!(shell(&format!("{cart} show main:NOTES")), "x\n", "what is not ours stays");

@@ -75,10 +75,13 @@ pub struct Global {
     /// Says that the project was moved here with its state, although the folder it was in still has one.
     #[arg(long, global = true)]
     pub moved: bool,
+    /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// Tells only what is asked for, and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tells more: what plugins log, and what dtm does; `-vv` every request too.
+    /// Tells more: what is equal in a plan, what plugins log, and what dtm does; `-vv` every request too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// As `-vv`, which DevStream called so.

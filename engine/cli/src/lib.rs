@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod copies;
+mod commit;
 mod crash;
 mod desk;
 mod doc;
@@ -41,6 +42,8 @@ pub fn main() -> ExitCode {
         terminal.diagnostics(&failure.diagnostics, &failure.sources);
         return Exit::Usage.into();
     }
+    terminal.one_value =
+        matches!(cli.command, args::Command::Eval(_) | args::Command::Output(_) | args::Command::Show(_));
     let result =
         log::start(&cli.global).and_then(|()| enter(&cli)).and_then(|()| commands::run(&cli, &terminal));
     let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {

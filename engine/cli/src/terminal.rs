@@ -31,6 +31,14 @@ impl Style {
     pub fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
+    /// What exactly is added in a line that changes.
+    pub fn strong_green(self, text: &str) -> String {
+        self.paint("7;32", text)
+    }
+    /// What exactly is removed in a line that changes.
+    pub fn strong_red(self, text: &str) -> String {
+        self.paint("7;31", text)
+    }
     /// What changes.
     pub fn yellow(self, text: &str) -> String {
         self.paint("33", text)
@@ -59,6 +67,10 @@ pub struct Terminal {
     pub verbose: u8,
     /// For standard output.
     pub style: Style,
+    /// Whether standard output is one value and nothing else: diagnostics go to standard error in every form.
+    pub one_value: bool,
+    /// Whether long texts are shown by a pager.
+    pub pages: bool,
     color_err: bool,
     failed: Mutex<Option<String>>,
 }
@@ -99,6 +111,8 @@ impl Terminal {
             quiet: global.quiet,
             verbose: global.verbosity(),
             style: Style { on: color(std::io::stdout().is_terminal()) },
+            one_value: false,
+            pages: !global.no_pager,
             color_err: color(std::io::stderr().is_terminal()),
             failed: Mutex::default(),
         }
@@ -142,6 +156,11 @@ impl Terminal {
         size().0
     }
 
+    /// An empty paper as wide as the terminal; with `-v` what is equal is shown on it too.
+    pub fn paper(&self) -> crate::view::paper::Paper {
+        crate::view::paper::Paper::new(self.style, self.width(), self.verbose > 0)
+    }
+
     /// Writes to standard output.
     pub fn out(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
@@ -151,6 +170,14 @@ impl Terminal {
             self.failed.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_with(|| reason(&e));
         }
     }
+    /// Writes a long text: by the pager where a person looks at a terminal that it does not fit on, else to standard output.
+    pub fn page(&self, text: &str) {
+        let rows = || text.lines().count() + 1;
+        if !self.pages || self.json || !self.is_interactive() || rows() <= size().1 || !pager(text) {
+            self.out(text);
+        }
+    }
+
     /// Writes a line for a person to standard error, unless quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet && !self.json {
@@ -162,13 +189,13 @@ impl Terminal {
         self.out(&format!("{value}\n"));
     }
 
-    /// Writes diagnostics: to standard error, or in JSON to standard output.
+    /// Writes diagnostics: to standard error, or in JSON to standard output, unless that is for one value.
     pub fn diagnostics(&self, diagnostics: &Diagnostics, sources: &Sources) {
         if self.sarif {
             let version = env!("CARGO_PKG_VERSION");
             return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.worst_first(), sources, version));
         }
-        if self.json {
+        if self.json && !self.one_value {
             return diagnostics
                 .worst_first()
                 .for_each(|d| self.out(&render(d, sources, Format::Json, false)));
@@ -195,12 +222,42 @@ impl Terminal {
     }
 }
 
-/// The width and the height of the terminal as it is now; 100 and 24 where there is none.
+/// The width and the height of the terminal as it is now; `COLUMNS`, else 100, and 24 where there is none.
 pub fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     let width = size.filter(|s| s.ws_col > 0).map(|s| usize::from(s.ws_col).clamp(20, 400));
     let height = size.filter(|s| s.ws_row > 0).map(|s| usize::from(s.ws_row));
-    (width.unwrap_or(100), height.unwrap_or(24))
+    // Where there is no terminal, `COLUMNS` says for which width is written.
+    let asked = || std::env::var("COLUMNS").ok()?.parse().ok().map(|n: usize| n.clamp(20, 400));
+    (width.or_else(asked).unwrap_or(100), height.unwrap_or(24))
+}
+
+/// The program that shows long texts: `DTM_PAGER`, else `PAGER`, else `less`.
+fn pager(text: &str) -> bool {
+    use std::process::{Command, Stdio};
+    let set = |name: &str| std::env::var(name).ok();
+    let asked = set("DTM_PAGER").or_else(|| set("PAGER"));
+    let mut command = match asked.as_deref().map(str::trim) {
+        Some("" | "cat") => return false,
+        Some(asked) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", asked]);
+            shell
+        }
+        None => {
+            let mut less = Command::new("less");
+            // Ends by itself when all fits, takes colors, leaves the text on the screen, ends when it is interrupted.
+            less.arg("-FRXK");
+            less
+        }
+    };
+    let Ok(mut child) = command.stdin(Stdio::piped()).spawn() else { return false };
+    if let Some(mut pipe) = child.stdin.take() {
+        // A person who has seen enough closes it.
+        let _ = pipe.write_all(text.as_bytes());
+    }
+    // A shell that finds no such program says so with 127: then nothing was shown.
+    child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
 /// Whether an answer is yes: `y` or `yes`, in either case.

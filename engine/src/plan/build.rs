@@ -373,6 +373,7 @@ impl Builder<'_> {
             self.look_up(&mut node, instance).await;
         } else {
             self.decide(&mut node, instance).await;
+            self.planned_files(&mut node, instance).await;
             if self.options.refresh_only {
                 self.only_record(&mut node, id);
             }

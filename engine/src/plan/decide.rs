@@ -431,7 +431,7 @@ fn take_over(
 }
 
 /// The outputs that an update does not change.
-fn stable_outputs(kind: &dtm_lang::interface::Kind, prior: &Entry) -> Fields {
+pub(super) fn stable_outputs(kind: &dtm_lang::interface::Kind, prior: &Entry) -> Fields {
     let stable = |name: &String| kind.outputs.get(&**name).is_some_and(|o| o.stable);
     prior.outputs.iter().filter(|(n, _)| stable(n)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }

@@ -32,7 +32,7 @@ pub fn same(a: &Json, b: &Json, how: Option<Same>) -> bool {
 }
 
 /// Deep equality; maps without order, null fields as absent, ints equal to floats of their value.
-fn equal(a: &Json, b: &Json) -> bool {
+pub(crate) fn equal(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Object(x), Json::Object(y)) => {
             let covers =

@@ -6,6 +6,7 @@ mod destroy;
 pub mod diff;
 mod edges;
 pub(crate) mod existing;
+mod files;
 pub(crate) mod identity;
 mod import;
 mod moved;
@@ -33,9 +34,10 @@ use crate::state::{Entry, OpKey};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::from_wire;
 use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
+use dtm_plugin::protocol::PlannedFile;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// What is done with a tool.
@@ -173,6 +175,8 @@ pub struct Plan {
     pub prior_outputs: Fields,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
+    /// The files that tools write, change and take away, by address, where their plugins say so.
+    pub files: BTreeMap<String, Vec<PlannedFile>>,
     /// Tools that are not planned, by address.
     pub left_out: Vec<String>,
     /// Whether it comes from a file, so that reality may have changed since.

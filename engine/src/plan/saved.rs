@@ -110,6 +110,8 @@ struct Form {
     prior_outputs: Fields,
     outputs_changed: bool,
     left_out: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<String, Vec<dtm_plugin::protocol::PlannedFile>>,
 }
 
 impl Saved {
@@ -136,6 +138,7 @@ impl Saved {
             prior_outputs: plan.prior_outputs.clone(),
             outputs_changed: plan.outputs_changed,
             left_out: plan.left_out.clone(),
+            files: plan.files.clone(),
         };
         Saved {
             format: FORMAT,
@@ -278,6 +281,7 @@ impl Saved {
             prior_outputs: form.prior_outputs.clone(),
             outputs_changed: form.outputs_changed,
             left_out: form.left_out.clone(),
+            files: form.files.clone(),
             saved: true,
         })
     }

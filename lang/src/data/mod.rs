@@ -62,6 +62,33 @@ pub fn toml_keys(file: FileId, text: &str, diags: &mut Diagnostics) -> Vec<(Symb
     toml::read(file, text).map_err(|d| diags.push(*d)).map_or(vec![], |node| node.keys())
 }
 
+/// The data of a text, by the ending that its file would have; `None` where it is no data. Several documents are a list.
+pub fn read_data(ending: &str, text: &str) -> Option<serde_json::Value> {
+    let file = FileId::default();
+    match ending {
+        "json" => json::read(file, text).ok().map(|node| as_json(&node)),
+        "toml" => toml::read(file, text).ok().map(|node| as_json(&node)),
+        _ => {
+            let mut documents = yaml::documents(file, text, false, yaml::Legacy::None).ok()?;
+            match documents.len() {
+                0 => None,
+                1 => documents.pop().map(|node| as_json(&node)),
+                _ => Some(documents.iter().map(as_json).collect()),
+            }
+        }
+    }
+}
+
+fn as_json(node: &Node) -> serde_json::Value {
+    match &node.kind {
+        NodeKind::Scalar(value) => crate::wire::plain_json(value),
+        NodeKind::Seq(items) => items.iter().map(as_json).collect(),
+        NodeKind::Map(entries) => {
+            entries.iter().map(|(name, _, node)| (name.to_string(), as_json(node))).collect()
+        }
+    }
+}
+
 /// Reads every document of a YAML file; what an alias stands for has the place where it is written.
 pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     yaml::documents(file, text, true, yaml::Legacy::Numbers)

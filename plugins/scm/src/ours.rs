@@ -12,6 +12,7 @@
 
 use crate::git::GitError;
 use crate::store::{Blob, Edits, Entry, Store, Tree};
+use dtm_plugin::protocol::PlannedFile;
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Ctx, Failure};
 use sha2::Digest;
@@ -56,6 +57,14 @@ pub(crate) struct Outcome {
     pub(crate) left: Vec<String>,
     /// How many files were written or taken away.
     pub(crate) edits: usize,
+}
+
+/// What a file holds, for a person; bytes that are no text as their number and hash.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| {
+        let hash: String = sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        format!("\0{} bytes that are no text, sha256 {hash}", bytes.len())
+    })
 }
 
 impl Ours {
@@ -138,6 +147,55 @@ impl Ours {
         let changed = wanted.iter().filter(|(p, b)| differs(p, b)).map(|(p, _)| p);
         let dropped = self.files.keys().filter(|p| !wanted.contains_key(*p));
         changed.chain(dropped).cloned().collect()
+    }
+
+    /// The files that a write would change at the head, with what they hold before and after; in no branch at all, all.
+    ///
+    /// # Errors
+    /// Git's.
+    pub(crate) fn planned(
+        &self,
+        store: Option<&Store<'_>>,
+        wanted: &BTreeMap<String, Blob>,
+    ) -> Result<Vec<PlannedFile>, GitError> {
+        let tree = store.map(|s| s.tree("")).transpose()?.unwrap_or_default();
+        let ours = |path: &str| {
+            let w = self.files.get(path)?;
+            Some(tree.get(path).is_some_and(|there| there.mode == w.mode && there.id == w.id))
+        };
+        let mut planned = vec![];
+        for (path, blob) in wanted {
+            // What is as it was written, and would be written again, is left alone whatever git made of its bytes.
+            let mode = blob.mode.over(tree.get(path));
+            let same = self.files.get(path).is_some_and(|w| w.hash == hash(&blob.bytes) && w.mode == mode);
+            if ours(path) != Some(true) || !same {
+                planned.push((path, tree.get(path), Some(blob), ours(path) == Some(false)));
+            }
+        }
+        for path in self.files.keys().filter(|p| !wanted.contains_key(*p) && ours(p) == Some(true)) {
+            planned.push((path, tree.get(path), None, false));
+        }
+        let ids: Vec<&str> =
+            planned.iter().filter_map(|(_, there, ..)| there.map(|e| e.id.as_str())).collect();
+        let mut there = store.map(|s| s.contents(&ids)).transpose()?.unwrap_or_default().into_iter();
+        let mut files = vec![];
+        for (path, entry, blob, drift) in planned {
+            let bytes = entry.and_then(|_| there.next());
+            let (before, after) = (entry.map(|e| e.mode.clone()), blob.map(|b| b.mode.over(entry).to_string()));
+            if bytes.as_deref() == blob.map(|b| b.bytes.as_slice()) && before == after {
+                continue;
+            }
+            let modes = before.is_some() && after.is_some() && before != after;
+            files.push(PlannedFile {
+                path: path.clone(),
+                before: bytes.map(|b| text(&b)),
+                after: blob.map(|b| text(&b.bytes)),
+                mode_before: before.filter(|_| modes),
+                mode_after: after.filter(|_| modes),
+                drift,
+            });
+        }
+        Ok(files)
     }
 
     /// Brings the branch to what is wanted.

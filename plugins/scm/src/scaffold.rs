@@ -6,7 +6,7 @@ use crate::ours::{Ours, common_folder, trailer};
 use crate::place::{Place, normalized, upgraded};
 use crate::store::Blob;
 use crate::template::{load, parse, render};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, PlannedFile};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Kind for Scaffold {
     const NAME: &'static str = "Scaffold";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "upgrade"];
+    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "files", "upgrade"];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         Place::validate(inputs)?;
@@ -115,13 +115,11 @@ impl Kind for Scaffold {
             if !wanted.keys().any(|path| tree.contains_key(path)) {
                 return Ok(None);
             }
-        } else if parse(&inputs.template)?.is_local() {
-            // A template beside the program may have changed since: what it gives today is what is wanted.
-            differs.extend(ours.outdated(&wanted(ctx, inputs)?));
         }
         if ours.is_gone(&tree) {
             return Ok(None);
         }
+        // A template that was edited is a change of the program: `files` says so, and it is no drift.
         differs.extend(ours.drifted(&tree));
         differs.sort();
         differs.dedup();
@@ -134,6 +132,27 @@ impl Kind for Scaffold {
         }
         let outputs = outputs(&place, &store.branch, &ours.commit);
         Ok(Some(Observed { outputs, inputs: observed, private }))
+    }
+
+    async fn files(
+        ctx: &Ctx,
+        prior: Option<Object<Self>>,
+        inputs: Inputs,
+    ) -> Result<Vec<PlannedFile>, Failure> {
+        checked_vars(inputs.vars.values())?;
+        let place = place(&inputs)?;
+        let ours = prior.as_ref().map(|object| Ours::of(&object.private)).unwrap_or_default();
+        let store = place.open(ctx, 1)?;
+        let same = |prior: &Inputs| prior.template == inputs.template && prior.vars == inputs.vars;
+        if prior.is_some_and(|object| same(&object.inputs)) && !parse(&inputs.template)?.is_local() {
+            // A template of a tag is what it was; it is only fetched to take back what somebody changed.
+            let tree = store.as_ref().map(|s| s.tree("")).transpose().map_err(|e| place.failure(&e))?;
+            if tree.is_some_and(|tree| ours.drifted(&tree).is_empty()) {
+                return Ok(vec![]);
+            }
+        }
+        let wanted = wanted(ctx, &inputs)?;
+        ours.planned(store.as_ref(), &wanted).map_err(|e| place.failure(&e))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {

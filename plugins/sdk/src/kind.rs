@@ -1,6 +1,8 @@
 //! The trait of a kind, and what its methods get and give.
 
-use crate::protocol::{Call, Class, ErrorData, Fields, Listed, Object as WireObject, ReadResult, RpcError};
+use crate::protocol::{
+    Call, Class, ErrorData, Fields, Listed, Object as WireObject, PlannedFile, ReadResult, RpcError,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -156,7 +158,7 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Its outputs, from the interface.
     type Outputs: DeserializeOwned + Serialize + Send;
 
-    /// The optional questions that it answers: `validate`, `normalize`, `plan`, `upgrade`, `list`.
+    /// The optional questions that it answers: `validate`, `normalize`, `plan`, `files`, `upgrade`, `list`.
     const ANSWERS: &'static [&'static str] = &[];
 
     /// What is wrong with inputs that are known; without side effects.
@@ -176,6 +178,15 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// What is known of an update beforehand; without side effects.
     fn plan(_prior: Object<Self>, _inputs: &Fields) -> std::result::Result<Planned, Failure> {
         Ok(Planned::default())
+    }
+    /// The files that creating it, or changing it to these inputs, would write, change and take away; without side effects.
+    /// A plan shows them. A file that would be written otherwise today makes an update, although no input changed.
+    fn files(
+        _ctx: &Ctx,
+        _prior: Option<Object<Self>>,
+        _inputs: Self::Inputs,
+    ) -> impl Future<Output = Result<Vec<PlannedFile>>> + Send {
+        async { Ok(vec![]) }
     }
     /// Brings what an older version of the plugin recorded into the form of this one; pure.
     fn upgrade(_from: &str, recorded: Recorded) -> std::result::Result<Recorded, Failure> {
@@ -297,6 +308,16 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     let planned = K::plan(object(call.prior.clone(), &call)?, &call.inputs)
                         .map_err(Failure::into_rpc)?;
                     Ok(serde_json::to_value(planned).unwrap_or(Value::Null))
+                }
+                "files" => {
+                    let prior = match call.id.is_empty() {
+                        true => None,
+                        false => Some(object(call.prior.clone(), &call)?),
+                    };
+                    K::files(ctx, prior, typed(call.inputs, "inputs")?)
+                        .await
+                        .map(|files| json!({ "files": files }))
+                        .map_err(Failure::into_rpc)
                 }
                 "upgrade" => {
                     let recorded = Recorded {

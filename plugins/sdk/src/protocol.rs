@@ -165,7 +165,7 @@ pub struct Manifest {
     pub kinds: Vec<String>,
     /// SHA-256 of its interface file, in hexadecimal.
     pub interface: String,
-    /// Optional questions (`validate`, `normalize`, `plan`, `upgrade`, `list`) that it answers, with the kinds for which it does.
+    /// Optional questions (`validate`, `normalize`, `plan`, `files`, `upgrade`, `list`) that it answers, with the kinds for which it does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capabilities: BTreeMap<String, Vec<String>>,
 }
@@ -256,6 +256,29 @@ pub struct Listed {
     /// Its natural key, as inputs of its kind.
     #[serde(default)]
     pub key: Fields,
+}
+
+/// One file of the answer to `files`: what a `create` or an `update` would write, change or take away. For a plan to show.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct PlannedFile {
+    /// Where.
+    pub path: String,
+    /// What is there; none where nothing is. Bytes that are not UTF-8 are told as
+    /// `\\0N bytes that are no text, sha256 HASH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What will be there; none where the file is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The file's mode before, where it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_before: Option<String>,
+    /// The file's mode after, where it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_after: Option<String>,
+    /// It is other than the tool wrote it: somebody changed it, and that is taken back.
+    #[serde(default)]
+    pub drift: bool,
 }
 
 /// `progress`, from the plugin.

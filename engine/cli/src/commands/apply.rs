@@ -85,11 +85,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     };
     let sources = project.program.sources();
     if terminal.json {
-        let mut value = view::plan::json(&plan, sources);
+        let mut value = view::json::plan(&plan, sources);
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if let (false, false) = (terminal.quiet, plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
-        terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
+        terminal.page(&view::plan::text(&plan, terminal.paper()));
     }
     refuse(&plan, sources)?;
     needs_plugins(&plan, &project.program)?;
@@ -104,7 +104,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         }
         trace.finish()?;
         if !terminal.json && !terminal.quiet {
-            terminal.out(&view::summary::outputs(&state.outputs, terminal.style, terminal.width()));
+            terminal.out(&view::summary::outputs(&state.outputs, terminal.paper()));
         }
         return Ok(Exit::Done);
     }

@@ -86,11 +86,11 @@ pub(super) fn remove(
     let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, Reality::Read));
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
-        let mut value = view::plan::json(&plan, &sources);
+        let mut value = view::json::plan(&plan, &sources);
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if !terminal.quiet && !plan.nodes.is_empty() {
-        terminal.out(&view::plan::text(&plan, terminal.style, terminal.width()));
+        terminal.page(&view::plan::text(&plan, terminal.paper()));
     }
     refuse(&plan, &sources)?;
     if plan.nodes.is_empty() && !plan.outputs_changed {

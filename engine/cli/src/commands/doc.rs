@@ -40,7 +40,7 @@ pub struct Doc {
 
 pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
     if args.schema {
-        terminal.out(include_str!("../../schema/dtm-1.json"));
+        terminal.out(include_str!("../../schema/dtm-2.json"));
         return Ok(Exit::Done);
     }
     let (name, sources) = match &args.manual {

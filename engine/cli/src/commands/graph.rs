@@ -108,5 +108,5 @@ fn as_json(program: &Program, waves: &[usize]) -> String {
     let nodes: Vec<_> = tools(program)
         .map(|(i, t)| json!({ "address": &*t.addr, "kind": t.kind.path(), "wave": waves.get(i).map(|w| w + 1), "after": before(program, t) }))
         .collect();
-    format!("{}\n", json!({ "format": 1, "tools": nodes }))
+    format!("{}\n", json!({ "format": crate::view::json::FORMAT, "tools": nodes }))
 }

@@ -35,7 +35,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<E
         match terminal.json {
             true => terminal.line(&Value::Object(value::masked_fields(&outputs))),
             false if outputs.is_empty() => terminal.out("There are no outputs.\n"),
-            false => terminal.out(&summary::outputs(&outputs, terminal.style, terminal.width())),
+            false => terminal.out(&summary::outputs(&outputs, terminal.paper())),
         }
         return Ok(Exit::Done);
     };

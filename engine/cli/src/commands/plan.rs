@@ -5,9 +5,10 @@ use super::saved;
 use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::project::Project;
+use crate::project::{Project, holder};
 use crate::terminal::Terminal;
 use crate::view;
+use crate::view::page::About;
 use clap::Args;
 use dtm_engine::plan::saved::Saved;
 use dtm_engine::plan::{BuildOptions, Plan, build};
@@ -93,7 +94,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
             .note(&format!("note: the state is held by {holder}: what looks interrupted is being worked on"));
     }
     if let Some(html) = &args.html {
-        let about = format!("For the state in `{}` at serial {}.", project.place()?, loaded.state.serial);
+        let about = About {
+            line: format!("For the state in `{}` at serial {}.", project.place()?, loaded.state.serial),
+            who: holder("plan").who,
+            time: dtm_engine::state::now(),
+        };
         write_page(terminal, &project, &plan, &about, html)?;
     }
     if plan.diagnostics.has_errors() {
@@ -116,7 +121,7 @@ fn write_page(
     terminal: &Terminal,
     project: &Project,
     plan: &Plan,
-    about: &str,
+    about: &About,
     path: &Path,
 ) -> Result<(), Failure> {
     let is_page = |path: &Path| {
@@ -126,7 +131,7 @@ fn write_page(
     };
     files::only_over(path, "page", is_page)?;
     let title = format!("Plan of {}", project.file);
-    let page = view::page::plan(plan, project.program.sources(), &title, about);
+    let page = view::page::plan(plan, &project.program, &title, about);
     files::write(path, page)?;
     terminal.note(&format!("Written as a page: {}", path.display()));
     Ok(())
@@ -150,10 +155,10 @@ pub(super) fn make(
 /// Shows a plan with what is wrong with it.
 pub(super) fn show(terminal: &Terminal, project: &Project, plan: &Plan) {
     if terminal.json {
-        return terminal.line(&view::plan::json(plan, project.program.sources()));
+        return terminal.line(&view::json::plan(plan, project.program.sources()));
     }
     terminal.diagnostics(&plan.diagnostics, project.program.sources());
     if !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
-        terminal.out(&view::plan::text(plan, terminal.style, terminal.width()));
+        terminal.page(&view::plan::text(plan, terminal.paper()));
     }
 }

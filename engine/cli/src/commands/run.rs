@@ -182,6 +182,7 @@ pub fn carry_out(
         lease: run.session.lease(),
         ..run.options.clone()
     };
+    let begun = options.since;
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
         let journal = Journal::start(run.session)
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
@@ -230,7 +231,7 @@ pub fn carry_out(
         }
         None => None,
     };
-    end(terminal, &outcome, state.as_ref(), &run.next);
+    end(terminal, &outcome, state.as_ref(), &run.next, begun.elapsed());
     if let Err(Failure { diagnostics, sources, .. }) = traced {
         // What was done is done: the run is not called a failure for it.
         terminal.diagnostics(&diagnostics, &sources);
@@ -238,15 +239,23 @@ pub fn carry_out(
     Ok(exit)
 }
 
-/// Every failure in full.
+/// Every failure in full; what a failed command wrote was told under its tool already, where progress is shown.
 fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
     let mut all = Diagnostics::default();
-    outcome.failed.iter().for_each(|(_, d)| all.push(d.clone()));
+    let told = !terminal.quiet && !terminal.json;
+    for (_, d) in &outcome.failed {
+        let mut d = d.clone();
+        if let Some((first, _)) = d.headline.split_once('\n').filter(|_| told) {
+            d.headline = first.trim_end_matches("; it wrote:").to_string();
+            d = d.note("its output is shown above, under its tool");
+        }
+        all.push(d);
+    }
     all.append(outcome.asserts.clone());
     terminal.diagnostics(&all, sources);
 }
 
-fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str) {
+fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str, took: Duration) {
     if terminal.json {
         let failed: Vec<serde_json::Value> =
             outcome.failed.iter().map(|(a, d)| serde_json::json!({ "address": a, "code": d.code.to_string(), "message": d.headline })).collect();
@@ -255,16 +264,16 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
         let outputs = state.map(|s| crate::view::value::masked_fields(&s.outputs)).unwrap_or_default();
         terminal.line(&serde_json::json!({
             "event": "summary", "done": outcome.done.len(), "failed": failed, "skipped": skipped,
-            "stopped": outcome.stopped, "complete": outcome.is_complete(), "outputs": outputs,
+            "stopped": outcome.stopped, "complete": outcome.is_complete(), "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "outputs": outputs,
         }));
         return;
     }
     if terminal.quiet {
         return;
     }
-    terminal.out(&summary::text(outcome, terminal.style, &format!("`{next}`")));
+    terminal.out(&summary::text(outcome, terminal.style, &format!("`{next}`"), took));
     if let Some(state) = state.filter(|_| outcome.is_complete()) {
-        terminal.out(&summary::outputs(&state.outputs, terminal.style, terminal.width()));
+        terminal.out(&summary::outputs(&state.outputs, terminal.paper()));
     }
 }
 

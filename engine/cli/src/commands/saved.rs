@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, reason};
 use crate::files;
 use crate::project::{Project, holder};
 use crate::terminal::Terminal;
+use crate::view::page::About;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::plan::Plan;
 use dtm_engine::plan::saved::{Bound, Saved, SavedError};
@@ -149,7 +150,7 @@ pub(super) fn fitting(
 }
 
 /// Shows a saved plan, as it was: nothing is asked of the state or of any plugin.
-pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, String), Failure> {
+pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, About), Failure> {
     let (project, saved) = open(path)?;
     let rt = super::run::runtime()?;
     let events = super::run::planning_events(terminal);
@@ -166,6 +167,7 @@ pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, S
         project.file, saved.who, saved.state.place, saved.state.serial, saved.time
     );
     terminal.note(&about);
+    let about = About { line: about, who: saved.who.clone(), time: saved.time.clone() };
     super::plan::show(terminal, &project, &plan);
     Ok((project, plan, about))
 }

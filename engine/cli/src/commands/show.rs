@@ -5,7 +5,9 @@ use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::Terminal;
-use crate::view::value::{masked, one_line};
+use crate::view::paper::Paper;
+use crate::view::summary::fields;
+use crate::view::value::masked;
 use clap::Args;
 use dtm_engine::Fields;
 use dtm_engine::secret::Redactor;
@@ -64,7 +66,7 @@ pub(super) fn tools(
         let entry = &hide(find(state, tool)?.clone());
         match terminal.json {
             true => terminal.line(&json(tool, entry)),
-            false => terminal.out(&text(tool, entry, terminal)),
+            false => terminal.page(&text(tool, entry, terminal)),
         }
         return Ok(Exit::Done);
     }
@@ -75,7 +77,7 @@ pub(super) fn tools(
         terminal.out("The state is empty.\n");
     } else {
         let all: Vec<String> = tools.iter().map(|(a, e)| text(a, e, terminal)).collect();
-        terminal.out(&all.join("\n"));
+        terminal.page(&all.join("\n"));
     }
     Ok(Exit::Done)
 }
@@ -105,15 +107,13 @@ fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
     if let Some(id) = &entry.id {
         let _ = writeln!(out, "  id = {}", dtm_lang::value::quote(id));
     }
-    let mut part = |what: &str, fields: &Fields| {
-        let widest = fields.keys().map(|k| k.chars().count()).max().unwrap_or(0);
-        if !fields.is_empty() {
+    let mut part = |what: &str, values: &Fields| {
+        if !values.is_empty() {
             let _ = writeln!(out, "  {}", style.dim(what));
         }
-        for (name, value) in fields {
-            let room = terminal.width().saturating_sub(widest + 7).max(40);
-            let _ = writeln!(out, "    {name:widest$} = {}", one_line(value, room));
-        }
+        let mut paper: Paper = terminal.paper();
+        fields(&mut paper, 4, values);
+        out += &paper.out;
     };
     part("inputs", &entry.inputs);
     part("outputs", &entry.outputs);

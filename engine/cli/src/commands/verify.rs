@@ -38,14 +38,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit,
         .collect();
     let drifted = plan.drifted().count();
     if terminal.json {
-        let tools: Vec<_> = plan.drifted().map(|n| {
-            let changes: Vec<_> = n.changes.iter().filter(|c| c.drift).map(|c| json!({
-                "name": c.name, "recorded": view::value::masked(&c.after), "found": view::value::masked(&c.before) })).collect();
-            json!({ "address": n.addr, "reason": n.reason, "changes": changes })
-        }).collect();
-        terminal.line(&json!({ "format": 1, "drift": tools }));
+        let drift = view::json::drifted(&plan);
+        terminal.line(&json!({ "format": view::json::FORMAT, "drift": drift }));
     } else {
-        terminal.out(&view::plan::drift(&plan, terminal.style, terminal.width()));
+        terminal.out(&view::drift::found(&plan, terminal.paper()));
     }
     if !unreadable.is_empty() {
         let mut all = dtm_lang::Diagnostics::default();

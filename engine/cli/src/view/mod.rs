@@ -1,8 +1,13 @@
 //! What a person sees: values, plans, progress, summaries. Pure text; the commands write it.
 
+mod change;
 pub mod conformance;
+pub mod drift;
+mod families;
+pub mod json;
 mod live;
 pub mod page;
+pub mod paper;
 pub mod plan;
 pub mod progress;
 pub mod summary;

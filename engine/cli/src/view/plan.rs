@@ -1,61 +1,69 @@
-//! A plan that reads like a diff, by wave; and the same for machines.
+//! A plan that reads like a diff: what changed outside of dtm, then what is done, by wave.
 
-use super::count;
-use super::value::{masked, one_line};
-use crate::terminal::Style;
+use super::change::{self, Side};
+use super::drift;
+use super::families::Families;
+use super::paper::{Paint, Paper, Piece, cells};
+use dtm_engine::PlannedFile;
+use dtm_engine::difference::{Leaf, difference, natural, of_file};
 use dtm_engine::plan::{Action, Change, Node, Plan};
-use dtm_lang::Sources;
-use dtm_lang::diag::render::json as diagnostic;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The version of the JSON form.
-const FORMAT: u32 = 1;
-
-/// The mark before a tool.
-fn mark(action: &Action, style: Style) -> String {
+/// The mark before a tool, and its color.
+pub(super) fn mark(action: &Action) -> (&'static str, Paint) {
     match action {
-        Action::NoOp => " ".into(),
-        Action::Create => style.green("+"),
-        Action::Update => style.yellow("~"),
-        Action::Replace { create_first: true } => style.yellow("+/-"),
-        Action::Replace { create_first: false } => style.yellow("-/+"),
-        Action::Read => style.dim("<"),
-        Action::Find => style.dim("?"),
-        Action::Adopt => style.green(">"),
-        Action::Delete => style.red("-"),
-        Action::Forget => style.dim("x"),
+        Action::NoOp => (" ", Paint::Plain),
+        Action::Create => ("+", Paint::Green),
+        Action::Update => ("~", Paint::Yellow),
+        Action::Replace { create_first: true } => ("+/-", Paint::Yellow),
+        Action::Replace { create_first: false } => ("-/+", Paint::Yellow),
+        Action::Read => ("<", Paint::Dim),
+        Action::Find => ("?", Paint::Dim),
+        Action::Adopt => (">", Paint::Green),
+        Action::Delete => ("-", Paint::Red),
+        Action::Forget => ("x", Paint::Dim),
     }
 }
 
 /// The whole plan as text, ending in its summary line.
-pub fn text(plan: &Plan, style: Style, width: usize) -> String {
-    let mut out = String::new();
+pub fn text(plan: &Plan, mut paper: Paper) -> String {
     for (from, to) in &plan.moves {
-        let _ = writeln!(out, "  {} {from} is now {to}", style.dim(">"));
+        paper.put(2, 6, &[(Paint::Dim, "> ".into()), plain(format!("{from} is now {to}"))]);
     }
+    drift::section(&mut paper, plan);
     let mut waves: BTreeMap<usize, Vec<&Node>> = BTreeMap::new();
     for (i, node) in plan.nodes.iter().enumerate().filter(|(_, n)| n.action != Action::NoOp) {
         waves.entry(plan.waves.get(i).copied().unwrap_or(0)).or_default().push(node);
     }
+    let families = Families::of(plan);
     for (i, nodes) in waves.values_mut().enumerate() {
-        nodes.sort_by(|a, b| a.addr.cmp(&b.addr));
-        if i > 0 || !plan.moves.is_empty() {
-            out.push('\n');
+        nodes.sort_by(|a, b| natural(&a.addr, &b.addr));
+        if !paper.out.is_empty() {
+            paper.blank();
         }
-        let _ = writeln!(out, "{}", style.bold(&format!("wave {}", i + 1)));
-        nodes.iter().for_each(|n| node_text(&mut out, plan, n, style, width));
+        paper.put(0, 0, &[(Paint::Bold, format!("wave {}", i + 1))]);
+        families.write(&mut paper, plan, nodes);
     }
-    if !out.is_empty() {
-        out.push('\n');
+    if !paper.out.is_empty() {
+        paper.blank();
     }
-    out + &summary(plan) + "\n"
+    paper.put(0, 2, &[plain(summary(plan))]);
+    paper.out
 }
 
-fn node_text(out: &mut String, plan: &Plan, node: &Node, style: Style, width: usize) {
-    let kind = node.kind.as_ref().map(|k| k.path()).unwrap_or_else(|| format!("{}.?", node.plugin));
-    let _ = write!(out, "  {} {}: {kind}", mark(&node.action, style), style.bold(&node.addr));
+fn plain(text: impl Into<String>) -> Piece {
+    (Paint::Plain, text.into())
+}
+
+/// The kind of a tool, as its plugin's and its own name.
+pub(super) fn kind_of(node: &Node) -> String {
+    node.kind.as_ref().map(|k| k.path()).unwrap_or_else(|| format!("{}.?", node.plugin))
+}
+
+/// What stands behind a tool: how it is configured, on what it depends whether it happens, why it happens.
+pub(super) fn why(plan: &Plan, node: &Node) -> String {
     let mut why = vec![];
     why.extend(node.using.as_ref().map(|name| format!("using {name}")));
     if node.conditional {
@@ -73,54 +81,62 @@ fn node_text(out: &mut String, plan: &Plan, node: &Node, style: Style, width: us
     if !node.reason.is_empty() {
         why.push(node.reason.clone());
     }
+    why.join("; ")
+}
+
+/// The line of a tool.
+pub(super) fn head(paper: &mut Paper, node: &Node, name: &str, why: &str) {
+    let (mark, paint) = mark(&node.action);
+    let mut pieces =
+        vec![(paint, format!("{mark} ")), (Paint::Bold, name.into()), plain(format!(": {}", kind_of(node)))];
     if !why.is_empty() {
-        let _ = write!(out, "  {}", style.dim(&format!("({})", why.join("; "))));
+        pieces.push((Paint::Dim, format!("  ({why})")));
     }
-    out.push('\n');
-    let widest = node.changes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
+    paper.put(2, 6, &pieces);
+}
+
+/// What differs in a tool.
+pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[PlannedFile]) {
     let fresh = matches!(node.action, Action::Create);
-    for change in &node.changes {
-        let room = width.saturating_sub(widest + 11).max(20);
-        let value = if fresh { one_line(&change.after, room) } else { change_text(change, room, style) };
-        let _ = writeln!(out, "      {:widest$} = {value}", change.name);
+    let widest = changes.iter().map(|c| cells(&c.name)).max().unwrap_or(0);
+    for change in changes {
+        if change.drift && files.iter().any(|f| f.drift) {
+            // The files say it better.
+            continue;
+        }
+        if fresh {
+            let head = format!("{}{} = ", change.name, " ".repeat(widest - cells(&change.name)));
+            change::whole(paper, 6, Side::Added, &head, &change.after);
+            continue;
+        }
+        let note = match (change.replaces, change.drift && node.action != Action::Adopt) {
+            (true, _) => "cannot be changed in place",
+            (false, true) => "changed outside",
+            (false, false) => "",
+        };
+        change::leaves(paper, 6, &leaves(node, change), note);
+    }
+    for file in files {
+        let note = if file.drift { "changed outside" } else { "" };
+        change::leaves(paper, 6, &of_file(file), note);
+    }
+    if paper.all && !fresh {
+        for (name, value) in node.desired.iter().filter(|(n, _)| !node.changes.iter().any(|c| c.name == **n))
+        {
+            change::value(paper, 6, Side::Same, &format!("  {name} = "), "", value);
+        }
     }
 }
 
-fn change_text(change: &Change, room: usize, style: Style) -> String {
-    let note = match (change.replaces, change.drift) {
-        (true, _) => "  # cannot be changed in place",
-        (false, true) => "  # changed outside",
-        (false, false) => "",
-    };
-    let room = room.saturating_sub(note.chars().count() + 4).max(20);
-    let whole = |v: &Value| one_line(v, room).chars().count();
-    let (a, b) = (whole(&change.before), whole(&change.after));
-    // What a short one leaves over is the other's.
-    let (before, after) = match (a <= room / 2, b <= room / 2) {
-        _ if a + b <= room => (one_line(&change.before, room), one_line(&change.after, room)),
-        (true, _) => (one_line(&change.before, room), one_line(&change.after, room - a)),
-        (_, true) => (one_line(&change.before, room - b), one_line(&change.after, room)),
-        _ => around_difference(&change.before, &change.after, room / 2),
-    };
-    format!("{} -> {}{}", style.red(&before), style.green(&after), style.dim(note))
+/// What differs in an input.
+pub(super) fn leaves(node: &Node, change: &Change) -> Vec<Leaf> {
+    between(node, &change.name, &change.before, &change.after)
 }
 
-/// Both values, folded so that the first difference of long strings is seen.
-fn around_difference(before: &Value, after: &Value, room: usize) -> (String, String) {
-    let (Value::String(a), Value::String(b)) = (before, after) else {
-        return (one_line(before, room), one_line(after, room));
-    };
-    let same = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
-    if a.chars().count().max(b.chars().count()) + 2 <= room || same < room / 2 {
-        return (one_line(before, room), one_line(after, room));
-    }
-    let start = same.saturating_sub(room / 4);
-    let cut = |s: &str| {
-        let rest: String = s.chars().skip(start).collect();
-        let shown = one_line(&Value::String(rest), room.saturating_sub(3));
-        format!("\"...{}", shown.trim_start_matches('"'))
-    };
-    (cut(a), cut(b))
+/// What differs between two values of an input.
+pub(super) fn between(node: &Node, name: &str, before: &Value, after: &Value) -> Vec<Leaf> {
+    let input = node.kind.as_ref().and_then(|k| k.inputs.get(name));
+    difference(name, before, after, input.and_then(|i| i.same))
 }
 
 /// The one line at the end of a plan.
@@ -158,42 +174,4 @@ pub fn summary(plan: &Plan) -> String {
         line += ", outputs to record";
     }
     line + &left_out
-}
-
-/// The plan for machines.
-pub fn json(plan: &Plan, sources: &Sources) -> Value {
-    let (add, change, destroy) = plan.counts();
-    let node = |(i, n): (usize, &Node)| {
-        let changes: Vec<Value> = n
-            .changes
-            .iter()
-            .map(|c| json!({ "name": c.name, "before": masked(&c.before), "after": masked(&c.after), "replaces": c.replaces, "drift": c.drift }))
-            .collect();
-        json!({
-            "address": n.addr, "kind": n.kind.as_ref().map(|k| k.path()), "plugin": n.plugin, "action": n.action.verb(),
-            "reason": n.reason, "using": n.using, "conditional": n.conditional, "wave": plan.waves.get(i).map(|w| w + 1),
-            "dependencies": n.deps, "changes": changes,
-        })
-    };
-    let moves: Vec<Value> = plan.moves.iter().map(|(a, b)| json!({ "from": a, "to": b })).collect();
-    let diagnostics: Vec<Value> = plan.diagnostics.worst_first().map(|d| diagnostic(d, sources)).collect();
-    json!({
-        "format": FORMAT, "empty": plan.is_empty(),
-        "summary": { "add": add, "change": change, "destroy": destroy },
-        "tools": plan.nodes.iter().enumerate().map(node).collect::<Vec<_>>(),
-        "left_out": plan.left_out, "moves": moves, "outputs_changed": plan.outputs_changed, "diagnostics": diagnostics,
-    })
-}
-
-/// What differs from reality, for `verify`.
-pub fn drift(plan: &Plan, style: Style, width: usize) -> String {
-    let mut out = String::new();
-    let drifted: Vec<&Node> = plan.drifted().collect();
-    for node in &drifted {
-        node_text(&mut out, plan, node, style, width);
-    }
-    match drifted.len() {
-        0 => "No drift: everything is as the state says.\n".into(),
-        n => format!("{out}\n{} changed outside of dtm\n", count(n, "tool")),
-    }
 }

@@ -130,7 +130,7 @@ impl View {
             Event::Failed { addr, message, .. } => {
                 self.ended(addr);
                 lock(&self.scene).failed += 1;
-                self.say(&format!("  {} {addr} failed: {message}", self.style.red("!")));
+                self.say(&failure(addr, message, self.style));
             }
             Event::Skipped { addr, .. } => {
                 self.ended(addr);
@@ -153,6 +153,18 @@ impl View {
             let _ = artist.join();
         }
     }
+}
+
+/// A failure; what a command wrote is indented under its tool.
+fn failure(addr: &str, message: &str, style: Style) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or("");
+    let mut out = format!("  {} {addr} failed: {first}", style.red("!"));
+    for line in lines {
+        let line = dtm_engine::difference::visible(line);
+        out += format!("\n      {line}").trim_end();
+    }
+    out
 }
 
 fn done(verb: &str, style: Style) -> (String, &'static str) {

@@ -1,15 +1,16 @@
 //! The end of a run: what was done, what failed and what was skipped because of it, and the command to run next.
 
-use super::count;
-use super::value::one_line;
+use super::paper::{Paint, Paper, cells};
+use super::{change, count};
 use crate::terminal::Style;
 use dtm_engine::Fields;
 use dtm_engine::execute::Outcome;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// The summary as text.
-pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
+pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> String {
     let mut out = String::new();
     let of = |verbs: &[&str]| outcome.done.iter().filter(|(_, v)| verbs.contains(v)).count();
     let parts: Vec<String> = [
@@ -31,7 +32,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
         _ => parts.join(", "),
     };
     if outcome.is_complete() {
-        let _ = writeln!(out, "{} {done}.", style.green("Done:"));
+        let _ = writeln!(out, "{} {done} ({}).", style.green("Done:"), time(took));
         return out;
     }
     let mut because: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -57,8 +58,18 @@ pub fn text(outcome: &Outcome, style: Style, next: &str) -> String {
         (0, false) => String::new(),
         (n, _) => format!("; {} failed", count(n, "tool")),
     };
-    let _ = writeln!(out, "{done}{failed}. To go on: {next}");
+    let _ = writeln!(out, "{done}{failed} ({}). To go on: {next}", time(took));
     out
+}
+
+/// A time as a person says it: `0.4s`, `12s`, `3m05s`, `1h02m`.
+pub fn time(took: Duration) -> String {
+    match took.as_secs() {
+        0..10 => format!("{:.1}s", took.as_secs_f64()),
+        s @ 10..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        s => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+    }
 }
 
 fn list(names: &[&str]) -> String {
@@ -68,16 +79,20 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// The program's outputs.
-pub fn outputs(outputs: &Fields, style: Style, width: usize) -> String {
-    let widest = outputs.keys().map(|k| k.chars().count()).max().unwrap_or(0);
-    let mut out = String::new();
+/// The program's outputs, in full.
+pub fn outputs(outputs: &Fields, mut paper: Paper) -> String {
     if !outputs.is_empty() {
-        let _ = writeln!(out, "{}", style.bold("outputs"));
+        paper.put(0, 2, &[(Paint::Bold, "outputs".into())]);
     }
-    for (name, value) in outputs {
-        let _ =
-            writeln!(out, "  {name:widest$} = {}", one_line(value, width.saturating_sub(widest + 5).max(40)));
+    fields(&mut paper, 2, outputs);
+    paper.out
+}
+
+/// Values by name, in full.
+pub fn fields(paper: &mut Paper, indent: usize, fields: &Fields) {
+    let widest = fields.keys().map(|k| cells(k)).max().unwrap_or(0);
+    for (name, value) in fields {
+        let head = format!("{name}{} = ", " ".repeat(widest - cells(name)));
+        change::plain_value(paper, indent, &head, value);
     }
-    out
 }

@@ -1,5 +1,6 @@
-//! Values as a person reads them: the syntax of the language, secrets masked, long ones folded.
+//! Values as a person reads them: the syntax of the language, secrets masked.
 
+use dtm_engine::difference::quoted;
 use dtm_lang::value::quote;
 use dtm_lang::wire::{TAG, tag, unescape};
 use serde_json::{Map, Value, json};
@@ -9,25 +10,10 @@ pub const UNKNOWN: &str = "(known after apply)";
 /// What stands for a secret.
 pub const SECRET: &str = "(secret)";
 
-/// A value on one line, at most `width` characters.
-pub fn one_line(value: &Value, width: usize) -> String {
-    let text = text(value);
-    let count = text.chars().count();
-    if count <= width {
-        return text;
-    }
-    let lines = match value {
-        Value::String(s) if s.contains('\n') => format!(" ({} lines)", s.lines().count()),
-        _ => format!(" ({count} characters)"),
-    };
-    let keep = width.saturating_sub(lines.chars().count() + 3).max(8);
-    text.chars().take(keep).collect::<String>() + "..." + &lines
-}
-
 /// A value in full.
 pub fn text(value: &Value) -> String {
     match value {
-        Value::String(s) => quote(s),
+        Value::String(s) => quoted(s, false),
         Value::Array(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
         Value::Object(m) => match tag(m) {
             Some("unknown") => UNKNOWN.into(),
@@ -42,7 +28,8 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-fn key(key: &str) -> String {
+/// A key of a record or a map.
+pub fn key(key: &str) -> String {
     let key = unescape(key);
     let plain = key.chars().all(|c| c.is_alphanumeric() || c == '_')
         && !key.starts_with(|c: char| c.is_ascii_digit());
@@ -74,13 +61,5 @@ mod tests {
             json!({ "a": { "$dtm": "secret", "v": "hunter2" }, "b": [{ "$dtm": "unknown" }], "$$c": 1 });
         assert_eq!(text(&value), "{ a = (secret), b = [(known after apply)], \"$c\" = 1 }");
         assert!(!masked(&value).to_string().contains("hunter2"));
-    }
-
-    #[test]
-    fn long_values_are_folded() {
-        let value = json!("line\n".repeat(40));
-        let shown = one_line(&value, 40);
-        assert!(shown.chars().count() <= 40, "{shown}");
-        assert!(shown.ends_with("(40 lines)"), "{shown}");
     }
 }

@@ -1,5 +1,5 @@
 "use strict";
-const { plan, about } = JSON.parse(document.getElementById("data").textContent);
+const { plan, about, facts } = JSON.parse(document.getElementById("data").textContent);
 const SIGNS = {
   "create": "+", "update": "~", "replace": "-/+", "read": "<", "find": "?", "adopt": ">", "delete": "-", "forget": "x", "no-op": "=",
 };
@@ -15,15 +15,30 @@ const byAddress = new Map(tools.map((tool) => [tool.address, tool]));
 const leftOut = new Set(plan.left_out);
 const shown = new Set(Object.keys(SIGNS).filter((action) => action !== "no-op"));
 
+/** Words in which names stand between backticks, with those as code. */
+function rich(element, text) {
+  text.split("`").forEach((part, i) => {
+    if (part !== "") element.append(i % 2 === 0 ? part : make("code", "", part));
+  });
+  return element;
+}
+
 // ---- values
 
 const isUnknown = (value) => value !== null && typeof value === "object" && value.$dtm === "unknown";
+const isSecret = (value) => value !== null && typeof value === "object" && value.$dtm === "secret";
+
+// What nobody sees: control characters, odd blanks, characters without width.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff]/g;
+const seen = (text) => text.replace(UNSEEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 
 function text(value) {
   if (value === null || value === undefined) return "";
-  if (value === "(secret)") return value;
-  if (typeof value === "string") return value.includes("\n") ? value : JSON.stringify(value);
-  return JSON.stringify(value, (_, v) => (isUnknown(v) ? "(known after apply)" : v), 1);
+  if (isUnknown(value)) return "(known after apply)";
+  if (isSecret(value)) return "(secret)";
+  if (typeof value === "string") return seen(value.includes("\n") ? value : JSON.stringify(value));
+  const plain = (v) => (isUnknown(v) ? "(known after apply)" : isSecret(v) ? "(secret)" : v);
+  return seen(JSON.stringify(value, (_, v) => plain(v), 1));
 }
 
 const holdsUnknown = (value) =>
@@ -38,33 +53,240 @@ function reasons(tool) {
   return open.length === 0 ? "known after apply" : `known after ${open.join(", ")}`;
 }
 
+// ---- differences
+
+const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+/** A line that is added or removed; what it has in common with its counterpart at both ends is not marked. */
+function line(className, content, end, other) {
+  const cell = make("td", className);
+  let shown = content;
+  if (other !== undefined && other !== content) {
+    let head = 0;
+    while (head < content.length && content[head] === other[head]) head += 1;
+    let tail = 0;
+    while (tail < content.length - head && tail < other.length - head && content.at(-1 - tail) === other.at(-1 - tail)) tail += 1;
+    if (head + tail > 0) {
+      const middle = content.slice(head, content.length - tail);
+      const marked = tail === 0 ? middle.replace(/ +$/, (blanks) => "·".repeat(blanks.length)) : middle;
+      cell.append(seen(content.slice(0, head)), make("mark", "", seen(marked)));
+      shown = content.slice(content.length - tail);
+    }
+  }
+  const kept = className === "" ? shown : shown.replace(/ +$/, "");
+  cell.append(seen(kept));
+  if (kept.length < shown.length) cell.append(make("span", "blank", "·".repeat(shown.length - kept.length)));
+  if (end === "crlf") cell.append(make("span", "blank", "\\r"));
+  if (end === "none") cell.append(make("span", "blank", "  (no newline at end)"));
+  return cell;
+}
+
+/** Lines in pairs: those that are removed beside those that take their place. */
+function pairs(lines) {
+  const rows = [];
+  for (let at = 0; at < lines.length; ) {
+    if (lines[at][0] === " ") {
+      rows.push([lines[at], lines[at]]);
+      at += 1;
+      continue;
+    }
+    const removed = [];
+    const added = [];
+    while (at < lines.length && lines[at][0] === "-") removed.push(lines[at++]);
+    while (at < lines.length && lines[at][0] === "+") added.push(lines[at++]);
+    for (let i = 0; i < Math.max(removed.length, added.length); i += 1) rows.push([removed[i], added[i]]);
+  }
+  return rows;
+}
+
+/** A text line by line, in both ways; `whole` is the text after, where what is folded can be taken from it. */
+function textDifference(difference, whole) {
+  const box = make("div", "lines");
+  const { before, after, removed, added, lines } = difference;
+  const of = before === after ? count(after, "line") : `${before} → ${count(after, "line")}`;
+  box.append(make("p", "count", `${of}: ${removed} removed, ${added} added`));
+  const inline = make("table", "inline");
+  const sides = make("table", "sides");
+  const content = typeof whole === "string" ? whole.split("\n") : undefined;
+  let at = 0;
+  const fold = (table, n, from) => {
+    const row = make("tr", "fold");
+    const cell = make("td", "", `${count(n, "unchanged line")}`);
+    cell.colSpan = 2;
+    row.append(cell);
+    if (content) {
+      const button = make("button", "", "show");
+      button.type = "button";
+      button.addEventListener("click", () => {
+        const rows = content.slice(from, from + n).map((one) => {
+          const shown = make("tr");
+          if (table === inline) shown.append(make("td", "sign", " "), line("", one));
+          else shown.append(line("", one), line("", one));
+          return shown;
+        });
+        row.replaceWith(...rows);
+      });
+      cell.append(" ", button);
+    }
+    table.append(row);
+  };
+  for (const [left, right] of pairs(lines)) {
+    const row = make("tr");
+    if (left && left === right && typeof left[1] === "number") {
+      fold(sides, left[1], at);
+      at += left[1];
+      continue;
+    }
+    if (right) at += 1;
+    if (left && left === right) row.append(line("", left[1]), line("", left[1]));
+    else {
+      row.append(left ? line("removed", left[1], left[2], right?.[1]) : make("td", "nothing"));
+      row.append(right ? line("added", right[1], right[2], left?.[1]) : make("td", "nothing"));
+    }
+    sides.append(row);
+  }
+  // Inline, what is removed stands before what is added.
+  at = 0;
+  const rows = pairs(lines);
+  for (let i = 0; i < rows.length; ) {
+    const [left, right] = rows[i];
+    if (left && left === right) {
+      if (typeof left[1] === "number") {
+        fold(inline, left[1], at);
+        at += left[1];
+      } else {
+        const row = make("tr");
+        row.append(make("td", "sign", " "), line("", left[1]));
+        inline.append(row);
+        at += 1;
+      }
+      i += 1;
+      continue;
+    }
+    let end = i;
+    while (end < rows.length && rows[end][0] !== rows[end][1]) end += 1;
+    for (const [side, sign, name] of [[0, "-", "removed"], [1, "+", "added"]]) {
+      for (const pair of rows.slice(i, end)) {
+        if (!pair[side]) continue;
+        const row = make("tr", name);
+        row.append(make("td", "sign", sign), line(name, pair[side][1], pair[side][2], pair[1 - side]?.[1]));
+        inline.append(row);
+      }
+    }
+    at += rows.slice(i, end).filter((pair) => pair[1]).length;
+    i = end;
+  }
+  box.append(inline, sides);
+  return box;
+}
+
+function blob(value) {
+  if (value.text !== undefined) return text(value.text);
+  return `(binary, ${count(value.bytes, "byte")}, sha256 ${value.sha256})`;
+}
+
+/** Where something differs, and how. */
+function place(difference, change, tool, note) {
+  const row = make("tr");
+  const signs = { added: "+", removed: "-" };
+  row.append(make("td", `sign ${difference.edit}`, signs[difference.edit] || "~"));
+  const cell = make("td");
+  cell.append(make("span", "path", difference.path));
+  const told = [];
+  if (difference.within) told.push(Object.entries(difference.within).map(([k, v]) => `${k} ${text(v)}`).join(", "));
+  if (difference.was !== undefined && difference.edit !== "moved") told.push(`was [${difference.was}]`);
+  const value = (className, shown) => make("span", className, shown);
+  const after = (shown) => {
+    if (!holdsUnknown(shown)) return [value("after", text(shown))];
+    const known = isUnknown(shown) ? "" : `${text(shown)} `;
+    return [known, value("unknown", `(${reasons(tool)})`)];
+  };
+  switch (difference.edit) {
+    case "added":
+      cell.append(" = ", ...after(difference.after));
+      break;
+    case "removed":
+      cell.append(" = ", value("before", text(difference.before)));
+      break;
+    case "changed":
+      cell.append(" = ", value("before", text(difference.before)), " → ", ...after(difference.after));
+      break;
+    case "secret":
+      cell.append(" = (secret, changed)");
+      break;
+    case "binary":
+      cell.append(" = ", value("before", blob(difference.before)), " → ", value("after", blob(difference.after)));
+      break;
+    case "moved":
+      cell.append(` moves here from [${difference.was}]`);
+      break;
+    case "inline":
+      for (const [mine, className] of [["-", "removed"], ["+", "added"]]) {
+        const shown = make("div", `line ${className}`);
+        shown.append(`${mine} `);
+        for (const [sign, part] of difference.parts) {
+          if (sign === " ") shown.append(seen(part));
+          else if (sign === mine) shown.append(make("mark", "", seen(part)));
+        }
+        cell.append(shown);
+      }
+      break;
+    case "text":
+      cell.append(textDifference(difference.text, difference.path === change?.name ? change.after : undefined));
+      break;
+    case "data": {
+      cell.append(value("note", `  as ${difference.syntax.toUpperCase()}`));
+      const table = make("table");
+      table.append(...difference.differences.map((inner) => place(inner, undefined, tool)));
+      cell.append(table);
+      if (difference.text) cell.append(make("p", "count", "The text also differs outside the data:"), textDifference(difference.text));
+      break;
+    }
+  }
+  told.push(...(difference.notes || []), ...(note ? [note] : []));
+  if (told.length > 0) cell.append(value("note", `  ${told.join("; ")}`));
+  row.append(cell);
+  return row;
+}
+
 // ---- the list
 
-function row(tool, change) {
+/** A tool that is new: its inputs, as they are. */
+function input(tool, change) {
   const line = make("tr");
-  line.append(make("td", "", change.name));
-  const fresh = tool.action === "create" || change.before === null;
+  line.append(make("td", "sign added", "+"));
   const cell = make("td");
-  if (!fresh) cell.append(make("span", "before", text(change.before)), " → ");
+  cell.append(make("span", "path", change.name), " = ");
   if (holdsUnknown(change.after)) {
     const value = isUnknown(change.after) ? "" : `${text(change.after)} `;
     cell.append(value, make("span", "unknown", `(${reasons(tool)})`));
   } else {
-    cell.append(make("span", fresh ? "" : "after", change.after === null ? "(none)" : text(change.after)));
+    cell.append(change.after === null ? "(none)" : text(change.after));
   }
-  if (change.replaces) cell.append(make("span", "note", "  cannot be changed in place"));
-  if (change.drift) cell.append(make("span", "note", "  changed outside"));
   line.append(cell);
   return line;
 }
+
+function rows(tool, change) {
+  if (tool.action === "create") return [input(tool, change)];
+  const note = change.replaces ? "cannot be changed in place" : change.drift && tool.action !== "adopt" ? "changed outside" : "";
+  return change.differences.map((difference, i) => place(difference, change, tool, i === 0 ? note : ""));
+}
+
+const fileRows = (tool) =>
+  (tool.files || []).flatMap((file) =>
+    file.differences.map((difference) => place(difference, undefined, tool, file.drift ? "changed outside" : "")),
+  );
 
 function fill(details, tool) {
   if (details.dataset.full) return;
   details.dataset.full = "yes";
   const inside = make("div", "inside");
-  if (tool.changes.length > 0) {
+  const files = tool.files || [];
+  const told = tool.changes.filter((change) => !(change.drift && files.some((file) => file.drift)));
+  if (told.length + files.length > 0) {
     const table = make("table");
-    table.append(...tool.changes.map((change) => row(tool, change)));
+    table.append(...told.flatMap((change) => rows(tool, change)), ...fileRows(tool));
     inside.append(table);
   } else {
     inside.append(make("p", "deps", leftOut.has(tool.address) ? "Left out of this plan." : "No input changes."));
@@ -98,20 +320,21 @@ function entry(tool) {
   if (tool.using) why.push(`using ${tool.using}`);
   if (tool.conditional) why.push("if an input changes");
   if (tool.reason) why.push(tool.reason);
-  if (why.length > 0) summary.append(make("span", "why", why.join("; ")));
+  if (why.length > 0) summary.append(rich(make("span", "why"), why.join("; ")));
   summary.setAttribute("aria-label", `${tool.action} ${tool.address}`);
   details.append(summary);
   details.addEventListener("toggle", () => fill(details, tool));
   summary.addEventListener("focus", () => choose(tool, false));
   tool.details = details;
-  tool.words = [tool.address, tool.kind, tool.action, tool.reason, ...tool.changes.flatMap((c) => [c.name, text(c.after), text(c.before)])]
+  tool.words = [tool.address, tool.kind, tool.action, tool.reason, ...tool.changes.flatMap((c) => [c.name, text(c.after), text(c.before)]), ...(tool.files || []).map((file) => file.path)]
     .join("\n")
     .toLowerCase();
   return details;
 }
 
 const waves = new Map();
-[...tools].sort((a, b) => a.wave - b.wave || (a.address < b.address ? -1 : 1)).forEach((tool) => {
+const natural = new Intl.Collator("en", { numeric: true }).compare;
+[...tools].sort((a, b) => a.wave - b.wave || natural(a.address, b.address)).forEach((tool) => {
   if (!waves.has(tool.wave)) waves.set(tool.wave, []);
   waves.get(tool.wave).push(tool);
 });
@@ -148,7 +371,7 @@ function draw() {
       const ys = tool.dependencies.map((address) => byAddress.get(address)?.y).filter((y) => y !== undefined);
       return ys.length === 0 ? 0 : ys.reduce((a, b) => a + b, 0) / ys.length;
     };
-    visible.sort((a, b) => middle(a) - middle(b) || (a.address < b.address ? -1 : 1));
+    visible.sort((a, b) => middle(a) - middle(b) || natural(a.address, b.address));
     const label = element("text", { x, y: 16, class: "wave" });
     label.textContent = `wave ${wave}`;
     boxes.append(label);
@@ -217,6 +440,7 @@ function choose(tool, go) {
   tool.details.classList.add("chosen");
   mark();
   if (!go) return;
+  fill(tool.details, tool);
   tool.details.open = true;
   const summary = tool.details.querySelector("summary");
   summary.focus({ preventScroll: true });
@@ -312,11 +536,57 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-$("about").textContent = about;
+rich($("about"), about);
+for (const [name, value] of facts) {
+  $("facts").append(make("dt", "", name), rich(make("dd"), value));
+}
+
+// What changed outside, and what becomes of that.
+const THEN = {
+  taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new configuration",
+  kept: "already matches the configuration; dtm records it", recreated: "dtm replaces the object; this change is lost",
+};
+for (const { address, what, changes } of plan.drift) {
+  $("drift").hidden = false;
+  const tool = byAddress.get(address);
+  const part = make("div", "drifted");
+  part.append(make("b", "", address), make("span", "kind", tool?.kind || ""));
+  const files = (tool?.files || []).filter((file) => file.drift);
+  if (what === "removed") part.append(make("p", "lost", tool?.action === "create" ? "removed; dtm re-creates it" : "removed"));
+  if (what === "outputs") part.append(make("p", "", "its outputs changed; dtm records them"));
+  if (files.length > 0) {
+    part.append(make("p", "lost", `dtm reverts this: ${files.map((file) => file.path).join(", ")}`));
+  }
+  for (const change of files.length > 0 ? [] : changes) {
+    const table = make("table");
+    table.append(...change.differences.map((difference) => place(difference, { name: change.name, after: change.found }, tool)));
+    part.append(table, make("p", change.then === "kept" ? "" : "lost", THEN[change.then]));
+  }
+  $("drift").append(part);
+}
+
+$("sides").addEventListener("click", () => {
+  const sides = document.documentElement.dataset.text !== "sides";
+  document.documentElement.dataset.text = sides ? "sides" : "inline";
+  $("sides").textContent = sides ? "Inline" : "Side by side";
+});
+document.documentElement.dataset.text = "inline";
+
+// What changes is unfolded; what is new, where that is not too much at once.
+for (const tool of tools) {
+  const changes = tool.changes.length + (tool.files || []).length > 0;
+  if (changes && tool.action !== "no-op" && (tool.action !== "create" || tools.length <= 100)) {
+    fill(tool.details, tool);
+    tool.details.open = true;
+  }
+}
+
+$("unfold").textContent = tools.some((tool) => !tool.hidden && shown.has(tool.action) && !tool.details.open) ? "Unfold all" : "Fold all";
+
 for (const problem of plan.diagnostics) {
   const list = $("problems").querySelector("ul") || $("problems").appendChild(make("ul"));
-  const place = problem.primary ? `${problem.primary.path}:${problem.primary.line}: ` : "";
-  list.append(make("li", problem.severity, `${place}${problem.code}: ${problem.headline}`));
+  const where = problem.primary ? `${problem.primary.path}:${problem.primary.line}: ` : "";
+  list.append(rich(make("li", problem.severity), `${where}${problem.code}: ${problem.headline}`));
   $("problems").hidden = false;
 }
 if (!plan.moves.length && !tools.length) $("tools").append(make("p", "", "There is nothing in this plan."));

@@ -1,0 +1,153 @@
+//! The section of a plan that lists what changed outside of dtm, and what dtm does about it.
+
+use super::change;
+use super::count;
+use super::paper::{Paint, Paper, Piece};
+use super::plan::{between, kind_of};
+use dtm_engine::PlannedFile;
+use dtm_engine::difference::natural;
+use dtm_engine::plan::{Action, Change, Node, Plan, reason};
+use serde_json::Value;
+
+/// What is done about an input that changed outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It is changed back to what it was.
+    TakenBack,
+    /// The program wants something else by now.
+    Overwritten,
+    /// The program wants what is there.
+    Kept,
+    /// The object is made anew.
+    Recreated,
+}
+
+impl Then {
+    /// Its name in JSON.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Then::TakenBack => "taken_back",
+            Then::Overwritten => "overwritten",
+            Then::Kept => "kept",
+            Then::Recreated => "recreated",
+        }
+    }
+    fn words(self) -> &'static str {
+        match self {
+            Then::TakenBack => "dtm reverts this",
+            Then::Overwritten => "dtm overwrites this with the new configuration",
+            Then::Kept => "already matches the configuration; dtm records it",
+            Then::Recreated => "dtm replaces the object; this change is lost",
+        }
+    }
+    fn paint(self) -> Paint {
+        match self {
+            Then::TakenBack | Then::Overwritten | Then::Recreated => Paint::Red,
+            Then::Kept => Paint::Dim,
+        }
+    }
+}
+
+/// The inputs of a tool that changed outside; what is adopted was never dtm's.
+pub(super) fn changes(node: &Node) -> impl Iterator<Item = &Change> {
+    let foreign = matches!(node.action, Action::Adopt);
+    node.changes.iter().filter(move |c| c.drift && !foreign)
+}
+
+/// What was recorded of an input.
+pub(super) fn recorded<'n>(node: &'n Node, change: &Change) -> &'n Value {
+    node.prior.as_ref().and_then(|p| p.inputs.get(&change.name)).unwrap_or(&Value::Null)
+}
+
+/// What is done about it.
+pub(super) fn then(node: &Node, change: &Change) -> Then {
+    let how = node.kind.as_ref().and_then(|k| k.inputs.get(&*change.name)).and_then(|i| i.same);
+    let same = |a: &Value, b: &Value| dtm_engine::plan::diff::same(a, b, how);
+    match node.action {
+        Action::Replace { .. } | Action::Delete => Then::Recreated,
+        _ if same(&change.before, &change.after) => Then::Kept,
+        _ if same(recorded(node, change), &change.after) => Then::TakenBack,
+        _ => Then::Overwritten,
+    }
+}
+
+/// Whether everything that is done with a tool is to take back what changed outside.
+pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
+    matches!(node.action, Action::Update)
+        && !plan.files.contains_key(&node.addr)
+        && !node.changes.is_empty()
+        && node.changes.iter().all(|c| c.drift && then(node, c) == Then::TakenBack)
+}
+
+/// The tools that differ from what is recorded, in the order in which they are shown.
+pub(super) fn tools(plan: &Plan) -> Vec<&Node> {
+    let told =
+        |n: &&Node| changes(n).next().is_some() || n.reason == reason::GONE || n.reason == reason::OUTPUTS;
+    let mut nodes: Vec<&Node> = plan.drifted().filter(told).collect();
+    nodes.sort_by(|a, b| natural(&a.addr, &b.addr));
+    nodes
+}
+
+/// The section; nothing where nothing changed outside.
+pub(super) fn section(paper: &mut Paper, plan: &Plan) {
+    let nodes = tools(plan);
+    if nodes.is_empty() {
+        return;
+    }
+    if !paper.out.is_empty() {
+        paper.blank();
+    }
+    paper.put(0, 0, &[(Paint::Bold, "changed outside of dtm".into())]);
+    nodes.into_iter().for_each(|node| tool(paper, plan, node));
+}
+
+fn tool(paper: &mut Paper, plan: &Plan, node: &Node) {
+    let head = |paper: &mut Paper, mark: Piece, more: &str| {
+        let kind = (Paint::Plain, format!(": {}{more}", kind_of(node)));
+        paper.put(2, 6, &[mark, (Paint::Bold, node.addr.clone()), kind]);
+    };
+    if node.reason == reason::GONE {
+        head(paper, (Paint::Red, "- ".into()), "");
+        let what = match node.action {
+            Action::Create | Action::Replace { .. } => "removed; dtm re-creates it",
+            _ => "removed",
+        };
+        return paper.put(6, 8, &[(Paint::Red, what.into())]);
+    }
+    head(paper, (Paint::Yellow, "~ ".into()), "");
+    let files = plan.files.get(&node.addr).into_iter().flatten().filter(|f| f.drift);
+    let files: Vec<&PlannedFile> = files.collect();
+    for file in &files {
+        let (mark, what) = match file.before {
+            Some(_) => ((Paint::Yellow, "~ ".to_string()), "changed"),
+            None => ((Paint::Red, "- ".to_string()), "removed"),
+        };
+        paper.put(6, 8, &[mark, (Paint::Plain, format!("{}  ({what})", file.path))]);
+    }
+    if !files.is_empty() {
+        let what = "dtm reverts this; the lines marked `-` below are lost";
+        return paper.put(6, 8, &[(Paint::Red, what.into())]);
+    }
+    for change in changes(node) {
+        change::leaves(paper, 6, &between(node, &change.name, recorded(node, change), &change.before), "");
+        let then = then(node, change);
+        paper.put(6, 8, &[(then.paint(), then.words().into())]);
+    }
+    if node.reason == reason::OUTPUTS {
+        paper.put(6, 8, &[(Paint::Dim, "its outputs changed; dtm records them".into())]);
+    }
+}
+
+/// What differs from reality, for `verify`.
+pub fn found(plan: &Plan, mut paper: Paper) -> String {
+    let nodes = tools(plan);
+    match nodes.len() {
+        0 => paper.put(0, 2, &[(Paint::Plain, "No drift: everything is as the state says.".into())]),
+        n => {
+            section(&mut paper, plan);
+            paper.blank();
+            paper.put(0, 2, &[(Paint::Plain, format!("{} changed outside of dtm", count(n, "tool")))]);
+        }
+    }
+    paper.out
+}
