@@ -50,7 +50,7 @@ pub struct Hir {
     /// `forget`.
     pub forgets: Vec<(Symbol, Span)>,
     /// `adopt`.
-    pub adopts: Vec<(Symbol, Expr, Span)>,
+    pub adopts: Vec<(Symbol, Option<Expr>, Span)>,
 }
 
 impl Hir {

@@ -431,7 +431,7 @@ impl Operation<'_> {
                     let id = dtm_lang::value::quote(&ids[0]);
                     let d = *self.fail(Code::E0601, format!("it exists already, as {id}"));
                     return Err(Box::new(
-                        d.help(format!("to take it over, write `adopt {} = {id}`", self.node.addr)),
+                        d.help(format!("to manage it with dtm, write `adopt {} = {id}`", self.node.addr)),
                     ));
                 }
                 Err(e) => {

@@ -19,11 +19,14 @@ use super::select::Selection;
 use super::upgrade::upgrade;
 use super::{Action, Change, Known, Node, Plan, reason};
 use crate::Fields;
+use crate::address::within;
 use crate::event::{Event, Events};
 use crate::plugin::{Plugins, Settings};
 use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
+use dtm_lang::shell::command;
+use dtm_lang::value::quote;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
 use serde_json::Value as Json;
@@ -54,7 +57,7 @@ pub(super) struct Builder<'a> {
     forgotten: BTreeSet<String>,
     /// Addresses that share an identity with another one.
     pub(super) conflicts: BTreeSet<String>,
-    pub(super) adopts: HashMap<String, (String, Span)>,
+    pub(super) adopts: HashMap<String, (Option<String>, Span)>,
     /// Objects of somebody else's that were not found, by address.
     pub(super) missing: Vec<(String, Diagnostic)>,
 }
@@ -176,7 +179,7 @@ impl Builder<'_> {
                 );
                 self.problem(d.at(span, "adopted here"));
             } else {
-                self.adopts.insert(addr.to_string(), (id.to_string(), span));
+                self.adopts.insert(addr.to_string(), (id.map(|id| id.to_string()), span));
             }
         }
     }
@@ -594,9 +597,4 @@ pub fn tag_outputs(kind: &Kind, inputs: &Fields, outputs: &Fields) -> Fields {
 /// Whether an input of the kind is secret, or holds something that is.
 fn has_secrets(kind: &Kind) -> bool {
     kind.inputs.values().any(|i| i.field.ty.has_secret())
-}
-
-/// Whether an address is another, one of its family, or inside of it.
-pub(super) fn within(addr: &str, outer: &str) -> bool {
-    addr.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }

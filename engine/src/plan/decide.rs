@@ -4,7 +4,7 @@ use super::build::{Builder, created, tag_outputs};
 use super::diff::{changes, drifted, merged, outputs_differ};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
-use super::recover::{Found, natural_key, resolve};
+use super::recover::{Found, natural_key, resolve, with_ways};
 use super::{Action, Node, reason};
 use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
@@ -26,20 +26,22 @@ impl Builder<'_> {
             return;
         };
         let mut seen = self.seen.remove(&node.addr);
-        if let Some((id, span)) = self.adopts.get(&node.addr).cloned()
+        if let Some((Some(id), span)) = self.adopts.get(&node.addr).cloned()
             && prior.id.as_deref() != Some(&*id)
         {
             // What was recorded is gone: nothing is lost when another object takes its place.
             if matches!(seen, Some(Seen::Absent)) && prior.retired.is_empty() {
-                return self.adopt(node, instance, id, span).await;
+                return self.adopt(node, instance, Some(id), span).await;
             }
             if !self.is_named_by_key(node, instance, &prior).await {
-                let recorded = prior.id.clone().unwrap_or_default();
-                let headline = format!("`{}` is in state already, as `{recorded}`", node.addr);
+                let recorded = prior.id.as_deref().map(|id| format!("as {}", dtm_lang::value::quote(id)));
+                let recorded = recorded.unwrap_or_else(|| "without an id".into());
+                let headline = format!("`{}` is in state already, {recorded}", node.addr);
                 let d = Diagnostic::new(Code::E0604, headline).at(span, "adopted here");
-                let command = format!("dtm state rm '{}'", node.addr);
-                return self.problem(d.tool(node.addr.clone()).help(format!(
-                    "to manage `{id}` instead, let go of the recorded object first, which stays as it is: `{command}`"
+                let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*node.addr]);
+                let d = d.tool(node.addr.clone()).help("to keep what is in state, remove this `adopt`");
+                return self.problem(d.help(format!(
+                    "to adopt the other object instead, first let go of the one in state, which stays as it is: `{rm}`"
                 )));
             }
         }
@@ -50,6 +52,10 @@ impl Builder<'_> {
             node.reason = if noted { reason::NOTED } else { reason::REPAIR }.into();
         }
         if prior.status.is_open() && !self.options.no_read {
+            // A way that was given since counts: the program may say now how to find out what was made.
+            if let Some(inputs) = with_ways(&instance.kind, &prior.inputs, &node.desired) {
+                Arc::make_mut(&mut prior).inputs = inputs;
+            }
             let found = resolve(
                 self.plugins,
                 &node.plugin,
@@ -316,13 +322,24 @@ impl Builder<'_> {
         &mut self,
         node: &mut Node,
         instance: &dtm_lang::Instance,
-        id: String,
+        id: Option<String>,
         span: dtm_lang::Span,
     ) {
+        let by_key = id.is_none();
+        let id = match id {
+            Some(id) => id,
+            None => match self.id_by_key(node, &instance.kind).await {
+                Ok(id) => id,
+                Err(d) => return self.problem(d.at(span, "adopted here").tool(node.addr.clone())),
+            },
+        };
         let entry = self.adopted(node, instance, &id).await;
         match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(object) => {
-                let named = self.named_by_key(node, instance, &id).await;
+                let named = match by_key {
+                    true => None,
+                    false => self.named_by_key(node, instance, &id).await,
+                };
                 if let Some((named, same)) = match &named {
                     Some(named) => self.read_as(node, instance, named, &object).await.map(|o| (named, o)),
                     None => None,

@@ -10,6 +10,7 @@ use crate::plugin::CallError;
 use crate::secret::public;
 use crate::tasks::Tasks;
 use dtm_lang::interface::Kind;
+use dtm_lang::shell::command;
 use dtm_lang::wire::{has_unknown, reveal};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::{Value as Json, json};
@@ -120,6 +121,17 @@ impl Builder<'_> {
         }
         let text = format!("moved {} -> {}", old.addr, new.addr);
         let d = d.note(format!("`{}` is in state, and not in the program any more", old.addr));
+        // A `moved` onto an address that the state has would only be the next error.
+        if new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
+            let rm = command(["dtm", "state", "rm", &*new.addr]);
+            let delete = command(["dtm", "delete", &*old.addr]);
+            return d
+                .help(format!(
+                    "to go on with the object that is `{}` now, write `{text}` and let go of the other one, which stays as it is: `{rm}`",
+                    old.addr
+                ))
+                .help(format!("to delete the object that is `{}` first: `{delete}`", old.addr));
+        }
         let d = d.help(format!(
             "if the tool was renamed, write `{text}`; to leave the object alone under its old name, write `forget {}`",
             old.addr
@@ -191,7 +203,7 @@ impl Builder<'_> {
                             true => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
                                 "end the replacement first: apply with the inputs of before, once what failed is mended",
                             ),
-                            false => d.help(format!("to take it over, write `adopt {} = {id}`", node.addr)),
+                            false => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
                         },
                     ));
                 }

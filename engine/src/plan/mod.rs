@@ -1,5 +1,6 @@
 //! A plan is a value: what is to be done with each tool, why, in which order.
 
+mod adopt;
 mod build;
 mod decide;
 mod destroy;
@@ -22,7 +23,8 @@ mod upgrade;
 pub use build::tag_outputs;
 pub use build::{BuildOptions, build};
 pub use destroy::{Reality, destroy};
-pub use import::{ids_by_key, listed};
+pub use dtm_plugin::protocol::Listed;
+pub use import::{Owners, ids_by_key, listed};
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use select::Selection;
@@ -184,15 +186,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many are added, changed and destroyed.
+    /// How many are added, changed and destroyed. What is only adopted is none of them.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.nodes.iter().fold((0, 0, 0), |(a, c, d), n| match n.action {
             Action::Create => (a + 1, c, d),
-            Action::Update | Action::Adopt => (a, c + 1, d),
+            Action::Update => (a, c + 1, d),
+            Action::Adopt if !n.changes.is_empty() => (a, c + 1, d),
             Action::Replace { .. } => (a + 1, c, d + 1),
             Action::Delete => (a, c, d + 1),
-            Action::NoOp | Action::Read | Action::Forget | Action::Find => (a, c, d),
+            Action::Adopt | Action::NoOp | Action::Read | Action::Forget | Action::Find => (a, c, d),
         })
+    }
+    /// How many are adopted, changed or not.
+    pub fn adopted(&self) -> usize {
+        self.nodes.iter().filter(|n| n.action == Action::Adopt).count()
     }
     /// Whether applying it would do or record anything.
     pub fn is_empty(&self) -> bool {

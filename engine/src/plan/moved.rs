@@ -124,9 +124,11 @@ impl Builder<'_> {
             if self.tools.contains_key(&to) {
                 let headline = format!("`{to}` is in state already, so `{from}` cannot become it");
                 let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
-                self.problem(d.help(format!(
-                    "to keep the object of `{from}`, delete the other one first: `dtm delete {to}`; to keep both, give one another name"
-                )));
+                let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*to]);
+                self.problem(
+                    d.help(format!("to keep the object that is `{to}`, remove this `moved`; `forget {from}` leaves the other one as it is"))
+                        .help(format!("to go on with the object that is `{from}`, first let go of the other one, which stays as it is: `{rm}`")),
+                );
                 continue;
             }
             if let Some(entry) = self.tools.remove(&from) {

@@ -8,9 +8,12 @@
 //! | deleting, replacing | read | there → delete again; absent → done |
 
 use super::reads::{Seen, find, read_one};
+use crate::Fields;
 use crate::plugin::{Plugins, Settings};
 use crate::state::{Entry, Status};
 use dtm_lang::interface::{Kind, Recover};
+use dtm_lang::shell::word;
+use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic};
 
 /// What is really there after an interruption.
@@ -59,29 +62,70 @@ pub(crate) async fn resolve(
                     look(Entry { id: ids.into_iter().next(), ..entry.clone() }, None).await
                 }
                 Ok(ids) => {
-                    let list = ids.join("`, `");
-                    Found::Ask(ask(
-                        addr,
-                        entry.status,
-                        format!("there are several objects with its key: `{list}`"),
-                    ))
+                    let (list, word) = (ids.join("`, `"), word(addr));
+                    let d = interrupted(addr, entry.status);
+                    Found::Ask(d.note(format!("several objects have its key: `{list}`")).help(format!(
+                        "look at them, then choose one: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
+                    )))
                 }
                 Err(e) => Found::Ask(unread(addr, &plugins.redactor().mask(&e.to_string()))),
             }
         }
-        _ => Found::Ask(ask(addr, entry.status, "its kind gives no way to find out what was made".into())),
+        _ => Found::Ask(untold(addr, kind, entry)),
     }
 }
 
-fn ask(addr: &str, status: Status, why: String) -> Diagnostic {
+/// The inputs of an interrupted object with those that say how to find out what was made, where the program has them by
+/// now: `None` if nothing comes of it.
+pub(crate) fn with_ways(kind: &Kind, recorded: &Fields, desired: &Fields) -> Option<Fields> {
+    let knows = |inputs: &Fields| recovery(kind, inputs) != kind.recover;
+    if knows(recorded) || !knows(desired) {
+        return None;
+    }
+    let ways = kind.recover_when.keys().filter_map(|name| desired.get_key_value(&**name));
+    let ways =
+        ways.filter(|(_, value)| !has_unknown(value)).map(|(name, value)| (name.clone(), value.clone()));
+    let mut inputs = recorded.clone();
+    inputs.extend(ways);
+    Some(inputs)
+}
+
+/// What cannot be found out without a person: what is known of it, and every way on.
+fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
+    let word = word(addr);
+    let why = format!("`{}` gives no way to find out what was made", kind.path());
+    let d = interrupted(addr, entry.status).note(why);
+    let begun =
+        format!("it began at {}, as operation {}; nothing was recorded after that", entry.time, entry.op.0);
+    let ways = kind.recover_when.iter();
+    // An object that is found by reading it has the key of its operation as its id.
+    match ways.clone().any(|(_, way)| *way == Recover::Read) {
+        false => d.note(begun).help(format!(
+            "look at the target, then say what is there: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
+        )),
+        true => {
+            let ways: Vec<String> = ways
+                .map(|(input, way)| match way {
+                    Recover::Read => format!("give it `{input}`, which finds out whether it was done"),
+                    Recover::Rerun | Recover::Key | Recover::Op | Recover::Ask => {
+                        format!("set `{input} = true` if doing it again is harmless")
+                    }
+                })
+                .collect();
+            d.note(begun)
+                .help(format!("if it was done: `dtm state resolve {word} --id {}`", entry.op.0))
+                .help(format!("if it was not, or can be done again: `dtm state resolve {word} --none`"))
+                .help(format!("so that dtm can go on by itself, {}", ways.join(", or ")))
+        }
+    }
+}
+
+fn interrupted(addr: &str, status: Status) -> Diagnostic {
     let headline = match status {
         Status::Noted => format!("what another tool noted of `{addr}` is not enough to find it"),
         _ => format!("`{addr}` was interrupted while {}", format!("{status:?}").to_lowercase()),
     };
-    let d = Diagnostic::new(Code::E0612, headline).tool(addr).note(why);
-    d.help(format!(
-        "look at the target, then say what is there: `dtm state resolve '{addr}' --id ID`, or `--none`"
-    ))
+    Diagnostic::new(Code::E0612, headline).tool(addr)
 }
 
 fn unread(addr: &str, why: &str) -> Diagnostic {
@@ -89,11 +133,11 @@ fn unread(addr: &str, why: &str) -> Diagnostic {
 }
 
 /// How the interrupted creation of an object with these inputs is resolved.
-pub(crate) fn recovery(kind: &Kind, inputs: &crate::Fields) -> Recover {
+pub(crate) fn recovery(kind: &Kind, inputs: &Fields) -> Recover {
     kind.recovery(|input| inputs.get(input).is_some_and(|v| !v.is_null() && v.as_bool() != Some(false)))
 }
 
 /// The inputs of the natural key.
-pub(crate) fn natural_key(kind: &Kind, inputs: &crate::Fields) -> crate::Fields {
+pub(crate) fn natural_key(kind: &Kind, inputs: &Fields) -> Fields {
     kind.key_inputs().filter_map(|n| inputs.get(&**n).map(|v| (n.to_string(), v.clone()))).collect()
 }

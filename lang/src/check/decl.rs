@@ -377,7 +377,7 @@ impl Checker<'_> {
                 }
                 DeclKind::Forget(a) => self.hir.forgets.push((a.text.clone(), a.span)),
                 DeclKind::Adopt(a, id) => {
-                    let id = self.check_expr(m, id, &Type::String, None);
+                    let id = id.as_ref().map(|id| self.check_expr(m, id, &Type::String, None));
                     self.hir.adopts.push((a.text.clone(), id, a.span));
                 }
                 DeclKind::Settings(fields) if m == 0 => self.settings(m, fields),

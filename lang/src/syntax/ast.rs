@@ -158,8 +158,8 @@ pub enum DeclKind {
     Moved(Address, Address),
     /// `forget a`
     Forget(Address),
-    /// `adopt a = "id"`
-    Adopt(Address, Expr),
+    /// `adopt a = "id"`, or `adopt a` for what the key of the tool names
+    Adopt(Address, Option<Expr>),
     /// `plugin name`, in an interface file.
     Plugin(Name),
     /// `kind Name { ... }`, in an interface file.

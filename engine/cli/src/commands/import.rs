@@ -3,15 +3,19 @@
 //! The tool is first written with its key and with placeholders, adopted in a plan of its own, and then written again with
 //! what its plugin has seen.
 
+use super::list::discover;
 use super::run::{planning_events, runtime};
 use crate::args::{Cli, FileArg};
+use crate::complete;
 use crate::exit::{Exit, Failure, reason};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::plan::{Action, BuildOptions, Node, Plan, Selection, build, ids_by_key};
 use dtm_engine::state::{Entry, State};
 use dtm_lang::interface::{Input, Kind};
+use dtm_lang::shell::command;
 use dtm_lang::types::Type;
 use dtm_lang::value::quote;
 use dtm_lang::wire::{from_wire, has_secret};
@@ -25,18 +29,23 @@ const UNTOLD: &str = "what-dtm-was-not-told";
 /// The arguments of `dtm import`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n\nWhat is written is shown, or with --write appended to the configuration; `dtm plan` says then what differs, and\n`dtm apply` takes it over."
+    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n  dtm import core.File --all path=docs --write   everything in docs that dtm does not manage yet\n\nThe declarations are shown, or appended to the configuration with --write. Then `dtm plan` shows what differs, and\n`dtm apply` adopts the objects."
 )]
 pub struct Import {
-    /// A kind of a plugin: `core.File`.
+    /// A kind of a plugin, such as `core.File`.
+    #[arg(add = ArgValueCandidates::new(complete::kinds))]
     kind: String,
-    /// Which object: its key as `notes.md` or `path=notes.md`, or its id where the kind has no key.
-    #[arg(required = true, value_name = "KEY")]
+    /// Which object: its key as `notes.md` or `path=notes.md`, or its id where the kind has no key. With --all, where to
+    /// look.
+    #[arg(required_unless_present = "all", value_name = "KEY")]
     which: Vec<String>,
+    /// Imports every object that is neither in the state nor in the program.
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
     /// The name of the tool [default: from the key].
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Appends it to the configuration.
+    /// Appends the declarations to the configuration.
     #[arg(short = 'w', long)]
     write: bool,
     /// The configuration [default: main.dts].
@@ -46,6 +55,9 @@ pub struct Import {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
     let file = FileArg::of(args.file.clone());
+    if args.all {
+        return all(cli, terminal, &file, args);
+    }
     let project = Project::sound(cli, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let (key, id) = which(&kind, args)?;
@@ -78,13 +90,34 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
         return Err(Failure::new(Code::E0604, headline));
     }
     if let Some(addr) = address_of(&state, &args.kind, &id) {
-        return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id))));
+        let mv = command(["dtm", "state", "mv", addr, &*name]);
+        return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id)))
+            .help(format!("there is nothing to import; to give the tool another name, rename it in the program and run `{mv}`")));
     }
     let text = source_of(cli, terminal, &file, &state, (&args.kind, &kind), &Wanted { name, key, id })?;
     if !args.write {
         terminal.out(&text);
         return Ok(Exit::Done);
     }
+    append(terminal, &project, &text)?;
+    Ok(Exit::Done)
+}
+
+/// Everything of a kind that dtm does not manage yet.
+fn all(cli: &Cli, terminal: &Terminal, file: &FileArg, args: &Import) -> Result<Exit, Failure> {
+    let found = discover(cli, terminal, file, &args.kind, &args.which)?;
+    let mut texts = vec![];
+    let exit = found.sources(cli, terminal, file, &mut |text| texts.push(text.to_string()))?;
+    match texts.is_empty() {
+        true => terminal.note(&format!("There is nothing new of `{}` to import.", args.kind)),
+        false if args.write => append(terminal, &found.project, &texts.join("\n"))?,
+        false => terminal.out(&texts.join("\n")),
+    }
+    Ok(exit)
+}
+
+/// Writes declarations at the end of the configuration.
+fn append(terminal: &Terminal, project: &Project, text: &str) -> Result<(), Failure> {
     let path = project.around.root.join(&project.file);
     let failed = |e: std::io::Error| {
         Failure::new(Code::E0903, format!("cannot write `{}`: {}", project.file, reason(&e)))
@@ -94,11 +127,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
     let temporary = path.with_extension("dts.tmp");
     std::fs::write(&temporary, format!("{before}{gap}{text}")).map_err(failed)?;
     std::fs::rename(&temporary, &path).map_err(failed)?;
-    terminal.note(&format!(
-        "Written to `{}`. `dtm plan` shows what differs, `dtm apply` takes it over.",
-        project.file
-    ));
-    Ok(Exit::Done)
+    let (plan, apply) = (project.command("plan"), project.command("apply"));
+    terminal
+        .note(&format!("Written to `{}`. `{plan}` shows what differs, `{apply}` adopts it.", project.file));
+    Ok(())
 }
 
 pub(super) fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Kind>, Failure> {
@@ -335,8 +367,9 @@ fn written(node: &Node, path: &str, kind: &Kind, key: &[(String, String)], id: &
             None => _ = writeln!(body, "  // `{input}`, {}, could not be read: give it", i.field.ty),
         }
     }
-    let text =
-        format!("{params}adopt {} = {}\n\ntool {}: {path} {{\n{body}}}\n", node.addr, quote(id), node.addr);
+    // What has a key is found by it, on every machine.
+    let id = if key.is_empty() { format!(" = {}", quote(id)) } else { String::new() };
+    let text = format!("{params}adopt {}{id}\n\ntool {}: {path} {{\n{body}}}\n", node.addr, node.addr);
     dtm_lang::syntax::format::format(FileId(0), &format!("dts 1\n\n{text}"))
         .0
         .and_then(|t| Some(t.strip_prefix("dts 1\n\n")?.to_string()))

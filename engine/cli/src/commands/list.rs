@@ -1,14 +1,17 @@
-//! `dtm list KIND`: what exists of a kind, whoever made it, and the `.dts` for what is not managed yet.
+//! `dtm list KIND`: what exists of a kind, whoever made it, and the `.dts` of what dtm does not manage yet.
 
 use super::import::{Wanted, address_of, draft, kind_of, name_from, source, source_of, with};
 use super::run::{planning_events, runtime};
 use crate::args::{Cli, FileArg};
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::Fields;
-use dtm_engine::plan::listed;
+use dtm_engine::plan::{Listed, Owners, listed};
+use dtm_engine::state::State;
 use dtm_lang::Code;
 use dtm_lang::interface::Kind;
 use dtm_lang::print::on_one_line;
@@ -16,6 +19,7 @@ use dtm_lang::wire::{from_wire, to_wire};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The name of the tool that asks.
 const ASKS: &str = "dtm_list";
@@ -23,15 +27,16 @@ const ASKS: &str = "dtm_list";
 /// The arguments of `dtm list`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm list core.File path=docs\n  dtm list core.File path=docs --dts >> main.dts\n  dtm list scm.Repo destination='{ host = \"folder\", path = \"repos\" }'\n\nWhat is written with --dts is taken over by the next `dtm apply`; `dtm import KIND KEY` writes one of them."
+    after_help = "Examples:\n  dtm list core.File path=docs\n  dtm list core.File path=docs --dts >> main.dts\n  dtm list scm.Repo destination='{ host = \"folder\", path = \"repos\" }'\n\nThe next `dtm apply` adopts what --dts writes; `dtm import KIND KEY` writes one of them."
 )]
 pub struct List {
-    /// A kind of a plugin: `core.File`; or `plugins`, for what there is of those.
+    /// A kind of a plugin, such as `core.File`; or `plugins`, to list the plugins.
+    #[arg(add = ArgValueCandidates::new(complete::kinds))]
     kind: String,
     /// Where to look, by inputs of its key: `path=docs`.
     #[arg(value_name = "NAME=VALUE")]
     within: Vec<String>,
-    /// Writes the `.dts` for what is not in state yet.
+    /// Writes the `.dts` of what neither the state nor the program has.
     #[arg(long)]
     dts: bool,
     /// The configuration [default: main.dts].
@@ -44,12 +49,66 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
         return super::habits::plugins(terminal);
     }
     let file = FileArg::of(args.file.clone());
-    let project = Project::sound(cli, terminal, &file)?;
-    let kind = kind_of(&project, &args.kind)?;
-    let within = within(&kind, args)?;
+    let found = discover(cli, terminal, &file, &args.kind, &args.within)?;
+    let mut exit = Exit::Done;
+    if args.dts && !terminal.json {
+        let mut out = |text: &str| terminal.out(&format!("\n{text}"));
+        exit = found.sources(cli, terminal, &file, &mut out)?;
+    } else {
+        for object in &found.objects {
+            if terminal.json {
+                let (id, key) = (&object.listed.id, &object.listed.key);
+                terminal.line(&json!({ "id": id, "key": key, "address": object.address }));
+                continue;
+            }
+            let words: Vec<String> = object.key.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            let note = object.address.as_ref().map(|addr| match object.in_state {
+                true => terminal.style.dim(&format!("  ({addr})")),
+                false => terminal.style.dim(&format!("  ({addr}, not applied yet)")),
+            });
+            terminal.out(&format!("{}{}\n", words.join(" "), note.unwrap_or_default()));
+        }
+    }
+    if found.objects.is_empty() {
+        terminal.note(&format!("There are no objects of `{}` there.", args.kind));
+    }
+    Ok(exit)
+}
+
+/// An object that a plugin lists.
+pub(super) struct Object {
+    listed: Listed,
+    /// Its key, as source.
+    key: Vec<(String, String)>,
+    /// The tool that it is, in the state or in the program.
+    address: Option<String>,
+    in_state: bool,
+}
+
+/// What exists of a kind.
+pub(super) struct Discovered {
+    /// The configuration.
+    pub(super) project: Project,
+    kind: Arc<Kind>,
+    path: String,
+    state: State,
+    objects: Vec<Object>,
+}
+
+/// Asks a plugin what exists of a kind.
+pub(super) fn discover(
+    cli: &Cli,
+    terminal: &Terminal,
+    file: &FileArg,
+    path: &str,
+    words: &[String],
+) -> Result<Discovered, Failure> {
+    let project = Project::sound(cli, terminal, file)?;
+    let kind = kind_of(&project, path)?;
+    let within = within(&kind, words)?;
     let store = project.store(cli, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
-    let asking = with(cli, &file, &draft(ASKS, &args.kind, &kind, &within)?)?;
+    let asking = with(cli, file, &draft(ASKS, path, &kind, &within)?)?;
     let (inputs, _) = asking
         .program
         .find(ASKS)
@@ -63,7 +122,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
         listed(&asking.program, ASKS, given, &plugins).await
     });
     let found = found.map_err(|why| {
-        Failure::new(Code::E0607, format!("what there is of `{}` could not be listed: {why}", args.kind))
+        Failure::new(Code::E0607, format!("the objects of `{path}` could not be listed: {why}"))
     })?;
     let key = |fields: &Fields| -> Vec<(String, String)> {
         let shown = |name: &str, value: &Value| {
@@ -72,62 +131,58 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, F
         };
         fields.iter().filter_map(|(n, v)| Some((n.clone(), shown(n, v)?))).collect()
     };
-    let mut taken: BTreeSet<String> = project
-        .program
-        .instances()
-        .iter()
-        .filter_map(|i| i.addr.split('[').next().map(String::from))
-        .collect();
-    let mut failed = false;
-    // What the program itself is made of is nobody's tool.
-    for object in found.iter().filter(|o| !project.is_own(&o.id)) {
-        let (key, address) = (key(&object.key), address_of(&state, &args.kind, &object.id));
-        if terminal.json {
-            terminal.line(&json!({ "id": object.id, "key": object.key, "address": address }));
-            continue;
-        }
-        let words: Vec<String> = key.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        match (args.dts, address) {
-            (true, Some(_)) => {}
-            (true, None) => {
-                let from = key.last().map_or(&*object.id, |(_, v)| v);
-                let name = name_from(from.trim_matches('"'), &kind, &|name| taken.contains(name));
-                taken.insert(name.clone());
-                let wanted = Wanted { name, key, id: object.id.clone() };
-                match source_of(cli, terminal, &file, &state, (&args.kind, &kind), &wanted) {
-                    Ok(text) => terminal.out(&format!("\n{text}")),
-                    // One that cannot be written is no reason to leave the others.
-                    Err(failure) => {
-                        failed = true;
-                        let why = failure.diagnostics.iter().next().map(|d| d.headline.clone());
-                        terminal.note(&format!("not written: {}", why.unwrap_or_default()));
-                    }
+    let owners = Owners::of(&project.program, path);
+    // The files of the program itself are not its tools.
+    let objects = found.into_iter().filter(|o| !project.is_own(&o.id)).map(|listed| {
+        let in_state = address_of(&state, path, &listed.id).map(String::from);
+        let address = in_state.clone().or_else(|| owners.of_object(&listed.id, &listed.key));
+        Object { key: key(&listed.key), in_state: in_state.is_some(), address, listed }
+    });
+    let objects = objects.collect();
+    Ok(Discovered { kind, path: path.to_string(), state, objects, project })
+}
+
+impl Discovered {
+    /// The `.dts` of every object that neither the state nor the program has.
+    pub(super) fn sources(
+        &self,
+        cli: &Cli,
+        terminal: &Terminal,
+        file: &FileArg,
+        out: &mut dyn FnMut(&str),
+    ) -> Result<Exit, Failure> {
+        let instances = self.project.program.instances().iter();
+        let mut taken: BTreeSet<String> =
+            instances.filter_map(|i| i.addr.split(['[', '/']).next().map(String::from)).collect();
+        let mut exit = Exit::Done;
+        for object in self.objects.iter().filter(|o| o.address.is_none()) {
+            let (key, id) = (object.key.clone(), object.listed.id.clone());
+            let from = key.last().map_or(&*id, |(_, v)| v);
+            let name = name_from(from.trim_matches('"'), &self.kind, &|name| taken.contains(name));
+            taken.insert(name.clone());
+            let wanted = Wanted { name, key, id };
+            match source_of(cli, terminal, file, &self.state, (&self.path, &self.kind), &wanted) {
+                Ok(text) => out(&text),
+                // One that cannot be written does not stop the others.
+                Err(failure) => {
+                    exit = Exit::Failed;
+                    let why = failure.diagnostics.iter().next().map(|d| d.headline.clone());
+                    terminal.note(&format!("not written: {}", why.unwrap_or_default()));
                 }
             }
-            (false, Some(address)) => {
-                terminal.out(&format!(
-                    "{}  {}\n",
-                    words.join(" "),
-                    terminal.style.dim(&format!("({address})"))
-                ));
-            }
-            (false, None) => terminal.out(&format!("{}\n", words.join(" "))),
         }
+        Ok(exit)
     }
-    if found.is_empty() {
-        terminal.note(&format!("There is nothing of `{}` there.", args.kind));
-    }
-    Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
 /// Where to look, as inputs in source.
-fn within(kind: &Kind, args: &List) -> Result<Vec<(String, String)>, Failure> {
+fn within(kind: &Kind, words: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let keys: Vec<&str> = kind.key_inputs().map(|k| &**k).collect();
     let pair = |word: &String| {
         let (name, value) = word.split_once('=').filter(|(name, _)| keys.contains(name))?;
         Some((name.to_string(), source(&kind.inputs[name].field.ty, value)))
     };
-    args.within
+    words
         .iter()
         .map(|word| {
             pair(word).ok_or_else(|| {

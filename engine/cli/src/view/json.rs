@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
     let diagnostics: Vec<Value> = plan.diagnostics.iter().map(|d| diagnostic(d, sources)).collect();
     json!({
         "format": FORMAT, "empty": plan.is_empty(),
-        "summary": { "add": add, "change": change, "destroy": destroy },
+        "summary": { "add": add, "change": change, "destroy": destroy, "adopt": plan.adopted() },
         "drift": drifted(plan),
         "tools": plan.nodes.iter().enumerate().map(node).collect::<Vec<_>>(),
         "left_out": plan.left_out, "moves": moves, "outputs_changed": plan.outputs_changed, "diagnostics": diagnostics,

@@ -158,6 +158,7 @@ pub fn summary(plan: &Plan) -> String {
     let mut line = format!("{add} to add, {change} to change, {destroy} to destroy");
     let other = |action: fn(&Action) -> bool| plan.nodes.iter().filter(|n| action(&n.action)).count();
     for (number, what) in [
+        (plan.adopted(), "to adopt"),
         (other(|a| matches!(a, Action::Read)), "to record"),
         (other(|a| matches!(a, Action::Forget)), "to forget"),
         (other(|a| matches!(a, Action::Find)), "to look up"),

@@ -15,7 +15,8 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
     let of = |verbs: &[&str]| outcome.done.iter().filter(|(_, v)| verbs.contains(v)).count();
     let parts: Vec<String> = [
         (of(&["create"]), "created"),
-        (of(&["update", "adopt"]), "changed"),
+        (of(&["update"]), "changed"),
+        (of(&["adopt"]), "adopted"),
         (of(&["replace"]), "replaced"),
         (of(&["delete"]), "deleted"),
         (of(&["forget"]), "forgotten"),

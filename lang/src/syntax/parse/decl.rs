@@ -108,7 +108,10 @@ fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t
         .then(address.clone())
         .map(|(a, b)| DeclKind::Moved(a, b));
     let forget = k(Kind::Forget).ignore_then(address.clone()).map(DeclKind::Forget);
-    let adopt = k(Kind::Adopt).ignore_then(address).then(value.clone()).map(|(a, id)| DeclKind::Adopt(a, id));
+    let adopt = k(Kind::Adopt)
+        .ignore_then(address)
+        .then(value.clone().or_not())
+        .map(|(a, id)| DeclKind::Adopt(a, id));
     let plugin = k(Kind::Plugin).ignore_then(src.name()).map(DeclKind::Plugin);
     let kind = k(Kind::KindWord)
         .ignore_then(src.name())
