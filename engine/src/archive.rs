@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dtm_lang::loader::{Around, to_workspace};
 use dtm_lang::wire::{TAG, reveal};
-use dtm_lang::{Inputs, Loader, Program, Shipped, Symbol};
+use dtm_lang::{Given, Inputs, Loader, Origin, Program, Shipped, Symbol};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,8 +51,8 @@ pub struct Archive {
     /// By the path from the workspace root, so that another checkout of the same tree can use them.
     files: BTreeMap<String, Value>,
     sets: Vec<(String, Value)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    params_file: Option<(String, Value)>,
+    #[serde(default, alias = "params_file", deserialize_with = "files", skip_serializing_if = "Vec::is_empty")]
+    params_files: Vec<(String, Value)>,
     env: BTreeMap<String, Value>,
 }
 
@@ -62,6 +62,21 @@ fn secret(text: &str) -> Value {
 
 fn text(value: &Value) -> String {
     reveal(value).as_str().unwrap_or_default().to_string()
+}
+
+/// Files of params; before there could be several, one or none was written.
+fn files<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<(String, Value)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Files {
+        One(String, Value),
+        Several(Vec<(String, Value)>),
+    }
+    Ok(match Option::<Files>::deserialize(from)? {
+        None => vec![],
+        Some(Files::One(path, text)) => vec![(path, text)],
+        Some(Files::Several(files)) => files,
+    })
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -97,8 +112,12 @@ impl Archive {
             root: program.sources().file(dtm_lang::FileId(0)).path.to_string(),
             named: named.to_string(),
             files: read.files.iter().map(file).collect(),
-            sets: inputs.sets.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
-            params_file: inputs.params_file.as_ref().map(|(path, text)| (path.clone(), outside(text))),
+            sets: inputs.sets.iter().map(|g| (g.name.clone(), outside(&g.text))).collect(),
+            params_files: inputs
+                .params_files
+                .iter()
+                .map(|(path, text)| (path.clone(), outside(text)))
+                .collect(),
             env: env.iter().map(|(n, v)| (n.clone(), outside(v))).collect(),
         }
     }
@@ -110,10 +129,12 @@ impl Archive {
             .filter(|(n, _)| !n.starts_with("DTM_PARAM_"))
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
+        let kept =
+            |(name, v): &(String, Value)| Given { name: name.clone(), text: text(v), origin: Origin::Saved };
         env.extend(self.env.iter().map(|(n, v)| (n.clone(), text(v))));
         Inputs {
-            sets: self.sets.iter().map(|(n, v)| (n.clone(), text(v))).collect(),
-            params_file: self.params_file.as_ref().map(|(path, v)| (path.clone(), text(v))),
+            sets: self.sets.iter().map(kept).collect(),
+            params_files: self.params_files.iter().map(|(path, v)| (path.clone(), text(v))).collect(),
             env: env.into(),
         }
     }

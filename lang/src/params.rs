@@ -2,10 +2,10 @@
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, NoOutputs, Stage, World};
-use crate::hir::Hir;
+use crate::hir::{Hir, Param};
 use crate::loader::Loader;
 use crate::maps::IndexMap;
-use crate::program::{Inputs, Purpose};
+use crate::program::{Given, Inputs, Origin, Program, Purpose};
 use crate::source::{FileId, Sources, Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::Type;
@@ -32,7 +32,7 @@ pub(crate) fn params(
         };
         diags.push(d.nearest(name, names.iter().copied()));
     };
-    if let Some((path, text)) = &inputs.params_file {
+    for (path, text) in &inputs.params_files {
         let file = sources.add(path.as_str(), text.as_str());
         let has_secrets = hir.params.iter().any(|p| p.ty.has_secret());
         let mut problems = Diagnostics::default();
@@ -56,14 +56,20 @@ pub(crate) fn params(
         }
         diags.append_of(problems, has_secrets);
     }
-    let mut texts: Vec<(String, String, String)> = vec![];
+    let of = |given: &Given| (given.name.clone(), given.text.clone(), how(given));
+    let is_program = |given: &&Given| given.origin == Origin::Program;
+    let mut texts: Vec<(String, String, String)> = inputs.sets.iter().filter(is_program).map(of).collect();
     for p in &hir.params {
         let var = format!("DTM_PARAM_{}", p.name);
         if let Some(text) = inputs.env.get(&var) {
             texts.push((p.name.to_string(), text, format!("the variable `{var}`")));
         }
     }
-    texts.extend(inputs.sets.iter().map(|(n, t)| (n.clone(), t.clone(), format!("`--set {n}`"))));
+    let has = |name: &str| hir.params.iter().any(|p| *p.name == *name);
+    let later = inputs.sets.iter().filter(|g| !is_program(g));
+    // Of `--env` only what it finds counts where the program has no such param.
+    texts.extend(later.filter(|g| g.origin != Origin::Env || has(&g.name)).map(of));
+    on_the_command_line(hir, inputs, diags);
     for (name, text, how) in texts {
         let Some(param) = hir.params.iter().find(|p| *p.name == *name) else {
             unknown(&name, how, None, diags);
@@ -118,14 +124,62 @@ pub(crate) fn params(
         for (i, p) in missing.iter().enumerate() {
             d = if i == 0 { d.at(p.span, "needs a value") } else { d.also(p.span, "needs a value") };
         }
-        let sets: Vec<String> = missing.iter().map(|p| format!("--set {}=...", p.name)).collect();
-        diags.push(d.help(format!(
-            "give {}: `{}`",
-            if sets.len() == 1 { "it" } else { "them" },
-            sets.join(" ")
-        )));
+        let (secret, plain): (Vec<&Param>, Vec<&Param>) =
+            missing.iter().copied().partition(|p| p.ty.has_secret());
+        let sets: Vec<String> = plain.iter().map(|p| format!("--set {}=...", p.name)).collect();
+        match &*sets {
+            [] => {}
+            [one] => d = d.help(format!("set it: `{one}`")),
+            all => d = d.help(format!("set them: `{}`", all.join(" "))),
+        }
+        for p in secret {
+            d = d.help(elsewhere(&p.name));
+        }
+        diags.push(d);
     }
     values
+}
+
+/// How a person names where a text comes from.
+fn how(given: &Given) -> String {
+    match given.origin {
+        Origin::Program => format!("`{}` of `--params-from`", given.name),
+        Origin::Env => "`--env`".to_string(),
+        Origin::Prompt => "the answer".to_string(),
+        Origin::Set | Origin::Saved => format!("`--set {}`", given.name),
+    }
+}
+
+/// Where the value of a secret param belongs.
+fn elsewhere(name: &str) -> String {
+    format!("set the secret `{name}` in the variable `DTM_PARAM_{name}`, or in a file for `--params FILE`")
+}
+
+/// Every user of the machine can read a command line, and the shell keeps it.
+fn on_the_command_line(hir: &Hir, inputs: &Inputs, diags: &mut Diagnostics) {
+    let set = |name: &str| inputs.sets.iter().any(|g| g.origin == Origin::Set && *g.name == *name);
+    for param in hir.params.iter().filter(|p| p.ty.has_secret() && set(&p.name)) {
+        let headline = format!("`--set {}` puts a secret on the command line", param.name);
+        let d = Diagnostic::new(Code::W0401, headline).at(param.span, "this param is secret");
+        let d = d.note("other users can see the command line, and the shell keeps it in its history");
+        diags.push(d.help(elsewhere(&param.name)));
+    }
+}
+
+/// Why a text is no value of a param; `None` if it is one.
+pub(crate) fn refusal(program: &Program, param: &Param, text: &str) -> Option<String> {
+    let secret = param.ty.has_secret();
+    let mut sources = Sources::clone(program.sources());
+    let value = match from_text(&mut sources, text, &param.ty, "the answer") {
+        Ok(value) => value,
+        Err(problems) => return problems.into_iter().next().map(|d| d.headline),
+    };
+    let fitted = program.fits(value, param);
+    match fitted {
+        Ok(()) => None,
+        Err(_) if secret => Some(format!("that does not fit `{}`", param.ty)),
+        Err(why) => Some(why),
+    }
 }
 
 fn only(name: &Symbol, ty: &Type) -> Type {

@@ -22,12 +22,45 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// The values that come from outside.
 #[derive(Clone, Default)]
 pub struct Inputs {
-    /// `--set name=value`, in order.
-    pub sets: Vec<(String, String)>,
-    /// `--params FILE`: path and text.
-    pub params_file: Option<(String, String)>,
+    /// Params given as text; of several for one param the last one wins.
+    pub sets: Vec<Given>,
+    /// Files of params, as path and text; a later one wins.
+    pub params_files: Vec<(String, String)>,
     /// The environment.
     pub env: Environment,
+}
+
+/// A param that is given as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The param.
+    pub name: String,
+    /// A string as it is, anything else as a literal.
+    pub text: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Given {
+    /// As `--set` gives it.
+    pub fn set(name: impl Into<String>, text: impl Into<String>) -> Given {
+        Given { name: name.into(), text: text.into(), origin: Origin::Set }
+    }
+}
+
+/// Where the text of a param comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The output of a program, `--params-from`: weaker than a variable of the environment.
+    Program,
+    /// `--env`, which sets the param `env` of a program that has one.
+    Env,
+    /// `--set` on the command line.
+    Set,
+    /// A person who was asked.
+    Prompt,
+    /// A saved plan, which keeps what it was made with.
+    Saved,
 }
 
 /// What `with` says of an instance.
@@ -221,6 +254,25 @@ impl Program {
         params.filter(|(p, v)| p.default.is_none() && unset(v)).map(|(p, _)| p).collect()
     }
 
+    /// Whether a value is one of a param.
+    pub(crate) fn fits(&self, value: Value, param: &crate::hir::Param) -> Result<(), String> {
+        let what = format!("the param `{}`", param.name);
+        let (fitted, problems) = self.with_evaluator(&NoOutputs, false, |ev| {
+            ev.place = Some(param.span);
+            ev.fit(value, &param.ty, &what)
+        });
+        fitted?;
+        match problems.into_iter().find(|d| d.severity() == Severity::Error) {
+            Some(problem) => Err(problem.headline),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a text is no value of a param; `None` if it is one.
+    pub fn refuses(&self, param: &crate::hir::Param, text: &str) -> Option<String> {
+        crate::params::refusal(self, param, text)
+    }
+
     /// The same program with other values from outside, and what a test puts in place.
     pub(crate) fn staged(
         &self,
@@ -402,11 +454,12 @@ impl Program {
         !Evaluator::new(cx, &mut world, true).eval(expr).is_known()
     }
 
-    /// `adopt`: address, id, place.
-    pub fn adopts(&self) -> Vec<(Symbol, Symbol, Span)> {
+    /// `adopt`: address, id, place. Without an id the object is the one that has the natural key of the tool.
+    pub fn adopts(&self) -> Vec<(Symbol, Option<Symbol>, Span)> {
         let eval = |e: &Expr| self.with_evaluator(&NoOutputs, false, |ev| ev.eval(e)).0;
         let adopts = self.hir.adopts.iter();
-        adopts.filter_map(|(a, e, s)| Some((a.clone(), eval(e).as_str()?.clone(), *s))).collect()
+        let id = |e: &Option<Expr>| e.as_ref().map(|e| eval(e).as_str().cloned().ok_or(())).transpose();
+        adopts.filter_map(|(a, e, s)| Some((a.clone(), id(e).ok()?, *s))).collect()
     }
 
     fn build(&mut self) -> Diagnostics {

@@ -24,8 +24,8 @@ fn exam(file: &Path, cases: &Path, sets: &[(&str, &str)]) -> Report {
     let folder = cases.parent().expect("a folder").canonicalize().expect("it is there");
     let name = cases.file_name().and_then(|n| n.to_str()).expect("a name");
     let env: std::collections::BTreeMap<String, String> = std::env::vars().collect();
-    let sets = sets.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
-    let inputs = Inputs { sets, params_file: None, env: env.clone().into() };
+    let sets = sets.iter().map(|(n, v)| dtm_lang::Given::set(*n, *v)).collect();
+    let inputs = Inputs { sets, params_files: vec![], env: env.clone().into() };
     let cases = Cases::load(name, &folder, "", &inputs).unwrap_or_else(|(d, _)| {
         panic!("the cases are wrong: {:?}", d.into_iter().next().map(|d| d.headline))
     });

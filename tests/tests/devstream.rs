@@ -24,7 +24,7 @@ fn data() -> PathBuf {
 
 fn around(env: BTreeMap<String, String>) -> (Arc<FileLoader>, Inputs) {
     let loader = Arc::new(FileLoader::new(data().join("yaml"), String::new()));
-    (loader, Inputs { sets: vec![], params_file: None, env: env.into() })
+    (loader, Inputs { sets: vec![], params_files: vec![], env: env.into() })
 }
 
 fn load(file: &str, env: BTreeMap<String, String>, purpose: Purpose) -> (Program, dtm_lang::Diagnostics) {

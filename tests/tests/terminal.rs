@@ -135,16 +135,21 @@ fn apply_asks_and_yes_is_the_only_yes() {
 #[test]
 fn params_without_a_value_are_asked_for_and_secrets_are_not_shown() {
     let sandbox = sandbox();
-    let program = "dts 1\n\n/// Who it is for.\nparam owner: string\nparam count: int\nparam key: secret string\ntool a: core.Value { value = \"${owner}-${count}\" }\ntool b: core.SecretFile { path = \"out/key\", content = key }\n";
+    let program = "dts 1\n\n/// Who it is for.\nparam owner: string\nparam count: int\nparam key: secret string\nparam port: int where self > 0\nparam pin: secret int\ntool a: core.Value { value = \"${owner}-${count}\" }\ntool b: core.SecretFile { path = \"out/key\", content = key }\n";
     sandbox.write("main.dts", program);
     let mut command = sandbox.dtm();
     command.args(["apply", "-y"]);
     let mut terminal = Terminal::start(command, 80);
     for (question, answer) in [
         ("Who it is for.", ""),
-        ("param `owner`, string:", "ann\n"),
-        ("param `count`, int:", "3\n"),
-        ("param `key`, secret string:", "hunter2\n"),
+        ("owner (string):", "ann\n"),
+        ("count (int):", "three\n"),
+        ("which is no `int`", "3\n"),
+        ("key (secret string, not shown while you type):", "hunter2\n"),
+        ("port (int where ", "0\n"),
+        ("0 is not allowed here", "80\n"),
+        ("pin (secret int, not shown while you type):", "hunter3\n"),
+        ("gives (secret)", "1234\n"),
     ] {
         assert!(terminal.until(question), "{question}");
         terminal.master.write_all(answer.as_bytes()).expect("typed");
@@ -152,7 +157,9 @@ fn params_without_a_value_are_asked_for_and_secrets_are_not_shown() {
     let (screen, raw, code) = terminal.finish();
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("Done: 2 created."), "{screen}");
-    assert!(!String::from_utf8_lossy(&raw).contains("hunter2"), "{screen}");
+    let raw = String::from_utf8_lossy(&raw);
+    assert!(["hunter2", "hunter3", "1234"].iter().all(|secret| !raw.contains(secret)), "{screen}");
+    assert!(!screen.contains("W0401"), "an answer is not on the command line: {screen}");
     assert_eq!(std::fs::read_to_string(sandbox.path().join("out/key")).expect("made"), "hunter2");
 }
 

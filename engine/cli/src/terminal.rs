@@ -151,6 +151,11 @@ impl Terminal {
         }
     }
 
+    /// Says why an answer does not fit, before the question is asked again.
+    pub fn ask_again(&self, why: &str) {
+        let _ = writeln!(std::io::stderr(), "{why}");
+    }
+
     /// The width of the terminal; 100 where there is none.
     pub fn width(&self) -> usize {
         size().0

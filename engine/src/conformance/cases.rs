@@ -36,7 +36,7 @@ impl Cases {
         let form = |name: &str| {
             let there = base.hir().params.iter().any(|p| &*p.name == name);
             let mut inputs = inputs.clone();
-            inputs.sets.push((name.into(), "true".into()));
+            inputs.sets.push(dtm_lang::Given::set(name, "true"));
             there.then(|| load(&inputs)).transpose()
         };
         let (changed, slow) = (form("change")?, form("slow")?);

@@ -32,7 +32,7 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
     for variable in &made.env {
         env.entry(variable.to_string()).or_insert_with(|| format!("env-{}", variable.to_lowercase()));
     }
-    let given = Inputs { sets: vec![], params_file: None, env: env.into() };
+    let given = Inputs { sets: vec![], params_files: vec![], env: env.into() };
     let (yaml, problems) = Program::load(root, loader.clone(), &given, Purpose::Plan);
     if problems.has_errors() {
         return Proof::NoPlan(problems);
@@ -47,8 +47,9 @@ pub fn prove(root: &str, loader: &Arc<dyn Loader>, made: &Conversion, inputs: &I
         Some(text) => Ok(text.as_bytes().to_vec()),
         None => inner.read(path),
     });
-    let params_file = made.params.clone().map(|params| ("converted.yaml".to_string(), params));
-    let (dts, problems) = Program::load(MADE, with, &Inputs { params_file, ..given }, Purpose::Plan);
+    let params_files =
+        made.params.iter().map(|params| ("converted.yaml".to_string(), params.clone())).collect();
+    let (dts, problems) = Program::load(MADE, with, &Inputs { params_files, ..given }, Purpose::Plan);
     let errors = problems.iter().filter(|d| d.severity() == Severity::Error);
     let errors: Vec<String> = errors.map(|d| format!("in what it became: {}", d.headline)).collect();
     match if errors.is_empty() {
