@@ -10,6 +10,20 @@ PREFIX=$prefix
 block=$(sed -n '/<!-- install -->/,/<!-- \/install -->/p' README.md | sed -n '/^```/,/^```/p' | grep -v '^```' | sed "s#\$HOME/.local#$PREFIX#g")
 bash -euo pipefail -c "$block"
 test -x "$prefix/bin/dtm"
+
+# What is installed stays small: 40 MB in all, 6 MB for each plugin.
+total=0
+while IFS= read -r -d '' file; do
+  size=$(stat -c %s "$file")
+  total=$((total + size))
+  printf '%9d  %s\n' "$size" "${file#"$prefix/"}"
+  case $file in
+    *.so) most=6000000 ;;
+    *) most=40000000 ;;
+  esac
+  [ "$size" -le "$most" ] || { echo "$file has $size bytes, more than $most" >&2; exit 1; }
+done < <(find "$prefix" -type f -print0)
+[ "$total" -le 40000000 ] || { echo "$total bytes are installed, more than 40000000" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (cd "$work" && XDG_DATA_HOME="$work/data" "$prefix/bin/dtm" new quickstart project && cd project && \

@@ -4,6 +4,7 @@
 //! journal). State is reached through [`state::StateStore`], plugins through [`plugin::Plugins`]. The engine
 //! prints nothing: it emits [`event::Event`]s.
 
+pub mod address;
 pub mod archive;
 pub mod clock;
 pub mod conformance;

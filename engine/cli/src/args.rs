@@ -1,19 +1,23 @@
 //! The command line: one enum line for each command. Help texts are the command reference.
 
 use crate::commands;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::complete;
+use crate::params::Printed;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::plan::{BuildOptions, Selection};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The DevOps toolchain manager: a toolchain from one file, planned, applied and kept true.
+/// The DevOps toolchain manager: declares a toolchain in one file, plans every change, and applies it.
 #[derive(Parser)]
 #[command(
     name = "dtm",
     version,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = "Examples:\n  dtm new quickstart my-project\n  dtm plan\n  dtm apply\n  dtm help exit-codes"
 )]
 pub struct Cli {
     /// Options of every command.
@@ -23,6 +27,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The heading of the options that every command has.
+pub const GLOBAL: &str = "Global options";
 
 /// How diagnostics are written.
 #[derive(Clone, Copy, ValueEnum, PartialEq)]
@@ -50,26 +57,37 @@ pub enum ColorChoice {
 
 /// Options of every command.
 #[derive(Args)]
+#[command(next_help_heading = GLOBAL)]
 pub struct Global {
     /// Changes to this directory first.
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
     pub directory: Option<PathBuf>,
-    /// Gives a param: a string as it is, anything else as a literal (repeatable).
-    #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
+    /// Sets a param: a string as it is, anything else as a literal (repeatable). For secrets use DTM_PARAM_NAME or a
+    /// params file.
+    #[arg(long = "set", value_name = "NAME=VALUE", global = true, add = ArgValueCandidates::new(complete::params))]
     pub sets: Vec<String>,
-    /// Reads params from a YAML, JSON or TOML file.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub params: Option<PathBuf>,
-    /// Writes the result for machines, and diagnostics as with `--format json`.
+    /// Reads params from a YAML, JSON or TOML file (repeatable).
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub params: Vec<PathBuf>,
+    /// Reads `params/ENV.params` of the project, and sets the param `env` if there is one.
+    #[arg(long, value_name = "ENV", global = true, add = ArgValueCandidates::new(complete::environments))]
+    pub env: Option<String>,
+    /// Reads params from the output of a program: a JSON object, or lines `name = value`.
+    #[arg(long, value_name = "CMD", global = true)]
+    pub params_from: Option<String>,
+    /// What that program printed.
+    #[arg(skip)]
+    pub printed: Printed,
+    /// Writes the result as JSON, and diagnostics as with `--format json`.
     #[arg(long, global = true)]
     pub json: bool,
-    /// How diagnostics are written.
+    /// The format of diagnostics.
     #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
     pub format: DiagnosticFormat,
     /// When colors are used.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: ColorChoice,
-    /// How long to wait for a state that somebody else works on, as `30s`.
+    /// How long to wait for a locked state, such as `30s`.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
     pub lock_timeout: Duration,
     /// Says that the project was moved here with its state, although the folder it was in still has one.
@@ -78,10 +96,10 @@ pub struct Global {
     /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
     #[arg(long, global = true)]
     pub no_pager: bool,
-    /// Tells only what is asked for, and errors.
+    /// Prints only what was asked for, and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tells more: what is equal in a plan, what plugins log, and what dtm does; `-vv` every request too.
+    /// Prints more: what is equal in a plan, what plugins log and what dtm does; `-vv` prints every request too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// As `-vv`, which DevStream called so.
@@ -90,6 +108,11 @@ pub struct Global {
 }
 
 impl Global {
+    /// Whether any option sets params.
+    pub fn gives_params(&self) -> bool {
+        let Global { sets, params, env, params_from, .. } = self;
+        !(sets.is_empty() && params.is_empty() && env.is_none() && params_from.is_none())
+    }
     /// How much more is told: nothing, what plugins log, every request.
     pub fn verbosity(&self) -> u8 {
         if self.debug { self.verbose.max(2) } else { self.verbose }
@@ -113,7 +136,7 @@ pub fn deadline(text: &str) -> Result<Duration, String> {
 #[derive(Args, Clone)]
 pub struct FileArg {
     /// The configuration, `-` for standard input [default: main.dts].
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// As DevStream named it.
     #[command(flatten)]
@@ -123,8 +146,8 @@ pub struct FileArg {
 /// The configuration as DevStream named it.
 #[derive(Args, Clone, Default)]
 pub struct ConfigFiles {
-    /// The configuration, as FILE; several files of DevStream's YAML are one configuration.
-    #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "file")]
+    /// The configuration, as an option; repeat it for several files of DevStream's YAML.
+    #[arg(short = 'f', long = "file", alias = "config-file", value_name = "FILE", conflicts_with = "file", value_hint = ValueHint::FilePath)]
     pub config_file: Vec<PathBuf>,
     /// Variables of tools as v0.4 of DevStream wrote them.
     #[arg(long, value_name = "FILE", hide = true, requires = "config_file")]
@@ -142,13 +165,13 @@ impl FileArg {
 #[derive(Args, Clone)]
 pub struct SelectArgs {
     /// Plans only this tool, family or component, and what it depends on (repeatable).
-    #[arg(long, value_name = "TOOL")]
+    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::both))]
     pub only: Vec<String>,
-    /// Leaves this tool, family or component as it is, and what cannot be without it (repeatable).
-    #[arg(long, value_name = "TOOL")]
+    /// Leaves out this tool, family or component, and what needs it (repeatable).
+    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::both))]
     pub skip: Vec<String>,
-    /// Makes this tool anew, although nothing asks for it (repeatable).
-    #[arg(long, value_name = "TOOL")]
+    /// Replaces this tool, family or component, although nothing requires it (repeatable).
+    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::state))]
     pub replace: Vec<String>,
     /// Changes nothing that exists: records what changed outside, drops what is gone, follows `moved` and `forget`.
     #[arg(long, conflicts_with = "replace")]
@@ -167,62 +190,67 @@ impl SelectArgs {
     }
 }
 
-/// The commands.
+/// The commands, the most used first.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Parses, resolves and type-checks a configuration; touches nothing.
-    Check(commands::check::Check),
     /// Shows what `apply` would do.
     Plan(commands::plan::PlanArgs),
     /// Plans, asks, and carries the plan out.
     Apply(commands::apply::Apply),
-    /// Removes everything that the state knows, dependents first.
+    /// Checks a configuration without touching anything.
+    Check(commands::check::Check),
+    /// Removes everything in the state, dependents first.
     Destroy(commands::destroy::Destroy),
-    /// Removes some tools and what depends on them.
-    Delete(commands::delete::Delete),
-    /// Compares the state with reality.
-    Verify(commands::verify::Verify),
-    /// Writes the `.dts` for what exists already, so that it can be taken over.
-    Import(commands::import::Import),
-    /// Lists what exists of a kind, whoever made it, and writes the `.dts` for it.
-    List(commands::list::List),
-    /// Shows the tools in state, or one of them.
-    Show(commands::show::Show),
+    /// Writes a starter project, or lists the starters.
+    New(commands::new::New),
+    /// Formats `.dts` files.
+    Fmt(commands::fmt::Fmt),
     /// Shows the outputs of the last apply.
     Output(commands::output::OutputArgs),
-    /// Shows what depends on what.
-    Graph(commands::graph::GraphArgs),
-    /// Looks into the state and mends it.
-    #[command(subcommand)]
-    State(commands::state::StateCommand),
-    /// Runs the tests of a configuration; needs no state, no plugins and no network.
+    /// Shows the tools in the state.
+    Show(commands::show::Show),
+    /// Runs the tests of a configuration, without state, plugins or network.
     Test(commands::test::Test),
-    /// Computes an expression inside of a configuration.
-    Eval(commands::eval::Eval),
-    /// Computes expressions, one after the other.
-    Console(commands::console::Console),
-    /// Writes documentation from doc comments.
-    Doc(commands::doc::Doc),
-    /// Makes `.dts` of DevStream's YAML, and shows that both plan the same.
-    Convert(commands::convert::Convert),
-    /// Brings `.dts` files into the one style.
-    Fmt(commands::fmt::Fmt),
-    /// Tells which plugins a configuration needs, and where they are; nothing has to be downloaded.
-    #[command(hide = true)]
-    Init(commands::habits::Init),
+    /// Reports what changed outside of dtm.
+    Verify(commands::verify::Verify),
     /// Explains the code of a diagnostic.
     Explain(commands::explain::Explain),
-    /// Writes a starter project, or lists them.
-    New(commands::new::New),
-    /// Serves an editor: the language server.
-    Lsp(commands::lsp::Lsp),
-    /// Examines plugins.
-    #[command(subcommand)]
+    /// Removes some tools and what depends on them.
+    Delete(commands::delete::Delete),
+    /// Writes the `.dts` of existing objects, so that dtm can adopt them.
+    Import(commands::import::Import),
+    /// Lists the existing objects of a kind.
+    List(commands::list::List),
+    /// Shows which tools depend on which.
+    Graph(commands::graph::GraphArgs),
+    /// Evaluates an expression inside a configuration.
+    Eval(commands::eval::Eval),
+    /// Evaluates expressions interactively.
+    Console(commands::console::Console),
+    /// Generates documentation from doc comments.
+    Doc(commands::doc::Doc),
+    /// Inspects and repairs the state.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  dtm state list\n  dtm state mv site 'site[\"eu\"]'\n  dtm state history"
+    )]
+    State(commands::state::StateCommand),
+    /// Checks plugins against the protocol.
+    #[command(subcommand, after_help = "Example:\n  dtm plugin check target/debug/libmine.so")]
     Plugin(commands::plugin::PluginCommand),
-    /// Writes a completion script for a shell.
+    /// Converts DevStream's YAML to `.dts`, and proves that both plan the same.
+    Convert(commands::convert::Convert),
+    /// Starts the language server.
+    Lsp(commands::lsp::Lsp),
+    /// Generates a completion script for a shell.
     Completion(commands::completion::Completion),
+    /// Shows the help of a command or a topic.
+    Help(commands::help::Help),
     /// Shows the version.
     Version(commands::version::Version),
+    /// Lists the plugins that a configuration needs, and where they are; nothing is downloaded.
+    #[command(hide = true)]
+    Init(commands::habits::Init),
     /// Runs one plugin; started by dtm itself.
     #[command(hide = true)]
     PluginHost(commands::plugin_host::PluginHost),

@@ -2,7 +2,8 @@
 
 use crate::args::{Cli, FileArg};
 use crate::exit::Failure;
-use crate::project::{Placed, choose, found, inputs, placed, state_of, surroundings};
+use crate::params::inputs;
+use crate::project::{Placed, choose, found, placed, state_of, surroundings};
 use dtm_engine::plan::known_in_state;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::{State, StateStore};
@@ -40,7 +41,7 @@ impl Desk {
     /// When there is no such file, or params cannot be read.
     pub fn open(cli: &Cli, file: Option<PathBuf>) -> Result<Desk, Failure> {
         let file = file.or_else(|| found("main.dts"));
-        let inputs = inputs(cli)?;
+        let inputs = inputs(cli, &FileArg::of(file.clone()))?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;
             let loader = Arc::new(FileLoader::new(root, prefix));

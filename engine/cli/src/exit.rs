@@ -18,10 +18,42 @@ pub enum Exit {
     Partly = 4,
     /// The state is locked.
     Locked = 5,
+    /// The saved plan no longer fits its state, or was applied already.
+    Stale = 6,
     /// Wrong usage.
     Usage = 64,
     /// Interrupted.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Every exit code, in order.
+    pub const ALL: [Exit; 8] = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Changes,
+        Exit::Partly,
+        Exit::Locked,
+        Exit::Stale,
+        Exit::Usage,
+        Exit::Interrupted,
+    ];
+
+    /// What it means, for the page that lists all of them.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Done => "success, or nothing to do; warnings alone do not fail a command",
+            Exit::Failed => "an error, a failed test, or a question answered with no",
+            Exit::Changes => "the plan has changes (only with `dtm plan --detailed-exitcode`)",
+            Exit::Partly => {
+                "some tools or late asserts failed and the rest is done; `dtm verify` found drift"
+            }
+            Exit::Locked => "the state is locked by another run",
+            Exit::Stale => "the saved plan is stale or was applied already: plan again",
+            Exit::Usage => "wrong usage: an unknown command or option, or a value that does not fit",
+            Exit::Interrupted => "interrupted (Ctrl-C, SIGTERM or SIGHUP)",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -3,15 +3,18 @@
 
 mod args;
 mod commands;
-mod copies;
 mod commit;
+mod complete;
+mod copies;
 mod crash;
 mod desk;
 mod doc;
 mod exit;
 mod files;
 mod log;
+mod params;
 mod project;
+mod suggest;
 mod terminal;
 mod trace;
 mod view;
@@ -23,9 +26,11 @@ use terminal::Terminal;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    complete::answer();
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
+            let e = suggest::only_visible(e);
             let usage = e.use_stderr();
             let _ = e.print();
             return if usage { Exit::Usage.into() } else { Exit::Done.into() };
@@ -51,6 +56,13 @@ pub fn main() -> ExitCode {
         exit
     });
     terminal.finish(exit).into()
+}
+
+/// Why a command line, written for a shell, cannot be understood; `None` if it can. For tests of what dtm advises.
+pub fn refused(line: &str) -> Option<String> {
+    let Some(words) = dtm_lang::shell::words(line) else { return Some("a quote is not closed".into()) };
+    let error = args::Cli::try_parse_from(words).err()?;
+    error.use_stderr().then(|| error.to_string())
 }
 
 /// `-C DIR`

@@ -4,6 +4,7 @@ use crate::args::{Cli, FileArg};
 use crate::copies::{self, Copied};
 use crate::exit::{Exit, Failure, reason};
 use crate::log;
+use crate::params::{ask, env_is_known, inputs};
 use crate::terminal::{Terminal, note_once};
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
@@ -17,7 +18,9 @@ use dtm_engine::workspace::{Workspace, nearest, normal};
 use dtm_lang::devstream;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
+use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -41,7 +44,9 @@ impl Project {
     /// # Errors
     /// When there is no such file, or params cannot be read.
     pub fn open(cli: &Cli, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
-        Project::with(&inputs(cli)?, file, purpose, &|loader| loader)
+        let opened = Project::with(&inputs(cli, file)?, file, purpose, &|loader| loader)?;
+        env_is_known(cli, &opened.0.around.root, &opened.0.program)?;
+        Ok(opened)
     }
 
     /// Opens a configuration without anything from outside: no params, no environment.
@@ -58,7 +63,7 @@ impl Project {
     /// As [`Project::open`].
     pub fn with_more(cli: &Cli, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
         let root = source(file)?.name;
-        Project::with(&inputs(cli)?, file, Purpose::Plan, &|inner| {
+        Project::with(&inputs(cli, file)?, file, Purpose::Plan, &|inner| {
             let (root, more) = (root.clone(), format!("\n\n{more}"));
             Around::loader(inner, move |inner, path| {
                 let mut bytes = inner.read(path)?;
@@ -131,16 +136,11 @@ impl Project {
         file: &FileArg,
         wrap: &dyn Fn(Arc<dyn Loader>) -> Arc<dyn Loader>,
     ) -> Result<(Project, Inputs), Failure> {
-        let mut inputs = inputs(cli)?;
+        let mut inputs = inputs(cli, file)?;
         let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
-        let missing = project.program.missing_params();
-        if terminal.can_ask() && !missing.is_empty() {
-            for param in missing {
-                let doc = param.doc.as_deref().map(|d| format!("{d}\n")).unwrap_or_default();
-                let question = format!("{doc}param `{}`, {}: ", param.name, param.ty);
-                let Some(answer) = terminal.read_line(&question, param.ty.has_secret()) else { break };
-                inputs.sets.push((param.name.to_string(), answer));
-            }
+        env_is_known(cli, &project.around.root, &project.program)?;
+        if terminal.can_ask() && !project.program.missing_params().is_empty() {
+            inputs.sets.extend(ask(terminal, &project.program));
             (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
         }
         if diagnostics.has_errors() {
@@ -277,17 +277,17 @@ impl Project {
                 format!("`{name}` says what DevStream has made, and dtm does not know it"),
             )
             .note("without it, everything would be made a second time")
-            .help(format!("take it over: `{} --devstream {name}`", self.command_on("state import")))
+            .help(format!("take it over: `{} --devstream {}`", self.command_on("state import"), word(&name)))
             .help("if it is gone for good, begin anew: `dtm apply --new-state`")
         })
     }
 
     /// What to type to run a command that takes the configuration as `-f`.
     fn command_on(&self, command: &str) -> String {
-        if self.named.is_empty() {
-            format!("dtm {command}")
-        } else {
-            format!("dtm {command} -f {}", self.named)
+        match self.words() {
+            words if words.is_empty() => format!("dtm {command}"),
+            words if words.starts_with("-f ") => format!("dtm {command} {words}"),
+            words => format!("dtm {command} -f {words}"),
         }
     }
 
@@ -304,7 +304,20 @@ impl Project {
 
     /// What to type to run a command on this configuration again.
     pub fn command(&self, command: &str) -> String {
-        if self.named.is_empty() { format!("dtm {command}") } else { format!("dtm {command} {}", self.named) }
+        match self.words() {
+            words if words.is_empty() => format!("dtm {command}"),
+            words => format!("dtm {command} {words}"),
+        }
+    }
+
+    /// The root file as words of a command, quoted for a shell.
+    fn words(&self) -> Cow<'_, str> {
+        // Several files of DevStream's YAML are named by options, each quoted already.
+        match &*self.named {
+            "" => Cow::Borrowed(""),
+            options if options.starts_with("-f ") => Cow::Borrowed(options),
+            path => word(path),
+        }
     }
 }
 
@@ -512,7 +525,16 @@ pub fn here() -> Result<Surroundings, Failure> {
     surroundings(std::env::current_dir().unwrap_or_default(), environment())
 }
 
-fn environment() -> BTreeMap<String, String> {
+/// What a run in another folder needs, whatever program it is of.
+///
+/// # Errors
+/// As [`surroundings`].
+pub fn at(root: PathBuf) -> Result<Surroundings, Failure> {
+    surroundings(root, environment())
+}
+
+/// The variables of this process that are text.
+pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
@@ -581,7 +603,8 @@ fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
         };
         names.push(below.to_string());
     }
-    let named = given.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" -f ");
+    let named = given.iter().map(|p| word(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>();
+    let named = named.join(" -f ");
     let listing = names.join("\n");
     let inner = Arc::new(FileLoader::new(root.clone(), prefix));
     let loader = Around::loader(inner, move |inner, path| match path {
@@ -635,31 +658,4 @@ fn has_yaml(folder: &Path) -> bool {
 /// A file that cannot be read.
 pub fn unreadable(path: &Path, why: &str) -> Failure {
     Failure::new(Code::E0903, format!("cannot read `{}`: {why}", path.display()))
-}
-
-/// The values that come from outside.
-///
-/// # Errors
-/// When a `--set` gives no value, or the file of params cannot be read.
-pub fn inputs(cli: &Cli) -> Result<Inputs, Failure> {
-    let mut sets = vec![];
-    for set in &cli.global.sets {
-        let Some((name, value)) = set.split_once('=') else {
-            let headline = format!("`--set {set}` gives no value");
-            return Err(Failure {
-                exit: Exit::Usage,
-                ..Failure::new(Code::E0901, headline).help("write `--set name=value`")
-            });
-        };
-        sets.push((name.trim().to_string(), value.to_string()));
-    }
-    let params_file = match &cli.global.params {
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|e| unreadable(path, &reason(&e)))?;
-            let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
-            Some((path.display().to_string(), text))
-        }
-        None => None,
-    };
-    Ok(Inputs { sets, params_file, env: environment().into() })
 }

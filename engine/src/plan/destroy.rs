@@ -6,6 +6,7 @@ use super::recover::{Found, resolve};
 use super::steps::schedule;
 use super::upgrade::upgrade;
 use super::{Action, Node, Plan};
+use crate::address::{named, names};
 use crate::plugin::{Plugins, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
@@ -49,7 +50,8 @@ async fn look(plan: &mut Plan, plugins: &Arc<Plugins>) {
     }
 }
 
-/// Plans the deletion of `only` (all when `None`) and of everything that depends on them.
+/// Plans the deletion of `only` (all when `None`) and of everything that depends on them. An address names a tool, a
+/// family or a component.
 pub async fn destroy(
     state: &State,
     only: Option<&[String]>,
@@ -61,11 +63,11 @@ pub async fn destroy(
     let mut plan = Plan::default();
     let mut chosen: BTreeSet<&String> = match only {
         None => state.tools.keys().collect(),
-        Some(names) => names.iter().filter_map(|n| state.tools.get_key_value(n).map(|(k, _)| k)).collect(),
+        Some(names) => names.iter().flat_map(|n| named(&state.tools, n)).map(|(addr, _)| addr).collect(),
     };
-    for missing in only.into_iter().flatten().filter(|n| !state.tools.contains_key(*n)) {
+    for missing in only.into_iter().flatten().filter(|n| named(&state.tools, n).is_empty()) {
         let d = Diagnostic::new(Code::E0606, format!("no tool `{missing}` is in state"));
-        plan.diagnostics.push(d.nearest(missing, state.tools.keys().map(|k| &**k)));
+        plan.diagnostics.push(d.nearest(missing, names(state.tools.keys().map(|k| &**k)).into_iter()));
     }
     loop {
         let more: Vec<&String> = state

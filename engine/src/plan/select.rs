@@ -1,6 +1,7 @@
 //! What of a program is planned: all of it, only some tools with what they need, or all but some.
 
-use super::build::{Builder, within};
+use super::build::Builder;
+use crate::address::{names, typed, within};
 use crate::state::Status;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::BTreeSet;
@@ -18,14 +19,16 @@ pub struct Selection {
 
 impl Selection {
     pub(super) fn replaces(&self, addr: &str) -> bool {
-        self.replace.iter().any(|outer| within(addr, outer))
+        self.replace.iter().any(|outer| within(addr, &typed(outer)))
     }
 }
 
 impl Builder<'_> {
     /// The tools that are left out.
     pub(super) fn choose(&mut self) {
-        let Selection { only, skip, replace } = self.options.selection.clone();
+        let meant = |all: &[String]| all.iter().map(|name| typed(name)).collect::<Vec<String>>();
+        let Selection { only, skip, replace } = &self.options.selection;
+        let (only, skip, replace) = (meant(only), meant(skip), meant(replace));
         if self.options.selection == Selection::default() {
             return;
         }
@@ -60,7 +63,7 @@ impl Builder<'_> {
                 let what =
                     if option == "--replace" { "no such tool is in state" } else { "there is no such tool" };
                 let d = Diagnostic::new(Code::E0606, format!("`{option} {outer}`: {what}"));
-                self.problem(d.nearest(outer, among.iter().map(|a| &**a)));
+                self.problem(d.nearest(outer, names(among.iter().map(|a| &**a)).into_iter()));
             }
             found.extend(these);
         }

@@ -7,7 +7,7 @@
 //! ```
 
 use super::seal::needs_key;
-use super::{Entry, FORMAT, Holder, OpKey, PluginRef, Retired, State, StateError, Status, Written};
+use super::{Applied, Entry, FORMAT, Holder, OpKey, PluginRef, Retired, State, StateError, Status, Written};
 use crate::Fields;
 use crate::secret::{Key, Redactor};
 use serde::ser::{Error, SerializeMap};
@@ -103,6 +103,7 @@ impl<'a> Form<'a> {
             kinds: places.keys().map(of).collect(),
             tools: Tools { form: self, places },
             outputs,
+            applied: &state.applied,
             written,
         };
         serde_json::to_vec(&whole).map_err(|e| closed(&e))
@@ -122,6 +123,8 @@ struct Whole<'a> {
     kinds: Vec<Kind>,
     tools: Tools<'a>,
     outputs: Fields,
+    #[serde(skip_serializing_if = "<[Applied]>::is_empty")]
+    applied: &'a [Applied],
     written: &'a Written,
 }
 
@@ -247,6 +250,8 @@ struct Second {
     kinds: Vec<Kind>,
     tools: BTreeMap<String, Row<'static>>,
     outputs: Fields,
+    #[serde(default)]
+    applied: Vec<Applied>,
 }
 
 /// The state in a snapshot, secrets still sealed; of an older format it becomes one of [`FORMAT`].
@@ -264,7 +269,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
             Ok(state)
         }
         format @ 2..=FORMAT => {
-            let Second { lineage, serial, key, moved_to, root, kinds, tools: rows, outputs } =
+            let Second { lineage, serial, key, moved_to, root, kinds, tools: rows, outputs, applied } =
                 serde_json::from_slice(bytes).map_err(bad)?;
             let mut tools = BTreeMap::new();
             for (addr, row) in rows {
@@ -276,7 +281,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
                 }
                 tools.insert(addr, entry);
             }
-            Ok(State { format: FORMAT, lineage, serial, key, moved_to, root, tools, outputs })
+            Ok(State { format: FORMAT, lineage, serial, key, moved_to, root, tools, outputs, applied })
         }
         other => Err(Unreadable::Bad(format!("there is no format {other}"))),
     }

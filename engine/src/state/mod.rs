@@ -62,6 +62,28 @@ pub struct State {
     /// The program's outputs after the last apply.
     #[serde(default)]
     pub outputs: Fields,
+    /// The saved plans that were applied last, the newest at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied: Vec<Applied>,
+}
+
+/// How many applied plans a state remembers.
+const REMEMBERED: usize = 50;
+
+/// A saved plan that was applied: it is never applied a second time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its id.
+    pub plan: String,
+    /// Who applied it, as `user@host`.
+    #[serde(default)]
+    pub who: String,
+    /// When, RFC 3339.
+    #[serde(default)]
+    pub time: String,
+    /// The serial of the state that it was applied to.
+    #[serde(default)]
+    pub serial: u64,
 }
 
 /// Where an entry stands.
@@ -223,10 +245,7 @@ pub enum Record {
         root: String,
     },
     /// A saved plan is about to be carried out, and never again.
-    Consumed {
-        /// Its id.
-        plan: String,
-    },
+    Consumed(Applied),
     /// The state is in another place from here on.
     Moved {
         /// The place.
@@ -274,8 +293,12 @@ impl State {
             }
             Record::Outputs { outputs } => self.outputs = outputs,
             Record::Root { root } => self.root = root,
-            // That it was written is what counts: no plan of an earlier serial fits any more.
-            Record::Consumed { .. } => {}
+            Record::Consumed(applied) => {
+                self.applied.retain(|a| a.plan != applied.plan);
+                self.applied.push(applied);
+                let surplus = self.applied.len().saturating_sub(REMEMBERED);
+                self.applied.drain(..surplus);
+            }
             Record::Moved { to } => self.moved_to = Some(to),
             Record::Key { id } => self.key = Some(id),
         }

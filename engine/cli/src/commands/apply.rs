@@ -7,14 +7,14 @@ use super::run::{
 use super::saved;
 use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
 use crate::exit::{Exit, Failure};
-use crate::project::Project;
+use crate::project::{Project, holder};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::build;
 use dtm_engine::plan::saved::Saved;
-use dtm_engine::state::Record;
+use dtm_engine::state::{Applied, Record, now};
 use dtm_lang::Code;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -119,7 +119,14 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let options = options(&args.run, Some(&project.program));
     let program = Some(project.program.clone());
     let redactor = project.around.redactor.clone();
-    let consumed = saved.as_ref().map(|(_, saved)| Record::Consumed { plan: saved.id.clone() });
+    let consumed = saved.as_ref().map(|(_, saved)| {
+        Record::Consumed(Applied {
+            plan: saved.id.clone(),
+            who: holder("apply").who,
+            time: now(),
+            serial: state.serial,
+        })
+    });
     let before = root.into_iter().chain(consumed).collect();
     let done = carry_out(
         cli,

@@ -4,12 +4,13 @@ use super::fmt::difference;
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
-use crate::project::{Source, inputs, source};
+use crate::params::inputs;
+use crate::project::{Source, source};
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
 use dtm_lang::devstream::{self, Conversion, Proof};
-use dtm_lang::{Code, Diagnostics};
+use dtm_lang::{Code, Diagnostics, shell};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
             (made.map(|made| (made, None)), sources, diagnostics)
         }
         false => {
-            let (made, sources, diagnostics) = devstream::convert_proven(&name, &loader, &inputs(cli)?);
+            let (made, sources, diagnostics) =
+                devstream::convert_proven(&name, &loader, &inputs(cli, &args.file)?);
             (made.map(|(made, proof)| (made, Some(proof))), sources, diagnostics)
         }
     };
@@ -154,7 +156,8 @@ fn along(
             .usage());
     };
     if made.params.is_some() {
-        let command = format!("dtm state import --devstream {} -f {}", state.display(), target.display());
+        let (state, file) = (state.to_string_lossy(), target.to_string_lossy());
+        let command = shell::command(["dtm", "state", "import", "--devstream", &*state, "-f", &*file]);
         terminal.note(&format!("Then give the secrets with `--params`: `{command} --params FILE`."));
         return Ok(Exit::Done);
     }

@@ -2,10 +2,13 @@
 
 use super::run::{RunArgs, can_ask};
 use crate::args::{Cli, FileArg};
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::Terminal;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
+use dtm_engine::address::typed;
 use dtm_engine::state::StateStore;
 use dtm_lang::Code;
 use std::path::PathBuf;
@@ -16,7 +19,8 @@ use std::path::PathBuf;
     after_help = "Examples:\n  dtm delete readme\n  dtm delete -y 'repo[\"cart\"]'\n  dtm delete              shows what is in state and asks"
 )]
 pub struct Delete {
-    /// Addresses of tools, as `dtm state list` shows them.
+    /// Tools, families or components, as `dtm state list` shows them.
+    #[arg(value_name = "TOOL", add = ArgValueCandidates::new(complete::state))]
     tools: Vec<String>,
     /// The configuration [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
@@ -50,5 +54,6 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Delete) -> Result<Exit,
     } else {
         can_ask(&args.run, "delete")?;
     }
+    let tools: Vec<String> = tools.iter().map(|tool| typed(tool)).collect();
     super::destroy::remove(cli, terminal, &file, &args.run, Some(&tools), false)
 }

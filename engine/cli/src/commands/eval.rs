@@ -3,7 +3,8 @@
 use crate::args::{Cli, FileArg};
 use crate::desk::Desk;
 use crate::exit::{Exit, Failure};
-use crate::project::{Source, inputs, source};
+use crate::params::inputs;
+use crate::project::{Source, source};
 use crate::terminal::Terminal;
 use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
@@ -54,7 +55,7 @@ fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
             .help("name a `.yaml` file, or a folder of them")
             .usage());
     }
-    let (value, program, diagnostics) = devstream::tools(&name, loader, &inputs(cli)?, Purpose::Plan);
+    let (value, program, diagnostics) = devstream::tools(&name, loader, &inputs(cli, &file)?, Purpose::Plan);
     terminal.diagnostics(&diagnostics, program.sources());
     let Some(value) = value.filter(|v| !diagnostics.has_errors() && v.is_known()) else {
         return Ok(Exit::Failed);

@@ -1,21 +1,33 @@
 //! `dtm explain CODE`
 
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use dtm_lang::diag::{CODES, lookup, nearest};
 use dtm_lang::{Code, Diagnostic};
+use serde_json::json;
 
 /// The arguments of `dtm explain`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes")]
+#[command(
+    after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes\n  dtm explain E0301 --json"
+)]
 pub struct Explain {
-    /// The code; without it all are listed.
+    /// The code; without it, all are listed.
+    #[arg(add = ArgValueCandidates::new(complete::codes))]
     pub code: Option<String>,
 }
 
 pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> {
     let Some(wanted) = &args.code else {
+        if terminal.json {
+            terminal.line(
+                &CODES.iter().map(|code| json!({ "code": code.id(), "title": title(*code) })).collect(),
+            );
+            return Ok(Exit::Done);
+        }
         for code in CODES {
             let title = code.page().lines().next().unwrap_or("").trim_start_matches("# ");
             terminal.out(&format!("{title}\n"));
@@ -23,18 +35,29 @@ pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> 
         return Ok(Exit::Done);
     };
     match lookup(wanted) {
+        Some(code) if terminal.json => {
+            let page = code.page();
+            terminal.line(&json!({ "code": code.id(), "title": title(code), "page": page }));
+            Ok(Exit::Done)
+        }
         Some(code) => {
             terminal.out(code.page());
             Ok(Exit::Done)
         }
         None => {
-            let d = Diagnostic::new(Code::E0901, format!("no code `{wanted}` is known"));
+            let d = Diagnostic::new(Code::E0901, format!("unknown code `{wanted}`"));
             let near = nearest(&wanted.to_uppercase(), CODES.iter().map(|c| c.id()));
             let d = match near {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
-                None => d.help("`dtm explain` lists all codes"),
+                None => d.help("list all codes: `dtm explain`"),
             };
             Err(Failure::of(d))
         }
     }
+}
+
+/// The first line of a code's page, without the code.
+fn title(code: Code) -> &'static str {
+    let line = code.page().lines().next().unwrap_or("").trim_start_matches("# ");
+    line.strip_prefix(code.id()).unwrap_or(line).trim_start_matches([':', ' '])
 }

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod habits;
+pub mod help;
 pub mod import;
 pub mod list;
 pub mod lsp;
@@ -60,6 +61,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Lsp(c) => lsp::run(c),
         Command::Plugin(c) => plugin::run(cli, terminal, c),
         Command::Completion(c) => completion::run(terminal, c),
+        Command::Help(c) => help::run(terminal, c),
         Command::Version(_) => version::run(terminal),
         Command::PluginHost(c) => plugin_host::run(c),
     }

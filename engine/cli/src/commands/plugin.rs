@@ -1,8 +1,9 @@
 //! `dtm plugin ...`: for authors of plugins.
 
-use crate::args::Cli;
+use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
-use crate::project::{Placed, inputs, placed, surroundings, unreadable};
+use crate::params::inputs;
+use crate::project::{Placed, placed, surroundings, unreadable};
 use crate::terminal::Terminal;
 use crate::view;
 use clap::{Args, Subcommand};
@@ -57,7 +58,7 @@ fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> 
         ));
     }
     let Placed { root, name, prefix } = placed(&path)?;
-    let inputs = inputs(cli)?;
+    let inputs = inputs(cli, &FileArg::of(Some(path.clone())))?;
     let around = surroundings(root.clone(), inputs.env.all().clone())?;
     let cases = Cases::load(&name, &root, &prefix, &inputs)
         .map_err(|(diagnostics, sources)| Failure::all(diagnostics, &sources))?;

@@ -11,7 +11,8 @@ use dtm_engine::plan::Plan;
 use dtm_engine::plan::saved::{Bound, Saved, SavedError};
 use dtm_engine::plugin::Plugins;
 use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Loaded, State, StateError, StateStore};
+use dtm_engine::state::{Applied, Loaded, State, StateError, StateStore};
+use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic, Inputs};
 use std::path::Path;
 
@@ -52,23 +53,25 @@ pub(super) fn save(
     written.map_err(|e| {
         Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)))
     })?;
-    terminal.note(&format!("Saved. To carry out exactly this: `dtm apply {}`", path.display()));
+    terminal
+        .note(&format!("Saved. To carry out exactly this: `dtm apply {}`", word(&path.to_string_lossy())));
     Ok(())
 }
 
 /// Opens a saved plan, and the program in it.
 pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
     let unusable = |e: SavedError| {
-        let exit =
-            if matches!(e, SavedError::Damaged(_) | SavedError::Io(_)) { Exit::Failed } else { Exit::Locked };
+        let exit = match e {
+            SavedError::Damaged(_) | SavedError::Io(_) | SavedError::Key(_) => Exit::Failed,
+            SavedError::Newer { .. } | SavedError::OtherDtm(_) => Exit::Stale,
+        };
         let d = Diagnostic::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()));
         Failure {
             exit,
             ..Failure::of(match e {
-                SavedError::Key(_) => {
-                    d.help("give the key that was there when it was made, in `DTM_STATE_KEY`")
-                        .help("if it was carried out, it is used up and its key is gone: plan again, `dtm plan -o FILE`")
-                }
+                SavedError::Key(_) => d
+                    .help("set `DTM_STATE_KEY` to the key that was used when the plan was made")
+                    .help("or plan again: `dtm plan -o FILE`"),
                 _ => d.help("plan again: `dtm plan -o FILE`"),
             })
         }
@@ -78,6 +81,12 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
     let around = crate::project::here()?;
     let keys = around.plan_keys(&saved.id, saved.state.lineage.as_deref());
     let fits = keys.iter().find(|k| saved.key.as_deref() == Some(&*k.id()));
+    if fits.is_none()
+        && saved.key.is_some()
+        && let Some(applied) = applied_before(&saved)
+    {
+        return Err(applied_already(&applied));
+    }
     let saved = saved.open(fits, &around.redactor).map_err(unusable)?;
     let (mut project, diagnostics) = Project::kept(&saved.program)?;
     if diagnostics.has_errors() {
@@ -85,6 +94,24 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
     }
     project.around.redactor = around.redactor;
     Ok((project, saved))
+}
+
+/// That a plan whose key is gone was applied, as its state remembers it.
+fn applied_before(saved: &Saved) -> Option<Applied> {
+    let around = match &saved.state.folder {
+        Some(folder) => crate::project::at(folder.clone()).ok()?,
+        None => crate::project::here().ok()?,
+    };
+    let state = around.store(&saved.state.place).ok()?.load().ok()?.state;
+    state.applied.into_iter().find(|applied| applied.plan == saved.id)
+}
+
+fn applied_already(Applied { who, time, serial, .. }: &Applied) -> Failure {
+    let by = if who.is_empty() { String::new() } else { format!(" by {who}") };
+    let headline =
+        format!("this plan was already applied{by} at {time}, when the state was at serial {serial}");
+    let d = Diagnostic::new(Code::E0811, headline).note("a saved plan is applied once");
+    Failure { exit: Exit::Stale, ..Failure::of(d.help("plan again: `dtm plan -o FILE`")) }
 }
 
 /// A saved plan has its own params.
@@ -95,10 +122,10 @@ pub(super) fn only_the_plan(cli: &Cli, select: &SelectArgs) -> Result<(), Failur
             .help("plan again, with `--only`, `--skip` and the others there")
             .usage());
     }
-    match cli.global.sets.is_empty() && cli.global.params.is_none() {
-        true => Ok(()),
-        false => Err(Failure::new(Code::E0901, "a saved plan has the params that it was made with")
-            .help("leave `--set` and `--params` out, or plan again")
+    match cli.global.gives_params() {
+        false => Ok(()),
+        true => Err(Failure::new(Code::E0901, "a saved plan has the params that it was made with")
+            .help("leave out `--set`, `--params`, `--env` and `--params-from`, or plan again")
             .usage()),
     }
 }
@@ -112,9 +139,12 @@ pub(super) fn fitting(
 ) -> Result<Plan, Failure> {
     let stale = |why: String| {
         let d = Diagnostic::new(Code::E0811, format!("the plan is stale: {why}"));
-        Failure { exit: Exit::Locked, ..Failure::of(d.help("plan again: `dtm plan -o FILE`")) }
+        Failure { exit: Exit::Stale, ..Failure::of(d.help("plan again: `dtm plan -o FILE`")) }
     };
     let (bound, state) = (&saved.state, &loaded.state);
+    if let Some(applied) = state.applied.iter().find(|applied| applied.plan == saved.id) {
+        return Err(applied_already(applied));
+    }
     let place = project.place()?;
     if place != bound.place {
         return Err(stale(format!("it is for the state in `{}`, not in `{place}`", bound.place)));

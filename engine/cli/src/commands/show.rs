@@ -2,6 +2,7 @@
 
 use super::habits::{self, Shown};
 use crate::args::{Cli, FileArg};
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::Terminal;
@@ -9,19 +10,25 @@ use crate::view::paper::Paper;
 use crate::view::summary::fields;
 use crate::view::value::masked;
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::Fields;
+use dtm_engine::address::{self, typed};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Entry, State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The arguments of `dtm show`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dtm show\n  dtm show 'repo[\"cart\"]'\n  dtm show readme --json")]
+#[command(
+    after_help = "Examples:\n  dtm show\n  dtm show 'repo[\"cart\"]'\n  dtm show repo             a family with all its members\n  dtm show readme --json"
+)]
 pub struct Show {
-    /// A tool; without it all are shown.
+    /// A tool, a family or a component; without it, everything.
+    #[arg(add = ArgValueCandidates::new(complete::state))]
     tool: Option<String>,
     #[command(flatten)]
     shown: Shown,
@@ -62,15 +69,18 @@ pub(super) fn tools(
         entry.id = entry.id.map(|id| redactor.mask(&id));
         entry
     };
-    if let Some(tool) = tool {
-        let entry = &hide(find(state, tool)?.clone());
-        match terminal.json {
-            true => terminal.line(&json(tool, entry)),
-            false => terminal.page(&text(tool, entry, terminal)),
-        }
+    let chosen = match tool {
+        Some(tool) => named(state, tool)?,
+        None => state.tools.iter().collect(),
+    };
+    let tools: Vec<(&String, Entry)> = chosen.into_iter().map(|(a, e)| (a, hide(Entry::clone(e)))).collect();
+    // One tool is one value; a family is a list of them, even of one member.
+    if let (Some(tool), [(addr, entry)], true) = (tool, &*tools, terminal.json)
+        && **addr == typed(tool)
+    {
+        terminal.line(&json(addr, entry));
         return Ok(Exit::Done);
     }
-    let tools: Vec<(&String, Entry)> = state.tools.iter().map(|(a, e)| (a, hide(Entry::clone(e)))).collect();
     if terminal.json {
         terminal.line(&Value::Array(tools.iter().map(|(a, e)| json(a, e)).collect()));
     } else if tools.is_empty() {
@@ -82,12 +92,24 @@ pub(super) fn tools(
     Ok(Exit::Done)
 }
 
-/// The entry of an address.
-pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<&'s Entry, Failure> {
-    state.tools.get(tool).map(|entry| &**entry).ok_or_else(|| {
-        let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
-        Failure::of(d.nearest(tool, state.tools.keys().map(|k| &**k)))
-    })
+/// The entry of one tool.
+pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<(&'s String, &'s Entry), Failure> {
+    let found = state.tools.get_key_value(&typed(tool)).map(|(addr, entry)| (addr, &**entry));
+    found.ok_or_else(|| unknown(state, tool))
+}
+
+/// The entries that an address names: of a tool, a family or a component.
+pub(super) fn named<'s>(state: &'s State, tool: &str) -> Result<Vec<(&'s String, &'s Arc<Entry>)>, Failure> {
+    match address::named(&state.tools, &typed(tool)) {
+        none if none.is_empty() => Err(unknown(state, tool)),
+        these => Ok(these),
+    }
+}
+
+fn unknown(state: &State, tool: &str) -> Failure {
+    let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
+    let names = address::names(state.tools.keys().map(|addr| &**addr));
+    Failure::of(d.nearest(tool, names.into_iter()))
 }
 
 fn json(addr: &str, entry: &Entry) -> Value {

@@ -56,7 +56,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
         return Err(Failure::all(diagnostics, program.sources()));
     }
     terminal.diagnostics(&diagnostics, program.sources());
-    if !cli.global.sets.is_empty() || cli.global.params.is_some() {
+    if cli.global.gives_params() {
         let d = Diagnostic::new(Code::E0410, "a test says itself what its params are");
         return Err(Failure::of(d.help("write them in the test: `given { name = value }`")));
     }
@@ -64,6 +64,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
     let own: Vec<(usize, &dtm_lang::hir::Test)> =
         program.tests().iter().enumerate().filter(|(_, t)| program.is_own(t.span)).collect();
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
+    if let Some(filter) = &args.filter
+        && !own.iter().any(|(_, t)| wanted(&t.name))
+    {
+        let d = Diagnostic::new(Code::E0901, format!("no test has `{filter}` in its name"));
+        let d = d.nearest(filter, own.iter().map(|(_, t)| &*t.name));
+        let d = match own.len() {
+            0 => d.note("the configuration has no tests"),
+            n => d.help(format!("run all of them, {}: leave out `--filter`", count(n, "test"))),
+        };
+        return Err(Failure::of(d).usage());
+    }
     let chosen = own.iter().filter(|(_, t)| wanted(&t.name));
     let mut all: Vec<Ran> = vec![];
     for (position, test) in chosen {
@@ -95,20 +106,17 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
                 terminal.out(&uncovered_text(program, uncovered));
             }
             if !terminal.quiet {
-                terminal.out(&summary(own.len(), ran, failed, args.filter.as_deref()));
+                terminal.out(&summary(ran, failed));
             }
         }
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
-fn summary(all: usize, ran: usize, failed: usize, filter: Option<&str>) -> String {
-    match (ran, failed, filter) {
-        (0, _, Some(filter)) if all > 0 => {
-            format!("No test has `{filter}` in its name; there are {all}.\n")
-        }
-        (0, ..) => "There are no tests: write `test \"name\" { assert ... }`.\n".to_string(),
-        (_, 0, _) => format!("{} passed.\n", count(ran, "test")),
+fn summary(ran: usize, failed: usize) -> String {
+    match (ran, failed) {
+        (0, _) => "There are no tests: write `test \"name\" { assert ... }`.\n".to_string(),
+        (_, 0) => format!("{} passed.\n", count(ran, "test")),
         _ => format!("{}, {failed} failed.\n", count(ran, "test")),
     }
 }

@@ -8,11 +8,13 @@ mod repair;
 mod surgery;
 
 use crate::args::{Cli, FileArg};
+use crate::complete;
 use crate::copies::Leave;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::{Terminal, is_yes};
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::state::place::Store;
 use dtm_engine::state::{State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
@@ -32,7 +34,8 @@ pub enum StateCommand {
         after_help = "Examples:\n  dtm state show 'repo[\"cart\"]'\n  dtm state show --at 12    as it was"
     )]
     Show {
-        /// A tool.
+        /// A tool, a family or a component.
+        #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: Option<String>,
         /// As of the snapshot of this serial, which `dtm state history` lists.
         #[arg(long, value_name = "SERIAL")]
@@ -48,9 +51,11 @@ pub enum StateCommand {
         after_help = "Examples:\n  dtm state mv site 'site[\"eu\"]'\n  dtm state mv shop store      and so `shop/site` to `store/site`"
     )]
     Mv {
-        /// Its address.
+        /// A tool, a family or a component.
+        #[arg(add = ArgValueCandidates::new(complete::state))]
         from: String,
         /// Its new address.
+        #[arg(add = ArgValueCandidates::new(complete::program))]
         to: String,
         #[command(flatten)]
         config: ConfigArg,
@@ -58,8 +63,8 @@ pub enum StateCommand {
     /// Lets tools go, and all of a family or a component: they stay as they are, and dtm knows them no longer.
     #[command(after_help = "Example:\n  dtm state rm deploy 'repo[\"cart\"]'")]
     Rm {
-        /// The tools.
-        #[arg(required = true)]
+        /// Tools, families or components.
+        #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(complete::state))]
         tools: Vec<String>,
         #[command(flatten)]
         config: ConfigArg,
@@ -143,6 +148,7 @@ pub enum StateCommand {
     )]
     Resolve {
         /// The tool.
+        #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: String,
         /// It exists, as this id.
         #[arg(long, required_unless_present = "none", conflicts_with = "none")]

@@ -11,6 +11,7 @@ use dtm_engine::state::place::Store;
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::{Record, StateError, StateStore, Status};
 use dtm_lang::Code;
+use dtm_lang::shell::word;
 use std::time::Duration;
 
 pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
@@ -62,19 +63,19 @@ pub(super) fn resolve(
     }
     if id.is_some_and(|id| id.trim().is_empty()) {
         return Err(Failure::new(Code::E0901, "an empty text is no id")
-            .help(format!("say that nothing exists: `dtm state resolve '{tool}' --none`"))
+            .help(format!("say that nothing exists: `dtm state resolve {} --none`", word(tool)))
             .usage());
     }
     let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
     let state = session.loaded().state.clone();
-    let mut entry = crate::commands::show::find(&state, tool)?.clone();
+    let (addr, entry) = crate::commands::show::find(&state, tool)?;
+    let (addr, mut entry) = (addr.clone(), entry.clone());
     if !entry.status.is_open() {
         return Err(Failure::new(
             Code::E0606,
             format!("nothing of `{tool}` is open: its last operation ended"),
         ));
     }
-    let addr = tool.to_string();
     let record = match (id, entry.retired.pop()) {
         (Some(id), retired) => {
             entry.retired.extend(retired);

@@ -2,19 +2,22 @@
 
 use super::{agreed, as_of};
 use crate::args::{Cli, FileArg};
-use crate::commands::show::find;
+use crate::commands::show::named;
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{enter, state_of, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_engine::address::typed;
 use dtm_engine::graph::Graph;
 use dtm_engine::state::place::{Policy, Store};
 use dtm_engine::state::{Entry, FORMAT, Record, Session, State, StateError, StateStore, has_sealed};
+use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The state under lock, once it is kept as a snapshot.
 fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
@@ -26,19 +29,6 @@ fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Bo
         session.snapshot(&loaded.state)?;
     }
     Ok(session)
-}
-
-/// A tool, or every member of a family or a component: what stands in their addresses after the name, and the entries.
-fn named<'s>(state: &'s State, name: &str) -> Result<Vec<(&'s str, &'s Entry)>, Failure> {
-    let member = |rest: &str| rest.starts_with(['[', '/']);
-    let members: Vec<(&str, &Entry)> = (state.tools.range(name.to_string()..))
-        .map_while(|(addr, entry)| Some((addr.strip_prefix(name)?, &**entry)))
-        .filter(|(rest, _)| member(rest))
-        .collect();
-    match state.tools.get(name) {
-        None if !members.is_empty() => Ok(members),
-        _ => find(state, name).map(|entry| vec![("", entry)]),
-    }
 }
 
 /// A tool that cannot be beside one of this address: the same, one whose family or component it would be, or a member of it.
@@ -91,18 +81,20 @@ pub(super) fn mv(
     let store = there(cli, file)?;
     let mut session = kept(cli, terminal, "state mv", &store)?;
     let state = &session.loaded().state;
-    let members = named(state, from)?;
+    let (from, to) = (typed(from), typed(to));
+    let (from, to) = (from.as_str(), to.as_str());
+    let members: Vec<&str> = named(state, from)?.into_iter().map(|(addr, _)| &addr[from.len()..]).collect();
     if from == to {
         terminal.note("It has that address already.");
         return Ok(Exit::Done);
     }
-    let moving: BTreeSet<String> = members.iter().map(|(rest, _)| format!("{from}{rest}")).collect();
+    let moving: BTreeSet<String> = members.iter().map(|rest| format!("{from}{rest}")).collect();
     let (mut records, mut told) = (vec![], vec![]);
-    for (rest, _) in members {
+    for rest in members {
         let (from, to) = (format!("{from}{rest}"), format!("{to}{rest}"));
         if let Some(other) = clash(state, &moving, &to) {
             return Err(Failure::new(Code::E0606, format!("`{other}` is another tool in state"))
-                .help(format!("to let it go first: `dtm state rm '{other}'`")));
+                .help(format!("to let it go first: `dtm state rm {}`", word(other))));
         }
         if !dtm_lang::syntax::is_address(&to) {
             return Err(Failure::new(Code::E0606, format!("`{to}` is no address of a tool"))
@@ -121,9 +113,9 @@ pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String
     let state = session.loaded().state.clone();
     let mut gone = BTreeMap::new();
     for tool in tools {
-        gone.extend(named(&state, tool)?.into_iter().map(|(rest, entry)| (format!("{tool}{rest}"), entry)));
+        gone.extend(named(&state, tool)?.into_iter().map(|(addr, entry)| (addr.clone(), entry)));
     }
-    let tell = |(addr, entry): (&String, &&Entry)| {
+    let tell = |(addr, entry): (&String, &&Arc<Entry>)| {
         let id = entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id)));
         let (kind, id) = (format!("{}.{}", entry.plugin.name, entry.kind), id.unwrap_or_default());
         format!("`{addr}` ({kind}{id}) is known no longer; it stays as it is.")

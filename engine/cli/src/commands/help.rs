@@ -1,0 +1,99 @@
+//! `dtm help [COMMAND | TOPIC]`
+
+use crate::args::Cli;
+use crate::complete;
+use crate::exit::{Exit, Failure};
+use crate::suggest::is_visible;
+use crate::terminal::Terminal;
+use clap::{Args, Command, CommandFactory};
+use clap_complete::engine::ArgValueCandidates;
+use dtm_lang::{Code, Diagnostic};
+use serde_json::json;
+use std::fmt::Write;
+
+/// The arguments of `dtm help`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  dtm help plan\n  dtm help state mv\n  dtm help exit-codes\n  dtm help addresses\n\nTopics: exit-codes, addresses"
+)]
+pub struct Help {
+    /// A command or a topic; without it, all commands are listed.
+    #[arg(value_name = "COMMAND", add = ArgValueCandidates::new(complete::help))]
+    command: Vec<String>,
+}
+
+/// What has a page, and is no command.
+pub(crate) const TOPICS: [&str; 2] = ["exit-codes", "addresses"];
+
+const ADDRESSES: &str = "\
+Addresses
+
+  site                a tool; or a family, or a component, with everything in it
+  site[\"eu\"]          a member of a family
+  shop/db             a tool in a component
+  shop[\"eu\"]/db       a tool in a member of a family of components
+
+`--only`, `--skip`, `--replace`, `show`, `delete`, `state show`, `state mv` and `state rm` take all of them.
+Quote an address in a shell: 'site[\"eu\"]'. Because a shell removes the quotes of site[\"eu\"], dtm also takes site[eu].
+";
+
+pub(super) fn run(terminal: &Terminal, args: &Help) -> Result<Exit, Failure> {
+    match &*args.command {
+        [topic] if topic == "exit-codes" => exit_codes(terminal),
+        [topic] if topic == "addresses" => terminal.out(ADDRESSES),
+        words => {
+            let mut command = Cli::command();
+            command.build();
+            let mut found = &mut command;
+            for word in words {
+                if !found.get_subcommands().any(|c| c.get_name() == word) {
+                    return Err(unknown(found, word));
+                }
+                let Some(next) = found.find_subcommand_mut(word) else { return Ok(Exit::Done) };
+                found = next;
+            }
+            let page = if terminal.style.is_on() {
+                found.render_long_help().ansi().to_string()
+            } else {
+                found.render_long_help().to_string()
+            };
+            terminal.out(&page);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown(within: &Command, word: &str) -> Failure {
+    let mut names: Vec<&str> =
+        within.get_subcommands().filter(|c| is_visible(c)).map(Command::get_name).collect();
+    let name = within.get_bin_name().unwrap_or("dtm");
+    let headline = match within.has_subcommands() {
+        true => format!("`{name}` has no command `{word}`"),
+        false => format!("`{name}` has no subcommands"),
+    };
+    let top = name == "dtm";
+    if top {
+        names.extend(TOPICS);
+    }
+    let d = Diagnostic::new(Code::E0901, headline).nearest(word, names.into_iter());
+    let list = if top {
+        "list the commands: `dtm help`".into()
+    } else {
+        format!("see `dtm help {}`", name.trim_start_matches("dtm "))
+    };
+    Failure::of(d.help(list)).usage()
+}
+
+/// Every exit code with its meaning.
+fn exit_codes(terminal: &Terminal) {
+    if terminal.json {
+        let all: Vec<_> =
+            Exit::ALL.iter().map(|e| json!({ "code": *e as u8, "meaning": e.meaning() })).collect();
+        return terminal.line(&all.into());
+    }
+    let mut out = String::from("Exit codes\n\n");
+    for exit in Exit::ALL {
+        let _ = writeln!(out, "{:>5}  {}", exit as u8, exit.meaning());
+    }
+    terminal.out(&out);
+}
