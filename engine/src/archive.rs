@@ -51,7 +51,12 @@ pub struct Archive {
     /// By the path from the workspace root, so that another checkout of the same tree can use them.
     files: BTreeMap<String, Value>,
     sets: Vec<(String, Value)>,
-    #[serde(default, alias = "params_file", deserialize_with = "files", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        alias = "params_file",
+        deserialize_with = "files",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     params_files: Vec<(String, Value)>,
     env: BTreeMap<String, Value>,
 }
