@@ -160,7 +160,7 @@ fn on_the_command_line(hir: &Hir, inputs: &Inputs, diags: &mut Diagnostics) {
     let set = |name: &str| inputs.sets.iter().any(|g| g.origin == Origin::Set && *g.name == *name);
     for param in hir.params.iter().filter(|p| p.ty.has_secret() && set(&p.name)) {
         let headline = format!("`--set {}` puts a secret on the command line", param.name);
-        let d = Diagnostic::new(Code::W0401, headline).at(param.span, "this param is secret");
+        let d = Diagnostic::new(Code::W0402, headline).at(param.span, "this param is secret");
         let d = d.note("other users can see the command line, and the shell keeps it in its history");
         diags.push(d.help(elsewhere(&param.name)));
     }
