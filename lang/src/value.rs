@@ -240,16 +240,18 @@ impl Value {
     }
     /// Makes every scalar inside secret.
     pub fn into_secret(self) -> Self {
-        let Value { data, marks, secret } = self;
+        let Value { data, marks, secret, origin } = self;
         match data {
-            Data::Null | Data::Error | Data::Tool(_) | Data::Component(_) => Value { data, marks, secret },
+            Data::Null | Data::Error | Data::Tool(_) | Data::Component(_) => {
+                Value { data, marks, secret, origin }
+            }
             Data::List(items) => {
                 let made = Value::list(items.iter().cloned().map(Value::into_secret).collect());
-                Value { marks, secret, ..made }
+                Value { marks, secret, origin, ..made }
             }
             Data::Map(items) => {
                 let made = items.iter().map(|(k, v)| (k.clone(), v.clone().into_secret())).collect();
-                Value { marks, secret, ..Value::map(made) }
+                Value { marks, secret, origin, ..Value::map(made) }
             }
             Data::Bool(_)
             | Data::Int(_)
@@ -257,7 +259,7 @@ impl Value {
             | Data::String(_)
             | Data::Duration(_)
             | Data::Size(_)
-            | Data::Unknown(_) => Value { data, marks, secret: true },
+            | Data::Unknown(_) => Value { data, marks, secret: true, origin },
         }
     }
     /// Without `secret` anywhere inside.
@@ -265,7 +267,7 @@ impl Value {
         if !self.sum().secret {
             return self;
         }
-        let Value { data, marks, .. } = self;
+        let Value { data, marks, origin, .. } = self;
         let made = match data {
             Data::List(items) => Value::list(items.iter().cloned().map(Value::exposed).collect()),
             Data::Map(items) => {
@@ -273,7 +275,7 @@ impl Value {
             }
             data => Value::plain(data),
         };
-        Value { marks, ..made }
+        Value { marks, origin, ..made }
     }
     /// Whether it, or anything inside, is secret.
     pub fn has_secret(&self) -> bool {

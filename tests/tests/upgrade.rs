@@ -105,7 +105,11 @@ fn absolute_ids_of_format_2_become_relative_to_the_project() {
     let applied = run("dtm apply -y --set version=2");
     assert!(applied.stderr.contains("old1") || applied.stdout.contains("old1"), "{}", applied.transcript());
     assert!(sandbox.path().join("old1/of-others").exists(), "it is not ours");
-    assert!(sandbox.path().join("repo.git/HEAD").exists(), "what is gone is created here: {}", applied.transcript());
+    assert!(
+        sandbox.path().join("repo.git/HEAD").exists(),
+        "what is gone is created here: {}",
+        applied.transcript()
+    );
     let state = good("dtm state pull");
     assert!(!state.contains("/tmp/dtm-format-2/project"), "ids are relative: {state}");
     good("rm old1/of-others; touch allowed-2; dtm apply -y -q --set version=2");
@@ -129,5 +133,9 @@ fn what_was_only_noted_in_format_2_is_still_noted() {
 fn a_saved_plan_of_format_1_is_refused_with_what_to_do() {
     let sandbox = of_format_2();
     let ran = sandbox.shell("DTM_STATE_KEY='the key of format two' dtm apply saved.dtmp");
-    assert!(ran.code != 0 && ran.stderr.contains("format 1") && ran.stderr.contains("plan again"), "{}", ran.transcript());
+    assert!(
+        ran.code != 0 && ran.stderr.contains("format 1") && ran.stderr.contains("plan again"),
+        "{}",
+        ran.transcript()
+    );
 }

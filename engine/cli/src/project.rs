@@ -2,7 +2,7 @@
 
 use crate::args::{Cli, FileArg};
 use crate::copies::{self, Copied};
-use crate::exit::{Exit, Failure, reason};
+use crate::exit::{Failure, reason};
 use crate::log;
 use crate::params::{ask, env_is_known, inputs};
 use crate::terminal::{Terminal, note_once};

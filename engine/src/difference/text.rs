@@ -278,7 +278,8 @@ pub(super) fn ratio(a: &str, b: &str) -> f32 {
     if all_a.max(all_b) > MANY * 4 {
         return if a == b { 1.0 } else { 0.5 };
     }
-    let same = inline(a, b).segments.iter().filter(|s| s.tag == Tag::Same).map(|s| s.text.chars().count());
+    let line = inline(a, b);
+    let same = line.segments.iter().filter(|s| s.tag == Tag::Same).map(|s| s.text.chars().count());
     2.0 * same.sum::<usize>() as f32 / (all_a + all_b).max(1) as f32
 }
 

@@ -664,9 +664,10 @@ impl Operation<'_> {
                 Err(self.fail(Code::E0607, text))
             }
             Seen::Object(object) => {
-                let ignore = self.node.instance.and_then(|id| {
-                    Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone())
-                });
+                let ignore = self
+                    .node
+                    .instance
+                    .and_then(|id| Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone()));
                 let now = drifted(kind, &prior.inputs, &object.inputs, &ignore.unwrap_or_default());
                 let null = Json::Null;
                 let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));

@@ -25,8 +25,6 @@ use crate::plugin::{Plugins, Settings};
 use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
-use dtm_lang::shell::command;
-use dtm_lang::value::quote;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
 use serde_json::Value as Json;
@@ -528,12 +526,7 @@ impl Builder<'_> {
 }
 
 /// Whether the kind that a tool has in state and the one that it has in the program are one kind of object: `@object`.
-fn same_object(
-    program: &Program,
-    plugins: &Plugins,
-    prior: &Entry,
-    instance: &dtm_lang::Instance,
-) -> bool {
+fn same_object(program: &Program, plugins: &Plugins, prior: &Entry, instance: &dtm_lang::Instance) -> bool {
     prior.plugin.name == *instance.plugin
         && instance.kind.object.is_some()
         && kind_in_state(program, plugins, prior).is_some_and(|k| k.object == instance.kind.object)

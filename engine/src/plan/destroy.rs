@@ -81,7 +81,7 @@ pub async fn destroy(
         }
         chosen.extend(more);
     }
-        for addr in &chosen {
+    for addr in &chosen {
         let mut entry = state.tools[*addr].clone();
         let settings = settings(addr, &entry).unwrap_or_else(|d| {
             plan.diagnostics.push(*d);

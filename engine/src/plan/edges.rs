@@ -70,7 +70,9 @@ impl Builder<'_> {
                     Code::E0501,
                     format!("these changes wait for each other: {}", names.join(" → ")),
                 );
-                self.problem(d.note("dependencies recorded in the state count as well as those of the program"));
+                self.problem(
+                    d.note("dependencies recorded in the state count as well as those of the program"),
+                );
                 self.plan.waves = vec![0; self.plan.nodes.len()];
             }
         }

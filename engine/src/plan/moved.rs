@@ -6,7 +6,8 @@
 //! moved a -> b, moved b -> a     refused: which is which could not be known the second time
 //! ```
 
-use super::build::{Builder, within};
+use super::build::Builder;
+use crate::address::within;
 use crate::state::renamed;
 use dtm_lang::{Code, Diagnostic, Span};
 use std::collections::{BTreeMap, BTreeSet};

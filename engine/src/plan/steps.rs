@@ -65,7 +65,8 @@ impl Schedule {
             }
         }
         let used: BTreeSet<usize> = waves.iter().copied().collect();
-        let rank: HashMap<usize, usize> = used.into_iter().enumerate().map(|(rank, wave)| (wave, rank)).collect();
+        let rank: HashMap<usize, usize> =
+            used.into_iter().enumerate().map(|(rank, wave)| (wave, rank)).collect();
         waves.iter().map(|w| rank[w]).collect()
     }
 }
@@ -101,8 +102,7 @@ struct Planner<'a> {
 /// The nodes of the shortest cycle, in order.
 pub(super) fn schedule(nodes: &[Node]) -> Result<Schedule, Vec<usize>> {
     let index: HashMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (&*n.addr, i)).collect();
-    let mut planner =
-        Planner { nodes, index, steps: vec![], places: vec![], hard: vec![], soft: vec![] };
+    let mut planner = Planner { nodes, index, steps: vec![], places: vec![], hard: vec![], soft: vec![] };
     for i in 0..nodes.len() {
         planner.steps_of(i);
     }

@@ -12,31 +12,28 @@
 use super::Evaluator;
 use crate::interface::Source;
 use crate::value::{Data, Origin, Value};
-use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
     /// The value of a `@source` input, its paths as those from the project's root.
     pub(super) fn sourced(&self, value: Value, source: Source) -> Value {
-        let data = match (&value.data, value.origin) {
+        let made = match (&value.data, value.origin) {
             (_, Origin::Project) => return value,
             (Data::String(text), Origin::File(file)) if is_path(text, source) => {
                 let path = &self.cx.sources.file(file).path;
                 match folder(path) {
                     "" => return value.of_project(),
-                    folder => Data::String(below(folder, text).into()),
+                    folder => Value::plain(Data::String(below(folder, text).into())),
                 }
             }
             (Data::List(items), _) => {
-                let items = items.iter().map(|v| self.sourced(v.clone(), source));
-                Data::List(Arc::new(items.collect()))
+                Value::list(items.iter().map(|v| self.sourced(v.clone(), source)).collect())
             }
             (Data::Map(items), _) => {
-                let items = items.iter().map(|(k, v)| (k.clone(), self.sourced(v.clone(), source)));
-                Data::Map(Arc::new(items.collect()))
+                Value::map(items.iter().map(|(k, v)| (k.clone(), self.sourced(v.clone(), source))).collect())
             }
             _ => return value.of_project(),
         };
-        Value { data, ..value }.of_project()
+        Value { data: made.data, ..value }.of_project()
     }
 }
 

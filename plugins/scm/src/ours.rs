@@ -181,7 +181,8 @@ impl Ours {
         let mut files = vec![];
         for (path, entry, blob, drift) in planned {
             let bytes = entry.and_then(|_| there.next());
-            let (before, after) = (entry.map(|e| e.mode.clone()), blob.map(|b| b.mode.over(entry).to_string()));
+            let (before, after) =
+                (entry.map(|e| e.mode.clone()), blob.map(|b| b.mode.over(entry).to_string()));
             if bytes.as_deref() == blob.map(|b| b.bytes.as_slice()) && before == after {
                 continue;
             }

@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
     let unusable = |e: SavedError| {
         let exit = match e {
             SavedError::Damaged(_) | SavedError::Io(_) | SavedError::Key(_) => Exit::Failed,
-            SavedError::Newer { .. } | SavedError::OtherDtm(_) => Exit::Stale,
+            SavedError::Newer { .. } | SavedError::Older { .. } | SavedError::OtherDtm(_) => Exit::Stale,
         };
         let d = Diagnostic::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()));
         Failure {
