@@ -24,7 +24,7 @@ pub use dtm_plugin::in_words;
 pub use dtm_plugin::protocol::{Fields, PlannedFile};
 
 /// The hash of bytes: SHA-256, hexadecimal.
-pub(crate) fn hash(bytes: &[u8]) -> String {
+pub fn hash(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -141,15 +141,22 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// The folder of dtm's own data of this user: `$XDG_DATA_HOME/dtm`.
-    pub fn data_home(&self) -> PathBuf {
-        let var = |n: &str| self.env.get(n).filter(|v| !v.is_empty()).map(PathBuf::from);
+    /// The folder of dtm's own data of this user: `$XDG_DATA_HOME/dtm`. There is none where neither that nor `HOME` is set,
+    /// to an absolute path: a key must never lie beside the state that it seals.
+    pub fn data_home(&self) -> Option<PathBuf> {
+        let var = |n: &str| self.env.get(n).map(PathBuf::from).filter(|p| p.is_absolute());
         let base = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|h| h.join(".local/share")));
-        base.unwrap_or_else(|| self.root.join(".dtm")).join("dtm")
+        let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_path_buf());
+        let own = self.root.join(".dtm");
+        base.filter(|base| !real(base).starts_with(real(&own))).map(|base| base.join("dtm"))
     }
 
     fn given_key(&self) -> Option<Key> {
-        self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::from_text(k))
+        self.env.get("DTM_STATE_KEY").filter(|k| !k.is_empty()).map(|k| Key::given(k))
+    }
+
+    fn keys(&self) -> Option<PathBuf> {
+        self.data_home().map(|home| home.join("keys"))
     }
 
     /// The state in a place.
@@ -157,8 +164,12 @@ impl Surroundings {
     /// # Errors
     /// As [`Store::open`].
     pub fn store(&self, place: &Place) -> Result<Store, StateError> {
+        if self.env.get("DTM_STATE_KEY").is_some_and(String::is_empty) {
+            // A variable that a pipeline meant to fill.
+            return Err(StateError::WeakKey { why: "it is empty".into() });
+        }
         let key = self.given_key();
-        let (keys, redactor) = (self.data_home().join("keys"), self.redactor.clone());
+        let (keys, redactor) = (self.keys(), self.redactor.clone());
         Store::open(place, Opening { root: &self.root, key, keys, redactor })
     }
 
@@ -183,7 +194,7 @@ impl Surroundings {
     pub fn plan_keys(&self, id: &str, lineage: Option<&str>) -> Vec<Key> {
         let given = self.given_key();
         let files = lineage.map(String::from).into_iter().chain([format!("plan-{id}")]);
-        let read = |name| std::fs::read_to_string(self.data_home().join("keys").join(name)).ok();
+        let read = |name| std::fs::read_to_string(self.keys()?.join(name)).ok();
         let kept = files.filter_map(read).map(|text| Key::from_text(text.trim()));
         given.into_iter().chain(kept).collect()
     }
@@ -196,7 +207,8 @@ impl Surroundings {
         use std::io::Write;
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let text = Key::random_text().map_err(std::io::Error::other)?;
-        let folder = self.data_home().join("keys");
+        let no_home = || std::io::Error::other("set `HOME`, `XDG_DATA_HOME` or `DTM_STATE_KEY`");
+        let folder = self.keys().ok_or_else(no_home)?;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let mut options = std::fs::OpenOptions::new();
         let mut file =
@@ -208,7 +220,8 @@ impl Surroundings {
 
     /// Forgets the key of a plan that was carried out.
     pub fn drop_plan_key(&self, id: &str) {
-        let _ = std::fs::remove_file(self.data_home().join("keys").join(format!("plan-{id}")));
+        let file = self.keys().map(|keys| keys.join(format!("plan-{id}")));
+        file.into_iter().for_each(|file| _ = std::fs::remove_file(file));
     }
 
     /// The plugins of a program and of what is in state.

@@ -13,6 +13,8 @@ pub struct Sandbox {
     dir: TempDir,
     home: TempDir,
     dtm: PathBuf,
+    /// Whether the project is trusted, as nobody can be asked.
+    trusts: bool,
     /// Secrets that must be nowhere.
     watch: Watch,
 }
@@ -40,7 +42,17 @@ impl Sandbox {
         let home = tempfile::Builder::new().prefix("home-").tempdir().expect("a temporary directory");
         std::fs::create_dir(home.path().join("bin")).expect("a directory for the binary");
         std::os::unix::fs::symlink(dtm, home.path().join("bin/dtm")).expect("a link to the binary");
-        Sandbox { dir, home, dtm: dtm.to_path_buf(), watch: Watch::default() }
+        Sandbox { dir, home, dtm: dtm.to_path_buf(), trusts: true, watch: Watch::default() }
+    }
+
+    /// One in which nothing is trusted beforehand.
+    ///
+    /// # Panics
+    /// As [`Sandbox::new`].
+    pub fn distrusting(dtm: &Path) -> Sandbox {
+        let mut sandbox = Sandbox::new(dtm);
+        sandbox.trusts = false;
+        sandbox
     }
 
     /// The project's directory.
@@ -76,6 +88,9 @@ impl Sandbox {
         command.env("PATH", format!("{}:{system}", self.home.path().join("bin").display()));
         command.env("HOME", self.home.path()).env("USER", "tester").env("NO_COLOR", "1").env("TERM", "dumb");
         command.env("DTM_TEST_TIME", "2030-01-02T03:04:05Z").env("LC_ALL", "C.UTF-8");
+        if self.trusts {
+            command.env("DTM_TRUST", "1");
+        }
         command
     }
 

@@ -253,13 +253,13 @@ fn another_key(
         }
     };
     place.use_state("keyed", TOOLS);
-    keys("key-the-first", "key-the-second");
+    keys("correct-horse-battery-staple", "another-battery-of-horses-77");
     place.done("apply -y -q --new-state");
     place.write(&format!("{TOOLS}output more = 1\n"));
     place.done("apply -y -q");
     let word = place.done("output word --reveal");
     let (mut kills, mut points) = (0, 0);
-    let mut used = ("key-the-first", "key-the-second");
+    let mut used = ("correct-horse-battery-staple", "another-battery-of-horses-77");
     for variant in variants {
         for point in 1.. {
             assert!(point < 500, "it never ends");

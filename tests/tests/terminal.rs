@@ -1,6 +1,6 @@
 //! What a person sees: dtm in a pseudo-terminal of 40, 80 and 200 columns, read from the screen.
 
-use dtm_tests::plugins::{build_c, has};
+use dtm_tests::plugins::{build_c, copy_python, has};
 use dtm_tests::sandbox::Sandbox;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -237,6 +237,55 @@ fn an_interrupt_drains_a_second_cancels_a_third_kills() {
     let state = sandbox.run(&["state", "list"]);
     assert_eq!(state.stdout, "slow  (creating)\n", "the journal is complete");
     assert_eq!(sandbox.run(&["state", "unlock"]).stderr, "The state is not locked.\n", "the lock is free");
+}
+
+#[test]
+fn a_project_that_was_not_trusted_is_asked_about_once() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::distrusting(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    copy_python(&sandbox);
+    sandbox.write(
+        "main.dts",
+        "dts 1\n\nplugins { notes = \"./notes.py\" }\n\ntool a: notes.Note { name = \"a\", text = \"x\" }\n",
+    );
+    let plan = |answer: &str| {
+        let mut command = sandbox.dtm();
+        command.arg("plan");
+        let mut terminal = Terminal::start(command, 120);
+        assert!(terminal.until("Trust this project to run them? [y/N]"), "{}", terminal.screen.screen().contents());
+        let shown = terminal.screen.screen().contents();
+        assert!(shown.contains("the plugin `notes` of the project: `./notes.py`"), "{shown}");
+        terminal.master.write_all(answer.as_bytes()).expect("answered");
+        terminal.finish()
+    };
+    let (screen, _, code) = plan("n\n");
+    assert!(code == 1 && screen.contains("E0904"), "{screen}");
+    let (screen, _, code) = plan("y\n");
+    assert!(code == 0 && screen.contains("1 to add"), "{screen}");
+    let mut command = sandbox.dtm();
+    command.arg("plan");
+    let (screen, _, code) = Terminal::start(command, 120).finish();
+    assert!(code == 0 && !screen.contains("Trust this project"), "{screen}");
+}
+
+#[test]
+fn only_our_own_colors_reach_a_terminal() {
+    let sandbox = sandbox();
+    let hostile = "\u{1b}[8mhidden\u{1b}[0m\u{1b}]0;title\u{7}\u{9b}2J\u{7f}";
+    let quoted = dtm_lang::value::quote(hostile);
+    sandbox.write("main.dts", format!("dts 1\n\ntool say: core.Exec {{ create = [\"sh\", \"-c\", \"printf %s \\\"$0\\\" >&2; exit 3\", {quoted}] }}\noutput o = {quoted}\n"));
+    for args in [&["plan"][..], &["apply", "-y", "-v"], &["output", "o"], &["show"], &["plan", hostile]] {
+        let mut command = sandbox.dtm();
+        command.args(args);
+        let (screen, raw, _) = Terminal::start(command, 120).finish();
+        let raw = String::from_utf8_lossy(&raw);
+        for bad in ["\u{1b}[8m", "\u{1b}]0", "\u{9b}", "\u{7}", "\u{7f}"] {
+            assert!(!raw.contains(bad), "{args:?}: {bad:?} in {raw:?}");
+        }
+        assert!(screen.contains("hidden") || args == ["show"], "{args:?}: {screen}");
+    }
 }
 
 #[test]

@@ -105,6 +105,10 @@ pub struct Global {
     /// As `-vv`, which DevStream called so.
     #[arg(long, global = true, hide = true)]
     pub debug: bool,
+    /// Trusts this project to run its own plugins and commands while planning, and remembers it; see `dtm trust`. In CI,
+    /// `DTM_TRUST=1` does so for one command.
+    #[arg(long, global = true)]
+    pub trust: bool,
 }
 
 impl Global {
@@ -235,6 +239,9 @@ pub enum Command {
         after_help = "Examples:\n  dtm state list\n  dtm state mv site 'site[\"eu\"]'\n  dtm state history"
     )]
     State(commands::state::StateCommand),
+    /// Shows what a project makes dtm run while it plans, and trusts it.
+    #[command(after_help = "Examples:\n  dtm trust\n  dtm trust --list")]
+    Trust(commands::trust::Trust),
     /// Checks plugins against the protocol.
     #[command(subcommand, after_help = "Example:\n  dtm plugin check target/debug/libmine.so")]
     Plugin(commands::plugin::PluginCommand),

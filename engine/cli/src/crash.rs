@@ -10,7 +10,8 @@ pub fn tell() {
     std::panic::set_hook(Box::new(|info| {
         let trace = Backtrace::capture();
         let trace = (trace.status() == BacktraceStatus::Captured).then(|| format!("\n{trace}"));
-        let _ = writeln!(std::io::stderr(), "{}", log::masked(&report(info, &trace.unwrap_or_default())));
+        let text = log::masked(&report(info, &trace.unwrap_or_default()));
+        let _ = writeln!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
     }));
 }
 

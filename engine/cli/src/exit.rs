@@ -1,5 +1,7 @@
 //! Exit codes, and the one border where errors of every module become diagnostics.
 
+use crate::log;
+use dtm_engine::secret::SHORTEST_KEY;
 use dtm_engine::state::StateError;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Sources};
 use std::process::ExitCode;
@@ -108,7 +110,8 @@ impl From<StateError> for Failure {
 
 /// A [`StateError`] as a person sees it.
 pub fn state_diagnostic(error: &StateError) -> Diagnostic {
-    let of = |code| Diagnostic::new(code, error.to_string());
+    // A server may repeat what it was sent.
+    let of = |code| Diagnostic::new(code, log::masked(&error.to_string()));
     match error {
         StateError::Locked(holder) => {
             let d = of(Code::E0801).help("wait for it, or give `--lock-timeout 10m`");
@@ -138,6 +141,16 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         StateError::NeedsKey { .. } => of(Code::E0805)
             .note("a key that lies on one machine would lock out all the others")
             .help("make one, keep it where your secrets are, and give it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
+        StateError::NoHome { .. } => of(Code::E0805)
+            .note("a key beside the state that it seals would protect nothing")
+            .help("set `HOME` or `XDG_DATA_HOME` to an absolute path outside of the project")
+            .help("or make a key, keep it where your secrets are, and pass it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
+        StateError::WeakKey { .. } => of(Code::E0805)
+            .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
+            .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
+        StateError::Foreign { path, .. } => of(Code::E0806)
+            .note("dtm never makes one there; it may have come with a clone, and using it would change what it leads to")
+            .help(format!("look where it leads, then remove it: `ls -l {0}`, `rm {0}`", path.display())),
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
         StateError::Remote { help, .. } => match help {

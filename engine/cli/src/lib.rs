@@ -17,10 +17,12 @@ mod project;
 mod suggest;
 mod terminal;
 mod trace;
+mod trust;
 mod view;
 
 use clap::Parser;
 use exit::{Exit, Failure};
+use std::io::Write;
 use std::process::ExitCode;
 use terminal::Terminal;
 
@@ -31,15 +33,21 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             let e = suggest::only_visible(e);
-            let usage = e.use_stderr();
-            let _ = e.print();
-            return if usage { Exit::Usage.into() } else { Exit::Done.into() };
+            if !e.use_stderr() {
+                let _ = e.print();
+                return Exit::Done.into();
+            }
+            // It repeats what was typed, and whoever typed it may have pasted it.
+            let text = e.render().to_string();
+            let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
+            return Exit::Usage.into();
         }
     };
     if let args::Command::PluginHost(host) = &cli.command {
         commands::plugin_host::run(host);
     }
     crash::tell();
+    trust::start(&cli.global);
     let mut terminal = Terminal::new(&cli.global);
     if terminal.sarif && !matches!(cli.command, args::Command::Check(_)) {
         terminal.sarif = false;

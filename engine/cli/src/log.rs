@@ -4,7 +4,7 @@
 
 use crate::args::Global;
 use crate::exit::Failure;
-use dtm_engine::secret::Redactor;
+use dtm_engine::secret::{Redactor, without_headers};
 use dtm_lang::Code;
 use std::io::{IsTerminal, Write};
 use std::str::FromStr;
@@ -27,6 +27,12 @@ static ABOVE: Mutex<Option<Above>> = Mutex::new(None);
 /// # Errors
 /// When `DTM_LOG` cannot be understood.
 pub fn start(global: &Global) -> Result<(), Failure> {
+    // Credentials of this machine are sent to servers, which may repeat them.
+    let outside = Redactor::default();
+    for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DTM_STATE_KEY", "DTM_STATE_NEW_KEY"] {
+        std::env::var(name).into_iter().for_each(|value| outside.learn_text(&value));
+    }
+    hide(&outside);
     let own =
         |level: LevelFilter| Targets::new().with_target("dtm_cli", level).with_target("dtm_engine", level);
     let asked = std::env::var("DTM_LOG").ok().filter(|text| !text.is_empty());
@@ -57,7 +63,7 @@ pub fn hide(redactor: &Redactor) {
 /// A text without the secrets that are known so far.
 pub fn masked(text: &str) -> String {
     let hidden = REDACTORS.lock().unwrap_or_else(|e| e.into_inner());
-    hidden.iter().fold(text.to_string(), |text, redactor| redactor.mask(&text))
+    hidden.iter().fold(without_headers(text), |text, redactor| redactor.mask(&text))
 }
 
 /// Lines go above what is live, for as long as something is.
@@ -94,7 +100,7 @@ impl Drop for Line {
         if text.is_empty() {
             return;
         }
-        let text = masked(text);
+        let text = dtm_lang::diag::visible(&masked(text)).into_owned();
         match &*ABOVE.lock().unwrap_or_else(|e| e.into_inner()) {
             Some(say) if std::io::stderr().is_terminal() => say(&text),
             _ => _ = writeln!(std::io::stderr(), "{text}"),

@@ -6,12 +6,14 @@ use crate::exit::{Failure, reason};
 use crate::log;
 use crate::params::{ask, env_is_known, inputs};
 use crate::terminal::{Terminal, note_once};
+use crate::trust;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::Plugins;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
+use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_engine::workspace::{Workspace, nearest, normal};
@@ -191,7 +193,7 @@ impl Project {
     /// When another state was used before, this one is gone, or it is that of a project that this one is a copy of.
     pub fn store(&self, cli: &Cli, terminal: &Terminal, new_state: bool) -> Result<Store, Failure> {
         let place = self.place()?;
-        let store = self.around.store(&place)?;
+        let store = open_store(&self.around, &place)?;
         let (around, named) = (&self.around, &*self.named);
         Copied { cli, terminal, around, place: &place, named }.settle()?;
         if new_state {
@@ -224,6 +226,7 @@ impl Project {
         let session = enter(cli, doing, store)?;
         let loaded = session.loaded();
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+        self.warn_of_git(terminal);
         self.same_root(&loaded.state, take_over)?;
         let by = (&*self.around.root, &*self.file);
         let now = Used::new(&self.place()?, &loaded.state.lineage, by);
@@ -240,8 +243,20 @@ impl Project {
     pub fn load(&self, terminal: &Terminal, store: &Store) -> Result<Loaded, Failure> {
         let loaded = store.load()?;
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
+        self.warn_of_git(terminal);
         self.same_root(&loaded.state, false)?;
         Ok(loaded)
+    }
+
+    /// A state in files that git keeps is shared without a lock, and with everybody who clones it.
+    fn warn_of_git(&self, terminal: &Terminal) {
+        let Ok(Place::Local { path }) = self.place() else { return };
+        if is_tracked_by_git(&self.around.root.join(&path)) {
+            terminal.note(&format!(
+                "note: the state in `{path}` is tracked by git: everybody who clones the repository gets it, and two who \
+                 apply undo each other's work\n  help: `git rm -r --cached {path}`; share a state in S3 or Kubernetes"
+            ));
+        }
     }
 
     /// Makes sure that a state belongs to this root file.
@@ -291,9 +306,17 @@ impl Project {
         }
     }
 
-    /// The plugins for this program and what is in state.
-    pub fn plugins(&self, state: &State, lock: Option<OwnedFd>, events: Events) -> Arc<Plugins> {
-        self.around.plugins(Some(&self.program), state, lock, events)
+    /// The plugins for this program and what is in state, once the user trusts what they make run.
+    ///
+    /// # Errors
+    /// When the project is not trusted.
+    pub fn plugins(
+        &self,
+        state: &State,
+        lock: Option<OwnedFd>,
+        events: Events,
+    ) -> Result<Arc<Plugins>, Failure> {
+        trusted_plugins(&self.around, Some(&self.program), state, lock, events)
     }
 
     /// A kind of a plugin, from the program or from what is shipped.
@@ -319,6 +342,30 @@ impl Project {
             path => word(path),
         }
     }
+}
+
+/// The plugins of a program and of what is in state, once the user trusts what they make run.
+///
+/// # Errors
+/// When the project is not trusted.
+pub fn trusted_plugins(
+    around: &Surroundings,
+    program: Option<&Program>,
+    state: &State,
+    lock: Option<OwnedFd>,
+    events: Events,
+) -> Result<Arc<Plugins>, Failure> {
+    trust::admit(around, trust::of_run(around, program, state))?;
+    Ok(around.plugins(program, state, lock, events))
+}
+
+/// The store of a place, once the user trusts the credential helpers that it makes run.
+///
+/// # Errors
+/// When the project is not trusted, or the store cannot be opened.
+pub fn open_store(around: &Surroundings, place: &Place) -> Result<Store, Failure> {
+    trust::admit(around, trust::of_place(around, place))?;
+    Ok(around.store(place)?)
 }
 
 /// A state with what is around it.
@@ -377,7 +424,7 @@ pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
                 true => used.map_or_else(|| project.place(), Ok)?,
                 false => project.place()?,
             };
-            let store = project.around.store(&place)?;
+            let store = open_store(&project.around, &place)?;
             let selected = project.program.param_selects_state();
             let mut around = surroundings(project.around.root.clone(), project.around.env.clone())?;
             // What the store learns of secrets is known to whoever shows them.
@@ -400,7 +447,7 @@ pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
             }
             let around = surroundings(root.clone(), environment())?;
             let place = Backends::load(&root).last().map_or(Place::default(), Used::place);
-            let store = around.store(&place)?;
+            let store = open_store(&around, &place)?;
             Ok(Opened { around, store, place, selected: false, project: None })
         }
     }

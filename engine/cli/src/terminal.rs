@@ -4,10 +4,12 @@
 use crate::args::{ColorChoice, DiagnosticFormat, Global};
 use crate::exit::{Exit, reason};
 use dtm_lang::diag::render::{Format, render};
+use dtm_lang::diag::{is_hidden, visible, visible_json};
 use dtm_lang::{Diagnostics, Sources};
 use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// Colors, or none.
 #[derive(Clone, Copy)]
@@ -21,7 +23,12 @@ impl Style {
         self.on
     }
     fn paint(self, code: &str, text: &str) -> String {
-        if self.on && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+        if self.on && !text.is_empty() {
+            let own = own();
+            format!("{own}{code}m{text}{own}0m")
+        } else {
+            text.into()
+        }
     }
     /// What is added.
     pub fn green(self, text: &str) -> String {
@@ -138,7 +145,7 @@ impl Terminal {
             silent.local_modes -= LocalModes::ECHO;
             let _ = tcsetattr(&stdin, OptionalActions::Now, &silent);
         }
-        let _ = write!(std::io::stderr(), "{question}").and_then(|()| std::io::stderr().flush());
+        let _ = write!(std::io::stderr(), "{}", safe(question)).and_then(|()| std::io::stderr().flush());
         let mut answer = String::new();
         let read = stdin.read_line(&mut answer);
         if let Some(shown) = &shown {
@@ -166,8 +173,23 @@ impl Terminal {
         crate::view::paper::Paper::new(self.style, self.width(), self.verbose > 0)
     }
 
-    /// Writes to standard output.
+    /// Writes to standard output; control characters are written out.
     pub fn out(&self, text: &str) {
+        match self.json {
+            true => self.write(&visible_json(text)),
+            false => self.write(&safe(text)),
+        }
+    }
+    /// Writes to standard output what another program may read: as it is into a pipe or a file, and as [`Terminal::out`]
+    /// on a terminal.
+    pub fn raw(&self, text: &str) {
+        if std::io::stdout().is_terminal() || self.style.is_on() { self.out(text) } else { self.write(text) }
+    }
+    /// Writes what [`render`] made to standard output.
+    pub fn rendered(&self, text: &str) {
+        self.write(text);
+    }
+    fn write(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         if let Err(e) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
             && e.kind() != std::io::ErrorKind::BrokenPipe
@@ -178,7 +200,7 @@ impl Terminal {
     /// Writes a long text: by the pager where a person looks at a terminal that it does not fit on, else to standard output.
     pub fn page(&self, text: &str) {
         let rows = || text.lines().count() + 1;
-        if !self.pages || self.json || !self.is_interactive() || rows() <= size().1 || !pager(text) {
+        if !self.pages || self.json || !self.is_interactive() || rows() <= size().1 || !pager(&safe(text)) {
             self.out(text);
         }
     }
@@ -186,7 +208,7 @@ impl Terminal {
     /// Writes a line for a person to standard error, unless quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", safe(text));
         }
     }
     /// Writes a JSON value on one line.
@@ -203,7 +225,7 @@ impl Terminal {
         if self.json && !self.one_value {
             return diagnostics
                 .worst_first()
-                .for_each(|d| self.out(&render(d, sources, Format::Json, false)));
+                .for_each(|d| self.write(&render(d, sources, Format::Json, false)));
         }
         let shown = diagnostics.shown();
         for d in &shown.diagnostics {
@@ -225,6 +247,31 @@ impl Terminal {
             None => exit,
         }
     }
+}
+
+/// How our own colors begin inside of this process: with a number that no outside text can know, and that
+/// [`safe`] takes out.
+fn own() -> &'static str {
+    use std::hash::{BuildHasher, Hasher};
+    static OWN: OnceLock<String> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        format!("\x1b[{random};")
+    })
+}
+
+/// A text for a terminal: our own colors are escape sequences, everything else that a terminal would obey is written out.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split(own());
+    let mut out = visible(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('m').unwrap_or((part, ""));
+        out += &format!("\x1b[{code}m{}", visible(rest));
+    }
+    Cow::Owned(out)
 }
 
 /// The width and the height of the terminal as it is now; `COLUMNS`, else 100, and 24 where there is none.
@@ -265,7 +312,30 @@ fn pager(text: &str) -> bool {
     child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
+/// Asks a question on standard error; `None` at the end of input.
+pub fn prompt(question: &str) -> Option<String> {
+    let _ = write!(std::io::stderr(), "{}", safe(question)).and_then(|()| std::io::stderr().flush());
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(n) if n > 0 => Some(answer.trim_end_matches(['\n', '\r']).to_string()),
+        _ => None,
+    }
+}
+
 /// Whether an answer is yes: `y` or `yes`, in either case.
 pub fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_colors_reach_a_terminal() {
+        let style = Style { on: true };
+        let text = format!("{} {}", style.red("\x1b[8mhidden\x1b[0m"), style.bold(&style.green("x")));
+        assert_eq!(safe(&text), "\x1b[31m\\u{1b}[8mhidden\\u{1b}[0m\x1b[0m \x1b[1m\x1b[32mx\x1b[0m\x1b[0m");
+        assert_eq!(safe("\x1b[31mred\x1b]52;c;aGk=\x07"), "\\u{1b}[31mred\\u{1b}]52;c;aGk=\\u{7}");
+    }
 }

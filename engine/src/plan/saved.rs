@@ -19,8 +19,7 @@ use flate2::read::{ZlibDecoder, ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The newest format that this dtm reads, and the one that it writes.
@@ -159,11 +158,11 @@ impl Saved {
         serde_json::to_value(self).is_ok_and(|v| redactor.needs_key(&v))
     }
 
-    /// Writes it, readable by its owner only; `key` seals its secrets. Nothing is there before it is whole.
+    /// The bytes of its file; `key` seals its secrets.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, path: &Path, key: Option<&Key>, redactor: &Redactor) -> std::io::Result<()> {
+    /// When a secret cannot be sealed.
+    pub fn to_bytes(&self, key: Option<&Key>, redactor: &Redactor) -> std::io::Result<Vec<u8>> {
         let mut value = serde_json::to_value(self).map_err(std::io::Error::other)?;
         value["key"] = key.map(Key::id).into();
         if let Some(key) = key {
@@ -171,12 +170,7 @@ impl Saved {
         }
         let mut packed = vec![];
         ZlibEncoder::new(value.to_string().as_bytes(), Compression::fast()).read_to_end(&mut packed)?;
-        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        let written = file.write_all(MAGIC).and_then(|()| file.write_all(&encode(1, 0, &packed).0));
-        let done = written.and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&temporary, path));
-        done.inspect_err(|_| _ = std::fs::remove_file(&temporary))
+        Ok([MAGIC.as_slice(), &encode(1, 0, &packed).0].concat())
     }
 
     /// Whether a file is a saved plan, whole or not.

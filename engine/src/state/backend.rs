@@ -2,8 +2,10 @@
 //! the place of another, is never taken for "nothing was made yet".
 
 use super::belonging::glance;
+use super::own;
 use super::place::Place;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A state that the project used.
@@ -62,7 +64,7 @@ impl Used {
 impl Backends {
     /// What is remembered; nothing where the file is missing or not readable.
     pub fn load(root: &Path) -> Backends {
-        std::fs::read(file(root)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
+        own::read(&file(root)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
     }
     /// The states that this root file used: other root files in the folder have their own.
     pub fn of(mut self, folder: &Path, file: &str) -> Backends {
@@ -89,6 +91,7 @@ impl Backends {
         if self.last() == Some(&now) {
             return Ok(());
         }
+        let begins = self.used.is_empty();
         self.used.retain(|u| u.path != now.path);
         self.used.push(now);
         self.write(root)
@@ -110,7 +113,15 @@ impl Backends {
             std::fs::create_dir_all(folder)?;
         }
         let temporary = path.with_extension("tmp");
-        std::fs::write(&temporary, serde_json::to_vec_pretty(self).unwrap_or_default())?;
+        let bytes = serde_json::to_vec_pretty(&self).unwrap_or_default();
+        own::created(&temporary)?.write_all(&bytes)?;
+        if begins {
+            // Keeps it out of repositories; one that is there is somebody's decision.
+            let ignore = path.with_file_name(".gitignore");
+            if ignore.symlink_metadata().is_err() {
+                own::created(&ignore)?.write_all(b"*\n")?;
+            }
+        }
         std::fs::rename(&temporary, &path)
     }
 }

@@ -1,6 +1,7 @@
 //! Where state is kept, as the settings of a program say it, and the store there.
 
 use super::local::LocalStore;
+use super::own;
 use super::remote::RemoteStore;
 #[cfg(feature = "k8s")]
 use super::remote::k8s::{K8sObjects, K8sPlace};
@@ -116,8 +117,8 @@ pub struct Opening<'a> {
     pub root: &'a Path,
     /// The key from `DTM_STATE_KEY`.
     pub key: Option<Key>,
-    /// Where keys are kept that dtm made.
-    pub keys: PathBuf,
+    /// Where keys are kept that dtm made; nowhere without a data folder of the user.
+    pub keys: Option<PathBuf>,
     /// Where the run's secrets are known.
     pub redactor: Redactor,
 }
@@ -137,8 +138,10 @@ impl Store {
     /// When what it needs on this machine cannot be had.
     pub fn open(place: &Place, with: Opening<'_>) -> Result<Store, StateError> {
         let Opening { root, key, keys, redactor } = with;
+        let folder = if let Place::Local { path } = place { root.join(path) } else { root.join(own::FOLDER) };
+        own::refuse_links_to(root, &folder)?;
         match place {
-            Place::Local { path } => Ok(Store::Local(LocalStore::new(root.join(path), key, keys, redactor))),
+            Place::Local { .. } => Ok(Store::Local(LocalStore::new(folder, key, keys, redactor))),
             #[cfg(feature = "s3")]
             Place::S3(s3) => {
                 let opened = S3Objects::open(s3.clone());

@@ -263,6 +263,28 @@ pub enum StateError {
         /// Where it is.
         place: String,
     },
+    /// It is to hold secrets, no key was given, and there is no place to keep one that dtm makes.
+    #[error(
+        "the state in `{place}` is to hold secrets, and there is no folder for its key: neither `HOME` nor `XDG_DATA_HOME` names one outside of the state"
+    )]
+    NoHome {
+        /// Where it is.
+        place: String,
+    },
+    /// A key that is easy to guess, for something that it has not sealed yet.
+    #[error("`DTM_STATE_KEY` is no key that protects anything: {why}")]
+    WeakKey {
+        /// Why.
+        why: String,
+    },
+    /// Something in its folder was not made by dtm, and may lead anywhere.
+    #[error("`{}` is {why}", path.display())]
+    Foreign {
+        /// What it is.
+        path: PathBuf,
+        /// Why it is refused.
+        why: &'static str,
+    },
     /// Somebody took the lock over while this run was held up.
     #[error("the lock on `{place}` was taken over{}", taken_by(by.as_deref()))]
     Fenced {

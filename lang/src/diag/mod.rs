@@ -5,8 +5,10 @@ mod codes;
 pub mod fix;
 pub mod render;
 pub mod sarif;
+mod visible;
 
 pub use codes::{CODES, Code, lookup};
+pub use visible::{is_hidden, visible, visible_json};
 
 use crate::maps::HashMap;
 use crate::source::{FileId, Span, Symbol};

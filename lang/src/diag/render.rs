@@ -1,6 +1,7 @@
 //! The renderers of a [`Diagnostic`]: for a terminal (ariadne), one line each, and JSON.
 
-use super::{Diagnostic, Label, Severity};
+use super::visible::Pictured;
+use super::{Diagnostic, Label, Severity, visible, visible_json};
 use crate::source::{FileId, Sources};
 use std::fmt::Write;
 
@@ -15,12 +16,13 @@ pub enum Format {
     Json,
 }
 
-/// Writes one diagnostic, ending in a newline.
+/// Writes one diagnostic, ending in a newline. Control characters of sources and messages are written out: the only
+/// escape sequences in it are its colors.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, format: Format, color: bool) -> String {
     match format {
         Format::Human => human(diagnostic, sources, color),
-        Format::Short => short(diagnostic, sources),
-        Format::Json => json(diagnostic, sources).to_string() + "\n",
+        Format::Short => visible(&short(diagnostic, sources)).into_owned(),
+        Format::Json => visible_json(&json(diagnostic, sources).to_string()).into_owned() + "\n",
     }
 }
 
@@ -41,7 +43,7 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         let mut out = format!("{}[{}]: {}\n", word(d), d.code, d.headline);
         d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
         d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
-        return out;
+        return visible(&out).into_owned();
     };
     let excerpts: Vec<Option<String>> =
         std::iter::once(primary).chain(&d.secondary).map(|l| excerpt(sources, l)).collect();
@@ -54,9 +56,13 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         d.secondary.iter().for_each(|l| _ = writeln!(out, "  {} at {}", l.text, sources.place(l.span)));
         d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
         d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
-        return out;
+        return visible(&out).into_owned();
     }
-    let range = |l: &Label| (l.span.file, widen(sources, l));
+    let mut cache = Cache::new(sources);
+    let mut range = |l: &Label| {
+        let (at, text) = (widen(sources, l), cache.pictured(l.span.file));
+        (l.span.file, text.place(at.start)..text.place(at.end))
+    };
     let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte).with_color(color);
     let mut report = ariadne::Report::build(ariadne::ReportKind::Error, range(primary)).with_config(config);
     let tint = match d.severity() {
@@ -64,16 +70,18 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         Severity::Warning => ariadne::Color::Yellow,
     };
     let text = if primary.text.is_empty() { "here" } else { &primary.text };
-    report.add_label(ariadne::Label::new(range(primary)).with_message(text).with_color(tint).with_order(-1));
+    report.add_label(
+        ariadne::Label::new(range(primary)).with_message(visible(text)).with_color(tint).with_order(-1),
+    );
     for label in &d.secondary {
-        let label = ariadne::Label::new(range(label)).with_message(&label.text);
+        let label = ariadne::Label::new(range(label)).with_message(visible(&label.text));
         report.add_label(label.with_color(ariadne::Color::Cyan));
     }
-    d.notes.iter().for_each(|n| report.add_note(n));
-    d.help.iter().for_each(|h| report.add_help(h));
+    d.notes.iter().for_each(|n| report.add_note(visible(n)));
+    d.help.iter().for_each(|h| report.add_help(visible(h)));
     let mut bytes = Vec::new();
-    if report.finish().write(Cache::new(sources), &mut bytes).is_err() {
-        return short(d, sources);
+    if report.finish().write(cache, &mut bytes).is_err() {
+        return visible(&short(d, sources)).into_owned();
     }
     let text = String::from_utf8_lossy(&bytes);
     // The first line is our own, in the form of compilers; ariadne would color it in any case.
@@ -86,7 +94,7 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     let lines: Vec<&str> = text.lines().skip(1).map(str::trim_end).collect();
     let rest: String =
         lines.iter().enumerate().map(|(i, l)| heading(d, sources, l, &lines[i..]) + "\n").collect();
-    format!("{head}: {}\n{rest}", d.headline)
+    format!("{head}: {}\n{rest}", visible(&d.headline))
 }
 
 /// What stands around a label whose line is too long to be shown.
@@ -112,14 +120,15 @@ fn excerpt(sources: &Sources, label: &Label) -> Option<String> {
 /// person wants that of the label below.
 fn heading(d: &Diagnostic, sources: &Sources, line: &str, rest: &[&str]) -> String {
     let place = d.primary.as_ref().map(|p| sources.place(p.span)).unwrap_or_default();
-    if !line.trim_start().starts_with('├') || !line.contains(&place) {
+    let place = visible(&place);
+    if !line.trim_start().starts_with('├') || !line.contains(&*place) {
         return line.to_string();
     }
     let number = |l: &&str| l.split_once('│').and_then(|(n, _)| n.trim().parse::<usize>().ok());
     let shown = rest.iter().skip(1).find_map(number);
     let label =
         d.secondary.iter().find(|l| Some(sources.file(l.span.file).line_column(l.span.start).0) == shown);
-    label.map_or_else(|| line.to_string(), |l| line.replace(&place, &sources.place(l.span)))
+    label.map_or_else(|| line.to_string(), |l| line.replace(&*place, &visible(&sources.place(l.span))))
 }
 
 /// An empty span shows nothing: take the character at it, or the one before it.
@@ -167,24 +176,28 @@ pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
 
 struct Cache<'a> {
     sources: &'a Sources,
-    texts: std::collections::BTreeMap<FileId, ariadne::Source<std::sync::Arc<str>>>,
+    texts: std::collections::BTreeMap<FileId, (Pictured, Option<ariadne::Source<std::sync::Arc<str>>>)>,
 }
 
 impl<'a> Cache<'a> {
     fn new(sources: &'a Sources) -> Self {
         Cache { sources, texts: Default::default() }
     }
+    fn pictured(&mut self, id: FileId) -> &Pictured {
+        let sources = self.sources;
+        &self.texts.entry(id).or_insert_with(|| (Pictured::of(&sources.file(id).text), None)).0
+    }
 }
 
 impl ariadne::Cache<FileId> for Cache<'_> {
     type Storage = std::sync::Arc<str>;
     fn fetch(&mut self, id: &FileId) -> Result<&ariadne::Source<Self::Storage>, impl std::fmt::Debug> {
-        let text = self.sources.file(*id).text.clone();
-        Ok::<_, std::convert::Infallible>(
-            self.texts.entry(*id).or_insert_with(|| ariadne::Source::from(text)),
-        )
+        let text = self.pictured(*id).text.clone();
+        let source = self.texts.get_mut(id).map(|(_, source)| source);
+        let source = source.ok_or("there is no such file")?;
+        Ok::<_, &str>(&*source.get_or_insert_with(|| ariadne::Source::from(text)))
     }
     fn display<'a>(&self, id: &'a FileId) -> Option<impl std::fmt::Display + 'a> {
-        Some(self.sources.file(*id).shown.to_string())
+        Some(visible(&self.sources.file(*id).shown).into_owned())
     }
 }

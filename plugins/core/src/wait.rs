@@ -107,11 +107,35 @@ fn question(inputs: &Inputs, limit: Duration) -> Result<(), String> {
 }
 
 fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {
-    let config =
-        ureq::Agent::config_builder().timeout_global(Some(limit)).http_status_as_error(false).build();
-    let mut answer =
-        ureq::Agent::from(config).get(url).call().map_err(|e| format!("`{url}` does not answer: {e}"))?;
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(limit))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .build();
+    let agent = ureq::Agent::from(config);
+    // What the address holds of credentials is nobody's business.
+    let shown = without_userinfo(url);
+    let (mut at, mut left) = (url.to_string(), REDIRECTS);
+    let mut answer = loop {
+        let answer = agent.get(&*at).call().map_err(|e| format!("`{shown}` does not answer: {e}"))?;
+        let leads = answer.headers().get("location").and_then(|to| to.to_str().ok()).map(String::from);
+        let (Some(to), true) = (leads, matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308))
+        else {
+            break answer;
+        };
+        // One that is expected is an answer as any other.
+        if expect.is_some_and(|e| e.starts_with('3') && e.len() == 3) {
+            break answer;
+        }
+        at = followed(&at, &to)
+            .map_err(|why| format!("`{shown}` answers {}: {why}", answer.status().as_u16()))?;
+        left -= 1;
+        if left == 0 {
+            return Err(format!("`{shown}` leads on more than {REDIRECTS} times"));
+        }
+    };
     let status = answer.status().as_u16();
+    let url = &*shown;
     let fits = match expect {
         None => (200..300).contains(&status),
         Some(class) if class.len() == 3 && class.ends_with("xx") => {
@@ -130,6 +154,54 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
         }
     };
     if fits { Ok(()) } else { Err(format!("`{url}` answers {status}")) }
+}
+
+/// So many redirects are followed.
+const REDIRECTS: usize = 10;
+
+/// The scheme and the authority of an address.
+fn origin(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    Some((scheme, rest.split(['/', '?', '#']).next().unwrap_or(rest)))
+}
+
+fn without_userinfo(url: &str) -> String {
+    match origin(url).and_then(|(scheme, authority)| Some((scheme, authority, authority.rsplit_once('@')?.1)))
+    {
+        Some((scheme, authority, host)) => {
+            format!("{scheme}://{host}{}", &url[scheme.len() + 3 + authority.len()..])
+        }
+        None => url.to_string(),
+    }
+}
+
+/// Where a redirect leads. Credentials stay with the host that they are for, and are never sent in clear where they were
+/// not before.
+fn followed(from: &str, to: &str) -> Result<String, String> {
+    let (scheme, authority) = origin(from).ok_or("its address has no host")?;
+    let path = &from[scheme.len() + 3 + authority.len()..];
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let to = match origin(to) {
+        Some(("http" | "https", _)) => to.to_string(),
+        Some(_) => return Err("it leads to what is no web address".into()),
+        None if to.starts_with("//") => format!("{scheme}:{to}"),
+        None if to.starts_with('/') => format!("{scheme}://{authority}{to}"),
+        None => {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("{scheme}://{authority}{folder}/{to}")
+        }
+    };
+    let (new_scheme, new_authority) = origin(&to).ok_or("it leads to an address without a host")?;
+    let (credentials, host) = authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
+    let Some(credentials) = credentials else { return Ok(to) };
+    let new_host = new_authority.rsplit_once('@').map_or(new_authority, |(_, h)| h);
+    if !new_host.eq_ignore_ascii_case(host) || scheme == "https" && new_scheme == "http" {
+        return Err(
+            "it leads to another host, and the address holds credentials, which are not sent there".into()
+        );
+    }
+    let rest = &to[new_scheme.len() + 3 + new_authority.len()..];
+    Ok(format!("{new_scheme}://{credentials}@{host}{rest}"))
 }
 
 fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {

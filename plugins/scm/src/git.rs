@@ -84,6 +84,8 @@ impl<'c> Git<'c> {
                 (format!("http.{}.extraHeader", remote.url), header),
                 ("http.followRedirects".to_string(), "false".to_string()),
                 ("credential.helper".to_string(), String::new()),
+                // Git takes the header along to wherever a server sends it.
+                ("http.followRedirects".to_string(), "false".to_string()),
             ];
             self.env.push(("GIT_CONFIG_COUNT".into(), settings.len().to_string()));
             for (i, (name, value)) in settings.into_iter().enumerate() {
@@ -280,6 +282,18 @@ impl GitError {
             return Failure::retryable(format!("{doing}: the server cannot be reached: {last}"), None);
         }
         let said = |why: &str| Failure::clean(format!("{doing}: {why}: {last}"));
+        if self.says(&[
+            "returned error: 301",
+            "returned error: 302",
+            "returned error: 303",
+            "returned error: 307",
+            "returned error: 308",
+        ]) {
+            return said(
+                "the server sends to another address, where the token is not sent; name that address",
+            )
+            .input("destination");
+        }
         if self.says(&["protected branch", "hook declined", "prohibited", "not allowed to push"]) {
             return said("the repository refuses it");
         }

@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::project::{Project, holder};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
+use crate::trust::Ledger;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::build;
@@ -78,7 +79,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let events = switch.events();
     let rt = runtime()?;
     let lock = lock_of(&*session)?;
-    let plugins = rt.block_on(async { project.plugins(&state, lock, events.clone()) });
+    let plugins = rt.block_on(async { project.plugins(&state, lock, events.clone()) })?;
     let plan = match &saved {
         Some((project, saved)) => saved::fitting(project, saved, &loaded, &plugins)?,
         None => rt.block_on(build(&project.program, &state, &plugins, &args.select.options(false), &events)),
@@ -143,6 +144,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
             trace,
             before,
             next,
+            ledger: Ledger::of(&project.around),
         },
     );
     if let (Some((project, saved)), Ok(_)) = (&saved, &done) {

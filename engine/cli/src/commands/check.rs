@@ -118,10 +118,10 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
     let color = terminal.format == Format::Human && terminal.style.is_on();
     let written = |d: &dtm_lang::Diagnostic| render(d, project.program.sources(), terminal.format, color);
     match terminal.format {
-        Format::Json => terminal.out(&diagnostics.worst_first().map(written).collect::<String>()),
+        Format::Json => terminal.rendered(&diagnostics.worst_first().map(written).collect::<String>()),
         Format::Human | Format::Short => {
             let shown = diagnostics.shown();
-            terminal.out(&shown.diagnostics.iter().copied().map(written).collect::<String>());
+            terminal.rendered(&shown.diagnostics.iter().copied().map(written).collect::<String>());
             if let Some(rest) = shown.rest() {
                 terminal.out(&format!("{rest}\n"));
             }

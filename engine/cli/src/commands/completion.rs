@@ -28,6 +28,6 @@ pub(super) fn run(terminal: &Terminal, args: &Completion) -> Result<Exit, Failur
         let headline = format!("there is no completion script for {}", args.shell);
         return Err(Failure::new(Code::E0901, headline).usage());
     }
-    terminal.out(&String::from_utf8_lossy(&script));
+    terminal.raw(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use super::fmt::difference;
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure, reason};
-use crate::files;
+use crate::files::{self, Access};
 use crate::params::inputs;
 use crate::project::{Source, source};
 use crate::terminal::Terminal;
@@ -11,7 +11,6 @@ use crate::view::count;
 use clap::Args;
 use dtm_lang::devstream::{self, Conversion, Proof};
 use dtm_lang::{Code, Diagnostics, shell};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,7 +99,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
                 .and_then(|t| std::fs::read_to_string(t).ok())
                 .unwrap_or_default();
             let shown = target.as_deref().map_or("main.dts".into(), |t| t.display().to_string());
-            terminal.out(&difference(&shown, &before, &made.text, terminal));
+            terminal.raw(&difference(&shown, &before, &made.text, terminal));
         }
         Some(target) => written(terminal, target, &stem, &made)?,
         None if terminal.json => {}
@@ -134,11 +133,11 @@ fn kept(terminal: &Terminal, path: &Path) -> Result<(), Failure> {
 /// Shows the program, each file under its name where there are several.
 fn shown(terminal: &Terminal, made: &Conversion) {
     if made.modules.is_empty() {
-        return terminal.out(&made.text);
+        return terminal.raw(&made.text);
     }
     let main = ("main.dts".to_string(), made.text.clone());
     for (name, text) in std::iter::once(&main).chain(&made.modules) {
-        terminal.out(&format!("==> {name} <==\n{text}\n"));
+        terminal.raw(&format!("==> {name} <==\n{text}\n"));
     }
 }
 
@@ -206,22 +205,15 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
                 .help("name another file, or remove this one"));
         }
     }
-    if !folder.as_os_str().is_empty() {
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Failure::new(Code::E0903, format!("cannot make `{}`: {}", folder.display(), reason(&e)))
-        })?;
-    }
-    for (path, text) in &all {
-        files::write(path, text)?;
-        terminal.note(&format!("wrote {}", path.display()));
-    }
-    let Some(params) = &made.params else { return Ok(()) };
     let file = target.with_file_name(format!("{stem}.params"));
-    let failed = |e: &std::io::Error| {
-        Failure::new(Code::E0903, format!("cannot write `{}`: {}", file.display(), reason(e)))
-    };
-    let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file);
-    open.and_then(|mut f| std::io::Write::write_all(&mut f, params.as_bytes())).map_err(|e| failed(&e))?;
+    let usual = all.iter().map(|(path, text)| (path.clone(), text.as_bytes(), Access::Usual));
+    let secret = made.params.iter().map(|text| (file.clone(), text.as_bytes(), Access::Private));
+    let whole: Vec<_> = usual.chain(secret).collect();
+    files::replace_all(&whole).map_err(|(path, e)| files::unwritable(&path, &e))?;
+    all.iter().for_each(|(path, _)| terminal.note(&format!("wrote {}", path.display())));
+    if made.params.is_none() {
+        return Ok(());
+    }
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     ignored_by_git(&target.with_file_name(".gitignore"), &name)?;
     terminal.note(&format!("wrote {}, which holds secrets: give it with `--params {name}`", file.display()));

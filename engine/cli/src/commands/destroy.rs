@@ -5,9 +5,10 @@ use super::run::{
 };
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
-use crate::project::{enter, own_state};
+use crate::project::{enter, own_state, trusted_plugins};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
+use crate::trust::Ledger;
 use crate::view;
 use clap::Args;
 use dtm_engine::plan::{Reality, destroy, known_in_state, settings_of};
@@ -82,7 +83,9 @@ pub(super) fn remove(
     let rt = runtime()?;
     let switch = Switch::new(planning_events(terminal));
     let lock = lock_of(&*session)?;
-    let plugins = rt.block_on(async { around.plugins(program.as_deref(), &state, lock, switch.events()) });
+    let events = switch.events();
+    let plugins =
+        rt.block_on(async { trusted_plugins(&around, program.as_deref(), &state, lock, events) })?;
     let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, Reality::Read));
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
@@ -125,6 +128,7 @@ pub(super) fn remove(
             trace,
             before: vec![],
             next,
+            ledger: Ledger::of(&around),
         },
     )
 }

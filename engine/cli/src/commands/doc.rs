@@ -3,6 +3,7 @@
 use crate::args::{Cli, FileArg};
 use crate::doc::{Page, examples, html, markdown, page};
 use crate::exit::{Exit, Failure, reason};
+use crate::files::{self, Access};
 use crate::project::{Project, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
@@ -60,20 +61,12 @@ pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Fail
     };
     let Some(folder) = &args.html else {
         let texts: Vec<String> = sources.into_iter().map(|s| s.markdown).collect();
-        terminal.out(&texts.join("\n"));
+        terminal.raw(&texts.join("\n"));
         return Ok(Exit::Done);
     };
-    let failed = |e: std::io::Error| {
-        Failure::of(Diagnostic::new(
-            Code::E0903,
-            format!("cannot write into `{}`: {}", folder.display(), reason(&e)),
-        ))
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
     let files = html::site(&name, &sources);
-    for (file, text) in &files {
-        std::fs::write(folder.join(file), text).map_err(failed)?;
-    }
+    let all = files.iter().map(|(file, text)| (folder.join(file), text.as_bytes(), Access::Usual));
+    files::replace_all(&all.collect::<Vec<_>>()).map_err(|(path, e)| files::unwritable(&path, &e))?;
     let first = files.first().map(|(f, _)| folder.join(f).display().to_string()).unwrap_or_default();
     terminal.note(&format!("{} in `{}`: begin with `{first}`", count(files.len(), "page"), folder.display()));
     Ok(Exit::Done)

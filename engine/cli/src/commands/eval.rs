@@ -108,7 +108,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, F
         (false, true) => terminal.line(&masked(&to_wire(&value))),
         (false, false) => match &value.data {
             // A text of its own is wanted as it is, as `dtm output NAME` gives it.
-            Data::String(text) if !value.secret => terminal.out(&format!("{text}\n")),
+            Data::String(text) if !value.secret => terminal.raw(&format!("{text}\n")),
             _ => terminal.out(&format!("{}\n", print(&value, terminal.width()))),
         },
     }

@@ -1,6 +1,7 @@
 //! `dtm fmt`: the one style.
 
 use crate::exit::{Exit, Failure, reason};
+use crate::files;
 use crate::terminal::Terminal;
 use clap::Args;
 use dtm_lang::syntax::format::format;
@@ -63,7 +64,7 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         }
         if args.only_looks() {
             let shown = file.display().to_string();
-            terminal.out(&if args.diff {
+            terminal.raw(&if args.diff {
                 difference(&shown, &text, &new, terminal)
             } else {
                 format!("{shown}\n")
@@ -106,12 +107,12 @@ fn standard_input(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         .map_err(|e| fail("read", Path::new("<stdin>"), &reason(&e)))?;
     let new = formatted("<stdin>", &text)?;
     if args.diff {
-        terminal.out(&difference("<stdin>", &text, &new, terminal));
+        terminal.raw(&difference("<stdin>", &text, &new, terminal));
     }
     if args.only_looks() {
         return Ok(if new == text { Exit::Done } else { Exit::Failed });
     }
-    terminal.out(&new);
+    terminal.raw(&new);
     Ok(Exit::Done)
 }
 
@@ -132,16 +133,7 @@ fn formatted(path: &str, text: &str) -> Result<String, Failure> {
 
 /// Replaces a file whole or not at all, and keeps its permissions. Of a symbolic link, the file that it leads to.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
-    let done = || -> std::io::Result<()> {
-        let target = path.canonicalize()?;
-        let folder = target.parent().unwrap_or(Path::new("."));
-        let mut temporary = tempfile::Builder::new().prefix(".dtm-").tempfile_in(folder)?;
-        temporary.write_all(text.as_bytes())?;
-        temporary.as_file().set_permissions(std::fs::metadata(&target)?.permissions())?;
-        temporary.persist(&target).map_err(|e| e.error)?;
-        Ok(())
-    };
-    done().map_err(|e| fail("write", path, &reason(&e)))
+    files::replace(path, text.as_bytes()).map_err(|e| fail("write", path, &reason(&e)))
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -44,7 +44,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &GraphArgs) -> Result<Ex
     let program = &project.program;
     let form = if terminal.json { Form::Json } else { args.form };
     let waves = dtm_engine::plan::waves(program).map_err(|d| Failure::all((*d).into(), program.sources()))?;
-    terminal.out(&match form {
+    terminal.raw(&match form {
         Form::Text => text(program, &waves),
         Form::Dot => dot(program),
         Form::Mermaid => mermaid(program),

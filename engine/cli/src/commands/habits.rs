@@ -56,7 +56,7 @@ pub(super) fn config(terminal: &Terminal, args: &Shown) -> Result<Exit, Failure>
         return Err(Failure::of(d.help("`dtm new` lists them, and writes one with all its files")).usage());
     };
     let main = example.files.iter().find(|(path, _)| *path == "main.dts");
-    terminal.out(main.map_or("", |(_, text)| text));
+    terminal.raw(main.map_or("", |(_, text)| text));
     Ok(Exit::Done)
 }
 
@@ -79,7 +79,7 @@ fn sample(terminal: &Terminal, wanted: &str) -> Result<Exit, Failure> {
     for (_, kind) in plugin.kinds.iter().filter(|(name, _)| only.is_none_or(|only| only == &***name)) {
         out += &tool(kind);
     }
-    terminal.out(&out);
+    terminal.raw(&out);
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use super::run::{planning_events, runtime};
 use crate::args::{Cli, FileArg};
 use crate::complete;
 use crate::exit::{Exit, Failure, reason};
+use crate::files;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -96,7 +97,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
     }
     let text = source_of(cli, terminal, &file, &state, (&args.kind, &kind), &Wanted { name, key, id })?;
     if !args.write {
-        terminal.out(&text);
+        terminal.raw(&text);
         return Ok(Exit::Done);
     }
     append(terminal, &project, &text)?;
@@ -124,9 +125,7 @@ fn append(terminal: &Terminal, project: &Project, text: &str) -> Result<(), Fail
     };
     let before = std::fs::read_to_string(&path).map_err(failed)?;
     let gap = if before.ends_with('\n') { "\n" } else { "\n\n" };
-    let temporary = path.with_extension("dts.tmp");
-    std::fs::write(&temporary, format!("{before}{gap}{text}")).map_err(failed)?;
-    std::fs::rename(&temporary, &path).map_err(failed)?;
+    files::replace(&path, format!("{before}{gap}{text}").as_bytes()).map_err(failed)?;
     let (plan, apply) = (project.command("plan"), project.command("apply"));
     terminal
         .note(&format!("Written to `{}`. `{plan}` shows what differs, `{apply}` adopts it.", project.file));
@@ -303,12 +302,12 @@ fn found(
 ) -> Result<String, Failure> {
     let events = planning_events(terminal);
     let ids = runtime()?.block_on(async {
-        let plugins = drafted.plugins(state, None, events);
-        ids_by_key(&drafted.program, name, &plugins).await
+        let plugins = drafted.plugins(state, None, events)?;
+        Ok::<_, Failure>(ids_by_key(&drafted.program, name, &plugins).await)
     });
     let shown = args.which.join(" ");
     let ids =
-        ids.map_err(|why| Failure::new(Code::E0607, format!("`{shown}` could not be looked for: {why}")))?;
+        ids?.map_err(|why| Failure::new(Code::E0607, format!("`{shown}` could not be looked for: {why}")))?;
     match &*ids {
         [id] => Ok(id.clone()),
         [] => Err(Failure::new(Code::E0606, format!("there is no `{}` with the key `{shown}`", args.kind))),
@@ -327,9 +326,9 @@ fn planned(terminal: &Terminal, project: &Project, state: &State, name: &str) ->
     };
     let events = planning_events(terminal);
     let plan = runtime()?.block_on(async {
-        let plugins = project.plugins(state, None, events.clone());
-        build(&project.program, state, &plugins, &options, &events).await
-    });
+        let plugins = project.plugins(state, None, events.clone())?;
+        Ok::<_, Failure>(build(&project.program, state, &plugins, &options, &events).await)
+    })?;
     let mut own = Diagnostics::default();
     plan.diagnostics.iter().filter(|d| d.tool.as_deref() == Some(name)).for_each(|d| own.push(d.clone()));
     match own.has_errors() {

@@ -118,10 +118,10 @@ pub(super) fn discover(
         inputs.iter().filter(|(n, _)| given(n)).map(|(n, v)| (n.to_string(), to_wire(v))).collect();
     let events = planning_events(terminal);
     let found = runtime()?.block_on(async {
-        let plugins = asking.plugins(&state, None, events);
-        listed(&asking.program, ASKS, given, &plugins).await
+        let plugins = asking.plugins(&state, None, events)?;
+        Ok::<_, Failure>(listed(&asking.program, ASKS, given, &plugins).await)
     });
-    let found = found.map_err(|why| {
+    let found = found?.map_err(|why| {
         Failure::new(Code::E0607, format!("the objects of `{path}` could not be listed: {why}"))
     })?;
     let key = |fields: &Fields| -> Vec<(String, String)> {

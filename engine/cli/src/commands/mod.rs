@@ -27,6 +27,7 @@ mod saved;
 pub mod show;
 pub mod state;
 pub mod test;
+pub mod trust;
 pub mod verify;
 pub mod version;
 
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Convert(c) => convert::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
         Command::Init(c) => habits::init(cli, terminal, c),
+        Command::Trust(c) => trust::run(cli, terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),
         Command::Lsp(c) => lsp::run(c),

@@ -1,7 +1,8 @@
 //! `dtm new [NAME [DIR]]`: a starter project from the examples that are tested with dtm.
 
 use crate::complete;
-use crate::exit::{Exit, Failure, reason};
+use crate::exit::{Exit, Failure};
+use crate::files::{self, Access};
 use crate::terminal::Terminal;
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
@@ -48,9 +49,6 @@ pub(super) fn run(terminal: &Terminal, args: &New) -> Result<Exit, Failure> {
         .usage());
     };
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(name));
-    let fail = |path: &std::path::Path, e: &std::io::Error| {
-        Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(e)))
-    };
     if dir.read_dir().is_ok_and(|mut d| d.next().is_some()) {
         let headline = format!("`{}` is not empty", dir.display());
         return Err(
@@ -58,13 +56,9 @@ pub(super) fn run(terminal: &Terminal, args: &New) -> Result<Exit, Failure> {
         );
     }
     let ignore = (".gitignore", IGNORE);
-    for (path, text) in example.files.iter().copied().chain([ignore]) {
-        let path = dir.join(path);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| fail(folder, &e))?;
-        }
-        std::fs::write(&path, text).map_err(|e| fail(&path, &e))?;
-    }
+    let files = example.files.iter().copied().chain([ignore]);
+    let files = files.map(|(path, text)| (dir.join(path), text.as_bytes(), Access::Usual));
+    files::replace_all(&files.collect::<Vec<_>>()).map_err(|(path, e)| files::unwritable(&path, &e))?;
     if terminal.json {
         let files: Vec<&str> = example.files.iter().map(|(path, _)| *path).chain([ignore.0]).collect();
         terminal

@@ -46,7 +46,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<E
     let shown = if args.reveal { plain(found) } else { value::masked(found) };
     match (&shown, terminal.json) {
         (_, true) => terminal.line(&shown),
-        (Value::String(s), false) => terminal.out(&format!("{s}\n")),
+        (Value::String(s), false) => terminal.raw(&format!("{s}\n")),
         (other, false) => terminal.out(&format!("{}\n", value::text(other))),
     }
     Ok(Exit::Done)

@@ -146,10 +146,10 @@ pub(super) fn make(
 ) -> Result<Plan, Failure> {
     let rt = runtime()?;
     let events = planning_events(terminal);
-    Ok(rt.block_on(async {
-        let plugins = project.plugins(state, None, events.clone());
-        build(&project.program, state, &plugins, &options, &events).await
-    }))
+    rt.block_on(async {
+        let plugins = project.plugins(state, None, events.clone())?;
+        Ok(build(&project.program, state, &plugins, &options, &events).await)
+    })
 }
 
 /// Shows a plan with what is wrong with it.

@@ -4,6 +4,7 @@ use crate::args::Cli;
 use crate::exit::{Exit, Failure, reason, state_diagnostic};
 use crate::terminal::{Terminal, is_yes};
 use crate::trace::Trace;
+use crate::trust::{Ledger, witness};
 use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::event::{Event, Events};
@@ -12,6 +13,7 @@ use dtm_engine::plan::{Action, Plan};
 use dtm_engine::plugin::Plugins;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Journal, Record, Session, State};
+use dtm_lang::diag::visible;
 use dtm_lang::value::Data;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Program, Sources};
 use std::collections::BTreeMap;
@@ -76,7 +78,7 @@ pub fn planning_events(terminal: &Terminal) -> Events {
     let (verbose, json) = (terminal.verbose > 0, terminal.json);
     Arc::new(move |event| {
         if let (Event::Log { plugin, text }, true, false) = (&event, verbose, json) {
-            let _ = writeln!(std::io::stderr(), "    {plugin}: {text}");
+            let _ = writeln!(std::io::stderr(), "    {}", visible(&format!("{plugin}: {text}")));
         }
     })
 }
@@ -121,6 +123,8 @@ pub struct Run {
     pub before: Vec<Record>,
     /// What to type to go on after a failure.
     pub next: String,
+    /// What was trusted of the project; the commands of this run are, since the user confirmed it.
+    pub ledger: Ledger,
 }
 
 /// The options of a run: the command line, then the program's settings, then defaults.
@@ -184,7 +188,7 @@ pub fn carry_out(
     };
     let begun = options.since;
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
-        let journal = Journal::start(run.session)
+        let journal = Journal::start(witness(run.session, run.ledger))
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
         for record in run.before {
             let written = journal.write(record).await;

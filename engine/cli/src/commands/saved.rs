@@ -47,9 +47,13 @@ pub(super) fn save(
         }
         let unwritten =
             |e| Failure::new(Code::E0903, format!("a key for the plan cannot be written: {}", reason(&e)));
+        if let Some(given) = key.take() {
+            key = Some(given.seals(state.key.as_deref())?);
+        }
         key = Some(key.map_or_else(|| project.around.make_plan_key(&saved.id), Ok).map_err(unwritten)?);
     }
-    let written = saved.write(path, key.as_ref(), redactor);
+    let written = saved.to_bytes(key.as_ref(), redactor);
+    let written = written.and_then(|bytes| files::replace_private(path, &bytes));
     written.map_err(|e| {
         Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)))
     })?;
@@ -186,7 +190,8 @@ pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, A
     let events = super::run::planning_events(terminal);
     let state = State::fresh();
     let plan = rt.block_on(async {
-        let plugins = project.plugins(&state, None, events);
+        // None of them is started: a plan that was saved is only read.
+        let plugins = project.around.plugins(Some(&project.program), &state, None, events);
         saved.plan(&project.program, &plugins)
     });
     let plan = plan.map_err(|e| {

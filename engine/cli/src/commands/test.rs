@@ -1,7 +1,8 @@
 //! `dtm test`: runs the tests of a program. Each plans against an empty state, without plugins and network.
 
 use crate::args::{Cli, FileArg};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, reason};
+use crate::files;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view::count;
@@ -87,9 +88,9 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
     let failed = all.iter().filter(|r| !r.passed()).count();
     if let Some(path) = &args.junit {
         let report = junit(program, &all).map_err(|e| e.to_string());
-        report.and_then(|text| std::fs::write(path, text).map_err(|e| e.to_string())).map_err(|e| {
-            Failure::of(Diagnostic::new(Code::E0901, format!("cannot write `{}`: {e}", path.display())))
-        })?;
+        report.and_then(|text| files::replace(path, text.as_bytes()).map_err(|e| reason(&e))).map_err(
+            |e| Failure::of(Diagnostic::new(Code::E0901, format!("cannot write `{}`: {e}", path.display()))),
+        )?;
     }
     let uncovered = args.coverage.then(|| {
         let outcomes: Vec<TestOutcome> = all.into_iter().map(|r| r.outcome).collect();
@@ -138,7 +139,7 @@ fn show(terminal: &Terminal, program: &Program, ran: &Ran) {
         terminal.out(&format!("test {} ... {mark}\n", ran.name));
     }
     let color = terminal.format == Format::Human && style.is_on();
-    terminal.out(&errors.map(|d| render(d, sources, terminal.format, color)).collect::<String>());
+    terminal.rendered(&errors.map(|d| render(d, sources, terminal.format, color)).collect::<String>());
 }
 
 fn place(program: &Program, span: Span) -> String {

@@ -13,6 +13,9 @@ use std::fmt::Write;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("search.js");
 
+/// Nothing is loaded from anywhere, as in the page of a plan.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
 /// A page as it is written down.
 pub struct Source {
     /// The name of its file, without `.html`.
@@ -46,14 +49,14 @@ pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
     }
     let index: Vec<serde_json::Value> =
         entries.iter().map(|e| serde_json::json!([e.title, e.page, e.href])).collect();
-    // In a script, `</` would end it.
-    let index = serde_json::Value::from(index).to_string().replace("</", "<\\/");
+    // In a script, `</` would end it, and `<!--` would change how it ends.
+    let index = serde_json::Value::from(index).to_string().replace('<', "\\u003c");
     let mut out = vec![];
     for (at, (source, (body, headings))) in sources.iter().zip(&pages).enumerate() {
         let mut list = String::new();
         for other in sources {
             let here = if other.file == source.file { " class=\"here\"" } else { "" };
-            let (file, title) = (&other.file, escaped(&other.title));
+            let (file, title) = (escaped(&other.file), escaped(&other.title));
             let _ = writeln!(list, "<li{here}><a href=\"{file}.html\">{title}</a>");
             if other.file == source.file {
                 list += "<ul>";
@@ -67,13 +70,18 @@ pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
         let around = |i: Option<usize>, rel: &str, arrow: &str| {
             let page = i.and_then(|i| sources.get(i));
             page.map_or(String::new(), |p| {
-                format!("<a rel=\"{rel}\" href=\"{}.html\">{arrow} {}</a>", p.file, escaped(&p.title))
+                format!(
+                    "<a rel=\"{rel}\" href=\"{}.html\">{arrow} {}</a>",
+                    escaped(&p.file),
+                    escaped(&p.title)
+                )
             })
         };
         let (before, after) = (around(at.checked_sub(1), "prev", "←"), around(Some(at + 1), "next", "→"));
         let title = escaped(&source.title);
         let text = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title} · {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
              <nav>\n<p class=\"name\">{name}</p>\n\
@@ -137,6 +145,11 @@ fn body(markdown: &str, sources: &[Source]) -> (String, Vec<(u8, String, String)
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
                 let dest_url = CowStr::from(led(&dest_url, sources));
                 events.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
+            }
+            // A picture from elsewhere would tell who reads this.
+            Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+                let dest_url = CowStr::from(led(&dest_url, sources));
+                events.push(Event::Start(Tag::Image { link_type, dest_url, title, id }));
             }
             Event::Code(text) => {
                 let shown = format!("<code>{}</code>", linked(&text, &names));

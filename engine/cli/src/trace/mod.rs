@@ -112,7 +112,7 @@ impl Drop for Trace {
 }
 
 impl Trace {
-    /// Begins; the file is there from now on, so that nothing is done first that could not be written down.
+    /// Begins, once it is sure that the file can be written; nothing is there before the run has ended.
     ///
     /// # Errors
     /// When the file cannot be written, or is something else.
@@ -122,7 +122,7 @@ impl Trace {
                 std::fs::read(path).is_ok_and(|b| b.is_empty() || b.starts_with(br#"{"displayTimeUnit""#))
             };
             files::only_over(path, "trace", is_trace)?;
-            files::write(path, "")?;
+            files::writable(path)?;
         }
         let (began, time) = (Instant::now(), SystemTime::now());
         let path = path.map(Path::to_path_buf);

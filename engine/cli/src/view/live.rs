@@ -10,7 +10,7 @@
 //! A frame is one write. Every line ends in a line break and is shorter than the terminal is wide, so that none is broken
 //! by the terminal until that gets narrower; how many rows they take then is what [`Live::erase`] counts.
 
-use crate::terminal::{Style, size};
+use crate::terminal::{Style, safe, size};
 use console::{measure_text_width, truncate_str};
 use std::io::Write;
 use std::time::Instant;
@@ -72,7 +72,7 @@ impl Live {
         self.frames += 1;
         // Terminals that know it show a frame only when it is whole.
         let mut frame = format!("\x1b[?2026h{}", self.erase(width));
-        said.iter().for_each(|line| frame += &format!("{line}\n"));
+        said.iter().for_each(|line| frame += &format!("{}\n", safe(line)));
         self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();
         lines.iter().for_each(|line| frame += &format!("{line}\n"));
         write(&format!("{frame}\x1b[?2026l"));
@@ -111,7 +111,9 @@ impl Live {
             words.push(format!("{} skipped", scene.skipped));
         }
         lines.push(format!("  {} {}", self.total(scene.done, width), words.join(", ")));
-        lines.iter().map(|line| truncate_str(line, width - 1, "…").into_owned()).collect()
+        // One line stays one line, whatever a plugin says.
+        let one = |line: &String| safe(line).replace(['\n', '\t'], " ");
+        lines.iter().map(|line| truncate_str(&one(line), width - 1, "…").into_owned()).collect()
     }
 
     /// `addr: verb 1.2s text`; a long address gives way where the terminal is narrow.

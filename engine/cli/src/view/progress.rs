@@ -6,8 +6,9 @@
 
 use super::live::{Live, Running, Scene};
 use crate::log;
-use crate::terminal::{Style, Terminal};
+use crate::terminal::{Style, Terminal, safe};
 use dtm_engine::event::{Event, Events};
+use dtm_lang::diag::visible_json;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -68,6 +69,7 @@ impl View {
             return lock(&self.scene).said.push(line.into());
         }
         use std::io::Write;
+        let line = if self.json { visible_json(line) } else { safe(line) };
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 

@@ -5,11 +5,11 @@ use crate::hash;
 use crate::state::belonging::Glance;
 use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{End, decode, encode, read_all};
+use crate::state::own;
 use crate::state::{FORMAT, Holder, Record, State, StateError};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How many earlier snapshots `history/` keeps.
@@ -71,7 +71,7 @@ impl LocalStore {
 
     pub(super) fn read_snapshot(&self, generation: u64) -> Result<(State, String), StateError> {
         let path = self.path(&format!("snapshot-{generation}"));
-        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+        let bytes = own::read(&path).map_err(io("read", &path))?;
         let bad = |offset: usize, why: &str| self.corrupt(path.clone(), offset, why, generation);
         if bytes.is_empty() {
             return Err(bad(0, "it is empty"));
@@ -115,7 +115,7 @@ impl LocalStore {
         }
         for later in journals.iter().filter(|g| **g > generation) {
             let leftover = self.path(&format!("journal-{later}"));
-            let bytes = std::fs::read(&leftover).map_err(io("read", &leftover))?;
+            let bytes = own::read(&leftover).map_err(io("read", &leftover))?;
             if read_all(&bytes).0.len() > 1 {
                 return Err(self.corrupt(
                     leftover,
@@ -125,7 +125,7 @@ impl LocalStore {
                 ));
             }
         }
-        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+        let bytes = own::read(&path).map_err(io("read", &path))?;
         let (frames, end) = read_all(&bytes);
         let header: Option<Value> = frames.first().and_then(|f| serde_json::from_slice(f.payload).ok());
         let fits = header.is_some_and(|h| {
@@ -178,8 +178,8 @@ impl LocalStore {
 
     fn cut(&self, path: &Path, bytes: &[u8], at: usize, sequence: u64) -> Result<(), StateError> {
         let kept = self.path(&format!("cut-{sequence}"));
-        std::fs::write(&kept, &bytes[at..]).map_err(io("write", &kept))?;
-        let file = OpenOptions::new().write(true).open(path).map_err(io("open", path))?;
+        own::create(&kept)?.write_all(&bytes[at..]).map_err(io("write", &kept))?;
+        let file = own::open(path, OpenOptions::new().write(true))?;
         file.set_len(at as u64).map_err(io("cut", path))?;
         file.sync_all().map_err(io("sync", path))
     }
@@ -196,25 +196,12 @@ impl LocalStore {
         let header = json!({ "lineage": lineage, "generation": generation, "snapshot": hash(&snapshot) });
         let (frame, crc) = encode(form.serial(), 0, header.to_string().as_bytes());
         let path = self.path(&format!("journal-{generation}"));
-        let mut journal = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io("create", &path))?;
+        let mut journal = own::create(&path)?;
         journal.write_all(&frame).map_err(io("write", &path))?;
         journal.sync_all().map_err(io("sync", &path))?;
         let target = self.path(&format!("snapshot-{generation}"));
         let temporary = self.path("snapshot.tmp");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(io("create", &temporary))?;
+        let mut file = own::create(&temporary)?;
         file.write_all(&snapshot).map_err(io("write", &temporary))?;
         file.sync_all().map_err(io("sync", &temporary))?;
         std::fs::rename(&temporary, &target).map_err(io("rename", &temporary))?;

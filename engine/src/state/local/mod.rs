@@ -17,6 +17,7 @@ mod session;
 
 use super::form::{self, Form};
 use super::frame::decode;
+use super::own;
 use super::place::Policy;
 use super::seal::{needs_key, open_state, sealed_state};
 use super::store::io;
@@ -24,7 +25,7 @@ use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
 use crate::secret::{Key, Redactor};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -35,16 +36,21 @@ pub struct LocalStore {
     folder: PathBuf,
     /// The key from `DTM_STATE_KEY`.
     given_key: Option<Key>,
-    /// Where keys are kept that dtm made.
-    keys: PathBuf,
+    /// Where keys are kept that dtm made; nowhere without a data folder of the user.
+    keys: Option<PathBuf>,
     redactor: Redactor,
     policy: Policy,
 }
 
 impl LocalStore {
     /// A store in `folder`. `keys` is where keys are kept when none is given.
-    pub fn new(folder: PathBuf, given_key: Option<Key>, keys: PathBuf, redactor: Redactor) -> Self {
-        LocalStore { folder, given_key, keys, redactor, policy: Policy::default() }
+    pub fn new(
+        folder: PathBuf,
+        given_key: Option<Key>,
+        keys: impl Into<Option<PathBuf>>,
+        redactor: Redactor,
+    ) -> Self {
+        LocalStore { folder, given_key, keys: keys.into(), redactor, policy: Policy::default() }
     }
 
     /// With other rules of what may be begun or gone on with here.
@@ -56,18 +62,28 @@ impl LocalStore {
         self.folder.join(name)
     }
 
-    fn key_file(&self, lineage: &str) -> PathBuf {
-        self.keys.join(lineage)
+    /// The folder for keys that dtm makes.
+    fn key_folder(&self) -> Result<&Path, StateError> {
+        let folder = self.keys.as_deref().ok_or_else(|| StateError::NoHome { place: self.describe() })?;
+        let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_path_buf());
+        match real(folder).starts_with(real(&self.folder)) {
+            true => Err(StateError::NoHome { place: self.describe() }),
+            false => Ok(folder),
+        }
+    }
+
+    fn key_file(&self, lineage: &str) -> Result<PathBuf, StateError> {
+        Ok(self.key_folder()?.join(lineage))
     }
 
     /// Where a new key waits until the state is sealed with it.
-    fn next_key_file(&self, lineage: &str) -> PathBuf {
-        self.keys.join(format!("{lineage}.next"))
+    fn next_key_file(&self, lineage: &str) -> Result<PathBuf, StateError> {
+        Ok(self.key_folder()?.join(format!("{lineage}.next")))
     }
 
     /// Where the key before waits until nothing is sealed with it any more.
-    fn last_key_file(&self, lineage: &str) -> PathBuf {
-        self.keys.join(format!("{lineage}.last"))
+    fn last_key_file(&self, lineage: &str) -> Result<PathBuf, StateError> {
+        Ok(self.key_folder()?.join(format!("{lineage}.last")))
     }
 
     /// The key of this name, or without a name any that there is.
@@ -84,7 +100,7 @@ impl LocalStore {
     /// Every key that is given or kept for a state, and one more.
     fn known_keys(&self, lineage: &str, more: Option<&Key>) -> Vec<Key> {
         let files = [self.key_file(lineage), self.next_key_file(lineage), self.last_key_file(lineage)];
-        let kept = files.iter().filter_map(|path| read_key(path));
+        let kept = files.iter().flatten().filter_map(|path| read_key(path));
         more.cloned().into_iter().chain(self.given_key.clone()).chain(kept).collect()
     }
 
@@ -93,11 +109,11 @@ impl LocalStore {
         let key = self.find_key(&state.lineage, state.key.as_deref());
         let Some(wanted) = state.key.clone() else { return Ok((state, key)) };
         let fail = |given: String| StateError::Key { wanted: wanted.clone(), given };
-        let key = key.ok_or_else(|| {
-            fail(format!(
-                "no key was given, and there is none in `{}`",
-                self.key_file(&state.lineage).display()
-            ))
+        let key = key.ok_or_else(|| match self.key_file(&state.lineage) {
+            Ok(file) => fail(format!("no key was given, and there is none in `{}`", file.display())),
+            Err(_) => {
+                fail("no key was given, and neither `HOME` nor `XDG_DATA_HOME` says where one is".into())
+            }
         })?;
         if key.id() != wanted {
             return Err(fail(format!("the key that was given is {}", key.id())));
@@ -109,17 +125,12 @@ impl LocalStore {
 
     /// The lock, once it is free.
     fn take_lock(&self, holder: &Holder, wait: Duration) -> Result<File, StateError> {
+        own::refuse_links_in(&self.folder)?;
         make_folder(&self.folder)?;
         let path = self.path("lock");
         let mut options = OpenOptions::new();
-        let mut lock = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io("open", &path))?;
+        let mut lock =
+            own::open(&path, options.read(true).write(true).create(true).truncate(false).mode(0o600))?;
         let until = Instant::now() + wait;
         while let Err(e) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if e != rustix::io::Errno::WOULDBLOCK && e != rustix::io::Errno::INTR {
@@ -164,8 +175,9 @@ impl LocalStore {
         if marker.exists() {
             return Ok(());
         }
-        std::fs::write(&marker, format!("{lineage}\n")).map_err(io("write", &marker))?;
-        File::open(&marker).and_then(|f| f.sync_all()).map_err(io("sync", &marker))?;
+        let mut file = own::create(&marker)?;
+        file.write_all(format!("{lineage}\n").as_bytes()).map_err(io("write", &marker))?;
+        file.sync_all().map_err(io("sync", &marker))?;
         sync_folder(&self.folder)
     }
 
@@ -200,6 +212,7 @@ fn make_folder(path: &Path) -> Result<(), StateError> {
 
 impl StateStore for LocalStore {
     fn load(&self) -> Result<Loaded, StateError> {
+        own::refuse_links_in(&self.folder)?;
         let mut tries = 0;
         let found = loop {
             let before = self.generations("snapshot")?;
@@ -213,8 +226,10 @@ impl StateStore for LocalStore {
             None => Ok(Loaded { state: self.policy.fresh(), notices: vec![], is_new: true }),
             Some(found) => {
                 self.policy.allows(&found.state, || self.describe())?;
-                let (state, _) = self.unseal(found.state)?;
-                Ok(Loaded { state, notices: found.notices, is_new: false })
+                let (state, key) = self.unseal(found.state)?;
+                let mut notices = found.notices;
+                notices.extend(key.filter(|_| state.key.is_some()).and_then(|key| key.warning()));
+                Ok(Loaded { state, notices, is_new: false })
             }
         }
     }
@@ -228,7 +243,7 @@ impl StateStore for LocalStore {
 
     fn history(&self) -> Result<Vec<Written>, StateError> {
         let found = self.past().into_iter().filter_map(|path| {
-            let bytes = std::fs::read(path).ok()?;
+            let bytes = own::read(&path).ok()?;
             form::written(decode(&bytes)?.0.payload)
         });
         Ok(found.collect())
@@ -246,9 +261,12 @@ impl StateStore for LocalStore {
 
     fn seal(&self, state: &State) -> Result<State, StateError> {
         let key = self.find_key(&state.lineage, state.key.as_deref());
-        if key.is_none() && needs_key(state, &self.redactor) {
-            return Err(StateError::NeedsKey { place: self.describe() });
-        }
+        let needed = needs_key(state, &self.redactor);
+        let key = match key {
+            None if needed => return Err(StateError::NeedsKey { place: self.describe() }),
+            Some(key) if needed => Some(key.seals(state.key.as_deref())?),
+            key => key,
+        };
         sealed_state(state, key.as_ref(), &self.redactor)
     }
 

@@ -5,11 +5,11 @@ use super::{LocalStore, io, make_folder, read_key, sync_folder};
 use crate::secret::Key;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
+use crate::state::own;
 use crate::state::seal::{open_state, without_sealed};
 use crate::state::{Holder, Record, State, StateError, StateStore, Written};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl LocalStore {
     }
 
     fn move_aside(&self) -> Result<PathBuf, StateError> {
-        let kept = (0u32..).map(|n| self.path(&format!("old-{n}"))).find(|p| !p.exists());
+        let kept = (0u32..).map(|n| self.path(&format!("old-{n}"))).find(|p| p.symlink_metadata().is_err());
         let kept = kept.unwrap_or_else(|| self.path("old"));
         make_folder(&kept)?;
         let entries = std::fs::read_dir(&self.folder).map_err(io("read", &self.folder))?;
@@ -109,7 +109,7 @@ impl LocalStore {
 
     /// The bytes of a journal; none where it cannot be read.
     fn journal_of(&self, generation: u64) -> Vec<u8> {
-        std::fs::read(self.path(&format!("journal-{generation}"))).unwrap_or_default()
+        own::read(&self.path(&format!("journal-{generation}"))).unwrap_or_default()
     }
 
     /// The serial of the last whole record of a journal.
@@ -162,12 +162,12 @@ impl LocalStore {
         };
         let made = new.is_none();
         let key = match new {
-            Some(key) => key,
+            Some(key) => key.seals(None)?,
             None => {
                 let text = Key::random_text()
                     .map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;
-                make_folder(&self.keys)?;
-                write_whole(&self.next_key_file(&lineage), text.as_bytes())?;
+                make_folder(self.key_folder()?)?;
+                write_whole(&self.next_key_file(&lineage)?, text.as_bytes())?;
                 Key::from_text(&text)
             }
         };
@@ -195,12 +195,12 @@ impl LocalStore {
             }
         }
         if made {
-            let (from, to) = (self.next_key_file(&lineage), self.key_file(&lineage));
+            let (from, to) = (self.next_key_file(&lineage)?, self.key_file(&lineage)?);
             std::fs::rename(&from, &to).map_err(io("move", &from))?;
-            std::fs::remove_file(self.last_key_file(&lineage))
+            std::fs::remove_file(self.last_key_file(&lineage)?)
                 .or_else(ignore_missing)
                 .map_err(io("remove", &to))?;
-            sync_folder(&self.keys)?;
+            sync_folder(self.key_folder()?)?;
         }
         Ok(dropped)
     }
@@ -237,14 +237,16 @@ impl LocalStore {
     /// Puts a new key in its place that an interrupted run had left waiting although the state is sealed with it; the one
     /// before stays beside it, for what is still sealed with that.
     fn settle_key(&self, lineage: &str, named: Option<&str>) -> Result<(), StateError> {
-        let (next, now) = (self.next_key_file(lineage), self.key_file(lineage));
+        let (Ok(next), Ok(now)) = (self.next_key_file(lineage), self.key_file(lineage)) else {
+            return Ok(());
+        };
         let Some(waiting) = read_key(&next).filter(|key| Some(&*key.id()) == named) else { return Ok(()) };
         if read_key(&now).is_some_and(|key| key.id() != waiting.id()) {
-            let last = self.last_key_file(lineage);
+            let last = self.last_key_file(lineage)?;
             std::fs::rename(&now, &last).map_err(io("move", &now))?;
         }
         std::fs::rename(&next, &now).map_err(io("move", &next))?;
-        sync_folder(&self.keys)
+        sync_folder(self.key_folder()?)
     }
 }
 
@@ -262,11 +264,11 @@ fn ignore_missing(e: std::io::Error) -> std::io::Result<()> {
 }
 
 fn written_in(path: &Path) -> Option<Written> {
-    form::written(decode(&std::fs::read(path).ok()?)?.0.payload)
+    form::written(decode(&own::read(path).ok()?)?.0.payload)
 }
 
 pub(super) fn read_history(path: &Path) -> Option<State> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = own::read(path).ok()?;
     let (frame, _) = decode(&bytes)?;
     form::read(frame.payload).ok()
 }
@@ -274,14 +276,7 @@ pub(super) fn read_history(path: &Path) -> Option<State> {
 /// Writes a file by temporary file, sync and rename.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("tmp");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(io("create", &temporary))?;
+    let mut file = own::create(&temporary)?;
     file.write_all(bytes).map_err(io("write", &temporary))?;
     file.sync_all().map_err(io("sync", &temporary))?;
     std::fs::rename(&temporary, path).map_err(io("rename", &temporary))?;

@@ -5,6 +5,7 @@ use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::Key;
 use crate::state::form::Form;
 use crate::state::frame::encode;
+use crate::state::own;
 use crate::state::seal::sealed_records;
 use crate::state::spill::fitting;
 use crate::state::{Holder, Loaded, Record, Session, State, StateError};
@@ -47,18 +48,16 @@ impl LocalSession {
         is_new: bool,
     ) -> Result<LocalSession, StateError> {
         let (state, key) = store.unseal(found.state)?;
+        let mut notices = found.notices;
+        notices.extend(key.as_ref().filter(|_| state.key.is_some()).and_then(Key::warning));
         let journal_path = store.path(&format!("journal-{}", found.generation));
-        let journal = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&journal_path)
-            .map_err(io("open", &journal_path))?;
+        let journal = own::open(&journal_path, OpenOptions::new().read(true).write(true))?;
         let end = journal.metadata().map_err(io("read", &journal_path))?.len();
         let mut session = LocalSession {
             key_known: state.key.is_some(),
             store: store.clone(),
             holder,
-            loaded: Loaded { state, notices: found.notices, is_new },
+            loaded: Loaded { state, notices, is_new },
             key,
             lock,
             journal,
@@ -74,14 +73,7 @@ impl LocalSession {
         };
         let path = store.path("spill");
         session.merge_spill(&path)?;
-        let mut options = OpenOptions::new();
-        let spill = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io("create", &path))?;
+        let spill = own::create(&path)?;
         // Room that is really taken; where the file system cannot, an ordinary file must do.
         let _ = rustix::fs::fallocate(&spill, rustix::fs::FallocateFlags::empty(), 0, SPILL);
         session.spill = Some(spill);
@@ -99,10 +91,11 @@ impl LocalSession {
     /// The state's key, made when there is none.
     fn key(&mut self) -> Result<Key, StateError> {
         if let Some(key) = &self.key {
-            return Ok(key.clone());
+            return key.clone().seals(self.loaded.state.key.as_deref());
         }
-        let path = self.store.key_file(&self.loaded.state.lineage);
-        make_folder(&self.store.keys)?;
+        let path = self.store.key_file(&self.loaded.state.lineage)?;
+        let folder = self.store.key_folder()?.to_path_buf();
+        make_folder(&folder)?;
         let text =
             Key::random_text().map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;
         let mut file = OpenOptions::new()
@@ -113,7 +106,7 @@ impl LocalSession {
             .map_err(io("create", &path))?;
         file.write_all(text.as_bytes()).map_err(io("write", &path))?;
         file.sync_all().map_err(io("sync", &path))?;
-        sync_folder(&self.store.keys)?;
+        sync_folder(&folder)?;
         self.notices.push(format!(
             "the secrets of this state are sealed with a key that dtm made: `{}`; keep a copy of it",
             path.display()
@@ -137,7 +130,7 @@ impl LocalSession {
 
     /// Takes over what an earlier run could only spill.
     fn merge_spill(&mut self, path: &Path) -> Result<(), StateError> {
-        let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
+        let Ok(bytes) = own::read(path) else { return Ok(()) };
         let taken = fitting(&bytes, self.key.as_ref(), &mut self.loaded);
         if !taken.is_empty() {
             self.try_append(&taken)?;
@@ -194,6 +187,13 @@ impl Session for LocalSession {
         file.sync_data().map_err(io("sync", &path))?;
         self.spilled += frame.len() as u64;
         Ok(())
+    }
+
+    fn keeps_secrets(&self) -> Result<(), StateError> {
+        match &self.key {
+            Some(key) => key.clone().seals(self.loaded.state.key.as_deref()).map(drop),
+            None => self.store.key_folder().map(drop),
+        }
     }
 
     fn journal_bytes(&self) -> u64 {

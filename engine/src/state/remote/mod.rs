@@ -167,6 +167,12 @@ impl RemoteStore {
         Ok(state)
     }
 
+    /// What a person should know of the key that a state is sealed with.
+    fn warnings(&self, state: &State) -> Vec<String> {
+        let key = self.key.as_ref().filter(|_| state.key.is_some());
+        key.and_then(Key::warning).into_iter().collect()
+    }
+
     /// The state of the newest head. Parts that are gone belong to a head that is not the newest any more.
     fn current(&self) -> Result<Option<State>, StateError> {
         for _ in 0..10 {
@@ -315,7 +321,8 @@ impl StateStore for RemoteStore {
     fn load(&self) -> Result<Loaded, StateError> {
         let state = self.current()?;
         let is_new = state.is_none();
-        Ok(Loaded { state: state.unwrap_or_else(|| self.policy.fresh()), notices: vec![], is_new })
+        let state = state.unwrap_or_else(|| self.policy.fresh());
+        Ok(Loaded { notices: self.warnings(&state), state, is_new })
     }
 
     fn lock(&self, holder: Holder, wait: Duration) -> Result<Box<dyn Session>, StateError> {
@@ -337,7 +344,11 @@ impl StateStore for RemoteStore {
         if self.key.is_none() && needs_key(state, &self.redactor) {
             return Err(StateError::NeedsKey { place: self.describe() });
         }
-        sealed_state(state, self.key.as_ref(), &self.redactor)
+        let key = match self.key.clone() {
+            Some(key) if needs_key(state, &self.redactor) => Some(key.seals(state.key.as_deref())?),
+            key => key,
+        };
+        sealed_state(state, key.as_ref(), &self.redactor)
     }
 
     fn open(&self, state: State) -> Result<State, StateError> {

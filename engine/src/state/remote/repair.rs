@@ -205,7 +205,7 @@ impl RemoteStore {
         lost: bool,
     ) -> Result<usize, StateError> {
         let given = new.or_else(|| self.key.clone().filter(|_| lost));
-        let key = given.ok_or_else(|| StateError::NeedsKey { place: self.wire.place() })?;
+        let key = given.ok_or_else(|| StateError::NeedsKey { place: self.wire.place() })?.seals(None)?;
         let old = self.old(holder, wait)?;
         let Some(before) = &old.head else {
             return Err(self.corrupt(HEAD, 0, "it cannot be read"));

@@ -10,6 +10,7 @@ use crate::clock::{Lease, now};
 use crate::secret::Key;
 use crate::state::form::Form;
 use crate::state::frame::encode;
+use crate::state::own;
 use crate::state::seal::sealed_records;
 use crate::state::spill::fitting;
 use crate::state::store::io;
@@ -127,7 +128,7 @@ impl RemoteSession {
             holder: holder.clone(),
             key_known: state.key.is_some(),
             key: store.key.clone(),
-            loaded: Loaded { state, notices: vec![], is_new },
+            loaded: Loaded { notices: store.warnings(&state), state, is_new },
             held,
             spill: None,
             renewal: Some((sender, thread)),
@@ -141,7 +142,9 @@ impl RemoteSession {
     }
 
     fn key(&self) -> Result<Key, StateError> {
-        self.key.clone().ok_or_else(|| StateError::NeedsKey { place: self.store.wire.place() })
+        let key = self.key.clone();
+        let key = key.ok_or_else(|| StateError::NeedsKey { place: self.store.wire.place() })?;
+        key.seals(self.loaded.state.key.as_deref())
     }
 
     fn sealed(&mut self, records: &[Record]) -> Result<Vec<u8>, StateError> {
@@ -206,7 +209,7 @@ impl RemoteSession {
     /// Takes over what an earlier run on this machine could only spill.
     fn merge_spill(&mut self) -> Result<(), StateError> {
         let path = self.store.spill_file(&self.loaded.state.lineage);
-        let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
+        let Ok(bytes) = own::read(&path) else { return Ok(()) };
         let taken = fitting(&bytes, self.key.as_ref(), &mut self.loaded);
         if !taken.is_empty() {
             self.loaded.state.serial = self.try_append(&taken)?;
@@ -291,8 +294,7 @@ impl Session for RemoteSession {
                 make.recursive(true).mode(0o700).create(folder).map_err(io("create", folder))?;
             }
             let mut options = OpenOptions::new();
-            let file =
-                options.append(true).create(true).mode(0o600).open(&path).map_err(io("create", &path))?;
+            let file = own::open(&path, options.append(true).create(true).mode(0o600))?;
             self.spill = Some(file);
         }
         let Some(file) = &mut self.spill else { return Ok(()) };

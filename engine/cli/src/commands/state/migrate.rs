@@ -12,7 +12,7 @@ use super::agreed;
 use crate::args::{Cli, FileArg};
 use crate::copies::Copied;
 use crate::exit::{Exit, Failure, reason};
-use crate::project::{Project, enter};
+use crate::project::{Project, enter, open_store};
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::state::backend::{Backends, Used};
@@ -42,7 +42,7 @@ pub(super) fn run(
     let named = &*project.named;
     Copied { cli, terminal, around: &project.around, place: &used.place(), named }.settle()?;
     let policy = |lineage: Option<String>| Policy { lineage, even_moved: true };
-    let old = project.around.store(&used.place())?.with_policy(policy(None));
+    let old = open_store(&project.around, &used.place())?.with_policy(policy(None));
     if !old.has_remains()? {
         let marker = root.join(".dtm/backend");
         return Err(StateError::Missing { marker, lineage: used.lineage }.into());
@@ -62,7 +62,7 @@ pub(super) fn run(
     if !agreed(terminal, yes, &question, "dtm state migrate -y") {
         return Ok(Exit::Failed);
     }
-    let new = project.around.store(&to)?.with_policy(policy(Some(used.lineage.clone())));
+    let new = open_store(&project.around, &to)?.with_policy(policy(Some(used.lineage.clone())));
     let mut leaves = enter(cli, "state migrate", &old)?;
     let state = leaves.loaded().state.clone();
     let mut enters = enter(cli, "state migrate", &new)?;

@@ -109,7 +109,7 @@ pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) 
     }
     let new = around.env.get("DTM_STATE_NEW_KEY").filter(|k| !k.is_empty());
     let key = match new {
-        Some(text) => Some(Key::from_text(text)),
+        Some(text) => Some(Key::given(text)),
         None if around.env.get("DTM_STATE_KEY").is_some_and(|k| !k.is_empty()) && !lost => {
             let failure = Failure::new(
                 Code::E0805,

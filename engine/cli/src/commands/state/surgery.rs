@@ -133,7 +133,7 @@ pub(super) fn pull(cli: &Cli, terminal: &Terminal, file: &FileArg, at: Option<u6
         true => sealed.to_json().to_string(),
         false => format!("{:#}", sealed.to_json()),
     };
-    terminal.out(&format!("{text}\n"));
+    terminal.raw(&format!("{text}\n"));
     Ok(Exit::Done)
 }
 

@@ -1,23 +1,24 @@
 //! Secrets at rest and in text: tagged values are sealed before they are written, and every text that leaves
 //! the engine passes [`Redactor::mask`].
 
+mod forms;
+mod strength;
+
+pub use forms::without_headers;
+pub use strength::{SHORTEST_KEY, weakness};
+
 use crate::Fields;
+use crate::state::StateError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{TAG, has_unknown, reveal, tag};
+use forms::Haystack;
 use serde_json::{Value, json};
 use sha2::Digest;
-use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
-
-/// Secrets shorter than this are not searched for in texts: they would match by chance.
-const SHORTEST: usize = 6;
-
-/// Lines of a secret of several lines that are shorter than this are not searched for: `kind: Secret` is one.
-const SHORTEST_LINE: usize = 14;
 
 /// What a secret looks like to a person.
 pub const MASK: &str = "(secret)";
@@ -26,12 +27,41 @@ pub const MASK: &str = "(secret)";
 #[derive(Clone)]
 pub struct Key {
     bytes: [u8; 32],
+    /// Why it is no good key.
+    weak: Option<Arc<str>>,
 }
 
 impl Key {
-    /// A key of any text: what `DTM_STATE_KEY` holds.
+    /// A key of any text: what is in a file that dtm made.
     pub fn from_text(text: &str) -> Key {
-        Key { bytes: sha2::Sha256::digest(text.as_bytes()).into() }
+        Key { bytes: sha2::Sha256::digest(text.as_bytes()).into(), weak: None }
+    }
+    /// A key that a person chose: what `DTM_STATE_KEY` holds.
+    pub fn given(text: &str) -> Key {
+        Key { weak: weakness(text).map(Arc::from), ..Key::from_text(text) }
+    }
+    /// Why it is no good key; `None` where it is.
+    pub fn weakness(&self) -> Option<&str> {
+        self.weak.as_deref()
+    }
+    /// Makes sure that something may be sealed with it: a weak key opens what it has sealed before, and goes on sealing
+    /// that; it seals nothing new. `named` is the id of the key that what is sealed has by now.
+    ///
+    /// # Errors
+    /// When it is weak.
+    pub fn seals(self, named: Option<&str>) -> Result<Key, StateError> {
+        match &self.weak {
+            Some(why) if named != Some(&*self.id()) => Err(StateError::WeakKey { why: why.to_string() }),
+            _ => Ok(self),
+        }
+    }
+    /// What a person should know of a key that has sealed a state.
+    pub fn warning(&self) -> Option<String> {
+        let why = self.weakness()?;
+        Some(format!(
+            "the state is sealed with a weak `DTM_STATE_KEY`: {why}; make another one with `openssl rand -base64 32`, \
+             and seal the state with it: `DTM_STATE_NEW_KEY=... dtm state rekey`"
+        ))
     }
     /// 32 random bytes, as text for a file.
     ///
@@ -177,7 +207,7 @@ pub(crate) fn holds_sealed(value: &Value) -> bool {
 /// The secrets of a run: masks texts, and seals what is written.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Arc<RwLock<BTreeSet<String>>>,
+    secrets: Arc<RwLock<Haystack>>,
     key: Arc<RwLock<Option<Key>>>,
 }
 
@@ -186,26 +216,10 @@ impl Redactor {
     pub fn set_key(&self, key: &Key) {
         *self.key.write().unwrap_or_else(|e| e.into_inner()) = Some(key.clone());
     }
-    /// Learns one secret, in each form in which it is met: without blanks around it, as JSON writes it, line by line.
+    /// Learns one secret, in every form in which it is met: as it is, line by line, as JSON, addresses, shells and Base64
+    /// write it.
     pub fn learn_text(&self, text: &str) {
-        let mut secrets = self.secrets.write().unwrap_or_else(|e| e.into_inner());
-        let mut learn = |form: &str, shortest: usize| {
-            if form.len() >= shortest {
-                secrets.insert(form.to_string());
-            }
-        };
-        learn(text, SHORTEST);
-        let inner = text.trim();
-        learn(inner, SHORTEST);
-        if text.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
-            let quoted = Value::from(inner).to_string();
-            learn(&quoted[1..quoted.len() - 1], SHORTEST);
-        }
-        if inner.contains('\n') {
-            // The lines around a key in PEM are in every certificate too.
-            let lines = inner.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
-            lines.for_each(|line| learn(line, SHORTEST_LINE));
-        }
+        self.secrets.write().unwrap_or_else(|e| e.into_inner()).learn(text);
     }
     /// Learns every tagged string inside.
     pub fn learn(&self, value: &Value) {
@@ -229,17 +243,12 @@ impl Redactor {
             .and_then(|k| mac(k, text("salt"), text("of"), &reveal(value)))
             .is_some_and(|found| found == text("mac"))
     }
-    /// A text with every known secret masked.
+    /// A text with every known secret masked, and whatever a server repeats of credentials.
     pub fn mask(&self, text: &str) -> String {
         let secrets = self.secrets.read().unwrap_or_else(|e| e.into_inner());
+        let text = forms::masked(text, &secrets.parts(text));
         let plain = |c: char| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c };
-        let text: String = text.chars().map(plain).collect();
-        secrets.iter().rev().fold(
-            text,
-            |t, s| {
-                if t.contains(s.as_str()) { t.replace(s.as_str(), MASK) } else { t }
-            },
-        )
+        without_headers(&text.chars().map(plain).collect::<String>())
     }
     /// Fields in which every text that holds a known secret is a secret itself.
     pub fn tagged(&self, fields: Fields) -> Fields {
@@ -257,13 +266,7 @@ impl Redactor {
     }
     /// Whether a text holds a known secret.
     pub fn holds_secret(&self, text: &str) -> bool {
-        text.len() >= SHORTEST
-            && self
-                .secrets
-                .read()
-                .unwrap_or_else(|e| e.into_inner())
-                .iter()
-                .any(|s| text.contains(s.as_str()))
+        self.secrets.read().unwrap_or_else(|e| e.into_inner()).is_in(text)
     }
     /// Whether anything inside must be sealed.
     pub fn needs_key(&self, value: &Value) -> bool {

@@ -1,0 +1,74 @@
+//! Whether a text is good enough to be a key. It is stretched by nothing: whoever has a copy of a state can try billions of
+//! texts a second, so only what nobody can guess protects it.
+
+/// A key has at least so many characters.
+pub const SHORTEST_KEY: usize = 20;
+
+/// And so many bits, counted generously: words of a sentence pass, a password of a list does not.
+const BITS: f64 = 56.0;
+
+/// The rows of a keyboard, whose neighbors are as easy to guess as letters that follow each other.
+const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
+
+/// Why a text is no good key; `None` where it is.
+pub fn weakness(text: &str) -> Option<String> {
+    let count = text.chars().count();
+    if count < SHORTEST_KEY {
+        return Some(format!("it has {count} characters, and {SHORTEST_KEY} are the least"));
+    }
+    (bits(text) < BITS).then(|| "it is easy to guess: its characters repeat or follow each other".into())
+}
+
+/// The bits of a text of which repetitions, sequences and what was there before do not count.
+fn bits(text: &str) -> f64 {
+    let chars: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let mut pairs = std::collections::HashSet::new();
+    let mut counted = 1usize;
+    for pair in chars.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        let beside = (u32::from(a)).abs_diff(u32::from(b)) <= 1;
+        let on_keys = ROWS.iter().any(|row| {
+            let at = |c| row.chars().position(|k| k == c);
+            matches!((at(a), at(b)), (Some(i), Some(j)) if i.abs_diff(j) == 1)
+        });
+        let new = pairs.insert((a, b));
+        counted += usize::from(new && !beside && !on_keys);
+    }
+    let distinct: std::collections::HashSet<char> = chars.into_iter().collect();
+    counted as f64 * (distinct.len() as f64).log2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_guessed_is_weak() {
+        let weak = [
+            "",
+            "x",
+            "password",
+            "aaaaaaaa",
+            "hunter2",
+            "correct",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "passwordpasswordpasswordpassword",
+            "12345678901234567890123456789012",
+            "abcdefghijklmnopqrstuvwxyz",
+            "qwertyuiopasdfghjklzxcvbnm",
+            "abababababababababababababababab",
+            "changemechangemechangeme",
+            "                                ",
+        ];
+        for text in weak {
+            assert!(weakness(text).is_some(), "{text} has {} bits", bits(text));
+        }
+        for _ in 0..200 {
+            let text = super::super::Key::random_text().expect("random");
+            assert_eq!(weakness(&text), None, "{text}");
+            let hex: String = text.bytes().take(16).map(|b| format!("{:02x}", b.wrapping_mul(167))).collect();
+            assert_eq!(weakness(&hex), None, "{hex} has {} bits", bits(&hex));
+        }
+        assert_eq!(weakness("correct horse battery staple"), None);
+    }
+}
