@@ -324,7 +324,11 @@ fn a_full_disk_leaves_no_empty_and_no_half_file() {
         let ran = sandbox.shell(&format!("trap '' XFSZ; ulimit -f 0; {line}"));
         // A trace that cannot be written is no failure of the run.
         assert!(ran.code != 0 || line.contains("--trace"), "{line}: {}", ran.transcript());
-        assert!(ran.stderr.contains("cannot write") || line.contains("--trace"), "{line}: {}", ran.transcript());
+        assert!(
+            ran.stderr.contains("cannot write") || line.contains("--trace"),
+            "{line}: {}",
+            ran.transcript()
+        );
         assert_eq!(names(), before, "{line}");
         assert_eq!(texts(&names()), bytes, "{line}");
         // With room, the same command writes it.

@@ -195,7 +195,9 @@ fn a_state_moves_from_files_to_s3_to_a_cluster_and_back() {
         ),
         format!("k8s {{ namespace = \"dtm\", name = \"app\", kubeconfig = \"{}\" }}", admin.display()),
     ];
-    let env = format!("DTM_STATE_KEY=shared-by-all-who-work-on-it-5 AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD}");
+    let env = format!(
+        "DTM_STATE_KEY=shared-by-all-who-work-on-it-5 AWS_ACCESS_KEY_ID={USER} AWS_SECRET_ACCESS_KEY={PASSWORD}"
+    );
     let mut project = Project::new(env!("CARGO_BIN_EXE_dtm-under-test"), &places[0], "", tools);
     project.done("apply -y -q");
     let lineage = |project: &Project| {

@@ -199,12 +199,25 @@ fn what_is_damaged_on_a_server_is_recovered_and_a_key_is_changed() {
     assert!(done(old, "plan").contains("No changes"));
 
     // Another key, and one that is lost.
-    assert!(done("DTM_STATE_KEY=correct-horse-battery-staple DTM_STATE_NEW_KEY=another-battery-of-horses-77", "state rekey").contains("Sealed with the key"));
+    assert!(
+        done(
+            "DTM_STATE_KEY=correct-horse-battery-staple DTM_STATE_NEW_KEY=another-battery-of-horses-77",
+            "state rekey"
+        )
+        .contains("Sealed with the key")
+    );
     assert!(with(old, "plan --format short").stderr.contains("E0805"));
     assert_eq!(done("DTM_STATE_KEY=another-battery-of-horses-77", "output word --reveal"), told);
-    assert!(done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "state rekey --lost").contains("dropped; the next apply"));
+    assert!(
+        done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "state rekey --lost")
+            .contains("dropped; the next apply")
+    );
     done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "apply -y -q");
-    assert_ne!(done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "output word --reveal"), told, "it was made anew");
+    assert_ne!(
+        done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "output word --reveal"),
+        told,
+        "it was made anew"
+    );
     done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "destroy -y -q");
 }
 

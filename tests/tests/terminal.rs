@@ -254,7 +254,11 @@ fn a_project_that_was_not_trusted_is_asked_about_once() {
         let mut command = sandbox.dtm();
         command.arg("plan");
         let mut terminal = Terminal::start(command, 120);
-        assert!(terminal.until("Trust this project to run them? [y/N]"), "{}", terminal.screen.screen().contents());
+        assert!(
+            terminal.until("Trust this project to run them? [y/N]"),
+            "{}",
+            terminal.screen.screen().contents()
+        );
         let shown = terminal.screen.screen().contents();
         assert!(shown.contains("the plugin `notes` of the project: `./notes.py`"), "{shown}");
         terminal.master.write_all(answer.as_bytes()).expect("answered");

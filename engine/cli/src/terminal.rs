@@ -6,8 +6,8 @@ use crate::exit::{Exit, reason};
 use dtm_lang::diag::render::{Format, render};
 use dtm_lang::diag::{is_hidden, visible, visible_json};
 use dtm_lang::{Diagnostics, Sources};
-use std::collections::BTreeSet;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
 

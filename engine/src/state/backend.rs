@@ -91,7 +91,6 @@ impl Backends {
         if self.last() == Some(&now) {
             return Ok(());
         }
-        let begins = self.used.is_empty();
         self.used.retain(|u| u.path != now.path);
         self.used.push(now);
         self.write(root)
@@ -112,6 +111,7 @@ impl Backends {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
+        let begins = path.symlink_metadata().is_err();
         let temporary = path.with_extension("tmp");
         let bytes = serde_json::to_vec_pretty(&self).unwrap_or_default();
         own::created(&temporary)?.write_all(&bytes)?;

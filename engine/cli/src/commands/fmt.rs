@@ -6,7 +6,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use dtm_lang::syntax::format::format;
 use dtm_lang::{Code, Sources};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

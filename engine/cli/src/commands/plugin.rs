@@ -70,9 +70,7 @@ fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> 
         .block_on(examine(&setup, &cases))
         .map_err(|why| Failure::new(Code::E0703, why))?;
     if terminal.json {
-        terminal.line(
-            &json!({ "format": crate::view::json::FORMAT, "passed": report.passed(), "report": report }),
-        );
+        terminal.line(&json!({ "format": view::json::FORMAT, "passed": report.passed(), "report": report }));
     } else {
         terminal.out(&view::conformance::report(&report, terminal.style, terminal.verbose > 0));
     }

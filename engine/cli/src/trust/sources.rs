@@ -17,8 +17,8 @@ use dtm_engine::secret::{public, with_secrets_of};
 use dtm_engine::state::helpers::credential_helpers;
 use dtm_engine::state::place::Place;
 use dtm_engine::state::{Entry, State};
-use dtm_lang::{Program, Symbol};
 use dtm_lang::wire::{has_unknown, reveal, to_wire};
+use dtm_lang::{Program, Symbol};
 use serde_json::{Value, json};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,8 +68,7 @@ pub fn of_run(around: &Surroundings, program: Option<&Program>, state: &State) -
         }
     }
     let known = LazyCell::new(|| program.map(|p| known_in_state(p, state)));
-    let adopted: BTreeSet<Symbol> =
-        program.iter().flat_map(|p| p.adopts()).map(|(addr, ..)| addr).collect();
+    let adopted: BTreeSet<Symbol> = program.iter().flat_map(|p| p.adopts()).map(|(addr, ..)| addr).collect();
     let inputs = |addr: &str| -> Option<Fields> {
         let (program, known) = (program?, known.as_ref()?);
         let (values, _) = program.inputs(program.find(addr)?, &known.of(program));

@@ -226,8 +226,8 @@ impl LocalStore {
             Arc::make_mut(entry).deps.retain(|d| !without.contains(d));
         }
         // The secrets stay sealed with the same key, which is found by the lineage.
-        if let Some(key) = read_file(&self.key_file(&before))? {
-            write_whole(&self.key_file(&state.lineage), &key)?;
+        if let Some(key) = read_file(&self.key_file(&before)?)? {
+            write_whole(&self.key_file(&state.lineage)?, &key)?;
         }
         session.replace(&state)?;
         write_whole(&self.path("lineage"), format!("{}\n", state.lineage).as_bytes())?;
