@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dtm_lang::loader::{Around, to_workspace};
+use dtm_lang::sealed::{Plain, Sealed, Unopened};
 use dtm_lang::wire::{TAG, reveal};
 use dtm_lang::{Given, Inputs, Loader, Origin, Program, Shipped, Symbol};
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,9 @@ impl Loader for Kept {
     }
     fn home(&self) -> &str {
         &self.home
+    }
+    fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
+        self.inner.open_sealed(file)
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)

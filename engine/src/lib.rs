@@ -16,6 +16,8 @@ pub mod plan;
 pub mod plugin;
 pub mod project;
 pub mod secret;
+#[cfg(feature = "sops")]
+pub mod sops;
 pub mod state;
 mod tasks;
 pub mod workspace;

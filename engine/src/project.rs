@@ -9,6 +9,8 @@ use crate::state::place::{Opening, Place, Store};
 use crate::workspace::Workspace;
 use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
+#[cfg(feature = "sops")]
+use dtm_lang::sealed::{Plain, Sealed, Unopened};
 use dtm_lang::{Loader, Program, Shipped, Symbol, devstream};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -70,6 +72,10 @@ impl Loader for FileLoader {
     }
     fn home(&self) -> &str {
         &self.workspace.home
+    }
+    #[cfg(feature = "sops")]
+    fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
+        crate::sops::open(file, &|name| std::env::var(name).ok())
     }
     fn shown(&self, path: &str) -> String {
         shown(&self.prefix, path)

@@ -320,6 +320,15 @@ builtins! {
         budget::document(&a[0])?;
         crate::encode::toml(&crate::wire::plain_json(&a[0])).map(Value::string)
     };
+    /// The data of a CSV text: `csv_decode("name,port\ncart,80\n") as [{ name: string, port: int }]` is
+    /// `[{ name = "cart", port = 80 }]`. The first line names the columns; without `as`, every field is a string.
+    csv_decode(text: Type::String) -> Type::Any, Deep;
+    /// The data of a JSON text: `json_decode("[1, 2]") as [int]` is `[1, 2]`.
+    json_decode(text: Type::String) -> Type::Any, Deep;
+    /// The data of a YAML text, with its anchors and merge keys: `yaml_decode("a: 1") as { a: int }` is `{ a = 1 }`.
+    yaml_decode(text: Type::String) -> Type::Any, Deep;
+    /// The data of a TOML text: `toml_decode("a = 1") as { a: int }` is `{ a = 1 }`.
+    toml_decode(text: Type::String) -> Type::Any, Deep;
     /// A text as part of an address: `url("a b/c")` is `"a%20b%2Fc"`.
     url(text: Type::String) -> Type::String, Deep, |a| string(crate::encode::percent(&text(&a[0])));
     /// The SHA-256 of a text, in hexadecimal.

@@ -35,6 +35,8 @@ pub struct Hir {
     pub refinements: Vec<Refinement>,
     /// Values of imported data that a condition concerns: the condition, the value, where it stands.
     pub refined_data: Vec<(usize, Value, Span)>,
+    /// What to say of imported files that could not be opened, where their values are needed.
+    pub unopened: Vec<crate::diag::Diagnostic>,
     /// Defaults of fields and inputs.
     pub defaults: Vec<Expr>,
     /// The backend of the state, and where it is named.

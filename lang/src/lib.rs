@@ -28,6 +28,7 @@ pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use check::{Checked, EXPRESSION, check, check_for_editor, check_inside, interface_hash, read_interface};
+pub use data::sops as sealed;
 pub use data::{read_data, same_json, toml_keys};
 pub use depth::{MAX_DEPTH, depth, too_deep};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};

@@ -1,5 +1,6 @@
 //! The only way in which the language reaches files.
 
+use crate::sealed::{Plain, Sealed, Unopened};
 use crate::source::Symbol;
 use std::sync::Arc;
 
@@ -21,6 +22,14 @@ pub trait Loader: Send + Sync {
     /// The path of the project's root from the workspace root; empty where they are the same folder.
     fn home(&self) -> &str {
         ""
+    }
+    /// The encrypted values of a file of secrets, in order, of which the loader has the keys.
+    ///
+    /// # Errors
+    /// No key fits, or the file is not what was encrypted.
+    fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
+        let _ = file;
+        Err(Unopened::NoKey(vec![]))
     }
     /// How to show the path of a file to a person.
     fn shown(&self, path: &str) -> String {
@@ -67,6 +76,9 @@ impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader f
     }
     fn home(&self) -> &str {
         self.inner.home()
+    }
+    fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
+        self.inner.open_sealed(file)
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)

@@ -1,16 +1,16 @@
 //! The values of params: from the command line, from files, from the environment, or their defaults.
 
+use crate::data::{Contents, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, NoOutputs, Stage, World};
 use crate::hir::{Hir, Param};
 use crate::loader::Loader;
 use crate::maps::IndexMap;
 use crate::program::{Given, Inputs, Origin, Program, Purpose};
-use crate::source::{FileId, Sources, Span, Symbol};
+use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::Type;
 use crate::value::{Data, Unknown, Value};
-use std::sync::Arc;
 
 /// The values of params that are given from outside; unknown where none is.
 pub(crate) fn params(
@@ -36,19 +36,29 @@ pub(crate) fn params(
         let file = sources.add(path.as_str(), text.as_str());
         let has_secrets = hir.params.iter().any(|p| p.ty.has_secret());
         let mut problems = Diagnostics::default();
-        if let Some(tree) = crate::data::read(file, path, text, &mut problems) {
-            if crate::data::typed(&tree, &Type::map(Type::Any), None, &mut problems).is_error() {
-                diags.append_of(problems, has_secrets);
+        let mut sealed = false;
+        let contents = crate::data::read(file, (path, path), text, loader, &mut problems);
+        if let Some(Contents { tree, sealing }) = contents {
+            match sealing {
+                Sealing::None => {}
+                Sealing::Opened => sealed = true,
+                Sealing::Unset(d) => {
+                    sealed = true;
+                    if purpose == Purpose::Plan {
+                        problems.push(*d);
+                    }
+                }
+            }
+            let mut shape = Diagnostics::default();
+            if crate::data::typed(&tree, &Type::map(Type::Any), None, &mut shape).is_error() {
+                diags.append_of(shape, has_secrets);
                 return vec![];
             }
-            for (name, at) in &tree.keys() {
+            for (name, at, node) in tree.entries() {
                 match hir.params.iter().find(|p| p.name == *name) {
                     Some(param) => {
-                        let ty = only(name, &param.ty);
-                        let value = crate::data::typed(&tree, &ty, Some(param.span), &mut problems);
-                        if let Some(v) = value.get(name) {
-                            given.insert(name.to_string(), v.clone());
-                        }
+                        let value = crate::data::typed(node, &param.ty, Some(param.span), &mut problems);
+                        given.insert(name.to_string(), if sealed { value.into_secret() } else { value });
                     }
                     None => unknown(name, format!("`{path}`"), Some(*at), &mut problems),
                 }
@@ -180,11 +190,6 @@ pub(crate) fn refusal(program: &Program, param: &Param, text: &str) -> Option<St
         Err(_) if secret => Some(format!("that does not fit `{}`", param.ty)),
         Err(why) => Some(why),
     }
-}
-
-fn only(name: &Symbol, ty: &Type) -> Type {
-    let fields = IndexMap::from_iter([(name.clone(), crate::types::FieldType::plain(ty.clone()))]);
-    Type::Record(Arc::new(crate::types::RecordType::new(fields, true)))
 }
 
 /// A value given as text: a text type takes it as it is, any other is a literal.

@@ -176,6 +176,9 @@ impl Program {
         purpose: Purpose,
     ) -> (Program, Diagnostics) {
         let Checked { hir, mut sources, sound, syntax: _ } = checked;
+        if purpose == Purpose::Plan {
+            hir.unopened.iter().for_each(|d| diags.push(d.clone()));
+        }
         let sound = sound && !diags.has_errors();
         let params = params(&hir, &mut sources, &*loader, inputs, purpose, &mut diags);
         let mut program = Program {

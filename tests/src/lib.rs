@@ -5,7 +5,7 @@
 //!
 //! | block | what it is |
 //! |---|---|
-//! | `dts [name]`, `yaml name`, `json name`, `toml name`, `text name` | a file (`main.dts` without a name); a later block of the same name replaces it |
+//! | `dts [name]`, `yaml name`, `json name`, `toml name`, `csv name`, `text name` | a file (`main.dts` without a name); a later block of the same name replaces it |
 //! | `// error: [E0301] "part"` at the end of a line of `dts` | exactly this diagnostic begins on this line |
 //! | `diagnostics` | what `dtm check` shows |
 //! | `value` | the program's outputs as JSON |

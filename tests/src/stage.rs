@@ -17,7 +17,7 @@ pub struct Result {
     pub changes: Vec<(usize, String)>,
 }
 
-const FILES: [&str; 7] = ["dts", "yaml", "json", "toml", "text", "sh", "python"];
+const FILES: [&str; 8] = ["dts", "yaml", "json", "toml", "csv", "text", "sh", "python"];
 
 /// Runs a section with the binary under test.
 pub fn run(section: &Section, dtm: &Path) -> Result {

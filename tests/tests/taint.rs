@@ -67,6 +67,10 @@ fn text() -> impl Strategy<Value = String> {
             two.prop_map(|(a, b)| format!("pick({a}, {b})")),
             inner.clone().prop_map(|a| format!("(merge({{ k = {a} }}, {{}}) as {{ k: string }}).k")),
             inner.clone().prop_map(|a| format!("(merge({{ k = {a} }}, {{}}) as {{ k: secret string }}).k")),
+            inner.clone().prop_map(|a| format!("(json_decode({a}) as string)")),
+            inner
+                .clone()
+                .prop_map(|a| format!("(yaml_decode(yaml({{ k = {a} }})) as {{ k: secret string }}).k")),
             inner.prop_map(|a| format!("sort([{a}, \"b\"])[1]")),
         ]
     })

@@ -1,6 +1,7 @@
 //! `a.b`, `a?.b`, `a["b"]` and calls. A `?.` ends its whole chain: what follows it is skipped when it meets null.
 
 use super::facts::{CURSOR, Cursor};
+use super::habit::{Ours, argument};
 use super::{Checker, Def, node};
 use crate::builtin::{self, Builtin, signature};
 use crate::diag::{Code, Diagnostic};
@@ -344,7 +345,11 @@ impl Checker<'_> {
                 let shown = substitute(wanted, &vars);
                 let headline = format!("`{name}` expects `{shown}`, found `{given}`");
                 let d = Diagnostic::new(Code::E0301, headline).at(arg.span, format!("this is `{given}`"));
-                let d = if given.is_nullable() { d.help("say what stands for null: `x ?? ...`") } else { d };
+                let d = match argument(name, &given) {
+                    Some(help) => d.help(help),
+                    None if given.is_nullable() => d.help("say what stands for null: `x ?? ...`"),
+                    None => d,
+                };
                 self.diags.push(d.note(format!("the function is `{}`", signature(builtin))));
                 return (Expr::error(span), Type::Error);
             }
@@ -376,26 +381,10 @@ impl Checker<'_> {
 
     /// A function that nobody knows, by the name that it has in another language perhaps.
     fn unknown_function(&mut self, m: usize, name: &Symbol, span: Span) {
-        let ours = match &**name {
-            "len" | "size" | "count" => Some("length"),
-            "env" | "getenv" | "get_env" => Some("env_var"),
-            "jsonencode" => Some("json"),
-            "yamlencode" => Some("yaml"),
-            "lookup" => Some("get"),
-            _ => None,
-        };
-        let instead = match &**name {
-            "str" | "String" | "tostring" | "string" => Some("write it into a string: `\"${x}\"`"),
-            "int" | "tonumber" | "parseInt" => {
-                Some("a text becomes no number; give the number, or untyped data as it is: `x as int`")
-            }
-            "map" | "filter" | "flat_map" | "for_each" => {
-                Some("go through the list with a comprehension: `[f(x) for x in xs if p(x)]`")
-            }
-            "print" | "println" | "console" | "log" => {
-                Some("a program prints nothing; `output NAME = value` shows a value")
-            }
-            _ => None,
+        let (ours, instead) = match super::habit::function(name) {
+            Some(Ours::Named(ours)) => (Some(ours), None),
+            Some(Ours::Instead(help)) => (None, Some(help)),
+            None => (None, None),
         };
         let code = match (ours, instead) {
             (Some(_), _) => Code::E0218,

@@ -1,6 +1,7 @@
 //! Imports of data: read, checked against the written type, kept as values.
 
 use super::{Checker, Def};
+use crate::data::{Contents, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::loader::join;
 use crate::syntax::ast;
@@ -11,14 +12,13 @@ impl Checker<'_> {
         let Some(name) = &import.name else { return };
         let Some((Def::Data(id), _)) = self.modules[module].values.get(&name.text).cloned() else { return };
         let Ok(path) = join(self.loader.home(), &self.modules[module].path, &import.path) else { return };
-        let known = [".yaml", ".yml", ".json", ".toml"].iter().any(|e| path.ends_with(e));
-        if !known {
+        if crate::data::Format::of_path(&path).is_none() {
             let d =
                 Diagnostic::new(Code::E0206, format!("`{}` is of no kind that can be imported", import.path));
             let d = d.at(import.path_span, "its ending says nothing known");
-            return self
-                .diags
-                .push(d.note("modules end in `.dts`; data in `.yaml`, `.yml`, `.json` or `.toml`"));
+            return self.diags.push(
+                d.note("a module ends in `.dts`, data in `.yaml`, `.yml`, `.json`, `.toml` or `.csv`"),
+            );
         }
         let (ty, declared) = match &import.ty {
             Some(written) => (self.resolve_type(module, written), Some(written.span)),
@@ -33,11 +33,26 @@ impl Checker<'_> {
             }
         };
         let file = self.sources.add_shown(path.as_str(), self.loader.shown(&path), text.as_str());
+        let shown = self.loader.shown(&path);
+        let mut problems = Diagnostics::default();
+        let contents = crate::data::read(file, (&path, &shown), &text, self.loader, &mut problems);
+        let ty = match contents.as_ref().map(|c| &c.sealing) {
+            Some(Sealing::None) | None => ty,
+            // Every value of an encrypted file is secret.
+            Some(Sealing::Opened | Sealing::Unset(_)) => {
+                let tree = contents.as_ref().map(|c| &c.tree).filter(|_| import.ty.is_none());
+                tree.map_or(ty, crate::data::sops::structure).secret()
+            }
+        };
+        let known = contents.is_some() || import.ty.is_some();
+        self.data_types[id] = if known { ty.unrefined() } else { Type::Error };
         let at = crate::source::Span::new(file, 0, 0);
         self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
         self.note_use(name.span, Some(at), "data", || ty.to_string(), || None);
-        let mut problems = Diagnostics::default();
-        if let Some(tree) = crate::data::read(file, &path, &text, &mut problems) {
+        if let Some(Contents { tree, sealing }) = contents {
+            if let Sealing::Unset(d) = sealing {
+                self.hir.unopened.push(*d);
+            }
             crate::data::refined(&tree, &ty, &mut self.hir.refined_data);
             self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut problems);
         }

@@ -289,6 +289,10 @@ impl Checker<'_> {
             self.diags.push(d.help("params and lets are named alone: `name`, not `var.name`"));
             return;
         }
+        if let Some(help) = self.foreign_name(name, span) {
+            self.diags.push(d.help(help));
+            return;
+        }
         let values = self.value_names(m);
         let mut known: Vec<&str> = values.iter().map(|n| &**n).collect();
         known.extend(self.scope.iter().map(|l| &*l.name));
@@ -445,7 +449,8 @@ impl Checker<'_> {
                 (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => {
                     d.help("choose one of the family: `name[\"key\"]`")
                 }
-                _ => d,
+                (_, to @ Type::List(_)) => self.unlisted(d, e, from, &to),
+                (_, to) => self.unquoted(d, e, from, &to),
             }
         };
         self.diags.push(match why {

@@ -421,7 +421,11 @@ impl Checker<'_> {
     }
     fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
         let code = match &*name.text {
-            "depends_on" | "dependsOn" | "count" | "for_each" if what == "input" => Code::E0317,
+            "depends_on" | "dependsOn" | "count" | "for_each" | "lifecycle" | "provisioner" | "provider"
+                if what == "input" =>
+            {
+                Code::E0317
+            }
             "after" | "protect" | "ignore" | "replace" | "retries" | "using" if what == "input" => {
                 Code::E0318
             }
@@ -437,6 +441,15 @@ impl Checker<'_> {
                 if what == "input" =>
             {
                 d.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
+            }
+            "lifecycle" if what == "input" => d.help(
+                "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
+            ),
+            "provisioner" if what == "input" => {
+                d.help("a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`")
+            }
+            "provider" if what == "input" => {
+                d.help("a configuration is chosen after the inputs: `with { using = NAME }`")
             }
             "count" | "for_each" if what == "input" => {
                 d.help("write `tool name[x in xs by key]: ...` for one tool per element")

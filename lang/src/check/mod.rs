@@ -12,6 +12,7 @@ mod deprecated;
 mod expr;
 mod facts;
 mod function;
+mod habit;
 mod higher;
 mod interface;
 mod literal;
@@ -239,6 +240,8 @@ struct Checker<'a> {
     devstream: Option<Diagnostics>,
     /// Whether what DevStream loaded is a warning.
     lenient: bool,
+    /// Whether lists of strings are commands where the checker is.
+    commands: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -276,6 +279,7 @@ impl<'a> Checker<'a> {
             view: View::Ours,
             devstream: None,
             lenient: false,
+            commands: false,
         }
     }
 }

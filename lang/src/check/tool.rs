@@ -102,7 +102,12 @@ impl Checker<'_> {
         }
         let record = Arc::new(record);
         let why = Some(tool.kind.span);
+        self.commands = kind.path() == "core.Exec";
+        if self.commands {
+            super::habit::commands(entries).into_iter().for_each(|d| self.diags.push(d));
+        }
         let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
+        self.commands = false;
         let component = self.hir.tools[id].component.is_some();
         let with = tool.with.as_ref().map(|w| self.with(m, w, &kind, component)).unwrap_or_default();
         let hir = &mut self.hir.tools[id];
@@ -198,7 +203,18 @@ impl Checker<'_> {
                 other => {
                     let d = Diagnostic::new(Code::E0303, format!("no option `{other}` is known"))
                         .at(name.span, "unknown option");
-                    self.diags.push(d.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", "))));
+                    let ours = match other {
+                        "prevent_destroy" | "preventDestroy" => Some("protect = true"),
+                        "ignore_changes" | "ignoreChanges" => Some("ignore = [NAME]"),
+                        "create_before_destroy" => Some("replace = \"create-first\""),
+                        "depends_on" | "dependsOn" => Some("after = [TOOL]"),
+                        "provider" => Some("using = NAME"),
+                        _ => None,
+                    };
+                    self.diags.push(match ours {
+                        Some(ours) => d.help(format!("write `{ours}`")),
+                        None => d.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", "))),
+                    });
                 }
             }
         }

@@ -278,7 +278,7 @@ impl Checker<'_> {
                     d.help("write `int` or `float`").fix("write `int`", last.span, "int")
                 }
                 "boolean" => d.help("write `bool`").fix("write `bool`", last.span, "bool"),
-                "list" | "array" => d.help("write `[T]`"),
+                "list" | "array" | "set" | "tuple" => d.help("write `[T]`"),
                 "object" | "dict" => d.help("write `map<T>` or `{ field: T }`"),
                 text => d.nearest(text, all),
             };

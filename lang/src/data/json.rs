@@ -72,7 +72,7 @@ fn node(file: FileId, value: &Json<'_>, depth: usize) -> Result<Node, Box<Diagno
             NodeKind::Map(entries)
         }
     };
-    Ok(Node { span: at, kind })
+    Ok(Node::new(at, kind))
 }
 
 /// A number that is written whole is an int, any other a float.

@@ -1,17 +1,24 @@
-//! Imported data: YAML, JSON and TOML with the place of every node, checked against a type.
+//! Data from outside: CSV, JSON, TOML and YAML with the place of every node, checked against a type. Imported files
+//! and the decoding builtins take the same way.
 
+mod csv;
+mod decode;
 mod json;
+pub mod sops;
 mod toml;
 mod yaml;
 
 use crate::budget;
 use crate::depth::MAX_DEPTH;
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::loader::Loader;
 use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
+use std::sync::Arc;
 
+pub(crate) use decode::{Undecodable, decode};
 pub use json::same as same_json;
 
 /// A node of a data file.
@@ -19,6 +26,32 @@ pub use json::same as same_json;
 pub struct Node {
     pub(crate) span: Span,
     pub(crate) kind: NodeKind,
+    pub(crate) origin: Origin,
+}
+
+/// What a node was in its file, where that decides how it converts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Origin {
+    /// What the node says.
+    #[default]
+    Exact,
+    /// A field of CSV: text that takes the type of its column.
+    Cell(Quoting),
+    /// A record of CSV; the place of the header.
+    Record(Span),
+    /// What `<<` takes over.
+    Merge,
+    /// A value that is encrypted in the file.
+    Sealed(sops::Kind),
+    /// A plain scalar that YAML 1.1 reads differently.
+    Ambiguous(Arc<yaml::Older>),
+}
+
+/// How a field of CSV is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quoting {
+    Bare,
+    Quoted,
 }
 
 #[derive(Clone, Debug)]
@@ -29,12 +62,23 @@ pub(crate) enum NodeKind {
 }
 
 impl Node {
+    pub(crate) fn new(span: Span, kind: NodeKind) -> Node {
+        Node { span, kind, origin: Origin::Exact }
+    }
+    /// The value of a key of a map.
+    pub(crate) fn entry(&self, name: &str) -> Option<&Node> {
+        self.entries().iter().find(|(key, ..)| **key == *name).map(|(.., node)| node)
+    }
+    /// The entries of a map: their keys, the places of the keys, and their nodes.
+    pub(crate) fn entries(&self) -> &[(Symbol, Span, Node)] {
+        match &self.kind {
+            NodeKind::Map(entries) => entries,
+            NodeKind::Scalar(_) | NodeKind::Seq(_) => &[],
+        }
+    }
     /// The keys of a map, with their places.
     pub fn keys(&self) -> Vec<(Symbol, Span)> {
-        match &self.kind {
-            NodeKind::Map(entries) => entries.iter().map(|(name, at, _)| (name.clone(), *at)).collect(),
-            _ => vec![],
-        }
+        self.entries().iter().map(|(name, at, _)| (name.clone(), *at)).collect()
     }
 }
 
@@ -46,15 +90,96 @@ fn too_deep(span: Span) -> Box<Diagnostic> {
     syntax(span, format!("nested deeper than {MAX_DEPTH}"))
 }
 
-/// Reads a file by its ending: `.yaml`, `.yml`, `.json`, `.toml`.
-pub fn read(file: FileId, path: &str, text: &str, diags: &mut Diagnostics) -> Option<Node> {
+/// A format of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Json,
+    Toml,
+    Yaml,
+}
+
+impl Format {
+    /// The format of a file, by the ending of its name.
+    pub(crate) fn of_path(path: &str) -> Option<Format> {
+        match path.rsplit_once('.')?.1 {
+            "csv" => Some(Format::Csv),
+            "json" => Some(Format::Json),
+            "toml" => Some(Format::Toml),
+            "yaml" | "yml" => Some(Format::Yaml),
+            _ => None,
+        }
+    }
+    /// The format that a builtin function decodes.
+    pub(crate) fn of_builtin(name: &str) -> Option<Format> {
+        match name {
+            "csv_decode" => Some(Format::Csv),
+            "json_decode" => Some(Format::Json),
+            "toml_decode" => Some(Format::Toml),
+            "yaml_decode" => Some(Format::Yaml),
+            _ => None,
+        }
+    }
+
+    /// The nodes of a text, with merge keys as they are written.
+    fn nodes(self, file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
+        match self {
+            Format::Csv => csv::read(file, text),
+            Format::Json => json::read(file, text),
+            Format::Toml => toml::read(file, text),
+            Format::Yaml => yaml::read(file, text),
+        }
+    }
+}
+
+/// A file that was read, and opened if it was encrypted.
+pub(crate) struct Contents {
+    pub(crate) tree: Node,
+    pub(crate) sealing: Sealing,
+}
+
+/// Whether a file is encrypted.
+pub(crate) enum Sealing {
+    /// It is in clear.
+    None,
+    /// It is, and its values are known.
+    Opened,
+    /// It is, and its values are unset; what to say where they are needed.
+    Unset(Box<Diagnostic>),
+}
+
+/// Reads a file in the format that its ending names, and in YAML if it names none. Of an encrypted file the loader is asked
+/// for the values; `shown` names the file.
+pub(crate) fn read(
+    file: FileId,
+    path: (&str, &str),
+    text: &str,
+    loader: &dyn Loader,
+    diags: &mut Diagnostics,
+) -> Option<Contents> {
     crate::syntax::hidden::in_data(file, text, diags);
-    let read = match path.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("toml") => toml::read(file, text),
-        Some("json") => json::read(file, text),
-        _ => yaml::read(file, text),
+    contents(file, path, text, loader).map_err(|d| diags.push(*d)).ok()
+}
+
+fn contents(
+    file: FileId,
+    (path, shown): (&str, &str),
+    text: &str,
+    loader: &dyn Loader,
+) -> Result<Contents, Box<Diagnostic>> {
+    let format = Format::of_path(path).unwrap_or(Format::Yaml);
+    let node = format.nodes(file, text)?;
+    let (node, sealing) = match sops::is_sealed(&node) {
+        true => sops::open(node, shown, loader)?,
+        false if sops::is_named_so(path) => {
+            let d = Diagnostic::new(Code::E0419, format!("`{shown}` is not encrypted"));
+            let d = d.at(Span { end: node.span.start, ..node.span }, "in clear").hide_source();
+            let d = d.note("its name says that sops has encrypted it");
+            return Err(Box::new(d.help(format!("encrypt it: `sops encrypt --in-place {shown}`"))));
+        }
+        false => (node, Sealing::None),
     };
-    read.map_err(|d| diags.push(*d)).ok()
+    Ok(Contents { tree: yaml::merged(node)?, sealing })
 }
 
 /// The top-level keys of a TOML file, with their places; none where it cannot be read.
@@ -99,8 +224,11 @@ pub(crate) fn chart_values(file: FileId, text: &str) -> Result<Vec<Node>, Box<Di
     yaml::documents(file, text, true, yaml::Legacy::Words)
 }
 
+/// How a message begins about a text that is not of its format.
+const UNREADABLE: &str = "this file cannot be read: ";
+
 fn syntax(span: Span, why: String) -> Box<Diagnostic> {
-    Box::new(Diagnostic::new(Code::E0412, format!("this file cannot be read: {why}")).at(span, "here"))
+    Box::new(Diagnostic::new(Code::E0412, format!("{UNREADABLE}{why}")).at(span, "here"))
 }
 
 /// The value of a file, checked against a type; every problem points into the file.
@@ -140,16 +268,31 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
         });
         // To look for a near one takes long where there are many: the first errors are enough to see what is wrong.
         if let NodeKind::Scalar(Value { data: Data::String(given), .. }) = &node.kind
+            && !matches!(node.origin, Origin::Sealed(_))
             && diags.counts().0 < crate::diag::PER_FILE
         {
             d = d.nearest(given, choices);
         }
+        if let Origin::Ambiguous(older) = &node.origin {
+            d = older.explain(d, node.span);
+        }
         diags.push(d);
         Value::error()
     };
+    if let (NodeKind::Scalar(v), Origin::Sealed(kind)) = (&node.kind, &node.origin)
+        && matches!(v.data, Data::Unknown(_))
+    {
+        return if kind.may_be(ty) { v.clone() } else { mismatch(diags) };
+    }
+    if let (NodeKind::Scalar(v), Origin::Cell(quoting)) = (&node.kind, &node.origin)
+        && !matches!(ty, Type::Error | Type::Secret(_))
+    {
+        let text = v.as_str().map_or("", |t| t);
+        return cell(text, *quoting, ty).unwrap_or_else(|| mismatch(diags));
+    }
     match (ty, &node.kind) {
         (Type::Error, _) => Value::error(),
-        (Type::Any | Type::Var(_), _) => untyped(node),
+        (Type::Any | Type::Var(_), _) => untyped(node, diags),
         (Type::Refined(r), _) => typed_part(node, &r.base, declared, diags),
         (Type::Secret(t), _) => {
             let mut tried = Diagnostics::default();
@@ -176,6 +319,7 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                 let mut tried = Diagnostics::default();
                 let value = typed_part(node, member, declared, &mut tried);
                 if !tried.has_errors() {
+                    diags.append(tried);
                     return value;
                 }
                 let shape = matches!(
@@ -205,11 +349,13 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
             let mut misspelt: Vec<String> = vec![];
             for (name, at, value) in entries {
                 match r.fields.get(name) {
+                    // An empty column of CSV leaves the field out.
+                    Some(field) if field.default.is_some() && is_blank(value) => {}
                     Some(field) => {
                         let value = typed_part(value, &field.ty, field.span.or(declared), diags);
                         out.insert(name.clone(), value);
                     }
-                    None if r.open => _ = out.insert(name.clone(), untyped(value)),
+                    None if r.open => _ = out.insert(name.clone(), untyped(value, diags)),
                     None => {
                         misspelt.extend(crate::diag::nearest(name, r.fields.keys().map(|k| &**k)));
                         diags.push(
@@ -229,7 +375,11 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                 .map(|(n, _)| format!("`{n}`"))
                 .collect();
             if !missing.is_empty() {
-                let start = Span { end: node.span.start, ..node.span };
+                let start = match node.origin {
+                    // Every record lacks it: told once.
+                    Origin::Record(header) => header,
+                    _ => Span { end: node.span.start, ..node.span },
+                };
                 let mut d = Diagnostic::new(Code::E0302, format!("missing {}", missing.join(", ")))
                     .at(start, "in this entry");
                 if let Some(span) = declared {
@@ -240,6 +390,9 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
             Value::map(out)
         }
         (_, NodeKind::Scalar(v)) => match (ty, &v.data) {
+            (Type::Int | Type::Float, Data::Int(_)) if matches!(node.origin, Origin::Ambiguous(_)) => {
+                untyped(node, diags)
+            }
             (Type::Null, Data::Null)
             | (Type::Bool, Data::Bool(_))
             | (Type::Int, Data::Int(_))
@@ -278,7 +431,7 @@ fn refined_part(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
         (Type::Refined(r), _) => {
             let mut wrong = Diagnostics::default();
             let value = typed_part(node, &r.base, None, &mut wrong);
-            if !wrong.has_errors() {
+            if !wrong.has_errors() && !matches!(value.data, Data::Unknown(_)) {
                 found.push((r.id, value, node.span));
             }
             refined_part(node, &r.base, found);
@@ -305,12 +458,19 @@ fn refined_part(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
     }
 }
 
-fn untyped(node: &Node) -> Value {
-    match &node.kind {
-        NodeKind::Scalar(v) => v.clone(),
-        NodeKind::Seq(items) => Value::list(items.iter().map(untyped).collect()),
-        NodeKind::Map(entries) => {
-            Value::map(entries.iter().map(|(k, _, n)| (k.clone(), untyped(n))).collect())
+/// The value of a node that no type is expected of.
+fn untyped(node: &Node, diags: &mut Diagnostics) -> Value {
+    match (&node.kind, &node.origin) {
+        (NodeKind::Scalar(v), Origin::Ambiguous(older)) => {
+            let told = older.tell(&v.data, node.span);
+            let wrong = told.severity() == crate::diag::Severity::Error;
+            diags.push(told);
+            if wrong { Value::error() } else { v.clone() }
+        }
+        (NodeKind::Scalar(v), _) => v.clone(),
+        (NodeKind::Seq(items), _) => Value::list(items.iter().map(|n| untyped(n, diags)).collect()),
+        (NodeKind::Map(entries), _) => {
+            Value::map(entries.iter().map(|(k, _, n)| (k.clone(), untyped(n, diags))).collect())
         }
     }
 }
@@ -325,11 +485,67 @@ fn is_literal(ty: &Type, value: &Value) -> bool {
     }
 }
 
+/// Whether a node is a field of CSV in which nothing stands, quotes neither.
+fn is_blank(node: &Node) -> bool {
+    node.origin == Origin::Cell(Quoting::Bare)
+        && matches!(&node.kind, NodeKind::Scalar(v) if v.as_str().is_some_and(|t| t.is_empty()))
+}
+
+/// A field of CSV as a value of its column's type.
+fn cell(text: &str, quoting: Quoting, ty: &Type) -> Option<Value> {
+    budget::work(1);
+    if budget::is_over() {
+        return None;
+    }
+    let trimmed = text.trim();
+    Some(match ty {
+        Type::Any | Type::Var(_) | Type::String => Value::string(text),
+        Type::Error => Value::error(),
+        Type::Null if text.is_empty() && quoting == Quoting::Bare => Value::null(),
+        Type::Bool => match trimmed {
+            "true" | "True" | "TRUE" => Value::plain(Data::Bool(true)),
+            "false" | "False" | "FALSE" => Value::plain(Data::Bool(false)),
+            _ => return None,
+        },
+        Type::Int => Value::plain(Data::Int(trimmed.parse().ok()?)),
+        // A number that is written whole is kept as it is, or refused.
+        Type::Float if !trimmed.contains(['.', 'e', 'E']) => {
+            Value::plain(Data::Float(crate::value::exact_float(trimmed.parse().ok()?)?))
+        }
+        Type::Float => {
+            let number: f64 = trimmed.parse().ok().filter(|f: &f64| f.is_finite())?;
+            Value::plain(Data::Float(number))
+        }
+        Type::Duration => Value::plain(Data::Duration(crate::syntax::duration(trimmed)?)),
+        Type::Size => Value::plain(Data::Size(crate::syntax::size(trimmed)?)),
+        Type::Lit(Lit::String(l)) if **l == *text => Value::string(text),
+        Type::Lit(Lit::Int(l)) if trimmed.parse() == Ok(*l) => Value::plain(Data::Int(*l)),
+        Type::Lit(Lit::Bool(l)) => {
+            let value = cell(text, quoting, &Type::Bool)?;
+            return matches!(value.data, Data::Bool(b) if b == *l).then_some(value);
+        }
+        Type::Refined(r) => cell(text, quoting, &r.base)?,
+        Type::Secret(t) => cell(text, quoting, t)?.into_secret(),
+        Type::Union(members) => {
+            // Text takes anything, so it comes last.
+            let (texts, others): (Vec<&Type>, Vec<&Type>) =
+                members.iter().partition(|m| matches!(m.reveal().0, Type::String | Type::Any));
+            others.into_iter().chain(texts).find_map(|m| cell(text, quoting, m))?
+        }
+        Type::Null | Type::Lit(_) | Type::List(_) | Type::Map(_) | Type::Record(_) | Type::Tool(_) => {
+            return None;
+        }
+    })
+}
+
 fn describe(node: &Node) -> String {
-    match &node.kind {
-        NodeKind::Seq(_) => "a list".into(),
-        NodeKind::Map(_) => "a map".into(),
-        NodeKind::Scalar(v) => match &v.data {
+    match (&node.kind, &node.origin) {
+        (NodeKind::Seq(_), _) => "a list".into(),
+        (NodeKind::Map(_), _) => "a map".into(),
+        (NodeKind::Scalar(_), Origin::Ambiguous(older)) => format!("`{}`", older.text),
+        (NodeKind::Scalar(_), Origin::Sealed(_)) => "(secret)".into(),
+        (NodeKind::Scalar(_), _) if is_blank(node) => "an empty field".into(),
+        (NodeKind::Scalar(v), _) => match &v.data {
             Data::Null => "nothing".into(),
             Data::String(s) => format!("the string {}", crate::value::quoted(s)),
             _ => format!("`{}`", v.text().unwrap_or_default()),

@@ -67,5 +67,5 @@ fn toml_item(
             toml_edit::Value::InlineTable(t) => table(t)?,
         },
     };
-    Ok(Node { span, kind })
+    Ok(Node::new(span, kind))
 }

@@ -403,7 +403,7 @@ pub(super) fn whole(node: Node) -> Node {
         }
         scalar => scalar,
     };
-    Node { span: node.span, kind }
+    Node::new(node.span, kind)
 }
 
 /// A name of the program for a name of the file.

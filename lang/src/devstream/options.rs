@@ -189,5 +189,5 @@ fn fitted(node: &Node, ty: &Type, renamed: &mut Vec<(Symbol, Symbol, Span)>) -> 
         }
         (kind, _) => kind.clone(),
     };
-    Node { span: node.span, kind }
+    Node::new(node.span, kind)
 }

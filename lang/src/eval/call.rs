@@ -4,13 +4,22 @@ use super::Evaluator;
 use super::ops::first_unknown;
 use crate::budget;
 use crate::builtin::{Builtin, Taint};
-use crate::diag::Code;
+use crate::data::{Format, Undecodable};
+use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
 use crate::source::Span;
+use crate::types::Type;
 use crate::value::{Data, Unknown, Value, union};
 
 impl Evaluator<'_, '_> {
-    pub(super) fn call(&mut self, builtin: &'static Builtin, args: &[Expr], span: Span) -> Value {
+    /// Calls a builtin; `to` is the type that the result is converted to, where the program names one.
+    pub(super) fn call(
+        &mut self,
+        builtin: &'static Builtin,
+        args: &[Expr],
+        to: Option<&Type>,
+        span: Span,
+    ) -> Value {
         let values: Vec<Value> = args.iter().map(|a| self.eval(a)).collect();
         if values.iter().any(Value::is_error) {
             return Value::error();
@@ -52,6 +61,11 @@ impl Evaluator<'_, '_> {
                 ..Value::plain(Data::Unknown(u))
             };
         }
+        if let Some(format) = Format::of_builtin(builtin.name) {
+            let value =
+                self.decode(builtin, format, &values[0], to.unwrap_or(&Type::Any), span).marked(&marks);
+            return if secret { value.into_secret() } else { value };
+        }
         let result = match builtin.run {
             Some(run) => run(&values),
             None => match builtin.name {
@@ -92,6 +106,32 @@ impl Evaluator<'_, '_> {
         self.calls.pop();
         self.locals = locals;
         value
+    }
+
+    /// A text as data of its format.
+    fn decode(&mut self, builtin: &Builtin, format: Format, text: &Value, to: &Type, span: Span) -> Value {
+        let (secret, text) = (text.has_secret(), text.as_str().cloned().unwrap_or_else(|| "".into()));
+        // Every byte of it is looked at.
+        budget::written(&text);
+        match crate::data::decode(format, &text, to) {
+            Ok((value, warnings)) => {
+                for warning in warnings.into_iter().filter(|_| !secret) {
+                    let d = Diagnostic::new(Code::W0401, format!("`{}`: {warning}", builtin.name));
+                    self.report(d.at(span, "called here"));
+                }
+                value
+            }
+            Err(Undecodable { place, .. }) if secret => {
+                let headline = format!("`{}` cannot read this (secret): see its {place}", builtin.name);
+                self.fail(Code::E0401, span, headline, "called here")
+            }
+            Err(Undecodable { why, .. }) => self.fail(
+                Code::E0401,
+                span,
+                format!("`{}` cannot read this text: {why}", builtin.name),
+                "called here",
+            ),
+        }
     }
 
     fn read_file(&mut self, path: &Value, span: Span) -> Result<Value, String> {

@@ -570,7 +570,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             }
             H::Plan => self.cx.stage.plan.clone(),
             H::Order(a, b) => self.order(a, b),
-            H::Call(builtin, args) => self.call(builtin, args, span),
+            H::Call(builtin, args) => self.call(builtin, args, None, span),
             H::Higher { what, items, slot, body } => self.higher(*what, items, *slot, body, span),
             H::Convert(inner, ty) => {
                 let value = self.eval(inner);
@@ -583,7 +583,13 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 }
             }
             H::Cast(inner, ty) => {
-                let value = self.eval(inner);
+                // What is decoded takes its type as imported data does.
+                let value = match &*inner.kind {
+                    H::Call(builtin, args) if crate::data::Format::of_builtin(builtin.name).is_some() => {
+                        self.call(builtin, args, Some(ty), inner.span)
+                    }
+                    _ => self.eval(inner),
+                };
                 let (secret, plain) = (value.has_secret(), value.clone());
                 self.place = Some(span);
                 match self.fit(value, ty, "the value") {

@@ -148,6 +148,14 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit
                 let now = desktop.desk.run(&desktop.declarations);
                 terminal.diagnostics(&now.diagnostics, &now.sources);
             }
+            // What leaves other consoles; a program may still define the name.
+            line @ ("quit" | "exit" | "quit()" | "exit()" | "\\q") => {
+                let computed = desktop.desk.compute(&desktop.declarations, line);
+                match computed.found.is_some_and(|(_, value)| !value.is_error()) {
+                    true => answer(terminal, &mut desktop, line),
+                    false => terminal.out("`:quit` leaves the console, and so does Ctrl-D\n"),
+                }
+            }
             line => answer(terminal, &mut desktop, line),
         }
     }

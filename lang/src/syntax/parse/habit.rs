@@ -75,6 +75,10 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
         "locals" => say(Code::E0116, "each value has a line of its own: `let NAME = value`"),
         "module" => say(Code::E0116, "write `import \"./file.dts\" as NAME`"),
         "provider" => say(Code::E0116, "the settings of a plugin are written `configure PLUGIN { ... }`"),
+        "data" if p.kind(1) == Some(Kind::StrStart) => say(
+            Code::E0115,
+            "an object that something else manages is declared `existing NAME: plugin.Kind { keys }`",
+        ),
         "data" => say(Code::E0115, "data is imported from a file: `import \"./data.yaml\" as NAME: T`"),
         "terraform" | "config" => {
             say(Code::E0116, "where state is kept and the like is written `settings { ... }`")
@@ -83,6 +87,9 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             if p.kind(1).is_some_and(Kind::is_word) && p.text(2) == "=" =>
         {
             mend(Code::E0119, "write `let`", p.span(0), "let")
+        }
+        "from" => {
+            say(Code::E0137, "write `import \"./file.dts\" as NAME` or `import { A, B } from \"./file.dts\"`")
         }
         "function" | "def" | "func" | "fun" => {
             say(Code::E0118, "a function is written `fn NAME(x: T) -> R = value`")
@@ -125,6 +132,22 @@ fn header(p: &Place<'_>) -> Option<Habit> {
             if p.at == 1 && p.kind(0).is_some_and(Kind::is_reserved) =>
         {
             say(Code::E0121, format!("`{word}` is a reserved word: take another name"))
+        }
+        ("tool" | "existing" | "component" | "let" | "param" | "output" | "type" | "fn", "-")
+            if p.at == 2 && p.touches(0) =>
+        {
+            dashed(p)
+        }
+        ("tool" | "existing", "for") if p.text(-1) == "[" => {
+            let span = Span { end: p.span(1).start, ..p.span(0) };
+            mend(Code::E0124, "write `tool NAME[x in xs by key]: ...`, without `for`", span, "")
+        }
+        ("tool" | "existing", _) if p.at == 3 && p.text(-1) == "[" && p.kind(0) == Some(Kind::Number) => say(
+            Code::E0124,
+            "one tool per element is written `tool NAME[x in xs by key]: ...`; `range(0, 3)` is a list of numbers",
+        ),
+        ("import", "*") => {
+            say(Code::E0137, "write `import \"./file.dts\" as NAME` or `import { A, B } from \"./file.dts\"`")
         }
         ("output", "\"") if p.at == 1 && p.text(3) == "{" => {
             say(Code::E0115, "an output is written `output NAME = value`")
@@ -175,7 +198,7 @@ fn header(p: &Place<'_>) -> Option<Habit> {
         ("tool", "") if p.at == p.run.len() => {
             say(Code::E0125, "the `{` of its inputs stands on the same line")
         }
-        ("tool", _) if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" => {
+        ("tool", _) if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" && innermost(p).is_none() => {
             say(Code::E0125, "the inputs stand in braces: `{ name = value }`")
         }
         ("fn", "{") => say(Code::E0118, "a function is one expression: `fn NAME(x: T) -> R = value`"),
@@ -188,12 +211,32 @@ fn header(p: &Place<'_>) -> Option<Habit> {
 
 /// Where a type stands, or was to stand.
 fn types(p: &Place<'_>) -> Option<Habit> {
+    // `list(string)`: one word in parentheses.
+    let only =
+        (p.text(0) == "(" && p.kind(1).is_some_and(Kind::is_word) && p.text(2) == ")").then(|| p.text(1));
+    let whole = p.span(-1).to(p.span(2));
     match (p.text(-1), p.text(0)) {
-        ("list" | "array" | "Array" | "List" | "set", "<" | "(" | "[") => {
-            say(Code::E0126, "a list is written `[T]`")
+        ("list" | "array" | "Array" | "List" | "set" | "Set", "<" | "(" | "[") => match only {
+            Some(of) => mend(Code::E0126, format!("a list is written `[{of}]`"), whole, format!("[{of}]")),
+            None => say(Code::E0126, "a list is written `[T]`"),
+        },
+        ("optional" | "Optional" | "Option" | "Maybe", "<" | "(" | "[") => match only {
+            Some(of) => {
+                mend(Code::E0126, format!("what may be null is written `{of}?`"), whole, format!("{of}?"))
+            }
+            None => say(Code::E0126, "what may be null is written `T?`"),
+        },
+        ("map", "(" | "[") => match only {
+            Some(of) => {
+                mend(Code::E0126, format!("a map is written `map<{of}>`"), whole, format!("map<{of}>"))
+            }
+            None => say(Code::E0126, "a map is written `map<T>`; its keys are strings"),
+        },
+        ("object" | "struct", "(" | "{") => {
+            say(Code::E0126, "a record type is written `{ name: T, other: T? }`")
         }
-        ("optional" | "Optional" | "Option" | "Maybe", "<" | "(" | "[") => {
-            say(Code::E0126, "what may be null is written `T?`")
+        ("tuple" | "Tuple", "(" | "[" | "<") => {
+            say(Code::E0126, "a list is written `[T]`, values of several types `{ first: A, second: B }`")
         }
         ("secret" | "Secret", "<") => say(Code::E0126, "a secret is written `secret T`"),
         ("dict" | "Dict" | "Map" | "Record" | "object", "<" | "(" | "[") => {
@@ -206,7 +249,7 @@ fn types(p: &Place<'_>) -> Option<Habit> {
             let span = p.span(-1).to(p.span(1));
             mend(Code::E0127, format!("a list is written `[{word}]`"), span, format!("[{word}]"))
         }
-        (_, "?") if p.text(1) == ":" => {
+        (_, "?") if p.text(1) == ":" && !elvis(p) => {
             say(Code::E0127, "what may be absent has a type that ends in `?`: `name: T?`")
         }
         _ => None,
@@ -215,7 +258,13 @@ fn types(p: &Place<'_>) -> Option<Habit> {
 
 /// In expressions.
 fn expression(p: &Place<'_>) -> Option<Habit> {
+    if let Some(habit) = record(p) {
+        return Some(habit);
+    }
     match (p.text(-1), p.text(0)) {
+        (_, "?") if p.text(1) == ":" => {
+            mend(Code::E0131, "write `??` for what stands in for null", p.span(0).to(p.span(1)), "??")
+        }
         (_, "and") => mend(Code::E0128, "write `&&`", p.span(0), "&&"),
         (_, "or") => mend(Code::E0128, "write `||`", p.span(0), "||"),
         ("not", "true" | "false" | "(") => {
@@ -280,8 +329,84 @@ fn begins_value(kind: Kind) -> bool {
     )
 }
 
-/// Whether the innermost open bracket is one of a list or of arguments.
-fn in_list(p: &Place<'_>) -> bool {
+/// Inside the braces of a record, of a map, or of a tool's inputs.
+fn record(p: &Place<'_>) -> Option<Habit> {
+    let upto = &p.run[..p.run.len().min(p.at + 1)];
+    let mapping = upto.windows(2).position(|w| w[0].kind == Kind::LBrace && w[1].kind == Kind::For);
+    if let Some(brace) = mapping {
+        let after = p.run.get(brace + 2).and_then(|t| p.src.get(t.span.range()));
+        if !matches!(after, Some("=" | ":")) {
+            return say(Code::E0136, "a map is built with `{ [k] = v for k, v in m }`");
+        }
+    }
+    if innermost(p) != Some(Kind::LBrace) {
+        return None;
+    }
+    let named = p.kind(-1).is_some_and(Kind::is_word) && p.error.expects(Kind::Eq);
+    match (p.text(-1), p.text(0)) {
+        ("lifecycle", "{") if named => say(
+            Code::E0125,
+            "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
+        ),
+        ("timeouts", "{") if named => {
+            say(Code::E0125, "the options of a tool follow its inputs: `with { timeout = 10m }`")
+        }
+        ("provisioner", _) if p.kind(0) == Some(Kind::StrStart) => say(
+            Code::E0125,
+            "a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`",
+        ),
+        ("dynamic", _) if p.kind(0) == Some(Kind::StrStart) => {
+            say(Code::E0125, "a list is computed: `NAME = [{ field = x } for x in xs]`")
+        }
+        (name, "{") if named => {
+            mend(Code::E0122, format!("a record is a value: `{name} = {{ ... }}`"), p.span(0).before(), "= ")
+        }
+        _ if p.error.expects(Kind::Comma) && begins_field(p) => {
+            mend(Code::E0135, "separate the fields with a comma, or with a new line", p.span(-1).after(), ",")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a field begins here: `name =`, `name:`, `"name" =`.
+fn begins_field(p: &Place<'_>) -> bool {
+    let after = match p.kind(0) {
+        Some(Kind::StrStart) => p.text(3),
+        Some(kind) if kind.is_word() => p.text(1),
+        _ => return false,
+    };
+    matches!(after, "=" | ":")
+}
+
+/// Whether `?:` stands between two values, as in Kotlin and Groovy, and not after the name of a field.
+fn elvis(p: &Place<'_>) -> bool {
+    let valued = p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::Eq);
+    let field = p.kind(-1).is_some_and(Kind::is_word) && p.touches(0) && innermost(p) == Some(Kind::LBrace);
+    p.touches(1) && valued && !field && p.first() != "type"
+}
+
+/// A name with dashes in it, which takes underscores here.
+fn dashed(p: &Place<'_>) -> Option<Habit> {
+    let mut name = p.text(-1).to_string();
+    let mut end = p.span(-1);
+    let mut offset = 0;
+    while p.text(offset) == "-" && p.touches(offset) && p.touches(offset + 1) {
+        let part = p.text(offset + 1);
+        if part.is_empty() || !part.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            break;
+        }
+        name = format!("{name}_{part}");
+        end = p.span(offset + 1);
+        offset += 2;
+    }
+    match offset {
+        0 => say(Code::E0121, "a name has letters, digits and `_`"),
+        _ => mend(Code::E0121, format!("a name has no `-`: write `{name}`"), p.span(-1).to(end), name),
+    }
+}
+
+/// The innermost bracket that is open.
+fn innermost(p: &Place<'_>) -> Option<Kind> {
     let mut open = vec![];
     for token in &p.run[..p.at.min(p.run.len())] {
         match token.kind {
@@ -290,5 +415,10 @@ fn in_list(p: &Place<'_>) -> bool {
             _ => {}
         }
     }
-    matches!(open.last(), Some(Kind::LParen | Kind::LBracket))
+    open.last().copied()
+}
+
+/// Whether the innermost open bracket is one of a list or of arguments.
+fn in_list(p: &Place<'_>) -> bool {
+    matches!(innermost(p), Some(Kind::LParen | Kind::LBracket))
 }

@@ -1,11 +1,16 @@
-//! YAML 1.2, core schema.
+//! YAML 1.2, core schema, with the merge keys (`<<`) of YAML 1.1.
 
-use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, syntax, too_deep};
+mod older;
+
+pub(crate) use older::Older;
+
+use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, Origin, syntax, too_deep};
 use crate::diag::Diagnostic;
-use crate::maps::HashMap;
+use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use crate::value::{Data, Value};
 use granit_parser::{Event, Parser, ScalarStyle};
+use std::sync::Arc;
 
 /// How many values the aliases of one file may stand for: a few short lines can stand for billions.
 const MAX_ALIASED: usize = 1_000_000;
@@ -33,6 +38,8 @@ struct Open {
     node: Node,
     /// The key whose value comes next.
     key: Option<(Symbol, Span)>,
+    /// Whether that key is `<<`.
+    merging: bool,
     /// The keys so far.
     seen: HashMap<Symbol, Span>,
     anchor: usize,
@@ -45,7 +52,88 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
         return Err(syntax(second.span, "it holds more than one document".into()));
     }
     let whole = Span::new(file, 0, text.len() as u32);
-    Ok(first.unwrap_or(Node { span: whole, kind: NodeKind::Scalar(Value::null()) }))
+    Ok(first.unwrap_or(Node::new(whole, NodeKind::Scalar(Value::null()))))
+}
+
+/// A node in which every map has the entries that `<<` takes over from other maps, in its place. What the map says itself
+/// wins, then the earlier of several maps.
+pub(super) fn merged(node: Node) -> Result<Node, Box<Diagnostic>> {
+    let Node { span, kind, origin } = node;
+    let kind = match kind {
+        NodeKind::Seq(items) => NodeKind::Seq(items.into_iter().map(merged).collect::<Result<_, _>>()?),
+        NodeKind::Map(entries) => NodeKind::Map(merged_entries(entries)?),
+        NodeKind::Scalar(value) => NodeKind::Scalar(value),
+    };
+    Ok(Node { span, kind, origin })
+}
+
+fn merged_entries(entries: Vec<(Symbol, Span, Node)>) -> Result<Vec<(Symbol, Span, Node)>, Box<Diagnostic>> {
+    let own = entries.iter().filter(|(.., node)| node.origin != Origin::Merge);
+    let mut seen: HashSet<Symbol> = own.map(|(name, ..)| name.clone()).collect();
+    let mut out = Vec::with_capacity(entries.len());
+    for (name, at, node) in entries {
+        if node.origin != Origin::Merge {
+            out.push((name, at, merged(node)?));
+            continue;
+        }
+        let others = match merged(node)? {
+            Node { kind: NodeKind::Seq(items), .. } => items,
+            other => vec![other],
+        };
+        for other in others {
+            let NodeKind::Map(more) = other.kind else {
+                let why = "`<<` takes over the entries of other maps: write `<<: *anchor` or `<<: [*a, *b]`";
+                return Err(Box::new(syntax(other.span, why.into()).also(at, "merged here")));
+            };
+            out.extend(more.into_iter().filter(|(name, ..)| seen.insert(name.clone())));
+        }
+    }
+    Ok(out)
+}
+
+/// Whether a key is `<<`, without quotes.
+fn is_merge(event: &Event<'_>) -> bool {
+    match event {
+        Event::Scalar(text, style, ..) => {
+            let merge = event.tag().is_none_or(|tag| tag.core_suffix() == Some("merge"));
+            **text == *"<<" && matches!(style, ScalarStyle::Plain) && merge
+        }
+        _ => false,
+    }
+}
+
+/// Refuses a tag of a list or map that means something else.
+fn plain_collection(event: &Event<'_>, span: Span) -> Result<(), Box<Diagnostic>> {
+    match event.tag() {
+        Some(tag) if tag.original() != "!" && !matches!(tag.core_suffix(), Some("seq" | "map")) => {
+            Err(syntax(span, format!("the tag `{}` is not supported", tag.original())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A scalar with a tag: the tag says what it is.
+fn tagged(text: &str, tag: &granit_parser::Tag, span: Span) -> Result<Value, Box<Diagnostic>> {
+    let shown = tag.original();
+    let wanted = match tag.core_suffix() {
+        // `! 12` is a text on purpose.
+        _ if shown == "!" => return Ok(Value::string(text)),
+        Some("str") => return Ok(Value::string(text)),
+        Some(wanted @ ("int" | "float" | "bool" | "null")) => wanted,
+        _ => return Err(syntax(span, format!("the tag `{shown}` is not supported"))),
+    };
+    let exact = || syntax(span, NOT_EXACT.into());
+    let value = plain_scalar(text, Legacy::None).ok_or_else(exact)?;
+    match (wanted, &value.data) {
+        ("int", Data::Int(_))
+        | ("float", Data::Float(_))
+        | ("bool", Data::Bool(_))
+        | ("null", Data::Null) => Ok(value),
+        ("float", Data::Int(i)) => {
+            Ok(Value::plain(Data::Float(crate::value::exact_float(*i).ok_or_else(exact)?)))
+        }
+        _ => Err(syntax(span, format!("`{text}` does not fit its tag `{shown}`"))),
+    }
 }
 
 /// Every document of a file. What an alias stands for is placed there, or with `own` where it is written.
@@ -69,20 +157,38 @@ pub(super) fn documents(
         let byte = |m: &granit_parser::Marker| m.byte_offset().unwrap_or(0) as u32;
         let span = Span::new(file, byte(&at.start), byte(&at.end));
         let anchor = event.anchor_id();
+        let merges = legacy == Legacy::None && is_merge(&event);
         let done = match event {
             Event::Scalar(ref value, style, ..) => {
                 let plain = matches!(style, ScalarStyle::Plain);
-                let tagged = event.tag().and_then(|t| t.core_suffix().map(str::to_string));
-                let value = match tagged.as_deref() {
-                    Some("str") => Value::string(&**value),
-                    // `! 12` is a text on purpose.
-                    _ if event.tag().is_some_and(|t| t.original() == "!") => Value::string(&**value),
+                let value = match event.tag() {
+                    Some(tag) if legacy == Legacy::None && tag.core_suffix() != Some("merge") => {
+                        tagged(value, tag, span)?
+                    }
+                    Some(tag) if tag.core_suffix() == Some("str") || tag.original() == "!" => {
+                        Value::string(&**value)
+                    }
                     _ if plain => {
                         plain_scalar(value, legacy).ok_or_else(|| syntax(span, NOT_EXACT.into()))?
                     }
                     _ => Value::string(&**value),
                 };
-                Some((Node { span, kind: NodeKind::Scalar(value) }, anchor))
+                let mut node = Node::new(span, NodeKind::Scalar(value));
+                if let NodeKind::Scalar(value) = &node.kind
+                    && let (Event::Scalar(text, ..), true, None) = (&event, plain, event.tag())
+                    && legacy == Legacy::None
+                {
+                    if matches!(&*text.to_lowercase(), ".inf" | "+.inf" | "-.inf" | ".nan") {
+                        return Err(syntax(
+                            span,
+                            format!("`{text}` is not a finite number; quote it for the string"),
+                        ));
+                    }
+                    if let Some(older) = Older::of(text, &value.data) {
+                        node.origin = Origin::Ambiguous(Arc::new(older));
+                    }
+                }
+                Some((node, anchor))
             }
             Event::Alias(id) => match anchors.get(&id) {
                 Some(node) => {
@@ -106,8 +212,11 @@ pub(super) fn documents(
                 if stack.len() >= MAX_DEPTH {
                     return Err(too_deep(span));
                 }
-                let (node, anchor) = (Node { span, kind }, anchor.unwrap_or(0));
-                stack.push(Open { node, key: None, seen: HashMap::default(), anchor });
+                if legacy == Legacy::None {
+                    plain_collection(&event, span)?;
+                }
+                let (node, anchor) = (Node::new(span, kind), anchor.unwrap_or(0));
+                stack.push(Open { node, key: None, merging: false, seen: HashMap::default(), anchor });
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => stack.pop().map(|Open { mut node, anchor, .. }| {
@@ -122,20 +231,29 @@ pub(super) fn documents(
         }
         match stack.last_mut() {
             None => roots.push(node),
-            Some(Open { node: parent, key, seen, .. }) => match &mut parent.kind {
+            Some(open) => match &mut open.node.kind {
                 NodeKind::Seq(items) => items.push(node),
-                NodeKind::Map(entries) => match key.take() {
+                NodeKind::Map(entries) => match open.key.take() {
+                    Some((name, at)) if std::mem::take(&mut open.merging) => {
+                        entries.push((name, at, Node { origin: Origin::Merge, ..node }));
+                    }
                     Some((name, at)) => entries.push((name, at, node)),
                     None => {
-                        let name: Symbol = match &node.kind {
-                            NodeKind::Scalar(v) => v.text().unwrap_or_else(|| "null".into()).into(),
+                        let name: Symbol = match (&node.kind, &event) {
+                            // `1.10` is another key than `1.1`.
+                            (
+                                NodeKind::Scalar(Value { data: Data::Int(_) | Data::Float(_), .. }),
+                                Event::Scalar(text, ..),
+                            ) if legacy == Legacy::None => (&**text).into(),
+                            (NodeKind::Scalar(v), _) => v.text().unwrap_or_else(|| "null".into()).into(),
                             _ => return Err(syntax(node.span, "only scalars may be keys".into())),
                         };
-                        if let Some(first) = seen.insert(name.clone(), node.span) {
+                        if let Some(first) = open.seen.insert(name.clone(), node.span) {
                             let d = syntax(node.span, format!("the key `{name}` stands twice"));
                             return Err(Box::new(d.also(first, "first here")));
                         }
-                        *key = Some((name, node.span));
+                        open.key = Some((name, node.span));
+                        open.merging = merges;
                     }
                 },
                 NodeKind::Scalar(_) => {}
