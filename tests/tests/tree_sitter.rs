@@ -128,7 +128,9 @@ impl Spans {
             DeclKind::Mock(a, b) => [a, b].into_iter().for_each(|e| self.expr(e)),
             DeclKind::Adopt(address, id) => {
                 self.0.push(address.span);
-                self.expr(id);
+                if let Some(id) = id {
+                    self.expr(id);
+                }
             }
             DeclKind::Moved(a, b) => self.0.extend([a.span, b.span]),
             DeclKind::Forget(address) => self.0.push(address.span),
