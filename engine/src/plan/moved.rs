@@ -21,10 +21,19 @@ struct Rule {
 }
 
 impl Rule {
-    /// Where an address goes; what is below the target already has gone there.
+    /// Whether the target is inside of the source, as where a tool becomes a member of a family of its name.
+    fn is_nested(&self) -> bool {
+        within(&self.to, &self.from)
+    }
+
+    /// Where an address goes. Of a nested target only the tool itself goes there, and what is inside of it: other members of the
+    /// family are what they were.
     fn target(&self, addr: &str) -> Option<String> {
-        let inside = within(&self.to, &self.from) && within(addr, &self.to);
-        (within(addr, &self.from) && !inside).then(|| format!("{}{}", self.to, &addr[self.from.len()..]))
+        let rest = addr.strip_prefix(&*self.from).filter(|_| within(addr, &self.from))?;
+        let step = self.to.strip_prefix(&*self.from).filter(|_| self.is_nested()).unwrap_or_default();
+        let there = self.is_nested() && within(addr, &self.to);
+        let member = step.starts_with('[') && rest.starts_with('[');
+        (!there && !member).then(|| format!("{}{rest}", self.to))
     }
 }
 
@@ -89,6 +98,9 @@ impl Builder<'_> {
     /// Where an address of the state ends up: the first name along its declarations that the program has, or else the last one.
     fn destination(&self, rules: &[Rule], addr: &str) -> Option<(String, Span)> {
         let (rule, first) = rule_for(rules, addr)?;
+        if rule.is_nested() && addr != rule.from && self.program.find(addr).is_some() {
+            return None;
+        }
         let mut at = first;
         while self.program.find(&at).is_none() {
             match rule_for(rules, &at) {
