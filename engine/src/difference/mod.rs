@@ -148,6 +148,8 @@ pub enum Edit {
 pub enum Blob {
     /// Text.
     Text(String),
+    /// What a plugin says of something that is not text: a link in the place of a file.
+    Note(String),
     /// Bytes.
     Bytes {
         /// How many.

@@ -285,17 +285,14 @@ pub(super) fn ratio(a: &str, b: &str) -> f32 {
 
 // ---- what is not text
 
-/// Whether this is no text that a person could read: a zero byte, or mostly control characters.
+/// Whether this is binary: it contains a zero byte. Other control characters are shown escaped, so that nobody can hide a text
+/// from a reviewer by adding a few of them.
 pub fn is_binary(text: &str) -> bool {
-    if text.contains('\0') {
-        return true;
-    }
-    let control =
-        text.chars().filter(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x1b')).count();
-    control > 0 && control * 10 > text.chars().count()
+    text.contains('\0')
 }
 
-/// The size and the hash of what is not text; a plugin that found bytes says both.
+/// The size and the hash of what is not text. A plugin that found bytes says both, and one that found something else, as a
+/// link in the place of a file, says what, after a zero byte.
 pub fn blob(text: &str) -> Blob {
     if !is_binary(text) {
         return Blob::Text(text.into());
@@ -305,6 +302,12 @@ pub fn blob(text: &str) -> Blob {
         let sha256 = rest.rsplit_once("sha256 ")?.1;
         (sha256.len() == 64).then_some((size.parse().ok()?, sha256.to_string()))
     });
+    if let (None, Some(note)) = (&found, text.strip_prefix('\0'))
+        && !note.is_empty()
+        && !note.chars().any(char::is_control)
+    {
+        return Blob::Note(note.into());
+    }
     let (size, sha256) = found.unwrap_or_else(|| (text.len() as u64, crate::hash(text.as_bytes())));
     Blob::Bytes { size, sha256 }
 }

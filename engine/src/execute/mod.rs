@@ -243,7 +243,7 @@ async fn finish_outputs(cx: &Context, program: &Program, outcome: &mut Outcome) 
         false => cx.plan.prior_outputs.clone(),
     };
     outputs.extend(now);
-    if cx.plan.outputs_changed {
+    if cx.plan.outputs_changed || cx.plan.local_outputs.is_some() {
         cx.redactor.learn(&serde_json::Value::Object(outputs.clone()));
         if let Err(why) = cx.journal.write(Record::Outputs { outputs }).await {
             outcome.failed.push((

@@ -419,8 +419,8 @@ impl Operation<'_> {
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
         // Asked for again, however sure the plan was: something may have come into being since.
         let known_absent = replaces && self.keeps_key();
-        let repairs =
-            !self.cx.plan.saved && (self.node.reason == reason::GONE || self.node.reason == reason::REPAIR);
+        let repairs = !self.cx.plan.saved
+            && (reason::is_absent(&self.node.reason) || self.node.reason == reason::REPAIR);
         if !key.is_empty() && !known_absent && !repairs {
             let found =
                 find(&self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)
@@ -435,13 +435,11 @@ impl Operation<'_> {
                     ));
                 }
                 Err(e) => {
-                    return Err(
-                        self.fail(Code::E0607, format!("whether it exists could not be found out: {e}"))
-                    );
+                    return Err(self.fail(Code::E0607, format!("cannot find out whether it exists: {e}")));
                 }
             }
         }
-        if self.node.reason == reason::GONE {
+        if reason::is_absent(&self.node.reason) {
             entry.absent_before = true;
         }
         let prior = self.node.prior.clone();
@@ -579,9 +577,11 @@ impl Operation<'_> {
         }
     }
 
-    /// Outputs that were said beforehand are what came.
+    /// Outputs that were said beforehand are what came, but for those that depend on the checkout (`@local`).
     fn as_planned(&self, entry: &Entry) -> Result<(), Failed> {
-        for (name, planned) in &self.node.planned {
+        let outputs = self.node.kind.as_ref().map(|kind| &kind.outputs);
+        let local = |name: &str| outputs.and_then(|o| o.get(name)).is_some_and(|o| o.local);
+        for (name, planned) in self.node.planned.iter().filter(|(name, _)| !local(name)) {
             let got = entry.outputs.get(name).unwrap_or(&Json::Null);
             if !same(planned, got, None) {
                 let shown = |v: &Json| if has_secret(v) { "(secret)".to_string() } else { v.to_string() };

@@ -144,6 +144,15 @@ pub async fn build(
             true => whole || acts,
             false => state.outputs.get(k) != Some(v),
         });
+    if b.plan.outputs_changed {
+        let recorded = b.known.as_recorded(program, state);
+        let (elsewhere, _) = program.outputs(&recorded.of(program));
+        let elsewhere: Fields = elsewhere.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
+        if plugins.redactor().tagged(elsewhere) == state.outputs {
+            b.plan.outputs_changed = false;
+            b.plan.local_outputs = Some(outputs);
+        }
+    }
     b.plan
 }
 
@@ -343,7 +352,8 @@ impl Builder<'_> {
             let d = Diagnostic::new(
                 Code::E0603,
                 format!(
-                    "`{addr}` is a `{}` in state and a `{}` in the program",
+                    "`{addr}` is a `{}.{}` in the state and a `{}` in the program",
+                    prior.plugin.name,
                     prior.kind,
                     instance.kind.path()
                 ),
@@ -351,7 +361,7 @@ impl Builder<'_> {
             self.problem(
                 d.at(instance.span, "of another kind")
                     .tool(addr.clone())
-                    .help("give the new tool another name"),
+                    .help("give the new tool another name; the old object is deleted, or left as it is with `forget`"),
             );
             return;
         }

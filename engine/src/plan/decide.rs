@@ -110,7 +110,10 @@ impl Builder<'_> {
             }
             Some(Seen::Absent) => {
                 node.action = Action::Create;
-                node.reason = reason::GONE.into();
+                node.reason = match is_elsewhere(&instance.kind, &prior, self.plugins.folder()) {
+                    true => reason::ELSEWHERE.into(),
+                    false => reason::GONE.into(),
+                };
                 node.changes = created(&instance.kind, &node.desired);
                 return;
             }
@@ -250,7 +253,8 @@ impl Builder<'_> {
             return;
         }
         node.action = Action::Update;
-        node.planned = stable_outputs(&instance.kind, prior);
+        // As they were read, where they were: what is `@local` is another value in every checkout.
+        node.planned = stable_outputs(&instance.kind, node.prior.as_deref().unwrap_or(prior));
         if node.reason.is_empty() && node.changes.iter().all(|c| c.drift) {
             let names: Vec<String> = node.changes.iter().map(|c| format!("`{}`", c.name)).collect();
             node.reason = format!("drift: {} changed outside of dtm", names.join(", "));
@@ -290,7 +294,12 @@ impl Builder<'_> {
             retired: prior.retired.clone(),
             ..adopted
         };
-        let reason = format!("its kind changes from `{}` to `{}`", prior.kind, instance.kind.path());
+        let reason = format!(
+            "its kind changes from `{}.{}` to `{}`",
+            prior.plugin.name,
+            prior.kind,
+            instance.kind.path()
+        );
         self.seen.remove(&node.addr);
         let seen = match self.options.no_read || prior.id.is_none() {
             true => None,
@@ -445,6 +454,19 @@ fn take_over(
     node.prior = Some(entry.into());
     node.action = Action::Adopt;
     node.reason = reason;
+}
+
+/// Whether an object inside the project was recorded by a checkout in another folder: what says where it is (`@local`) leads
+/// out of this one.
+fn is_elsewhere(kind: &dtm_lang::interface::Kind, prior: &Entry, root: &std::path::Path) -> bool {
+    let inside =
+        prior.id.as_deref().is_some_and(|id| crate::workspace::stays_inside(std::path::Path::new(id)));
+    let leads_out = |value: &Json| {
+        let path = value.as_str().map(std::path::Path::new);
+        path.is_some_and(|path| path.is_absolute() && !path.starts_with(root))
+    };
+    let local = kind.outputs.iter().filter(|(_, output)| output.local);
+    inside && local.filter_map(|(name, _)| prior.outputs.get(&**name)).any(leads_out)
 }
 
 /// The outputs that an update does not change.

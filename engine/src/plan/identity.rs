@@ -211,7 +211,7 @@ impl Builder<'_> {
                     let d = place(Diagnostic::new(
                         Code::E0607,
                         format!(
-                            "whether `{}` exists could not be found out: {}",
+                            "cannot find out whether `{}` exists: {}",
                             node.addr,
                             self.plugins.redactor().mask(&e.to_string())
                         ),

@@ -32,7 +32,7 @@ pub use steps::{Part, Schedule, Step};
 
 use crate::Fields;
 use crate::plugin::Settings;
-use crate::state::{Entry, OpKey};
+use crate::state::{Entry, OpKey, State};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::from_wire;
 use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
@@ -177,6 +177,8 @@ pub struct Plan {
     pub prior_outputs: Fields,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
+    /// The program's outputs, where they differ from those in state only because the project is in another folder.
+    pub local_outputs: Option<Fields>,
     /// The files that tools write, change and take away, by address, where their plugins say so.
     pub files: BTreeMap<String, Vec<PlannedFile>>,
     /// Tools that are not planned, by address.
@@ -235,6 +237,8 @@ impl Plan {
 pub mod reason {
     /// It is not there any more.
     pub const GONE: &str = "gone: it was removed outside of dtm";
+    /// It is not there in this checkout; with a shared state, another one has it.
+    pub const ELSEWHERE: &str = "missing here: it was created in another folder";
     /// A person asked for it.
     pub const ASKED: &str = "asked for with `--replace`";
     /// It is not planned.
@@ -251,6 +255,11 @@ pub mod reason {
     pub const NOTED: &str = "another tool noted that it made it";
     /// An operation was interrupted.
     pub const REPAIR: &str = "an earlier operation on it was interrupted or failed";
+
+    /// Whether it is the reason of an object that is recorded and is not there.
+    pub fn is_absent(reason: &str) -> bool {
+        matches!(reason, GONE | ELSEWHERE)
+    }
 }
 
 /// Outputs that are known so far, by instance.
@@ -283,6 +292,25 @@ impl Known {
     /// Makes the outputs of an instance known.
     pub fn set(&self, id: InstanceId, outputs: impl Into<Told>) {
         self.outputs.lock().unwrap_or_else(|e| e.into_inner()).insert(id, outputs.into());
+    }
+    /// The same, with outputs that depend on the checkout (`@local`) as they are in state.
+    pub fn as_recorded(&self, program: &Program, state: &State) -> Known {
+        let outputs = self.outputs.lock().unwrap_or_else(|e| e.into_inner());
+        let with_recorded = |(id, told): (&InstanceId, &Told)| {
+            let instance = program.instance(*id);
+            let mut fields = match told {
+                Told::Entry(entry) => entry.outputs.clone(),
+                Told::Fields(fields) => fields.clone(),
+            };
+            let recorded = state.tools.get(&*instance.addr).map(|entry| &entry.outputs);
+            for (name, _) in instance.kind.outputs.iter().filter(|(_, output)| output.local) {
+                if let Some(value) = recorded.and_then(|outputs| outputs.get(&**name)) {
+                    fields.insert(name.to_string(), value.clone());
+                }
+            }
+            (*id, Told::Fields(fields))
+        };
+        Known { outputs: Mutex::new(outputs.iter().map(with_recorded).collect()) }
     }
     /// With the types of the program's kinds.
     pub fn of<'a>(&'a self, program: &'a Program) -> impl Outputs + 'a {

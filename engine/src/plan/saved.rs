@@ -274,6 +274,7 @@ impl Saved {
                 .collect(),
             prior_outputs: form.prior_outputs.clone(),
             outputs_changed: form.outputs_changed,
+            local_outputs: None,
             left_out: form.left_out.clone(),
             files: form.files.clone(),
             saved: true,

@@ -8,7 +8,7 @@ use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, RpcErr
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -279,6 +279,11 @@ impl Plugins {
         let file = self.folder.join(path).with_extension("dts");
         let text = std::fs::read_to_string(&file).ok()?;
         dtm_lang::read_interface(&file.display().to_string(), &text).0
+    }
+
+    /// The project's root, in which the plugins run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The secrets of the run.

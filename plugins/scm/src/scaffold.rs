@@ -128,7 +128,8 @@ impl Kind for Scaffold {
             let list = differs.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more =
                 if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
-            observed.insert("template".into(), json!(format!("{}, but for {list}{more}", inputs.template)));
+            // No template is called so: a zero byte makes it a remark.
+            observed.insert("template".into(), json!(format!("\0differs in {list}{more}")));
         }
         let outputs = outputs(&place, &store.branch, &ours.commit);
         Ok(Some(Observed { outputs, inputs: observed, private }))

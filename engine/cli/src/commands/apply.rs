@@ -44,10 +44,14 @@ pub struct Apply {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
+    let saved = args.file.as_deref().filter(|path| Saved::is_one(path));
+    if saved.is_some() {
+        saved::only_the_plan(cli, &args.select)?;
+    }
     can_ask(&args.run, "apply")?;
     let trace = Trace::begin("apply", args.run.trace.as_deref())?;
     trace.phase("check");
-    let saved = match args.file.as_deref().filter(|path| Saved::is_one(path)) {
+    let saved = match saved {
         Some(path) => {
             if args.new_state || args.take_over {
                 let headline = "a saved plan says itself which state it is for";
@@ -55,7 +59,6 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
                     .help("leave `--new-state` and `--take-over` out")
                     .usage());
             }
-            saved::only_the_plan(cli, &args.select)?;
             Some(saved::open(path)?)
         }
         None => None,
@@ -90,7 +93,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if let (false, false) = (terminal.quiet, plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
-        terminal.page(&view::plan::text(&plan, terminal.paper()));
+        args.run.show(terminal, &view::plan::text(&plan, terminal.paper()));
+        super::plan::done_moves(terminal, &plan);
     }
     refuse(&plan, sources)?;
     needs_plugins(&plan, &project.program)?;
@@ -100,12 +104,15 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     trace.phase("ask");
     let root = (state.root != project.file).then(|| Record::Root { root: project.file.clone() });
     if plan.is_empty() {
-        if let Some(root) = root {
-            record(&rt, session, root)?;
+        let outputs = plan.local_outputs.clone().map(|outputs| Record::Outputs { outputs });
+        let records: Vec<Record> = root.into_iter().chain(outputs).collect();
+        let outputs = plan.local_outputs.as_ref().unwrap_or(&state.outputs);
+        if !records.is_empty() {
+            record(&rt, session, records)?;
         }
         trace.finish()?;
         if !terminal.json && !terminal.quiet {
-            terminal.out(&view::summary::outputs(&state.outputs, terminal.paper()));
+            terminal.out(&view::summary::outputs(outputs, terminal.paper()));
         }
         return Ok(Exit::Done);
     }

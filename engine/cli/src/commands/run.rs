@@ -43,6 +43,13 @@ pub struct RunArgs {
     pub trace: Option<PathBuf>,
 }
 
+impl RunArgs {
+    /// Shows a plan. With `-y` nobody has to read it first, so a pager does not hold the run up.
+    pub fn show(&self, terminal: &Terminal, text: &str) {
+        if self.yes { terminal.out(text) } else { terminal.page(text) }
+    }
+}
+
 /// The runtime of a command.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -301,16 +308,19 @@ async fn interrupts(sender: watch::Sender<u8>) {
     }
 }
 
-/// Makes one record durable, and writes the snapshot.
+/// Makes records durable, and writes the snapshot.
 pub fn record(
     rt: &tokio::runtime::Runtime,
     session: Box<dyn Session>,
-    record: Record,
+    records: Vec<Record>,
 ) -> Result<(), Failure> {
     rt.block_on(async {
         let journal = Journal::start(session).map_err(|e| Failure::new(Code::E0807, reason(&e)))?;
-        let written = journal.write(record).await;
-        written.map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
+        for record in records {
+            let written = journal.write(record).await;
+            written
+                .map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
+        }
         match journal.finish().await {
             Some((result, ..)) => result.map_err(Failure::from),
             None => Ok(()),

@@ -207,6 +207,7 @@ fn part(segment: &Segment) -> Value {
 fn blob(blob: &Blob) -> Value {
     match blob {
         Blob::Text(text) => json!({ "text": text }),
+        Blob::Note(note) => json!({ "note": note }),
         Blob::Bytes { size, sha256 } => json!({ "bytes": size, "sha256": sha256 }),
     }
 }

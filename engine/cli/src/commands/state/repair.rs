@@ -94,7 +94,7 @@ pub(super) fn resolve(
         }
         (None, None) => Record::Remove { addr },
     };
-    crate::commands::run::record(&crate::commands::run::runtime()?, session, record)?;
+    crate::commands::run::record(&crate::commands::run::runtime()?, session, vec![record])?;
     terminal.note(&match id {
         Some(id) => format!("`{tool}` is `{id}` now; the next apply reads it and brings it up to date."),
         None => format!("`{tool}` does not exist; the next apply makes it if it is in the program."),
@@ -122,7 +122,7 @@ pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) 
     };
     let dropped = store.rekey(&holder("state rekey"), cli.global.lock_timeout, key, lost)?;
     terminal.note(&match (lost, new.is_some()) {
-        (true, _) => format!("{} dropped; the next apply makes them anew.", count(dropped, "secret")),
+        (true, _) => format!("{} dropped; the next apply creates them again.", count(dropped, "secret")),
         (false, true) => {
             "Sealed with the key of `DTM_STATE_NEW_KEY`: give it as `DTM_STATE_KEY` from now on.".to_string()
         }
