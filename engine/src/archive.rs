@@ -118,7 +118,13 @@ impl Archive {
             root: program.sources().file(dtm_lang::FileId(0)).path.to_string(),
             named: named.to_string(),
             files: read.files.iter().map(file).collect(),
-            sets: inputs.sets.iter().map(|g| (g.name.clone(), outside(&g.text))).collect(),
+            sets: inputs
+                .sets
+                .iter()
+                // `--env` names a file of params even where the program has no param `env`.
+                .filter(|g| g.origin != Origin::Env || params.iter().any(|p| *p.name == *g.name))
+                .map(|g| (g.name.clone(), outside(&g.text)))
+                .collect(),
             params_files: inputs
                 .params_files
                 .iter()

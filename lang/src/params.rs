@@ -82,7 +82,8 @@ pub(crate) fn params(
     on_the_command_line(hir, inputs, diags);
     for (name, text, how) in texts {
         let Some(param) = hir.params.iter().find(|p| *p.name == *name) else {
-            unknown(&name, how, None, diags);
+            let by = how.strip_prefix(&format!("`{name}` of ")).unwrap_or(&how).to_string();
+            unknown(&name, by, None, diags);
             continue;
         };
         match from_text(sources, &text, &param.ty, &how) {

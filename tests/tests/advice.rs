@@ -63,7 +63,8 @@ fn quoted(help: &str) -> Vec<&str> {
 
 /// Why a declaration is none; an ellipsis stands for whatever belongs there.
 fn refused(declaration: &str) -> Option<String> {
-    let text = declaration.replace("\"...\"", "\"x\"").replace("...", "null");
+    let text = declaration.replace("\"...\"", "\"x\"").replace("{ ... }", "{}");
+    let text = text.replace("]: ...", "]: core.Value {}").replace("...", "null");
     let mut problems = Diagnostics::default();
     parse(FileId(0), &format!("dts 1\n\n{text}\n"), &mut problems);
     problems.into_iter().next().map(|d| d.headline)
@@ -109,6 +110,8 @@ fn what_helps_quote_is_valid() {
 fn what_is_not_valid_is_seen() {
     assert!(refused("moved a b").is_some());
     assert!(refused("adopt x = \"...\"").is_none());
+    assert!(refused("tool NAME[x in xs by key]: ...").is_none());
+    assert!(refused("configure PLUGIN { ... }").is_none());
     assert!(refused("forget f[\"a\"]").is_none());
     assert!(refused("forget f(\"a\")").is_some());
     assert!(dtm_cli::refused("dtm aply").is_some());

@@ -100,7 +100,7 @@ fn a_plan_fits_its_terminal_and_is_colored() {
         assert_eq!(code, 0, "{screen}");
         assert!(screen.contains("2 to add, 0 to change, 0 to destroy"), "{columns}: {screen}");
         let raw = String::from_utf8_lossy(&raw);
-        assert!(raw.contains("\u{1b}[32m+\u{1b}[0m"), "additions are green");
+        assert!(raw.contains("\u{1b}[32m+ \u{1b}[0m"), "additions are green");
         if columns >= 80 {
             let wide = raw.lines().map(|l| plain(l).chars().count()).max().unwrap_or(0);
             assert!(wide <= usize::from(columns), "{columns}: a line has {wide} characters\n{screen}");
@@ -127,7 +127,7 @@ fn apply_asks_and_yes_is_the_only_yes() {
         let (screen, _, found) = terminal.finish();
         assert_eq!(found, code, "{screen}");
         assert_eq!(sandbox.path().join("out/README.md").exists(), made, "{screen}");
-        let last = if made { "Done: 2 created." } else { "Nothing was changed." };
+        let last = if made { "Done: 2 created (" } else { "Nothing was changed." };
         assert!(screen.contains(last), "{screen}");
     }
 }
@@ -156,7 +156,7 @@ fn params_without_a_value_are_asked_for_and_secrets_are_not_shown() {
     }
     let (screen, raw, code) = terminal.finish();
     assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("Done: 2 created."), "{screen}");
+    assert!(screen.contains("Done: 2 created ("), "{screen}");
     let raw = String::from_utf8_lossy(&raw);
     assert!(["hunter2", "hunter3", "1234"].iter().all(|secret| !raw.contains(secret)), "{screen}");
     assert!(!screen.contains("W0402"), "an answer is not on the command line: {screen}");
@@ -260,7 +260,7 @@ fn a_project_that_was_not_trusted_is_asked_about_once() {
             terminal.screen.screen().contents()
         );
         let shown = terminal.screen.screen().contents();
-        assert!(shown.contains("the plugin `notes` of the project: `./notes.py`"), "{shown}");
+        assert!(shown.contains("the plugin `notes` of the project: `notes.py`"), "{shown}");
         terminal.master.write_all(answer.as_bytes()).expect("answered");
         terminal.finish()
     };

@@ -5,7 +5,7 @@ use crate::args::{Cli, FileArg};
 use crate::commands::help::TOPICS;
 use crate::project::{Project, at};
 use crate::suggest::is_visible;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use dtm_engine::address::names;
@@ -23,7 +23,32 @@ pub const VARIABLE: &str = "DTM_COMPLETE";
 
 /// Answers a shell that asks for completions, and ends; returns for every other run.
 pub fn answer() {
-    CompleteEnv::with_factory(Cli::command).var(VARIABLE).bin("dtm").complete();
+    CompleteEnv::with_factory(|| without_hidden(Cli::command())).var(VARIABLE).bin("dtm").complete();
+}
+
+/// A command line whose hidden parts cannot be completed: clap offers them where nothing else fits.
+fn without_hidden(command: Command) -> Command {
+    /// No shell passes a NUL, so nothing that is typed begins like this.
+    fn unreachable(name: &str) -> &'static str {
+        format!("\0{name}").leak()
+    }
+    let command = command.mut_args(|argument| {
+        let argument = match argument.get_long().filter(|_| argument.is_hide_set()).map(unreachable) {
+            Some(long) => argument.long(long),
+            None => argument,
+        };
+        match argument.get_visible_aliases() {
+            Some(aliases) if !aliases.is_empty() => argument,
+            _ => argument.alias(None),
+        }
+    });
+    command.mut_subcommands(|inner| match inner.is_hide_set() {
+        true => {
+            let name = unreachable(inner.get_name());
+            inner.name(name)
+        }
+        false => without_hidden(inner),
+    })
 }
 
 type Candidates = Vec<CompletionCandidate>;

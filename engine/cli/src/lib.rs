@@ -43,6 +43,7 @@ pub fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
+    survive_file_limits();
     if let args::Command::PluginHost(host) = &cli.command {
         commands::plugin_host::run(host);
     }
@@ -57,6 +58,8 @@ pub fn main() -> ExitCode {
     }
     terminal.one_value =
         matches!(cli.command, args::Command::Eval(_) | args::Command::Output(_) | args::Command::Show(_));
+    terminal.one_value_if_sound =
+        matches!(cli.command, args::Command::Plan(_) | args::Command::Verify(_) | args::Command::Graph(_));
     let result =
         log::start(&cli.global).and_then(|()| enter(&cli)).and_then(|()| commands::run(&cli, &terminal));
     let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {
@@ -64,6 +67,16 @@ pub fn main() -> ExitCode {
         exit
     });
     terminal.finish(exit).into()
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) fails as on a full disk, and is reported; without a handler for
+/// SIGXFSZ it would kill dtm in the middle of it. Children get the default again.
+fn survive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    let _inside = runtime.enter();
+    // The handler stays for as long as the process lives.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }
 
 /// Why a command line, written for a shell, cannot be understood; `None` if it can. For tests of what dtm advises.

@@ -6,8 +6,10 @@
 
 use crate::args::{Cli, Command, FileArg};
 use crate::exit::{Failure, reason};
-use crate::project::{choose, environment, placed, unreadable};
+use crate::project::{at, choose, environment, placed, unreadable};
 use crate::terminal::Terminal;
+use crate::trust::{self, Source};
+use dtm_engine::project::Surroundings;
 use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic, Given, Inputs, Origin, Program};
 use std::io::Read;
@@ -33,23 +35,22 @@ pub struct Output {
 /// When an option cannot be understood, a file cannot be read, or the program of `--params-from` fails.
 pub fn inputs(cli: &Cli, file: &FileArg) -> Result<Inputs, Failure> {
     let global = &cli.global;
-    let root = folder(file);
     let mut inputs = Inputs { env: environment().into(), ..Inputs::default() };
     if let Some(name) = &global.env {
-        inputs.params_files.extend(of_environment(&root, name)?);
+        inputs.params_files.extend(of_environment(&folder(file), name)?);
         inputs.sets.push(Given { name: "env".into(), text: name.clone(), origin: Origin::Env });
     }
     for path in &global.params {
         inputs.params_files.push((path.display().to_string(), read(path)?));
     }
-    if let Some(command) = &global.params_from
-        // `check` runs nothing, and needs no values.
-        && !matches!(cli.command, Command::Check(_))
+    if let Some((around, source)) = program_of(cli, file)?
+        && let Some(command) = &global.params_from
     {
         let printed = match global.printed.get() {
             Some(printed) => printed.clone(),
             None => {
-                let printed = printed(&root, command)?;
+                trust::admit(&around, vec![source])?;
+                let printed = printed(&around.root, command)?;
                 global.printed.get_or_init(|| printed).clone()
             }
         };
@@ -64,6 +65,20 @@ pub fn inputs(cli: &Cli, file: &FileArg) -> Result<Inputs, Failure> {
         inputs.sets.push(Given::set(name.trim(), text));
     }
     Ok(inputs)
+}
+
+/// The program of `--params-from`, as something to trust, and the project that it runs for.
+///
+/// # Errors
+/// When the dtm binary cannot be found.
+pub fn program_of(cli: &Cli, file: &FileArg) -> Result<Option<(Surroundings, Source)>, Failure> {
+    match &cli.global.params_from {
+        // `check` runs nothing, and needs no values.
+        Some(command) if !matches!(cli.command, Command::Check(_)) => {
+            Ok(Some((at(folder(file))?, Source::of_params(command))))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The folder of the configuration; where there is none, the error comes from whoever opens it.
@@ -152,7 +167,6 @@ pub fn ask(terminal: &Terminal, program: &Program) -> Vec<Given> {
 
 /// Runs the program of `--params-from`, and reads what it prints.
 fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
-    trusted(command)?;
     let failed = |why: String| Failure::new(Code::E0903, format!("`--params-from {}`: {why}", word(command)));
     let mut shell = Process::new("sh");
     shell.args(["-c", command]).current_dir(root).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -202,18 +216,6 @@ fn parsed(text: &str) -> Result<Output, usize> {
         texts.push(Given { name: name.into(), text, origin: Origin::Program });
     }
     Ok(Output { files: vec![], texts })
-}
-
-/// A program runs only for a user who agreed to it.
-fn trusted(command: &str) -> Result<(), Failure> {
-    let given = std::env::var("DTM_TRUST").is_ok_and(|v| matches!(&*v, "1" | "true" | "yes"));
-    match given {
-        true => Ok(()),
-        false => {
-            let d = Diagnostic::new(Code::E0902, format!("`--params-from {}` runs a program", word(command)));
-            Err(Failure::of(d.help("to allow it, set `DTM_TRUST=1`")).usage())
-        }
-    }
 }
 
 #[cfg(test)]

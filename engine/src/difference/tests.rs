@@ -1,3 +1,5 @@
+//! What differs between two values, as people read it.
+
 use super::*;
 use expect_test::{Expect, expect};
 use serde_json::json;
@@ -250,7 +252,7 @@ proptest::proptest! {
     /// All lines of both sides are in a text's difference, in order.
     #[test]
     fn no_line_is_lost(a in "([ab]{0,2}\r?\n){0,12}[ab]?", b in "([ab]{0,2}\r?\n){0,12}[ab]?") {
-        let (text, _) = super::text::lines(&a, &b);
+        let (text, _) = text::lines(&a, &b);
         let side = |tag: Tag| text.lines.iter().filter(|l| l.tag == Tag::Same || l.tag == tag).map(|l| l.text.clone()).collect::<Vec<_>>();
         proptest::prop_assert_eq!(side(Tag::Removed), a.lines().map(String::from).collect::<Vec<_>>());
         proptest::prop_assert_eq!(side(Tag::Added), b.lines().map(String::from).collect::<Vec<_>>());

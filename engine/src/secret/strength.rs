@@ -7,6 +7,12 @@ pub const SHORTEST_KEY: usize = 20;
 /// And so many bits, counted generously: words of a sentence pass, a password of a list does not.
 const BITS: f64 = 56.0;
 
+/// Words that every list of passwords begins with; each counts as one character.
+const COMMON: [&str; 14] = [
+    "password", "passw0rd", "passwort", "changeme", "letmein", "welcome", "secret", "default", "example",
+    "master", "devops", "admin", "qwerty", "test",
+];
+
 /// The rows of a keyboard, whose neighbors are as easy to guess as letters that follow each other.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
@@ -14,14 +20,16 @@ const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 pub fn weakness(text: &str) -> Option<String> {
     let count = text.chars().count();
     if count < SHORTEST_KEY {
-        return Some(format!("it has {count} characters, and {SHORTEST_KEY} are the least"));
+        let characters = if count == 1 { "character" } else { "characters" };
+        return Some(format!("it has {count} {characters}, at least {SHORTEST_KEY} are needed"));
     }
     (bits(text) < BITS).then(|| "it is easy to guess: its characters repeat or follow each other".into())
 }
 
 /// The bits of a text of which repetitions, sequences and what was there before do not count.
 fn bits(text: &str) -> f64 {
-    let chars: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let lower = COMMON.iter().fold(text.to_lowercase(), |text, word| text.replace(word, "*"));
+    let chars: Vec<char> = lower.chars().collect();
     let mut pairs = std::collections::HashSet::new();
     let mut counted = 1usize;
     for pair in chars.windows(2) {
@@ -58,6 +66,8 @@ mod tests {
             "qwertyuiopasdfghjklzxcvbnm",
             "abababababababababababababababab",
             "changemechangemechangeme",
+            "mysecretpassword12345",
+            "admin-password-example",
             "                                ",
         ];
         for text in weak {

@@ -244,7 +244,7 @@ impl Store {
     /// When a server gives no answer.
     pub fn has_pieces(&self) -> Result<bool, StateError> {
         match self {
-            Store::Local(store) => Ok(store.has_remains()),
+            Store::Local(store) => store.has_remains(),
             Store::Remote(store) => store.has_pieces(),
         }
     }
@@ -255,7 +255,7 @@ impl Store {
     /// When a server gives no answer.
     pub fn has_remains(&self) -> Result<bool, StateError> {
         match self {
-            Store::Local(store) => Ok(store.has_remains()),
+            Store::Local(store) => store.has_remains(),
             Store::Remote(store) => store.exists(),
         }
     }

@@ -258,21 +258,21 @@ pub enum StateError {
         given: String,
     },
     /// It is to hold secrets, and no key was given.
-    #[error("the state at `{place}` is to hold secrets, and no key was given")]
+    #[error("the state in `{place}` needs a key for its secrets, and none was given")]
     NeedsKey {
         /// Where it is.
         place: String,
     },
     /// It is to hold secrets, no key was given, and there is no place to keep one that dtm makes.
     #[error(
-        "the state in `{place}` is to hold secrets, and there is no folder for its key: neither `HOME` nor `XDG_DATA_HOME` names one outside of the state"
+        "the state in `{place}` needs a key for its secrets, and there is no folder to keep one in: neither `HOME` nor `XDG_DATA_HOME` names a folder outside of the state"
     )]
     NoHome {
         /// Where it is.
         place: String,
     },
     /// A key that is easy to guess, for something that it has not sealed yet.
-    #[error("`DTM_STATE_KEY` is no key that protects anything: {why}")]
+    #[error("`DTM_STATE_KEY` is too weak: {why}")]
     WeakKey {
         /// Why.
         why: String,

@@ -15,6 +15,7 @@ mod collections;
 mod family;
 mod fit;
 mod higher;
+mod limits;
 mod ops;
 mod refine;
 mod scope;
@@ -38,11 +39,6 @@ use crate::types::Type;
 use crate::value::{Data, InstanceId, Marks, Origin, ScopeId, Unknown, Value, union};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Steps that a program may take, and those for each instance on top. What goes through a value takes a step for each of
-/// its parts.
-const STEPS: u64 = 10_000_000;
-const STEPS_AN_INSTANCE: u64 = 2_000;
 
 /// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
 pub(crate) const DEPTH: usize = 20_000;
@@ -134,6 +130,8 @@ pub(crate) struct Evaluator<'p, 'w> {
     building: bool,
     lets: PerScope<Value>,
     inputs: HashMap<(InstanceId, usize), Value>,
+    /// The mark of each instance where it was read last: a list of the outputs of a family repeats it for every reader.
+    read_at: HashMap<InstanceId, (Span, Marks)>,
     ins: HashMap<(ScopeId, usize), Value>,
     outs: HashMap<(ScopeId, usize), Value>,
     params: HashMap<usize, Value>,
@@ -170,6 +168,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             building,
             lets: PerScope::default(),
             inputs: HashMap::default(),
+            read_at: HashMap::default(),
             ins: HashMap::default(),
             outs: HashMap::default(),
             params: HashMap::default(),
@@ -285,70 +284,6 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             value.origin = Origin::File(e.span.file);
         }
         value
-    }
-
-    /// Whether the program has used up its budget, which is reported once.
-    pub(crate) fn exhausted(&mut self, span: Span) -> bool {
-        if self.over_budget {
-            return true;
-        }
-        let now = budget::spent();
-        let steps = STEPS + STEPS_AN_INSTANCE * self.world.instances.len() as u64;
-        if now.work - self.began.work > steps {
-            let headline = format!("this program takes more than {steps} steps");
-            self.overrun(Diagnostic::new(Code::E0409, headline).at(span, "the last step"));
-        } else if now.alive - self.began.alive > budget::ALIVE {
-            let headline =
-                format!("the values of this program have more than {} parts together", budget::ALIVE);
-            self.overrun(Diagnostic::new(Code::E0417, headline).at(span, "the last of them"));
-        }
-        self.over_budget
-    }
-
-    /// Whether nothing more is computed.
-    fn is_over(&self) -> bool {
-        self.over_budget
-    }
-
-    /// Reports what ends the evaluation. Where errors are kept quiet too: nothing may be planned of what is left.
-    fn overrun(&mut self, d: Diagnostic) {
-        if !std::mem::replace(&mut self.over_budget, true) {
-            let d = match self.calls.last() {
-                Some(call) => d.also(*call, "called from here"),
-                None => d,
-            };
-            self.diags.push(match self.place_of() {
-                Some(addr) => d.tool(addr),
-                None => d,
-            });
-        }
-    }
-
-    /// Reports a value that was not made.
-    pub(crate) fn too_large(&mut self, why: Refused, span: Span) {
-        let code = match why {
-            Refused::Deep => Code::E0418,
-            Refused::Large => Code::E0417,
-        };
-        let mut d = Diagnostic::new(code, why.headline()).at(span, "made here");
-        if let Some(call) = self.calls.last() {
-            d = d.also(*call, "called from here");
-        }
-        if let Some(addr) = self.place_of() {
-            d = d.tool(addr);
-        }
-        self.diags.push(d);
-    }
-
-    /// Counts a value that leaves the program, as an input or output.
-    pub(crate) fn leaves(&mut self, value: &Value, span: Span) {
-        self.inputs_weigh = self.inputs_weigh.saturating_add(value.sum().weight);
-        let most = budget::INPUTS + budget::INPUTS_AN_INSTANCE * self.world.instances.len() as u64;
-        if self.inputs_weigh > most {
-            let headline =
-                format!("the inputs and outputs of this program have more than {most} parts together");
-            self.overrun(Diagnostic::new(Code::E0417, headline).at(span, "the last of them"));
-        }
     }
 
     fn eval_here(&mut self, e: &Expr) -> Value {
@@ -742,7 +677,14 @@ impl<'p, 'w> Evaluator<'p, 'w> {
 
     /// An output of an instance, or else an input.
     fn port(&mut self, id: InstanceId, name: &Symbol, output: bool, span: Span) -> Value {
-        let mark: Marks = Some(Arc::new(BTreeMap::from([(id, span)])));
+        let mark = match self.read_at.get(&id) {
+            Some((at, mark)) if *at == span => mark.clone(),
+            _ => {
+                let mark: Marks = Some(Arc::new(BTreeMap::from([(id, span)])));
+                self.read_at.insert(id, (span, mark.clone()));
+                mark
+            }
+        };
         let hir = self.cx.hir;
         let kind = &hir.tools[self.world.instances[id.0 as usize].tool].kind;
         if !output {

@@ -93,7 +93,7 @@ pub(super) fn remove(
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if !terminal.quiet && !plan.nodes.is_empty() {
-        terminal.page(&view::plan::text(&plan, terminal.paper()));
+        run_args.show(terminal, &view::plan::text(&plan, terminal.paper()));
     }
     refuse(&plan, &sources)?;
     if plan.nodes.is_empty() && !plan.outputs_changed {

@@ -161,7 +161,14 @@ fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
     {
         return Ok(("dtm".into(), vec![std(module)?]));
     }
-    let (project, _) = Project::bare(&FileArg::of(args.file.clone()), Purpose::Check)?;
+    let (project, diagnostics) = Project::bare(&FileArg::of(args.file.clone()), Purpose::Check)?;
+    // What cannot be parsed would be left out of the page in silence; a wrong type does not change what is documented.
+    let mut unread = Diagnostics::default();
+    let is_syntax = |d: &Diagnostic| d.code.id().starts_with("E00") || d.code.id().starts_with("E01");
+    diagnostics.into_iter().filter(is_syntax).for_each(|d| unread.push(d));
+    if unread.has_errors() {
+        return Err(Failure::all(unread, project.program.sources()));
+    }
     let own =
         |path: &str| path.ends_with(".dts") && !path.starts_with(['<', '/']) && !path.starts_with("std/");
     let files = project.program.sources().files().filter(|(_, f)| own(&f.path));

@@ -197,11 +197,16 @@ fn which(kind: &Kind, args: &Import) -> Result<(Vec<(String, String)>, Option<St
         .map(|w| w.split_once('=').filter(|(n, _)| kind.inputs.contains_key(*n)))
         .map(|p| p.map(|(n, v)| (n.to_string(), v.to_string())))
         .collect();
+    let plain = |(n, v): (String, String)| match is_text(&kind.inputs[&*n].field.ty) && n == "path" {
+        true => (n, plain_path(&v)),
+        false => (n, v),
+    };
+    let pairs = pairs.map(|all| all.into_iter().map(plain).collect::<Vec<_>>());
     match (&*keys, pairs, &*args.which) {
         ([], _, [id]) => Ok((vec![], Some(id.clone()))),
         (_, Some(pairs), _) if keys.iter().all(|k| pairs.iter().any(|(n, _)| n == k)) => Ok((pairs, None)),
         ([key], None, [value]) if is_text(&kind.inputs[*key].field.ty) => {
-            Ok((vec![(key.to_string(), value.clone())], None))
+            Ok((vec![plain((key.to_string(), value.clone()))], None))
         }
         _ => {
             let list: Vec<String> = keys.iter().map(|k| format!("{k}=...")).collect();
@@ -210,6 +215,22 @@ fn which(kind: &Kind, args: &Import) -> Result<(Vec<(String, String)>, Option<St
                 .help(format!("name it by its key: `dtm import {} {}`", args.kind, list.join(" ")))
                 .usage())
         }
+    }
+}
+
+/// A path in the only spelling that plugins accept, so that a file has one id: without `.`, and `..` only where it begins.
+fn plain_path(text: &str) -> String {
+    let mut parts: Vec<&str> = vec![];
+    for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match (part, parts.last()) {
+            ("..", Some(last)) if *last != ".." => _ = parts.pop(),
+            _ => parts.push(part),
+        }
+    }
+    let root = if text.starts_with('/') { "/" } else { "" };
+    match &*parts {
+        [] => text.into(),
+        parts => format!("{root}{}", parts.join("/")),
     }
 }
 

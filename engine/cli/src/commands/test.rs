@@ -58,7 +58,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
     }
     terminal.diagnostics(&diagnostics, program.sources());
     if cli.global.gives_params() {
-        let d = Diagnostic::new(Code::E0410, "a test says itself what its params are");
+        let d = Diagnostic::new(Code::E0410, "a test sets its own params");
         return Err(Failure::of(d.help("write them in the test: `given { name = value }`")));
     }
     let waves = |p: &Program| dtm_engine::plan::waves(p);
@@ -72,7 +72,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, F
         let d = d.nearest(filter, own.iter().map(|(_, t)| &*t.name));
         let d = match own.len() {
             0 => d.note("the configuration has no tests"),
-            n => d.help(format!("run all of them, {}: leave out `--filter`", count(n, "test"))),
+            n => d.help(format!("to run all {}, leave out `--filter`", count(n, "test"))),
         };
         return Err(Failure::of(d).usage());
     }

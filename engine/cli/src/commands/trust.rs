@@ -2,10 +2,12 @@
 
 use crate::args::{Cli, FileArg};
 use crate::exit::{Exit, Failure};
+use crate::params::program_of;
 use crate::project::{Project, here, open_store};
 use crate::terminal::Terminal;
 use crate::trust::{self, Ledger, Source};
 use clap::Args;
+use dtm_engine::project::Surroundings;
 use dtm_engine::state::{State, StateStore};
 use dtm_lang::{Code, Purpose};
 use serde_json::json;
@@ -39,6 +41,13 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
         return revoke(terminal, args.project.as_deref().unwrap_or(Path::new(".")));
     }
     let file = FileArg::of(args.project.clone());
+    let mut all = vec![];
+    if let Some((around, source)) = program_of(cli, &file)? {
+        all.push(source.clone());
+        if !agree(terminal, args, &around, vec![source])? {
+            return Ok(Exit::Failed);
+        }
+    }
     let (project, diagnostics) = Project::open(cli, &file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
@@ -46,8 +55,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
     // The helpers first: without them the state cannot be looked at.
     let place = project.place()?;
     let helpers = trust::of_place(&project.around, &place);
-    let mut all = helpers.clone();
-    if !agree(terminal, args, &project, helpers)? {
+    all.extend(helpers.iter().cloned());
+    if !agree(terminal, args, &project.around, helpers)? {
         return Ok(Exit::Failed);
     }
     // What cannot be read of the state cannot make anything run either; the commands that need it say why.
@@ -55,13 +64,15 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
     let state = store.and_then(|store| store.load().ok()).map_or_else(State::fresh, |loaded| loaded.state);
     let sources = trust::of_run(&project.around, Some(&project.program), &state);
     all.extend(sources.iter().cloned());
-    if !agree(terminal, args, &project, sources)? {
+    if !agree(terminal, args, &project.around, sources)? {
         return Ok(Exit::Failed);
     }
     if terminal.json {
         let shown = |s: &Source| json!({ "source": s.headline, "runs": s.lines, "hash": s.hash() });
         let sources: Vec<_> = all.iter().map(shown).collect();
         terminal.line(&json!({ "folder": project.around.root.display().to_string(), "sources": sources }));
+    } else if terminal.quiet {
+        return Ok(Exit::Done);
     } else if all.is_empty() {
         terminal.out("Nothing to trust: planning this project runs only what is part of dtm.\n");
     } else {
@@ -74,24 +85,24 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
 fn agree(
     terminal: &Terminal,
     args: &Trust,
-    project: &Project,
+    around: &Surroundings,
     sources: Vec<Source>,
 ) -> Result<bool, Failure> {
-    let mut ledger = Ledger::of(&project.around);
+    let mut ledger = Ledger::of(around);
     let new: Vec<Source> = sources.into_iter().filter(|s| !ledger.has(s)).collect();
     if new.is_empty() {
         return Ok(true);
     }
     if !args.yes {
         if !terminal.can_ask() {
-            return trust::admit(&project.around, new).map(|()| true);
+            return trust::admit(around, new).map(|()| true);
         }
-        if !trust::confirm(&project.around, &new) {
+        if !trust::confirm(around, &new) {
             terminal.note("Nothing was trusted.");
             return Ok(false);
         }
     }
-    if project.around.data_home().is_none() {
+    if around.data_home().is_none() {
         return Err(Failure::new(Code::E0903, "there is no folder to remember it in")
             .help("set `HOME` or `XDG_DATA_HOME`; without them: `DTM_TRUST=1` for each command"));
     }

@@ -115,16 +115,18 @@ pub fn listing(sources: &[Source]) -> String {
 
 fn refused(new: &[Source]) -> Failure {
     let headline = match new {
-        [one] => format!("this project was not trusted to run something: {}", one.headline),
-        many => format!("this project was not trusted to run {} things", many.len()),
+        [one] => format!("this project is not trusted to run {}", one.headline),
+        many => format!("this project is not trusted to run {} things", many.len()),
     };
     let mut d = dtm_lang::Diagnostic::new(Code::E0904, headline);
     for source in new {
         let lines = source.lines.iter().map(|l| format!("\n          {l}"));
         d = d.note(format!("it would run {}{}", source.headline, lines.collect::<String>()));
     }
+    let by: BTreeSet<&str> = new.iter().map(Source::by).collect();
+    let by: Vec<String> = by.into_iter().map(|command| format!("`{command}`")).collect();
     Failure::of(
-        d.help("look at it, then trust the project: `dtm trust`")
+        d.help(format!("look at it, then trust the project: {}", by.join(", ")))
             .help("in a script or in CI, where nobody can be asked: `--trust`, or `DTM_TRUST=1`"),
     )
 }

@@ -6,6 +6,7 @@
 //! | the `read` of a `core.Exec` in the state, or of one that is adopted | the command, its folder, environment and input |
 //! | a template that git fetches | its address |
 //! | a credential helper that the project selects | the command and its environment |
+//! | the program of `--params-from` | the command |
 //!
 //! A plugin's content counts because `git pull` may change it under a name that was trusted. Files that a trusted program
 //! loads by itself are its own business: what is trusted is what dtm starts.
@@ -17,6 +18,7 @@ use dtm_engine::secret::{public, with_secrets_of};
 use dtm_engine::state::helpers::credential_helpers;
 use dtm_engine::state::place::Place;
 use dtm_engine::state::{Entry, State};
+use dtm_lang::shell::word;
 use dtm_lang::wire::{has_unknown, reveal, to_wire};
 use dtm_lang::{Program, Symbol};
 use serde_json::{Value, json};
@@ -31,11 +33,23 @@ pub struct Source {
     /// What would run.
     pub lines: Vec<String>,
     hash: String,
+    by: String,
 }
 
 impl Source {
     fn new(kind: &str, headline: String, lines: Vec<String>, text: &str) -> Source {
-        Source { headline, lines, hash: dtm_engine::hash(format!("{kind}\0{text}").as_bytes()) }
+        let hash = dtm_engine::hash(format!("{kind}\0{text}").as_bytes());
+        Source { headline, lines, hash, by: "dtm trust".into() }
+    }
+    /// The program of `--params-from`. It may be anything that somebody was told to paste, so it is asked about once, too.
+    pub fn of_params(command: &str) -> Source {
+        let lines = command.lines().map(String::from).collect();
+        let by = format!("dtm trust --params-from {}", word(command));
+        Source { by, ..Source::new("params", "the program of `--params-from`".into(), lines, command) }
+    }
+    /// What to type to trust it.
+    pub fn by(&self) -> &str {
+        &self.by
     }
     /// The hash of its text.
     pub fn hash(&self) -> &str {

@@ -16,8 +16,12 @@ use std::time::Duration;
 
 impl LocalStore {
     /// Whether there are files of a state, whole or not.
-    pub fn has_remains(&self) -> bool {
-        self.path("lineage").exists() || self.generations("snapshot").is_ok_and(|g| !g.is_empty())
+    ///
+    /// # Errors
+    /// When its folder holds links or other files that dtm did not make.
+    pub fn has_remains(&self) -> Result<bool, StateError> {
+        own::refuse_links_in(&self.folder)?;
+        Ok(self.path("lineage").exists() || self.generations("snapshot").is_ok_and(|g| !g.is_empty()))
     }
 
     /// Sets aside what is there, so that the next lock makes a new state; gives the folder that keeps it.
