@@ -76,6 +76,8 @@ pub struct Terminal {
     pub style: Style,
     /// Whether standard output is one value and nothing else: diagnostics go to standard error in every form.
     pub one_value: bool,
+    /// Whether a command that finds no error writes one value: what is not an error goes to standard error.
+    pub one_value_if_sound: bool,
     /// Whether long texts are shown by a pager.
     pub pages: bool,
     color_err: bool,
@@ -119,6 +121,7 @@ impl Terminal {
             verbose: global.verbosity(),
             style: Style { on: color(std::io::stdout().is_terminal()) },
             one_value: false,
+            one_value_if_sound: false,
             pages: !global.no_pager,
             color_err: color(std::io::stderr().is_terminal()),
             failed: Mutex::default(),
@@ -211,6 +214,10 @@ impl Terminal {
             let _ = writeln!(std::io::stderr(), "{}", safe(text));
         }
     }
+    /// Writes a line of lesser importance for a person to standard error, unless quiet.
+    pub fn aside(&self, text: &str) {
+        self.note(&Style { on: self.color_err }.dim(text));
+    }
     /// Writes a JSON value on one line.
     pub fn line(&self, value: &serde_json::Value) {
         self.out(&format!("{value}\n"));
@@ -222,7 +229,8 @@ impl Terminal {
             let version = env!("CARGO_PKG_VERSION");
             return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.worst_first(), sources, version));
         }
-        if self.json && !self.one_value {
+        let beside = self.one_value || self.one_value_if_sound && !diagnostics.has_errors();
+        if self.json && !beside {
             return diagnostics
                 .worst_first()
                 .for_each(|d| self.write(&render(d, sources, Format::Json, false)));

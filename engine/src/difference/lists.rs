@@ -121,7 +121,7 @@ fn paired(
     let (m, n) = (i.len(), j.len());
     let kind = |v: &Json| std::mem::discriminant(v);
     let in_order = m == n && (i.clone().zip(j.clone())).all(|(x, y)| kind(&a[x]) == kind(&b[y]));
-    if m == 0 || n == 0 || in_order && (m == 1 || m * n > PAIRS) || m * n > PAIRS {
+    if m == 0 || n == 0 || m * n > PAIRS || in_order && m == 1 {
         let both = if m * n > PAIRS || in_order { m.min(n) } else { 0 };
         let pairs = (0..both).map(|k| (Some(i.start + k), Some(j.start + k)));
         let removed = (i.start + both..i.end).map(|x| (Some(x), None));

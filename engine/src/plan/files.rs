@@ -48,16 +48,23 @@ impl Builder<'_> {
                 *text = redactor.mask(text);
             }
         }
+        let many = |n: usize| if n == 1 { "1 file".into() } else { format!("{n} files") };
+        let drifted = files.iter().filter(|f| f.drift).count();
         if let (true, Some(prior)) = (still, &prior) {
             node.action = Action::Update;
             node.forced = true;
             node.planned = stable_outputs(&instance.kind, prior);
-            let (n, drifted) = (files.len(), files.iter().filter(|f| f.drift).count());
-            let what = if n == 1 { "1 file".into() } else { format!("{n} files") };
-            node.reason = match drifted == n {
-                true => format!("drift: {what} changed outside of dtm"),
-                false => format!("what it writes changed: {what}"),
+            node.reason = match drifted == files.len() {
+                true => format!("drift: {} changed outside of dtm", many(drifted)),
+                false => format!("what it writes changed: {}", many(files.len())),
             };
+        } else if drifted > 0 && node.action == Action::Update && node.changes.iter().all(|c| c.drift) {
+            // The files changed, not the input that they are read as.
+            let changed = files.len() - drifted;
+            node.reason = format!("drift: {} changed outside of dtm", many(drifted));
+            if changed > 0 {
+                node.reason += &format!("; what it writes changed: {}", many(changed));
+            }
         }
         self.plan.files.insert(node.addr.clone(), files);
     }

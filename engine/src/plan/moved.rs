@@ -63,14 +63,26 @@ impl Builder<'_> {
         }
         let moves = self.settled(moves);
         self.carry_out(moves);
-        for rule in &rules {
-            let here = |addr: &String| within(addr, &rule.to);
-            let left = |addr: &String| rule.target(addr).is_some();
-            let moved = self.plan.moves.iter().any(|(from, _)| within(from, &rule.from));
-            if !moved && self.tools.keys().any(here) && !self.tools.keys().any(left) {
-                self.plan.done_moves.push((rule.from.clone(), rule.to.clone()));
-            }
+        if !self.plan.diagnostics.has_errors() {
+            self.plan.done_moves = self.done(&rules);
         }
+    }
+
+    /// The declarations that have nothing left to do: the object is at their target, or further along a chain.
+    fn done(&self, rules: &[Rule]) -> Vec<(String, String)> {
+        let done = |rule: &&Rule| {
+            let mut ends = vec![rule.to.clone()];
+            while let Some((_, next)) = ends.last().and_then(|at| rule_for(rules, at)) {
+                ends.push(next);
+            }
+            let at_an_end = |addr: &String| ends.iter().any(|end| within(addr, end));
+            let waits = |addr: &String| rule.target(addr).is_some() && self.program.find(addr).is_none();
+            let moves = |(from, to): &(String, String)| within(from, &rule.from) || at_an_end(to);
+            self.tools.keys().any(at_an_end)
+                && !self.tools.keys().any(waits)
+                && !self.plan.moves.iter().any(moves)
+        };
+        rules.iter().filter(done).map(|rule| (rule.from.clone(), rule.to.clone())).collect()
     }
 
     /// Refuses declarations that lead back to where they began.

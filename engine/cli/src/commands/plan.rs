@@ -161,4 +161,13 @@ pub(super) fn show(terminal: &Terminal, project: &Project, plan: &Plan) {
     if !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
         terminal.page(&view::plan::text(plan, terminal.paper()));
     }
+    done_moves(terminal, plan);
+}
+
+/// Names the `moved` declarations that have nothing left to do.
+pub(super) fn done_moves(terminal: &Terminal, plan: &Plan) {
+    for (from, to) in &plan.done_moves {
+        terminal
+            .aside(&format!("note: `moved {from} -> {to}` has been applied; the declaration can be removed"));
+    }
 }

@@ -8,9 +8,6 @@ use dtm_engine::difference::{
 };
 use serde_json::Value;
 
-/// How many equal lines are shown around those that differ.
-const CONTEXT: usize = 3;
-
 /// How much of an equal stretch in a line is shown at each end, and from which length on it is folded.
 const KEEP: usize = 20;
 const STRETCH: usize = 56;
@@ -177,6 +174,7 @@ fn short(blob: &Blob, digits: usize) -> String {
         Blob::Text(text) => {
             format!("(text, {}, {})", count(text.lines().count(), "line"), count(text.len(), "byte"))
         }
+        Blob::Note(note) => format!("({})", visible(note)),
         Blob::Bytes { size, sha256 } => {
             let hash: String = sha256.chars().take(digits).collect();
             format!(
@@ -201,11 +199,11 @@ pub fn lines(paper: &mut Paper, indent: usize, text: &Text) {
     // How near the next line that differs is, on either side.
     let mut shown = vec![paper.all; all.len()];
     for at in all.iter().enumerate().filter(|(_, l)| l.tag != Tag::Same).map(|(at, _)| at) {
-        let (from, to) = (at.saturating_sub(CONTEXT), (at + CONTEXT + 1).min(all.len()));
+        let (from, to) = (at.saturating_sub(paper.context), (at + paper.context + 1).min(all.len()));
         shown[from..to].fill(true);
     }
     // To fold one line gains nothing.
-    for at in 0..shown.len() {
+    for at in (0..shown.len()).filter(|_| paper.context > 0) {
         let near = |other: Option<usize>| other.is_none_or(|o| shown.get(o).copied().unwrap_or(true));
         if !shown[at] && near(at.checked_sub(1)) && near(Some(at + 1)) && text.added + text.removed > 0 {
             shown[at] = true;

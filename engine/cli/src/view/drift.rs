@@ -2,6 +2,7 @@
 
 use super::change;
 use super::count;
+use super::families::{Drawn, Families, Way, groups, member, shown};
 use super::paper::{Paint, Paper, Piece};
 use super::plan::{between, kind_of};
 use dtm_engine::PlannedFile;
@@ -18,8 +19,10 @@ pub(super) enum Then {
     Overwritten,
     /// The program wants what is there.
     Kept,
-    /// The object is made anew.
+    /// The object is replaced.
     Recreated,
+    /// The object is deleted.
+    Deleted,
 }
 
 impl Then {
@@ -30,6 +33,7 @@ impl Then {
             Then::Overwritten => "overwritten",
             Then::Kept => "kept",
             Then::Recreated => "recreated",
+            Then::Deleted => "deleted",
         }
     }
     fn words(self) -> &'static str {
@@ -38,11 +42,12 @@ impl Then {
             Then::Overwritten => "dtm overwrites this with the new configuration",
             Then::Kept => "already matches the configuration; dtm records it",
             Then::Recreated => "dtm replaces the object; this change is lost",
+            Then::Deleted => "dtm deletes the object; this change is lost",
         }
     }
     fn paint(self) -> Paint {
         match self {
-            Then::TakenBack | Then::Overwritten | Then::Recreated => Paint::Red,
+            Then::TakenBack | Then::Overwritten | Then::Recreated | Then::Deleted => Paint::Red,
             Then::Kept => Paint::Dim,
         }
     }
@@ -64,7 +69,8 @@ pub(super) fn then(node: &Node, change: &Change) -> Then {
     let how = node.kind.as_ref().and_then(|k| k.inputs.get(&*change.name)).and_then(|i| i.same);
     let same = |a: &Value, b: &Value| dtm_engine::plan::diff::same(a, b, how);
     match node.action {
-        Action::Replace { .. } | Action::Delete => Then::Recreated,
+        Action::Replace { .. } => Then::Recreated,
+        Action::Delete => Then::Deleted,
         _ if same(&change.before, &change.after) => Then::Kept,
         _ if same(recorded(node, change), &change.after) => Then::TakenBack,
         _ => Then::Overwritten,
@@ -98,23 +104,57 @@ pub(super) fn section(paper: &mut Paper, plan: &Plan) {
         paper.blank();
     }
     paper.put(0, 0, &[(Paint::Bold, "changed outside of dtm".into())]);
-    nodes.into_iter().for_each(|node| tool(paper, plan, node));
+    let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+    let (groups, of) = match paper.all {
+        true => (vec![], vec![None; nodes.len()]),
+        false => groups(&addrs, |at, way| draw(paper, plan, nodes[at], way)),
+    };
+    let families = Families::of(plan);
+    for (at, node) in nodes.iter().enumerate() {
+        match of[at].map(|group| &groups[group]) {
+            Some(group) if group.at[0] == at => {
+                families.name(paper, group, &addrs, |paper, name| head(paper, node, name, "  (same change)"));
+                paper.out += &shown(&group.drawn.body);
+            }
+            Some(_) => {}
+            None => {
+                head(paper, node, &node.addr, "");
+                body(paper, plan, node);
+            }
+        }
+    }
 }
 
-fn tool(paper: &mut Paper, plan: &Plan, node: &Node) {
-    let head = |paper: &mut Paper, mark: Piece, more: &str| {
-        let kind = (Paint::Plain, format!(": {}{more}", kind_of(node)));
-        paper.put(2, 6, &[mark, (Paint::Bold, node.addr.clone()), kind]);
+/// A tool as it is compared with others.
+fn draw(paper: &Paper, plan: &Plan, node: &Node, way: Way) -> Drawn {
+    let mut own = way.paper(paper);
+    body(&mut own, plan, node);
+    let member = member(&node.addr);
+    let body = match &member {
+        Some(member) => way.replaced(&own.out, member),
+        None => own.out,
     };
+    let mark = if node.reason == reason::GONE { "gone" } else { "changed" };
+    Drawn { family: member.map(|m| m.family), kind: kind_of(node), mark, why: String::new(), body }
+}
+
+fn head(paper: &mut Paper, node: &Node, name: &str, more: &str) {
+    let mark: Piece = match node.reason == reason::GONE {
+        true => (Paint::Red, "- ".into()),
+        false => (Paint::Yellow, "~ ".into()),
+    };
+    let kind = (Paint::Plain, format!(": {}", kind_of(node)));
+    paper.put(2, 6, &[mark, (Paint::Bold, name.into()), kind, (Paint::Dim, more.into())]);
+}
+
+fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
     if node.reason == reason::GONE {
-        head(paper, (Paint::Red, "- ".into()), "");
         let what = match node.action {
             Action::Create | Action::Replace { .. } => "removed; dtm re-creates it",
             _ => "removed",
         };
         return paper.put(6, 8, &[(Paint::Red, what.into())]);
     }
-    head(paper, (Paint::Yellow, "~ ".into()), "");
     let files = plan.files.get(&node.addr).into_iter().flatten().filter(|f| f.drift);
     let files: Vec<&PlannedFile> = files.collect();
     for file in &files {

@@ -20,6 +20,40 @@ const MANY: usize = 3;
 const KEY: &str = "\u{e000}\u{e000}key\u{e001}";
 /// What stands for a number that is the key.
 const NUMBER: &str = "\u{e002}";
+/// What stands for the number at the end of a key; as many cells as `${number}`.
+const END: &str = "\u{e003}\u{e003}number\u{e004}";
+/// What stands for a number that is the one at the end of the key.
+const END_NUMBER: &str = "\u{e005}";
+
+/// In which way changes are compared. The later ways are tried for what the earlier ones did not find to be the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As they are shown.
+    Whole,
+    /// Without the equal lines around those that differ.
+    Bare,
+    /// With the number at the end of the key replaced as well: `7` where the key is `repo7`.
+    Numbered,
+}
+
+impl Way {
+    const ALL: [Way; 3] = [Way::Whole, Way::Bare, Way::Numbered];
+
+    /// A paper to draw a change on.
+    pub(super) fn paper(self, paper: &Paper) -> Paper {
+        let context = if self == Way::Whole { paper.context } else { 0 };
+        Paper { context, ..paper.fresh() }
+    }
+
+    /// A text with the key of a member replaced.
+    pub(super) fn replaced(self, text: &str, member: &Member) -> String {
+        let text = put_for(text, &member.key, KEY);
+        match member.number().filter(|_| self == Way::Numbered) {
+            Some(number) => put_for(&text, number, END),
+            None => text,
+        }
+    }
+}
 
 /// The families of a plan.
 pub(super) struct Families {
@@ -28,13 +62,21 @@ pub(super) struct Families {
 }
 
 /// A member of a family: what is the same in all addresses, and its key.
-struct Member {
-    family: String,
-    key: String,
+pub(super) struct Member {
+    pub(super) family: String,
+    pub(super) key: String,
+}
+
+impl Member {
+    /// The number at the end of the key, if something else is before it.
+    fn number(&self) -> Option<&str> {
+        let at = self.key.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        Some(&self.key[at..]).filter(|number| at > 0 && !number.is_empty())
+    }
 }
 
 /// The last key in an address: `svc["a"].repo` is a member too.
-fn member(addr: &str) -> Option<Member> {
+pub(super) fn member(addr: &str) -> Option<Member> {
     let open = addr.rfind("[\"")?;
     let close = open + addr[open..].find("\"]")?;
     let key = addr[open + 2..close].to_string();
@@ -43,12 +85,47 @@ fn member(addr: &str) -> Option<Member> {
 
 /// One change as it is drawn.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Drawn {
-    family: Option<String>,
-    kind: String,
-    mark: &'static str,
-    why: String,
-    body: String,
+pub(super) struct Drawn {
+    pub(super) family: Option<String>,
+    pub(super) kind: String,
+    pub(super) mark: &'static str,
+    pub(super) why: String,
+    pub(super) body: String,
+}
+
+/// Changes that are the same.
+pub(super) struct Group {
+    way: Way,
+    pub(super) drawn: Drawn,
+    /// Which ones, in the order in which they are shown.
+    pub(super) at: Vec<usize>,
+}
+
+/// The changes that are the same, and the group of each that is in one.
+pub(super) fn groups(addrs: &[&str], draw: impl Fn(usize, Way) -> Drawn) -> (Vec<Group>, Vec<Option<usize>>) {
+    let mut groups: Vec<Group> = vec![];
+    let mut of: Vec<Option<usize>> = vec![None; addrs.len()];
+    for way in Way::ALL {
+        let differs = |at: &usize| {
+            let member = member(addrs[*at]);
+            way == Way::Whole
+                || way == Way::Bare && member.is_some()
+                || way == Way::Numbered && member.is_some_and(|m| m.number().is_some())
+        };
+        let left = (0..addrs.len()).filter(|at| of[*at].is_none()).filter(differs);
+        let mut same: HashMap<Drawn, Vec<usize>> = HashMap::new();
+        for at in left {
+            same.entry(draw(at, way)).or_default().push(at);
+        }
+        for (drawn, at) in same {
+            // Tools that are no family are told together only where that makes it shorter.
+            if at.len() >= MANY && (drawn.family.is_some() || drawn.body.lines().count() > 1) {
+                at.iter().for_each(|one| of[*one] = Some(groups.len()));
+                groups.push(Group { way, drawn, at });
+            }
+        }
+    }
+    (groups, of)
 }
 
 impl Families {
@@ -64,21 +141,23 @@ impl Families {
 
     /// Writes the tools of a wave.
     pub(super) fn write(&self, paper: &mut Paper, plan: &Plan, nodes: &[&Node]) {
-        let drawn: Vec<Drawn> = nodes.iter().map(|node| draw(paper, plan, node)).collect();
-        let mut same: HashMap<&Drawn, Vec<usize>> = HashMap::new();
-        for (at, drawn) in drawn.iter().enumerate() {
-            same.entry(drawn).or_default().push(at);
-        }
+        let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+        let (groups, of) = match paper.all {
+            true => (vec![], vec![None; nodes.len()]),
+            false => groups(&addrs, |at, way| draw(paper, plan, nodes[at], way)),
+        };
         for (at, node) in nodes.iter().enumerate() {
-            let group = &same[&drawn[at]];
-            // Tools that are no family are told together only where that makes it shorter.
-            let together = group.len() >= MANY
-                && (drawn[at].family.is_some() || drawn[at].body.lines().count() > 1)
-                && !paper.all;
-            match together {
-                true if group[0] == at => self.group(paper, nodes, group, &drawn[at]),
-                true => {}
-                false => {
+            match of[at].map(|group| &groups[group]) {
+                Some(group) if group.at[0] == at => {
+                    let why = match group.drawn.why.is_empty() {
+                        true => "same change".to_string(),
+                        false => format!("same change; {}", shown(&group.drawn.why)),
+                    };
+                    self.name(paper, group, &addrs, |paper, name| head(paper, node, name, &why));
+                    paper.out += &shown(&group.drawn.body);
+                }
+                Some(_) => {}
+                None => {
                     let why = told(plan, node);
                     head(paper, node, &node.addr, &why);
                     let files = files_of(plan, node);
@@ -90,29 +169,35 @@ impl Families {
         }
     }
 
-    fn group(&self, paper: &mut Paper, nodes: &[&Node], group: &[usize], drawn: &Drawn) {
-        let first = nodes[group[0]];
-        let members: Vec<Member> = group.iter().filter_map(|at| member(&nodes[*at].addr)).collect();
-        let why = match drawn.why.is_empty() {
-            true => "same change".to_string(),
-            false => format!("same change; {}", shown(&drawn.why)),
-        };
-        match &drawn.family {
+    /// Writes which tools a group is of.
+    pub(super) fn name(
+        &self,
+        paper: &mut Paper,
+        group: &Group,
+        addrs: &[&str],
+        head: impl Fn(&mut Paper, &str),
+    ) {
+        match &group.drawn.family {
             Some(family) => {
-                let all = self.members.get(family).copied().unwrap_or(group.len());
-                let name = family.replacen("[]", &format!("[{} of {all}]", group.len()), 1);
-                head(paper, first, &name, &why);
+                let all = self.members.get(family).copied().unwrap_or(group.at.len());
+                head(paper, &family.replacen("[]", &format!("[{} of {all}]", group.at.len()), 1));
+                let members: Vec<Member> = group.at.iter().filter_map(|at| member(addrs[*at])).collect();
                 let mut keys: Vec<&str> = members.iter().map(|m| m.key.as_str()).collect();
                 keys.sort_by(|a, b| natural(a, b));
-                paper.put(6, 8, &[(Paint::Dim, format!("key in {}", ranges(&keys).join(", ")))]);
+                let mut line = format!("key in {}", ranges(&keys).join(", "));
+                if group.way == Way::Numbered
+                    && (group.drawn.body.contains(END) || group.drawn.body.contains(END_NUMBER))
+                {
+                    line += "; ${number} is the number at its end";
+                }
+                paper.put(6, 8, &[(Paint::Dim, line)]);
             }
             None => {
-                head(paper, first, &count(group.len(), "tool"), &why);
-                let names: Vec<&str> = group.iter().map(|at| nodes[*at].addr.as_str()).collect();
+                head(paper, &count(group.at.len(), "tool"));
+                let names: Vec<&str> = group.at.iter().map(|at| addrs[*at]).collect();
                 paper.put(6, 8, &[(Paint::Dim, names.join(", "))]);
             }
         }
-        paper.out += &shown(&drawn.body);
     }
 }
 
@@ -129,18 +214,18 @@ fn files_of<'p>(plan: &'p Plan, node: &Node) -> &'p [PlannedFile] {
 }
 
 /// Draws a change, with its key put in its place.
-fn draw(paper: &Paper, plan: &Plan, node: &Node) -> Drawn {
+fn draw(paper: &Paper, plan: &Plan, node: &Node, way: Way) -> Drawn {
     let member = member(&node.addr);
-    let mut own = paper.fresh();
+    let mut own = way.paper(paper);
     let mut why = told(plan, node);
     if !drift::is_all(plan, node) {
         let files = files_of(plan, node);
         match &member {
             Some(m) => {
-                let changes: Vec<Change> = node.changes.iter().map(|c| with_key(c, &m.key)).collect();
-                let text = |text: &Option<String>| text.as_ref().map(|t| replaced(t, &m.key));
+                let changes: Vec<Change> = node.changes.iter().map(|c| with_key(c, m, way)).collect();
+                let text = |text: &Option<String>| text.as_ref().map(|t| way.replaced(t, m));
                 let file = |f: &PlannedFile| PlannedFile {
-                    path: replaced(&f.path, &m.key),
+                    path: way.replaced(&f.path, m),
                     before: text(&f.before),
                     after: text(&f.after),
                     ..f.clone()
@@ -151,7 +236,7 @@ fn draw(paper: &Paper, plan: &Plan, node: &Node) -> Drawn {
         }
     }
     if let Some(m) = &member {
-        why = replaced(&why, &m.key);
+        why = way.replaced(&why, m);
     }
     let mark = match node.action {
         Action::Replace { create_first: true } => "create first",
@@ -168,22 +253,26 @@ fn draw(paper: &Paper, plan: &Plan, node: &Node) -> Drawn {
     Drawn { family: member.map(|m| m.family), kind: super::plan::kind_of(node), mark, why, body: own.out }
 }
 
-fn with_key(change: &Change, key: &str) -> Change {
-    Change { before: put(&change.before, key), after: put(&change.after, key), ..change.clone() }
+fn with_key(change: &Change, member: &Member, way: Way) -> Change {
+    let put = |value: &Value| put(value, member, way);
+    Change { before: put(&change.before), after: put(&change.after), ..change.clone() }
 }
 
-fn put(value: &Value, key: &str) -> Value {
+fn put(value: &Value, member: &Member, way: Way) -> Value {
     match value {
-        Value::String(text) => Value::String(replaced(text, key)),
-        Value::Number(n) if n.to_string() == key => NUMBER.into(),
-        Value::Array(items) => items.iter().map(|v| put(v, key)).collect(),
-        Value::Object(m) => m.iter().map(|(k, v)| (k.clone(), put(v, key))).collect(),
+        Value::String(text) => Value::String(way.replaced(text, member)),
+        Value::Number(n) if n.to_string() == member.key => NUMBER.into(),
+        Value::Number(n) if way == Way::Numbered && Some(&*n.to_string()) == member.number() => {
+            END_NUMBER.into()
+        }
+        Value::Array(items) => items.iter().map(|v| put(v, member, way)).collect(),
+        Value::Object(m) => m.iter().map(|(k, v)| (k.clone(), put(v, member, way))).collect(),
         leaf => leaf.clone(),
     }
 }
 
 /// A text with a key replaced, where it stands by itself: `1` is not in `10`.
-fn replaced(text: &str, key: &str) -> String {
+fn put_for(text: &str, key: &str, by: &str) -> String {
     if key.is_empty() || !text.contains(key) {
         return text.into();
     }
@@ -203,15 +292,18 @@ fn replaced(text: &str, key: &str) -> String {
             continue;
         }
         out += &text[done..at];
-        out += KEY;
+        out += by;
         done = end;
     }
     out + &text[done..]
 }
 
 /// What was drawn, for a person.
-fn shown(text: &str) -> String {
-    text.replace(&format!("\"{NUMBER}\""), "${key}").replace(KEY, "${key}")
+pub(super) fn shown(text: &str) -> String {
+    text.replace(&format!("\"{NUMBER}\""), "${key}")
+        .replace(KEY, "${key}")
+        .replace(&format!("\"{END_NUMBER}\""), "${number}")
+        .replace(END, "${number}")
 }
 
 /// Keys in quotes; three and more that follow each other as a range.
@@ -248,8 +340,8 @@ mod tests {
 
     #[test]
     fn keys_are_found_where_they_stand_by_themselves() {
-        assert_eq!(shown(&replaced("f1.txt in 10.1.1.10", "1")), "f${key}.txt in 10.${key}.${key}.10");
-        assert_eq!(shown(&replaced("carts, cart-1", "cart")), "carts, ${key}-1");
+        assert_eq!(shown(&put_for("f1.txt in 10.1.1.10", "1", KEY)), "f${key}.txt in 10.${key}.${key}.10");
+        assert_eq!(shown(&put_for("carts, cart-1", "cart", KEY)), "carts, ${key}-1");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub enum Paint {
     StrongGreen,
 }
 
+/// How many equal lines are shown around those that differ.
+const CONTEXT: usize = 3;
+
 /// A piece of a line.
 pub type Piece = (Paint, String);
 
@@ -35,6 +38,8 @@ pub struct Paper {
     pub width: usize,
     /// Whether what is equal is shown too.
     pub all: bool,
+    /// How many equal lines are shown around those that differ.
+    pub context: usize,
     /// What was written.
     pub out: String,
 }
@@ -42,7 +47,7 @@ pub struct Paper {
 impl Paper {
     /// An empty one.
     pub fn new(style: Style, width: usize, all: bool) -> Paper {
-        Paper { style, width: width.max(20), all, out: String::new() }
+        Paper { style, width: width.max(20), all, context: CONTEXT, out: String::new() }
     }
 
     /// Another one of the same kind.

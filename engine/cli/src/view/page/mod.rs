@@ -4,8 +4,8 @@ use super::value::text;
 use crate::commit;
 use dtm_engine::plan::Plan;
 use dtm_lang::Program;
-use dtm_lang::wire::to_wire;
-use serde_json::json;
+use dtm_lang::wire::{TAG, to_wire};
+use serde_json::{Value, json};
 use std::path::Path;
 
 const PAGE: &str = include_str!("plan.html");
@@ -32,7 +32,8 @@ pub fn plan(plan: &Plan, program: &Program, title: &str, about: &About) -> Strin
         facts
             .push(json!([format!("param {name}"), format!("`{}`", text(&to_wire(value)).replace('`', "'"))]));
     }
-    let plan = super::json::plan(plan, program.sources());
+    let mut plan = super::json::plan(plan, program.sources());
+    exact(&mut plan);
     let data = json!({ "plan": plan, "about": about.line, "facts": facts });
     // No text of a plan can end the element that it is in.
     let data = data.to_string().replace('<', "\\u003c");
@@ -53,6 +54,42 @@ pub fn plan(plan: &Plan, program: &Program, title: &str, about: &About) -> Strin
     out + rest
 }
 
+/// Numbers that JavaScript would round, or write in another way, are handed over as text.
+fn exact(value: &mut Value) {
+    match value {
+        Value::Number(n) => {
+            let text = n.to_string();
+            let whole = n.as_i64().is_some_and(|n| n.unsigned_abs() < 1 << 53);
+            if !whole && (!n.is_f64() || text.ends_with(".0") || text.contains('e')) {
+                *value = json!({ (TAG): "number", "text": text });
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(exact),
+        Value::Object(fields) => fields.values_mut().for_each(exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_javascript_would_round_are_text() {
+        let mut value = json!([9_007_199_254_740_993_i64, 9_007_199_254_740_991_i64, 1.0, 1.5, u64::MAX]);
+        exact(&mut value);
+        let text = |text: &str| json!({ "$dtm": "number", "text": text });
+        let expected = json!([
+            text("9007199254740993"),
+            9_007_199_254_740_991_i64,
+            text("1.0"),
+            1.5,
+            text("18446744073709551615"),
+        ]);
+        assert_eq!(value, expected);
+    }
 }

@@ -32,13 +32,20 @@ const isSecret = (value) => value !== null && typeof value === "object" && value
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff]/g;
 const seen = (text) => text.replace(UNSEEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 
+// A number that JavaScript would round, or write in another way, comes as text.
+const isNumber = (value) => value !== null && typeof value === "object" && value.$dtm === "number";
+
 function text(value) {
-  if (value === null || value === undefined) return "";
+  if (value === undefined) return "";
+  if (isNumber(value)) return value.text;
   if (isUnknown(value)) return "(known after apply)";
   if (isSecret(value)) return "(secret)";
   if (typeof value === "string") return seen(value.includes("\n") ? value : JSON.stringify(value));
-  const plain = (v) => (isUnknown(v) ? "(known after apply)" : isSecret(v) ? "(secret)" : v);
-  return seen(JSON.stringify(value, (_, v) => plain(v), 1));
+  const mark = "\ue000";
+  const plain = (v) =>
+    isUnknown(v) ? "(known after apply)" : isSecret(v) ? "(secret)" : isNumber(v) ? `${mark}${v.text}${mark}` : v;
+  const json = JSON.stringify(value, (_, v) => plain(v), 1);
+  return seen(json.replace(new RegExp(`"${mark}([^"${mark}]*)${mark}"`, "g"), "$1"));
 }
 
 const holdsUnknown = (value) =>
@@ -182,6 +189,7 @@ function textDifference(difference, whole) {
 
 function blob(value) {
   if (value.text !== undefined) return text(value.text);
+  if (value.note !== undefined) return `(${value.note})`;
   return `(binary, ${count(value.bytes, "byte")}, sha256 ${value.sha256})`;
 }
 
@@ -457,7 +465,12 @@ function filter() {
   const visible = tools.filter((tool) => !tool.hidden).length;
   const { add, change, destroy } = plan.summary;
   const more = plan.left_out.length > 0 ? `, ${plan.left_out.length} left out` : "";
-  const first = plan.empty ? "No changes" : `${add} to add, ${change} to change, ${destroy} to destroy`;
+  const of = (action) => tools.filter((tool) => tool.action === action).length;
+  const others = [
+    [plan.summary.adopt, "adopt"], [of("read"), "record"], [of("forget"), "forget"], [of("find"), "look up"], [plan.moves.length, "move"],
+  ];
+  const other = others.filter(([n]) => n > 0).map(([n, what]) => `, ${n} to ${what}`).join("");
+  const first = plan.empty ? "No changes" : `${add} to add, ${change} to change, ${destroy} to destroy${other}`;
   $("summary").textContent = `${first}${more}. ${visible} of ${tools.length} tools are shown.`;
   draw();
 }
@@ -545,6 +558,7 @@ for (const [name, value] of facts) {
 const THEN = {
   taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new configuration",
   kept: "already matches the configuration; dtm records it", recreated: "dtm replaces the object; this change is lost",
+  deleted: "dtm deletes the object; this change is lost",
 };
 for (const { address, what, changes } of plan.drift) {
   $("drift").hidden = false;
