@@ -296,7 +296,10 @@ impl Checker<'_> {
         let values = self.value_names(m);
         let mut known: Vec<&str> = values.iter().map(|n| &**n).collect();
         known.extend(self.scope.iter().map(|l| &*l.name));
-        let word = nearest(name, known.iter().copied()).is_none();
+        // What a member is taken from is not a text.
+        let text = &self.sources.file(span.file).text;
+        let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
+        let word = !member && nearest(name, known.iter().copied()).is_none();
         let d = d.nearest(name, known);
         self.diags.push(if word { d.help(format!("a text stands in quotes: `\"{name}\"`")) } else { d });
     }
@@ -392,7 +395,12 @@ impl Checker<'_> {
             && strings.len() == to.non_null().members().len()
             && let Type::Lit(Lit::String(given)) = from
         {
-            let choices: Vec<String> = strings.iter().map(|s| crate::value::quote(s)).collect();
+            const SHOWN: usize = 20;
+            let mut choices: Vec<String> =
+                strings.iter().take(SHOWN).map(|s| crate::value::quoted(s)).collect();
+            if strings.len() > SHOWN {
+                choices.push(format!("and {} more", strings.len() - SHOWN));
+            }
             let d = Diagnostic::new(
                 Code::E0319,
                 format!("{} is not one of the values allowed here", crate::value::quoted(given)),

@@ -174,6 +174,9 @@ impl Checker<'_> {
             ("data", _) => {
                 "an object that something else manages is declared `existing NAME: plugin.Kind { keys }`, and used as `NAME.output`"
             }
+            ("self", _) => {
+                "a tool does not read itself: name the value once with `let`, and use it in both places"
+            }
             ("module", _) => "a component is used by the name of its tool: `NAME.output`",
             ("resource", _) => "a tool is used by its name: `NAME.output`",
             _ => return None,

@@ -279,6 +279,7 @@ impl Checker<'_> {
                 }
                 "boolean" => d.help("write `bool`").fix("write `bool`", last.span, "bool"),
                 "list" | "array" | "set" | "tuple" => d.help("write `[T]`"),
+                "map" => d.help("write `map<T>`; its keys are strings"),
                 "object" | "dict" => d.help("write `map<T>` or `{ field: T }`"),
                 text => d.nearest(text, all),
             };

@@ -46,7 +46,7 @@ impl Evaluator<'_, '_> {
         }
         // Found out only now where untyped data was given a type.
         if value.secret && !matches!(ty, Type::Any | Type::Error | Type::Var(_) | Type::Union(_)) {
-            return Err(format!("{path} is (secret), expected `{ty}`, which is not"));
+            return Err(format!("{path} is secret, and its type is not: write `secret {ty}`"));
         }
         let secret = value.secret;
         let (marks, origin) = (value.marks.clone(), value.origin);

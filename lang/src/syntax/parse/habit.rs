@@ -164,6 +164,15 @@ fn header(p: &Place<'_>) -> Option<Habit> {
         ("let" | "output", _) if p.at == 2 && p.kind(0).is_some() => {
             mend(Code::E0122, "write `=` before the value", p.span(0).before(), "= ")
         }
+        ("tool", "{") if p.text(-1) == "in" && innermost(p) == Some(Kind::LBracket) => {
+            say(Code::E0124, "a record in a header needs parentheses: `tool NAME[k, v in ({ a = 1 })]: ...`")
+        }
+        ("param", "{") if innermost(p).is_none() => {
+            say(Code::E0123, "a default follows the type: `param NAME: T = default`")
+        }
+        ("existing", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
+            mend(Code::E0122, "a kind follows `:`", p.span(-1).after(), ":")
+        }
         ("param", "=") if p.at == 2 => say(Code::E0123, "a param has a type: `param NAME: T = default`"),
         ("param", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
             mend(Code::E0122, "write `:` before the type", p.span(-1).after(), ":")
@@ -342,7 +351,8 @@ fn record(p: &Place<'_>) -> Option<Habit> {
     if innermost(p) != Some(Kind::LBrace) {
         return None;
     }
-    let named = p.kind(-1).is_some_and(Kind::is_word) && p.error.expects(Kind::Eq);
+    let named = p.kind(-1).is_some_and(Kind::is_word)
+        && matches!(p.kind(-2), Some(Kind::LBrace | Kind::Comma | Kind::Newline));
     match (p.text(-1), p.text(0)) {
         ("lifecycle", "{") if named => say(
             Code::E0125,
@@ -361,7 +371,7 @@ fn record(p: &Place<'_>) -> Option<Habit> {
         (name, "{") if named => {
             mend(Code::E0122, format!("a record is a value: `{name} = {{ ... }}`"), p.span(0).before(), "= ")
         }
-        _ if p.error.expects(Kind::Comma) && begins_field(p) => {
+        _ if p.error.expects(Kind::RBrace) && begins_field(p) => {
             mend(Code::E0135, "separate the fields with a comma, or with a new line", p.span(-1).after(), ",")
         }
         _ => None,
