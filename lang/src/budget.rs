@@ -29,6 +29,9 @@ pub(crate) const INPUTS_AN_INSTANCE: u64 = 20;
 /// How many tools and instances of components there may be.
 pub(crate) const INSTANCES: usize = 200_000;
 
+/// How many values a text of data may hold.
+pub(crate) const DATA: u64 = 1_000_000;
+
 /// How large a value may be that is made YAML or TOML.
 const DOCUMENT: u64 = 300_000;
 
@@ -83,6 +86,11 @@ pub(crate) fn gone(parts: usize) {
 /// Counts a text that is made.
 pub(crate) fn written(text: &str) {
     work(text.len() as u64 / 8);
+}
+
+/// Counts a text that is gone through.
+pub(crate) fn seen(text: &str) {
+    work(text.len() as u64 / 32);
 }
 
 /// Does something that may take no more than so many units of work, if it asks [`is_over`]; tells whether it took more.

@@ -101,7 +101,7 @@ fn values_that_double_end() {
         ),
         (
             "indent",
-            doubled("let v0 = \"a\\nb\"", "let vN = indent(vP, 1000)"),
+            doubled("let v0 = \"a\\nb\"", "let vN = indent(\"${vP}\\n${vP}\", 1000)"),
             "output x = length(v40)",
             "E0401",
         ),

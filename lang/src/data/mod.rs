@@ -123,6 +123,14 @@ impl Format {
 
     /// The nodes of a text, with merge keys as they are written.
     fn nodes(self, file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
+        // What separates values bounds their number, before any of them takes room.
+        let ends_value = |b: &u8| *b == b',' || *b == b'\n' && self != Format::Json;
+        let values = text.bytes().filter(ends_value).count() as u64;
+        budget::work(values);
+        if values > budget::DATA {
+            let why = format!("it has more than {} values", budget::DATA);
+            return Err(syntax(Span::new(file, 0, 0), why));
+        }
         match self {
             Format::Csv => csv::read(file, text),
             Format::Json => json::read(file, text),
