@@ -225,9 +225,9 @@ fn commas(lines: &mut [Line<'_>]) {
             }
         }
         let braces = open.last().is_some_and(|o| o.0 == Kind::LBrace) && variables.last() == Some(&false);
-        let pieces = &lines[index].pieces;
-        if braces && pieces.len() > 1 && pieces[pieces.len() - 1].kind == Kind::Comma {
-            lines[index].pieces.pop();
+        let pieces = &mut lines[index].pieces;
+        while braces && pieces.len() > 1 && pieces[pieces.len() - 1].kind == Kind::Comma {
+            pieces.pop();
         }
     }
 }
