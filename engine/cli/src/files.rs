@@ -183,6 +183,8 @@ fn target(path: &Path) -> io::Result<PathBuf> {
     }
     match path.canonicalize() {
         Ok(target) => Ok(target),
+        // `/dev/stdout` leads to a pipe, which has no path.
+        Err(_) if std::fs::metadata(path).is_ok_and(|there| is_special(&there)) => Ok(path.to_path_buf()),
         Err(_) => refused("it is a link that leads nowhere"),
     }
 }
