@@ -319,6 +319,10 @@ proptest! {
     }
 }
 
+/// Cases with a tag that is not of the core schema: what it means would be lost, so it is refused.
+const TAGGED: [&str; 13] =
+    ["2XXW", "565N", "6CK3", "7FWL", "C4HZ", "CC74", "CUP7", "J7PZ", "M5C3", "P76L", "UGM3", "Z67P", "Z9M4"];
+
 /// Where our reader of YAML does not follow the YAML test suite: the case, and why.
 const OTHERWISE: [(&str, &str); 3] = [
     ("9C9N", "a list in brackets that is not indented enough is read, as DevStream read it"),
@@ -385,6 +389,10 @@ fn yaml_is_read_as_its_test_suite_says() {
             equal += usize::from(is_equal);
             if !is_equal {
                 let why = problems.iter().next().map(|d| d.headline.clone());
+                let tagged = |why: &String| why.contains("the tag") && why.ends_with("is not supported");
+                if TAGGED.contains(&id) && why.as_ref().is_some_and(tagged) {
+                    continue;
+                }
                 wrong.push(format!("{id}: {one} is wanted, {found:?} found: {why:?}"));
             }
         }
