@@ -49,7 +49,7 @@ fn a_scaffold_comes_up_over_http_and_goes_again() {
     git(&["commit", "-qm", "by hand"]);
     git(&["push", "-q"]);
     let drift = dtm(&sandbox, &["plan"], &url, "secret-token");
-    assert!(drift.stdout.contains("but for README.md"), "{}", drift.stdout);
+    assert!(drift.stdout.contains("~ README.md  (changed)"), "{}", drift.stdout);
     done(&dtm(&sandbox, &["apply", "-y"], &url, "secret-token"));
     assert_eq!(server.git(&["-C", "cart.git", "show", "main:README.md"]), "# cart\n");
     done(&dtm(&sandbox, &["destroy", "-y"], &url, "secret-token"));

@@ -132,7 +132,7 @@ fn what_was_only_noted_in_format_2_is_still_noted() {
 #[test]
 fn a_saved_plan_of_format_1_is_refused_with_what_to_do() {
     let sandbox = of_format_2();
-    let ran = sandbox.shell("DTM_STATE_KEY='the key of format two' dtm apply saved.dtmp");
+    let ran = sandbox.shell("DTM_STATE_KEY='the key of format two' dtm apply -y saved.dtmp");
     assert!(
         ran.code != 0 && ran.stderr.contains("format 1") && ran.stderr.contains("plan again"),
         "{}",
