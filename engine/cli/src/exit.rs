@@ -169,6 +169,12 @@ pub fn reason(e: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         std::io::ErrorKind::StorageFull => "the disk is full".into(),
         std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
-        _ => dtm_engine::in_words(&e.to_string()).to_lowercase(),
+        _ => {
+            let text = e.to_string();
+            // A temporary file says where it is, which is beside the file that the message names.
+            let text = dtm_engine::in_words(text.split(" at path \"").next().unwrap_or(&text));
+            let mut letters = text.chars();
+            letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+        }
     }
 }
