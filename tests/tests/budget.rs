@@ -103,7 +103,7 @@ fn values_that_double_end() {
             "indent",
             doubled("let v0 = \"a\\nb\"", "let vN = indent(\"${vP}\\n${vP}\", 1000)"),
             "output x = length(v40)",
-            "E0401",
+            "E0409",
         ),
         ("url", doubled("let v0 = \"%%\"", "let vN = url(vP)"), "output x = length(v40)", "E0401"),
         (
