@@ -1,5 +1,5 @@
-//! Work on many things at the same time, a limited number at once. Each result comes with what it is of, also where the work
-//! panicked: that is a failure of this one thing, never a missing answer.
+//! Runs work on many items concurrently, a limited number at once. Each result comes with its key, even if the work
+//! panicked: that is a failure of this one item, never a missing answer.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,5 +1,5 @@
-//! What a shell completes with the help of dtm itself: addresses, params, starters, codes, kinds. Reads the configuration and a
-//! state in files; starts no plugin, asks no server, and prints nothing else.
+//! Completes words for a shell: addresses, params, starters, codes, kinds. Reads the configuration and a
+//! state in files; starts no plugin, contacts no server, and prints nothing else.
 
 use crate::args::{Cli, FileArg};
 use crate::commands::help::TOPICS;

@@ -1,5 +1,5 @@
-//! A project that was copied or moved with its local state: who goes on with the state is decided before anything is
-//! planned, so that a copy never changes what the original made.
+//! A project that was copied or moved with its local state: which project owns the state is decided before anything is
+//! planned, so that a copy never changes the objects of the original.
 
 use crate::args::Cli;
 use crate::exit::{Exit, Failure};
@@ -16,11 +16,11 @@ use dtm_lang::wire::reveal;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What is needed to settle whose a state is.
+/// What is needed to decide which project owns a state.
 pub struct Copied<'a> {
     /// The command line.
     pub cli: &'a Cli,
-    /// Where a person is asked.
+    /// The terminal to ask on.
     pub terminal: &'a Terminal,
     /// The project.
     pub around: &'a Surroundings,
@@ -34,7 +34,7 @@ impl Copied<'_> {
     /// Makes sure that the state is this project's.
     ///
     /// # Errors
-    /// When the project was copied, and nobody has said what becomes of the state.
+    /// When the project was copied, and its state was neither forked nor claimed.
     pub fn settle(&self) -> Result<(), Failure> {
         let root = &self.around.root;
         let from = match (belonging(root, self.place), self.cli.global.moved) {
@@ -134,7 +134,7 @@ impl Copied<'_> {
     }
 }
 
-/// What becomes of the tools that the original manages too.
+/// Whether the new state keeps the tools that the original also manages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
     /// The new state does not have them.
@@ -143,7 +143,7 @@ pub enum Leave {
     In,
 }
 
-/// Notes that a state is that of another project, for commands that only look at it.
+/// Notes that a state belongs to another project, for commands that only read it.
 pub fn note(around: &Surroundings, place: &Place) {
     if let Belonging::Copied { from } = belonging(&around.root, place) {
         note_once(&format!("note: this state was copied from the project in `{}`", from.display()));
@@ -166,7 +166,7 @@ pub fn only_inside(place: &Place) -> Result<(), Failure> {
     }
 }
 
-/// Whether the object of an entry is one outside of the project's folder, which a copy does not have for itself.
+/// Whether the object of an entry is outside of the project's folder, so that a copy shares it with the original.
 fn is_outside(entry: &Entry) -> bool {
     let text = |value: &serde_json::Value| reveal(value).as_str().map(String::from);
     let inside = |path: Option<String>| path.is_some_and(|path| stays_inside(Path::new(&path)));

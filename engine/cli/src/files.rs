@@ -1,5 +1,5 @@
-//! Files that are written because somebody named them. Each is written beside its place and renamed into it, so that a full
-//! disk or a crash leaves what was there before, never an empty or half-written file.
+//! Writes files that the user names. Each is written to a temporary file beside it and renamed, so that a full
+//! disk or a crash leaves the previous content, never an empty or partial file.
 
 use crate::exit::{Failure, reason};
 use dtm_lang::Code;
@@ -51,8 +51,8 @@ struct Staged {
     target: PathBuf,
 }
 
-/// Puts content in the place of a file, as a whole or not at all. A link is followed and stays; the mode of what was there
-/// stays; a pipe or a device is written to directly.
+/// Replaces the content of a file, as a whole or not at all. A link is followed and kept; an existing file keeps its mode;
+/// a pipe or a device is written to directly.
 ///
 /// # Errors
 /// When the system refuses, or a link must not be followed.
@@ -131,7 +131,7 @@ pub fn writable(path: &Path) -> Result<(), Failure> {
     probe().map_err(|e| unwritable(path, &e))
 }
 
-/// Whether something is written to and not replaced.
+/// Whether a file is written to directly instead of replaced.
 fn is_special(there: &std::fs::Metadata) -> bool {
     !there.is_file() && !there.is_dir()
 }
@@ -169,8 +169,8 @@ fn beside(target: &Path, access: Access) -> io::Result<tempfile::NamedTempFile> 
     new.prefix(".dtm-").suffix(".tmp").permissions(Permissions::from_mode(mode)).tempfile_in(folder)
 }
 
-/// Where a path leads. A link in dtm's own folder may have come with a clone, and one that leads nowhere makes a file where
-/// nobody named one: both are refused.
+/// Resolves a path. A link in dtm's own folder may have come with a clone, and a dangling one would create a file that
+/// nobody named: both are refused.
 fn target(path: &Path) -> io::Result<PathBuf> {
     if !path.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
         return Ok(path.to_path_buf());

@@ -16,10 +16,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-/// No program that prints params prints more.
+/// The most that a program may print as params.
 const LARGEST: u64 = 16 << 20;
 
-/// What a program printed, which is run once however often the configuration is opened.
+/// The output of the program, which runs once however often the configuration is opened.
 pub type Printed = std::sync::OnceLock<Output>;
 
 /// Params that a program printed: as a file, or one by one.
@@ -113,7 +113,7 @@ fn of_environment(root: &Path, name: &str) -> Result<Option<(String, String)>, F
     }
 }
 
-/// Makes sure that `--env` means something: a file of params, or a param `env`.
+/// Checks that `--env` has an effect: a file of params, or a param `env`.
 ///
 /// # Errors
 /// When the program has neither.
@@ -145,7 +145,7 @@ pub fn env_is_known(cli: &Cli, root: &Path, program: &Program) -> Result<(), Fai
     Err(Failure::of(d).usage())
 }
 
-/// Asks for every param that has no value, until each has one that fits. Ends early when nobody answers.
+/// Asks for every param without a value, until each has a valid one. Ends early at the end of input.
 pub fn ask(terminal: &Terminal, program: &Program) -> Vec<Given> {
     let mut given = vec![];
     for param in program.missing_params() {
@@ -175,7 +175,7 @@ fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
     let out = child.stdout.take();
     let got = out.map_or(Ok(0), |out| out.take(LARGEST + 1).read_to_end(&mut bytes));
     if bytes.len() as u64 > LARGEST {
-        // It is not asked what it had still to say.
+        // The rest of the output is not read.
         let _ = child.kill();
         let _ = child.wait();
         return Err(failed("it prints more than 16 MiB".into()));

@@ -30,7 +30,7 @@ impl Names {
         for name in argument.get_visible_aliases().unwrap_or_default() {
             self.add(&format!("--{name}"), argument.is_hide_set());
         }
-        // An alias that is not visible is there for those who know it.
+        // A hidden alias exists only for those who know it.
         for name in argument.get_all_aliases().unwrap_or_default() {
             self.add(&format!("--{name}"), true);
         }

@@ -51,7 +51,7 @@ pub(super) fn within(a: &str, b: &str) -> Option<(Syntax, Vec<Leaf>, Option<Text
         (data.is_object() || data.is_array()).then_some(data)
     };
     let (x, y) = (data(a)?, data(b)?);
-    // A text with a colon somewhere is not what anybody means by data.
+    // A text that merely contains a colon is not data.
     if syntax == Syntax::Yaml && !(is_structured(&x) && is_structured(&y)) {
         return None;
     }

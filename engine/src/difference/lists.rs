@@ -1,5 +1,5 @@
-//! Lists and sets: which element of one side is which of the other. An element that is put in front is one insertion, and
-//! does not change those behind it.
+//! Matches the elements of two lists or sets. An element inserted at the front is one insertion, and
+//! does not change the others.
 
 use super::{Edit, Leaf, Path, Step, alike, walk};
 use dtm_lang::wire::{has_unknown, reveal};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use std::collections::{BTreeMap, HashMap};
 
-/// The fields that name a record, the most telling first.
+/// The fields that name a record, the most specific first.
 const NAMES: [&str; 12] =
     ["id", "key", "name", "address", "path", "host", "hostname", "url", "email", "title", "label", "port"];
 

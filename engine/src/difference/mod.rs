@@ -143,7 +143,7 @@ pub enum Edit {
     Moved,
 }
 
-/// What is told of a value that is not text, or that stands beside one.
+/// The description of a value that is not text, or of its counterpart.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Blob {
     /// Text.

@@ -1,4 +1,4 @@
-//! Differences of texts: line by line, or within one long line; and what makes two texts differ that look alike.
+//! Differences of texts: line by line, or within one long line; and the invisible differences of texts that look alike.
 
 use super::{Blob, Edit, Leaf, Path, data};
 use dtm_lang::value::quote;
@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Texts of at most so many characters on one line are shown whole, one after the other.
 const SHORT: usize = 48;
 
-/// So many lines or words that differ are compared by what is rare in them; more would take long.
+/// From this many different lines or words on, a faster algorithm based on rare ones is used.
 const MANY: usize = 4_000;
 
 /// Which side something is on.
@@ -75,7 +75,7 @@ pub struct Segment {
     pub text: String,
 }
 
-/// A difference within one line, in order; removed parts stand before those that take their place.
+/// A difference within one line, in order; a removed part precedes its replacement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inline {
     /// The parts.

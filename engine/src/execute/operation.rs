@@ -615,7 +615,7 @@ impl Operation<'_> {
         Ok(self.finished(if left { "forget" } else { "delete" }))
     }
 
-    /// Deletes the object of an entry; its record stays. Tells whether the plugin left the object as it is, and said why.
+    /// Deletes the object of an entry; its record stays. Returns whether the plugin left the object as it is, and said why.
     async fn remove(&self, prior: &Entry, status: Status) -> Result<bool, Failed> {
         if self.look_again(prior, "deleted").await?.is_none() {
             return Ok(false);

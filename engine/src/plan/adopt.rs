@@ -1,4 +1,4 @@
-//! `adopt a` without an id: the object is found by the natural key that the inputs of the tool say.
+//! `adopt a` without an id: finds the object by the natural key in the inputs of the tool.
 
 use super::Node;
 use super::build::Builder;

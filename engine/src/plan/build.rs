@@ -542,7 +542,7 @@ fn same_object(program: &Program, plugins: &Plugins, prior: &Entry, instance: &d
         && kind_in_state(program, plugins, prior).is_some_and(|k| k.object == instance.kind.object)
 }
 
-/// What was changed outside of an object that is about to be deleted, so that it is seen before it is lost.
+/// The drift of an object that is about to be deleted, so that the plan shows it before it is lost.
 pub(super) fn see_what_goes(node: &mut Node, kind: &Kind, there: &Fields) {
     let Some(prior) = &node.prior else { return };
     let seen = drifted(kind, &prior.inputs, there, &[]);

@@ -194,7 +194,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Two objects cannot have one natural key at the same time.
+    /// Two objects cannot have the same natural key at the same time.
     fn guard_key(&mut self, node: &Node) {
         let Some(instance) = node.instance.map(|id| self.program.instance(id)) else { return };
         if node.action == (Action::Replace { create_first: true }) && keeps_key(node) {

@@ -1,9 +1,9 @@
-//! `moved`: objects whose address changed. All declarations count together, whatever their order:
+//! `moved`: objects whose address changed. All declarations apply together, in any order:
 //!
 //! ```text
 //! moved a -> b, moved b -> c     a becomes c where the program has no b; where it has one and state has both, a becomes b and b becomes c
-//! moved x -> x["a"]              the tool becomes a member of a family; done once, it does nothing any more
-//! moved a -> b, moved b -> a     refused: which is which could not be known the second time
+//! moved x -> x["a"]              the tool becomes a member of a family; once applied, it has no further effect
+//! moved a -> b, moved b -> a     refused: the second plan could not tell which object is which
 //! ```
 
 use super::build::Builder;
@@ -44,7 +44,7 @@ fn rule_for<'r>(rules: &'r [Rule], addr: &str) -> Option<(&'r Rule, String)> {
 }
 
 impl Builder<'_> {
-    /// Carries out every `moved` of the program on what is in state.
+    /// Applies every `moved` of the program to the state.
     pub(super) fn moved(&mut self) {
         let hir = self.program.hir().clone();
         let rules: Vec<Rule> = hir
@@ -85,7 +85,7 @@ impl Builder<'_> {
         rules.iter().filter(done).map(|rule| (rule.from.clone(), rule.to.clone())).collect()
     }
 
-    /// Refuses declarations that lead back to where they began.
+    /// Refuses cycles of declarations.
     fn goes_in_circles(&mut self, rules: &[Rule]) -> bool {
         for start in rules {
             let (mut at, mut seen) = (start.to.clone(), vec![start.from.clone()]);

@@ -1,5 +1,5 @@
-//! The steps of a plan and the order between them. A plan has one node for each tool; what is executed has one or more steps
-//! for it, because the deletion and the creation of one tool are two places in the graph:
+//! The steps of a plan and the order between them. A plan has one node for each tool; execution has one or more steps
+//! for it, because the deletion and the creation of a tool are two nodes of the graph:
 //!
 //! ```text
 //! db, table replaced; table depends on db       - table   - db   + db   + table
@@ -7,8 +7,8 @@
 //! create-first                                  + db   + table   then the old table, then the old db
 //! ```
 //!
-//! Two kinds of edges meet here. Those of the *program* order what is made; those that are *recorded* order what goes, in reverse.
-//! An update that only lets go of something before it is deleted yields where the two contradict each other.
+//! There are two kinds of edges. Edges of the *program* order creations; *recorded* edges order deletions, in reverse.
+//! The edge of an update that only drops a dependency before its deletion yields where the two contradict each other.
 
 use super::{Action, Node};
 use crate::graph::Graph;

@@ -1,5 +1,5 @@
-//! What an earlier version of a plugin recorded, in the form of the one that is here: ids, inputs, outputs and private data, of each
-//! object and of those that were replaced and are still to be deleted. It is planned with that form; what is written next is in it.
+//! Upgrades the records of an earlier version of a plugin to the installed version: ids, inputs, outputs and private data, of each
+//! object and of replaced objects that are still to be deleted. The plan uses the upgraded form, and so does the next write.
 
 use super::reads::ask_plugin;
 use crate::Fields;

@@ -4,7 +4,7 @@
 use dtm_plugin::protocol::{ErrorData, MAX_DEPTH, Object, RpcError, deeper_than};
 use serde_json::Value;
 
-/// A request goes out as long as a plugin can parse it: what an older dtm recorded may be deeper than the limit.
+/// A request is sent as long as a plugin can parse it: an older dtm may have recorded values deeper than the limit.
 const SENT: usize = 118;
 
 /// The first value of a message that is nested deeper than a limit: where it is.
@@ -34,7 +34,7 @@ fn told(name: &str) -> &str {
     }
 }
 
-/// Whether an answer may be recorded; otherwise the error that stands for it. What was made is kept by its id.
+/// Whether an answer may be recorded; otherwise the error that replaces it. A created object is kept by its id.
 pub(super) fn answer(answer: Result<Value, RpcError>) -> Result<Value, RpcError> {
     let error = |place: String, object: Option<Object>| {
         let message = format!("{place} is nested more than {MAX_DEPTH} levels deep, in the plugin's answer");

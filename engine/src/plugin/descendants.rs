@@ -1,8 +1,8 @@
-//! Ends everything that a process has started, whatever it did to get away: its own session (`setsid`), a double fork,
-//! `nohup`. A process that adopts orphans (a *subreaper*) stays the ancestor of all of it, so that a walk through the
-//! process table finds it.
+//! Kills everything that a process started, even if it daemonized: its own session (`setsid`), a double fork,
+//! `nohup`. A process that adopts orphans (a *subreaper*) remains the ancestor of all of them, so that a walk through the
+//! process table finds them.
 //!
-//! Where the system has no subreapers (macOS) only the process group is ended.
+//! On systems without subreapers (macOS), only the process group is killed.
 
 use rustix::process::{Pid, Signal};
 use std::time::Duration;
@@ -13,8 +13,8 @@ pub(super) fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Kills every descendant of this process, again and again, until none is left. A process that this one may not signal
-/// (one that runs as another user) is waited for.
+/// Kills every descendant of this process, repeatedly, until none is left. Waits for a process that this one may not signal
+/// (one that runs as another user).
 pub(super) fn end_all() {
     let mut pause = Duration::from_millis(1);
     loop {

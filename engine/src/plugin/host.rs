@@ -1,5 +1,5 @@
-//! `dtm plugin-host FILE`: the process that keeps one plugin. It runs nothing of the plugin itself: a library is loaded by a
-//! child ([`super::worker`]), an executable is a child, and its lines are passed on.
+//! `dtm plugin-host FILE`: the process that hosts one plugin. It runs no code of the plugin: a child
+//! ([`super::worker`]) loads a library, an executable is a child, and the host forwards its lines.
 //!
 //! Descriptors: 0 and 1 are the engine's pipe, 3 the state lock, which is held until this process is gone, 4 a pipe that
 //! ends when the engine does. Nothing that was begun outlives the lock:
@@ -138,7 +138,7 @@ fn code(status: std::io::Result<ExitStatus>) -> i32 {
     }
 }
 
-/// A library is loaded by a child, so that a crash of it leaves somebody to end what it had begun.
+/// A child loads a library, so that after a crash of it, this process can still end what it started.
 fn run_library(file: &Path, input: File, output: File) -> i32 {
     use command_fds::{CommandFdExt, FdMapping};
     let program = match cfg!(target_os = "linux") {

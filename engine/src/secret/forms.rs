@@ -1,4 +1,4 @@
-//! The forms in which a secret is met: as it is, and as anything that dtm or a server does with it writes it. Each is a
+//! The forms in which a secret may appear: verbatim, and in every encoding that dtm or a server uses. Each is a
 //! [`Needle`]; [`Haystack`] finds all of them in a text at once.
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -16,7 +16,7 @@ const SHORTEST_LINE: usize = 8;
 /// Lines shorter than this are in every text.
 const SHORTEST_WORD: usize = 4;
 
-/// How a needle may be met.
+/// Where a needle matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Met {
     /// Anywhere.
@@ -106,7 +106,7 @@ impl Haystack {
         text.len() >= SHORTEST && self.found(text, Looking::ForSecrets).next().is_some()
     }
 
-    /// The parts of a text that must not be shown, in order and apart from each other.
+    /// The parts of a text that must not be shown, in order and disjoint.
     pub fn parts(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = self.found(text, Looking::ToShow).collect();
         found.sort_by_key(|r| r.start);
@@ -301,7 +301,7 @@ mod tests {
             let shown = shown(&haystack, &text);
             assert!(shown.contains("(secret)"), "{text} is shown as {shown}");
             assert!(haystack.is_in(&text));
-            // Nothing of it is left in Base64 but what stands for its neighbors.
+            // Nothing of it is left in Base64 but the characters of its neighbors.
             assert!(shown.len() <= text.len().min(120), "{shown}");
         }
         assert_eq!(shown(&haystack, "nothing of it: p?ss"), "nothing of it: p?ss");

@@ -1,5 +1,5 @@
-//! Whether a text is good enough to be a key. It is stretched by nothing: whoever has a copy of a state can try billions of
-//! texts a second, so only what nobody can guess protects it.
+//! Whether a text is strong enough to be a key. Keys are not stretched: whoever has a copy of a state can try billions of
+//! texts a second, so only an unguessable key protects it.
 
 /// A key has at least so many characters.
 pub const SHORTEST_KEY: usize = 20;

@@ -1,5 +1,5 @@
-//! Whose a local state is. The project's folder is remembered beside a state that is inside of it, in `.dtm/backend`, so
-//! that a project that was copied with its state is told from one that was moved.
+//! Decides which project owns a local state. `.dtm/backend`, beside a state inside of the project, records the project's folder,
+//! which distinguishes a project that was copied with its state from one that was moved.
 //!
 //! ```text
 //! cp -r one two; cd two      `one` still has the lineage: both would manage the same objects
@@ -15,10 +15,10 @@ use crate::secret::Redactor;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Whose a state is.
+/// The owner of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Belonging {
-    /// This project's, as far as anybody knows.
+    /// This project, as far as is known.
     Here,
     /// This project's since it was moved here from another folder.
     Moved {

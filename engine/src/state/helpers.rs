@@ -1,5 +1,5 @@
 //! Credential helpers: the programs that opening a state runs because the project selects a kubeconfig, a context or a
-//! profile. Nothing here runs anything; it reads what would run, so that a person can decide.
+//! profile. This module runs nothing; it lists what would run, so that the user can decide.
 //!
 //! A helper that the project does not select (the default of the user's own configuration outside the project) belongs to
 //! the user and is not listed.

@@ -1,6 +1,6 @@
-//! dtm's own folder in a project, `.dtm`, may have come with a clone of somebody else's repository. A link in it must never
-//! decide which file is read, overwritten or removed: links, and files that are something else or have another name
-//! elsewhere, are refused, and whatever is opened is opened without following a link.
+//! dtm's own folder in a project, `.dtm`, may have come with a cloned repository. A link in it must never
+//! decide which file is read, overwritten or removed: symbolic links, hard links and special files
+//! are refused, and every file is opened without following links.
 
 use super::StateError;
 use std::fs::{File, Metadata, OpenOptions};

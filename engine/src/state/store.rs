@@ -263,7 +263,7 @@ pub enum StateError {
         /// Where it is.
         place: String,
     },
-    /// It is to hold secrets, no key was given, and there is no place to keep one that dtm makes.
+    /// It needs a key for its secrets, none was given, and there is no place to store a created one.
     #[error(
         "the state in `{place}` needs a key for its secrets, and there is no folder to keep one in: neither `HOME` nor `XDG_DATA_HOME` names a folder outside of the state"
     )]

@@ -1,11 +1,11 @@
 //! Trust: what a project makes dtm run while it plans, and whether the user has agreed to it.
 //!
-//! A clone of somebody else's repository must not run anything on this machine before its user has seen it. [`sources`]
-//! lists what a project would run; [`ledger`] remembers, for each project folder, what was trusted; [`admit`] stands before
-//! everything that starts plugins or opens a state, and asks once for what is new. [`witness`] records the commands of a
+//! A cloned repository must not run anything on this machine before its user has seen it. [`sources`]
+//! lists what a project would run; [`ledger`] remembers, for each project folder, what was trusted; [`admit`] guards
+//! everything that starts plugins or opens a state, and asks once about new sources. [`witness`] records the commands of a
 //! run that the user confirmed, so that the next plan of one's own project asks nothing.
 //!
-//! `check`, `fmt`, `eval`, `test`, `doc` and the editor never come here to ask: they run nothing.
+//! `check`, `fmt`, `eval`, `test`, `doc` and the editor never ask: they run nothing.
 
 mod ledger;
 mod sources;
@@ -42,7 +42,7 @@ enum Consent {
 static CONSENT: OnceLock<Consent> = OnceLock::new();
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// What was agreed to in this process; it counts where nothing can be remembered, too.
+/// What was trusted in this process; it also applies where the answer cannot be stored.
 static AGREED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Reads what the command line and the environment say.

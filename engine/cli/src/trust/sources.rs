@@ -8,8 +8,8 @@
 //! | a credential helper that the project selects | the command and its environment |
 //! | the program of `--params-from` | the command |
 //!
-//! A plugin's content counts because `git pull` may change it under a name that was trusted. Files that a trusted program
-//! loads by itself are its own business: what is trusted is what dtm starts.
+//! A plugin's content counts because `git pull` may change it under a trusted name. Files that a trusted program
+//! loads by itself are not checked: trust covers what dtm starts.
 
 use dtm_engine::Fields;
 use dtm_engine::plan::known_in_state;
@@ -41,7 +41,7 @@ impl Source {
         let hash = dtm_engine::hash(format!("{kind}\0{text}").as_bytes());
         Source { headline, lines, hash, by: "dtm trust".into() }
     }
-    /// The program of `--params-from`. It may be anything that somebody was told to paste, so it is asked about once, too.
+    /// The program of `--params-from`. A user may have pasted it from anywhere, so it needs trust, too.
     pub fn of_params(command: &str) -> Source {
         let lines = command.lines().map(String::from).collect();
         let by = format!("dtm trust --params-from {}", word(command));

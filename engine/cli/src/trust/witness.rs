@@ -1,5 +1,5 @@
-//! A session that notes which commands a confirmed run puts into the state: they are trusted, so that planning one's own
-//! project again asks nothing, also after a crash.
+//! A session that records which commands a confirmed run puts into the state: they are trusted, so that planning one's own
+//! project again asks nothing, even after a crash.
 
 use super::Ledger;
 use super::sources::of_entry;

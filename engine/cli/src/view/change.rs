@@ -78,7 +78,7 @@ pub fn leaves(paper: &mut Paper, indent: usize, leaves: &[Leaf], note: &str) {
     fold(paper, &mut folded);
 }
 
-/// What stands behind a leaf: which record of a list it is in, where that was, what cannot be seen.
+/// The note behind a leaf: the record of a list that it is in, its previous position, differences that are invisible.
 fn tail(leaf: &Leaf, note: Option<&str>) -> String {
     let mut out = String::new();
     if let Some((field, name)) = &leaf.within {
@@ -234,7 +234,7 @@ pub fn lines(paper: &mut Paper, indent: usize, text: &Text) {
     }
 }
 
-/// Lines that are replaced by others. Those that stand for each other show what differs in them.
+/// Replaced lines. A pair of corresponding lines shows the difference within the line.
 fn block(paper: &mut Paper, indent: usize, removed: &[Line], added: &[Line]) {
     let partners: Vec<Option<Inline>> = match removed.len() == added.len() {
         true => removed.iter().zip(added).map(|(r, a)| partner(r, a)).collect(),

@@ -77,7 +77,7 @@ pub(super) fn then(node: &Node, change: &Change) -> Then {
     }
 }
 
-/// Whether everything that is done with a tool is to take back what changed outside.
+/// Whether the change of a tool only reverts drift.
 pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
     matches!(node.action, Action::Update)
         && !plan.files.contains_key(&node.addr)

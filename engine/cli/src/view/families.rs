@@ -13,16 +13,16 @@ use dtm_lang::value::quote;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// So many tools with the same change are told together.
+/// The number of tools with the same change from which on they are grouped.
 const MANY: usize = 3;
 
-/// What stands for a key while a change is drawn; as many cells as `${key}`.
+/// The placeholder of a key while a change is rendered; as wide as `${key}`.
 const KEY: &str = "\u{e000}\u{e000}key\u{e001}";
-/// What stands for a number that is the key.
+/// The placeholder of a number that is the key.
 const NUMBER: &str = "\u{e002}";
-/// What stands for the number at the end of a key; as many cells as `${number}`.
+/// The placeholder of the number at the end of a key; as wide as `${number}`.
 const END: &str = "\u{e003}\u{e003}number\u{e004}";
-/// What stands for a number that is the one at the end of the key.
+/// The placeholder of a number that equals the one at the end of the key.
 const END_NUMBER: &str = "\u{e005}";
 
 /// In which way changes are compared. The later ways are tried for what the earlier ones did not find to be the same.
@@ -118,7 +118,7 @@ pub(super) fn groups(addrs: &[&str], draw: impl Fn(usize, Way) -> Drawn) -> (Vec
             same.entry(draw(at, way)).or_default().push(at);
         }
         for (drawn, at) in same {
-            // Tools that are no family are told together only where that makes it shorter.
+            // Tools outside of a family are grouped only if that is shorter.
             if at.len() >= MANY && (drawn.family.is_some() || drawn.body.lines().count() > 1) {
                 at.iter().for_each(|one| of[*one] = Some(groups.len()));
                 groups.push(Group { way, drawn, at });

@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 /// The version of what `--json` writes; `schema/dtm-2.json` says what it is.
 pub const FORMAT: u32 = 2;
 
-/// How many equal lines stand around those that differ.
+/// How many equal lines surround those that differ.
 const CONTEXT: usize = 3;
 
 /// The plan.
@@ -212,7 +212,7 @@ fn blob(blob: &Blob) -> Value {
     }
 }
 
-/// The lines that differ with three around them; `[" ", 12]` stands for twelve that are equal.
+/// The lines that differ with three lines of context; `[" ", 12]` means twelve equal lines.
 fn text(text: &Text) -> Value {
     let all = &text.lines;
     let mut near = vec![false; all.len()];

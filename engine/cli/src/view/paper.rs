@@ -80,7 +80,7 @@ impl Paper {
 
     /// Writes pieces as a line, indented; lines that it continues on are indented by `hang`.
     pub fn put(&mut self, indent: usize, hang: usize, pieces: &[Piece]) {
-        // Where there is no room beside what stands in front, the margin gives way.
+        // If the prefix leaves too little room, the hanging indentation is dropped.
         let hang = if self.width < hang + 16 { self.width.saturating_sub(16).min(hang) } else { hang };
         let flat: Vec<(char, Paint, usize)> =
             pieces.iter().flat_map(|(paint, text)| text.chars().map(|c| (c, *paint, cell(c)))).collect();
