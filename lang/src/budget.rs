@@ -1,10 +1,10 @@
-//! What a program may cost: counts of work and of what is made, never time, so that the same program has the same outcome
+//! The budgets of a program: counts of work and of values, never time, so that the same program has the same outcome
 //! on every machine.
 //!
-//! A value knows how large it is when it is made ([`crate::value::Sum`]), shared parts counted as often as they occur.
-//! So `[...s, ...s]` forty times is refused where the value passes the limit, before anybody goes through it, and whoever
-//! does go through a value pays for its size beforehand. The counters belong to the thread: deep functions count without
-//! an evaluator at hand, and the evaluator looks after each expression.
+//! A value stores its size when it is created ([`crate::value::Sum`]); a shared part counts each time it occurs.
+//! So `[...s, ...s]` forty times is refused where the value exceeds the limit, before anything traverses it, and every
+//! traversal is charged for the size beforehand. The counters are thread-local: deep functions count without
+//! an evaluator at hand, and the evaluator checks them after each expression.
 
 use crate::depth::MAX_DEPTH;
 use std::cell::Cell;
@@ -48,7 +48,7 @@ thread_local! {
     static REFUSED: Cell<Option<Refused>> = const { Cell::new(None) };
 }
 
-/// Why a value was not made.
+/// Why a value was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// It would be deeper than [`MAX_DEPTH`].
@@ -93,7 +93,7 @@ pub(crate) fn seen(text: &str) {
     work(text.len() as u64 / 32);
 }
 
-/// Does something that may take no more than so many units of work, if it asks [`is_over`]; tells whether it took more.
+/// Runs something with a limit of work, which it checks with [`is_over`]; returns whether it exceeded the limit.
 pub(crate) fn limited<T>(units: u64, job: impl FnOnce() -> T) -> (T, bool) {
     let before = END.replace(WORK.get().saturating_add(units));
     let result = job();
@@ -107,7 +107,7 @@ pub(crate) fn is_over() -> bool {
     WORK.get() > END.get()
 }
 
-/// Notes that a value was refused, for whoever has a place to report it at.
+/// Records that a value was refused; a caller that has a location reports it.
 pub(crate) fn refuse(why: Refused) {
     REFUSED.set(Some(why));
 }
@@ -186,7 +186,7 @@ pub(crate) fn pattern(text: &str, subject: usize) -> Result<regex_lite::Regex, S
     builder.build().map_err(|e| format!("the pattern {} is not right: {e}", shown()))
 }
 
-/// How many parts a pattern stands for: its bytes, groups with their repetitions multiplied. Never less than that.
+/// The number of parts of an expanded pattern: its bytes, and groups multiplied by their repetitions. Never too low.
 fn expanded(pattern: &str) -> u64 {
     let bytes = pattern.as_bytes();
     // The sum of each open group, and the size of its last part.

@@ -1,5 +1,5 @@
 //! The one limit of depth for values: in the program, in data files, on the wire, in a plugin's answers and in the state.
-//! Source text may nest deeper, because parentheses and branches make no value.
+//! Source text may nest deeper, because parentheses and branches are not part of a value.
 
 use crate::wire::tag;
 use serde_json::Value as Json;

@@ -88,7 +88,7 @@ fn block(value: &Json, indent: usize, out: &mut String) -> Result<(), String> {
     match value {
         Json::Object(map) if !map.is_empty() => {
             for (at, (key, value)) in map.iter().enumerate() {
-                // The first key of a list's element stands beside the dash.
+                // The first key of a list's element is on the line of the dash.
                 let pad = if at == 0 && out.ends_with("- ") { "" } else { &pad };
                 let key = scalar(&Json::String(key.clone()));
                 let _ = match key.len() {

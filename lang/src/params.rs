@@ -177,7 +177,7 @@ fn on_the_command_line(hir: &Hir, inputs: &Inputs, diags: &mut Diagnostics) {
     }
 }
 
-/// Why a text is no value of a param; `None` if it is one.
+/// Why a text is not a value of a param; `None` if it is one.
 pub(crate) fn refusal(program: &Program, param: &Param, text: &str) -> Option<String> {
     let secret = param.ty.has_secret();
     let mut sources = Sources::clone(program.sources());

@@ -271,7 +271,7 @@ impl Program {
         }
     }
 
-    /// Why a text is no value of a param; `None` if it is one.
+    /// Why a text is not a value of a param; `None` if it is one.
     pub fn refuses(&self, param: &crate::hir::Param, text: &str) -> Option<String> {
         crate::params::refusal(self, param, text)
     }

@@ -1,4 +1,4 @@
-//! Words of commands that are shown to be copied into a shell.
+//! Quotes the words of commands that a user copies into a shell.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What messages advise can be done: every declaration and every command that a `help` of the suites quotes can be parsed.
+//! Advice in messages is valid: every declaration and every command that a `help` in the suites quotes can be parsed.
 
 use dtm_lang::syntax::parse;
 use dtm_lang::{Diagnostics, FileId};
@@ -56,12 +56,12 @@ fn helps(output: &str) -> Vec<String> {
     all
 }
 
-/// What stands in backticks.
+/// The text in backticks.
 fn quoted(help: &str) -> Vec<&str> {
     help.split('`').skip(1).step_by(2).collect()
 }
 
-/// Why a declaration is none; an ellipsis stands for whatever belongs there.
+/// Why a text is not a declaration; an ellipsis may replace any part of it.
 fn refused(declaration: &str) -> Option<String> {
     let text = declaration.replace("\"...\"", "\"x\"").replace("{ ... }", "{}");
     let text = text.replace("]: ...", "]: core.Value {}").replace("...", "null");

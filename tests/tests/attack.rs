@@ -1,5 +1,5 @@
-//! What an attacker's clone, server or value would do: links in dtm's folder, escape sequences, redirects, keys that anybody
-//! can guess; and a disk that is full while a file is written. `tests/spec/cli/trust.md` has what a clone would run.
+//! Attacks by a clone, a server or a value: links in dtm's folder, escape sequences, redirects, guessable
+//! keys; and a disk that fills up during a write. `tests/spec/cli/trust.md` covers what a clone would run.
 
 use dtm_tests::sandbox::{Ran, Sandbox};
 use std::io::{Read, Write};
@@ -344,7 +344,8 @@ fn a_full_disk_leaves_no_empty_and_no_half_file() {
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
-/// A server that gives the same answer to everything, and what it heard. `HEADERS` in it stands for what was asked.
+/// A server that sends the same response to every request, with the requests that it received. `HEADERS` in the response is
+/// replaced by the request's headers.
 fn server(answer: impl Fn(&str) -> String + Send + 'static) -> (u16, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();

@@ -1,5 +1,5 @@
-//! Whatever a plugin does, a run ends, says which tool is at fault, and what it recorded can be read: waits without end, answers
-//! of any depth, a plugin that is another than its interface says, floods of text.
+//! Whatever a plugin does, a run ends, names the tool that failed, and leaves a readable state: endless waits, answers
+//! of any depth, a plugin that does not match its interface, floods of text.
 
 use dtm_tests::plugins::{build_c, copy_python, has};
 use dtm_tests::sandbox::{Ran, Sandbox};

@@ -1,5 +1,5 @@
-//! Every program ends: examples that would take all the memory, or a time that doubles with every line, end with an error
-//! that has a place, in 512 MB of address space. Budgets are counts, so no test looks at a clock.
+//! Every evaluation ends: programs that would use all memory, or a time that doubles with every line, end with an error
+//! that has a position, in 512 MB of address space. Budgets are counts, so no test measures time.
 
 use dtm_tests::sandbox::Sandbox;
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! Nothing that was begun outlives the lock. The witness is outside of dtm: a command that appends to a file as long as it
-//! lives. Each next run begins by looking whether that file still grows.
+//! No process that a run started outlives its lock. The witness is outside of dtm: a command that appends to a file while
+//! it runs. Each subsequent run first checks whether that file still grows.
 
 use dtm_tests::plugins::{build_c, copy_python, has};
 use dtm_tests::sandbox::Sandbox;

@@ -650,8 +650,8 @@ impl Operation<'_> {
         })
     }
 
-    /// Looks at the object once more, right before it is changed or deleted: what was done to it since the plan was made is never
-    /// overwritten without being seen. `None` when it is gone.
+    /// Reads the object once more, right before it is changed or deleted: a change made since the plan is never
+    /// overwritten without being shown. `None` when it is gone.
     async fn look_again(&self, prior: &Entry, what: &str) -> Result<Option<()>, Failed> {
         let (Some(seen), Some(kind), true) = (&self.node.seen, &self.node.kind, prior.id.is_some()) else {
             return Ok(Some(()));

@@ -26,8 +26,8 @@ impl Rule {
         within(&self.to, &self.from)
     }
 
-    /// Where an address goes. Of a nested target only the tool itself goes there, and what is inside of it: other members of the
-    /// family are what they were.
+    /// The new address of an address. With a nested target, only the tool itself moves, with everything inside of it: other members of the
+    /// family keep their addresses.
     fn target(&self, addr: &str) -> Option<String> {
         let rest = addr.strip_prefix(&*self.from).filter(|_| within(addr, &self.from))?;
         let step = self.to.strip_prefix(&*self.from).filter(|_| self.is_nested()).unwrap_or_default();

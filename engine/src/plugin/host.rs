@@ -258,7 +258,7 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
             break;
         }
     }
-    // It said its last word: an end that does not follow is made.
+    // It closed its output: if it does not exit, it is killed.
     let mut patience = 100;
     let status = loop {
         match child.try_wait() {

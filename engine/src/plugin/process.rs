@@ -250,8 +250,8 @@ impl Shared {
         }
     }
 
-    /// The host ends everything when its pipe ends; one that was stopped goes on for it. One that does nothing of it is
-    /// waited for no longer.
+    /// The host ends everything when its pipe ends; a stopped host is resumed for that. A host that does not react is
+    /// not waited for any longer.
     fn kill(self: &Arc<Self>) {
         if lock(&self.life).take().is_none() || lock(&self.fate).is_some() {
             return;

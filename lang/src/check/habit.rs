@@ -1,6 +1,6 @@
-//! Habits from other languages that only the checker sees: functions, names and values that are written another way here.
-//! What the parser sees is in `syntax::parse::habit`. Nothing here is asked about a program that is right, but for
-//! [`commands`], which warns of a command that no shell will split.
+//! Habits from other languages that only the checker detects: functions, names and values that `.dts` writes differently.
+//! `syntax::parse::habit` has those that the parser detects. None of this runs for a correct program, except
+//! [`commands`], which warns of a command that needs a shell.
 
 use super::Checker;
 use crate::diag::{Code, Diagnostic};
@@ -183,7 +183,7 @@ impl Checker<'_> {
         })
     }
 
-    /// What to write instead of a text, where something else is expected. The edit stands in the place of the text.
+    /// What to write instead of a text, where something else is expected. The edit replaces the text.
     pub(super) fn unquoted(&self, d: Diagnostic, e: &ast::Expr, from: &Type, to: &Type) -> Diagnostic {
         let Type::Lit(Lit::String(text)) = from else { return d };
         if !matches!(&*e.kind, A::Str(_)) {

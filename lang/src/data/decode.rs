@@ -1,5 +1,5 @@
-//! The decoding builtins: text that a program holds, read as if it were an imported file. Places are lines and columns of
-//! the text, which is no file of the program.
+//! The decoding builtins: text in a program, read like an imported file. Positions are lines and columns of
+//! the text, which is not a file of the program.
 
 use super::{Format, UNREADABLE, typed, yaml};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
@@ -7,7 +7,7 @@ use crate::source::Sources;
 use crate::types::Type;
 use crate::value::Value;
 
-/// How many problems of one text are told.
+/// How many problems of one text are reported.
 const TOLD: usize = 5;
 
 /// Why a text cannot be decoded.
@@ -15,7 +15,7 @@ const TOLD: usize = 5;
 pub(crate) struct Undecodable {
     /// What is wrong, with the line and column of each problem.
     pub(crate) why: String,
-    /// The place of the first, which may be told of a secret as well.
+    /// The position of the first, which is shown even for a secret.
     pub(crate) place: String,
 }
 

@@ -89,8 +89,8 @@ fn number(text: &str, at: Span) -> Result<Data, Box<Diagnostic>> {
     }
 }
 
-/// Whether two texts are the same JSON; nothing where one of them is no JSON. Numbers of any length are told apart, which
-/// no value of a program could.
+/// Whether two texts are the same JSON; `None` if one of them is not JSON. Distinguishes numbers of any length, which
+/// values of a program cannot.
 pub fn same(a: &str, b: &str) -> Option<bool> {
     Some(same_value(&parsed(a)?, &parsed(b)?))
 }

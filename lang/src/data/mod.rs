@@ -1,5 +1,5 @@
-//! Data from outside: CSV, JSON, TOML and YAML with the place of every node, checked against a type. Imported files
-//! and the decoding builtins take the same way.
+//! Data from outside: CSV, JSON, TOML and YAML with the position of every node, checked against a type. Imported files
+//! and the decoding builtins share this code.
 
 mod csv;
 mod decode;
@@ -384,7 +384,7 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                 .collect();
             if !missing.is_empty() {
                 let start = match node.origin {
-                    // Every record lacks it: told once.
+                    // Every record lacks it: reported once.
                     Origin::Record(header) => header,
                     _ => Span { end: node.span.start, ..node.span },
                 };
@@ -493,7 +493,7 @@ fn is_literal(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Whether a node is a field of CSV in which nothing stands, quotes neither.
+/// Whether a node is an empty, unquoted field of CSV.
 fn is_blank(node: &Node) -> bool {
     node.origin == Origin::Cell(Quoting::Bare)
         && matches!(&node.kind, NodeKind::Scalar(v) if v.as_str().is_some_and(|t| t.is_empty()))

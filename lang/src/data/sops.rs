@@ -1,6 +1,6 @@
-//! Files of secrets that `sops` has encrypted. Their structure, keys and the types of their values are in clear; what the
-//! values are is asked of the [`Loader`], who has the keys. Every value of such a file is secret, those included that `sops`
-//! leaves in clear. Where no key is at hand, values are unset, so that a program is checked without one.
+//! Files of secrets that `sops` encrypted. Their structure, keys and the types of their values are in clear; the
+//! [`Loader`], which has the keys, decrypts the values. Every value of such a file is secret, including those that `sops`
+//! leaves in clear. Without a key, values are unset, so that a program can be checked.
 
 use super::{Node, NodeKind, Origin, Sealing};
 use crate::diag::{Code, Diagnostic};

@@ -1,4 +1,4 @@
-//! Control characters as a person can see them. Text of a program, of a state or of a plugin may hold escape sequences that
+//! Makes control characters visible. Text of a program, of a state or of a plugin may contain escape sequences that
 //! move the cursor, change colors or the title, or write to the clipboard; a terminal must never get them.
 
 use std::borrow::Cow;
@@ -42,8 +42,8 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
-/// Source text in which one visible character stands for each hidden one, so that columns stay what they are, and where a
-/// byte of the text is in it.
+/// Source text in which a visible character replaces each hidden one, so that columns stay the same, with a map from bytes of
+/// the source to bytes of this text.
 #[derive(Clone, Debug)]
 pub(super) struct Pictured {
     /// The text.

@@ -35,7 +35,7 @@ impl Evaluator<'_, '_> {
         self.over_budget
     }
 
-    /// Reports what ends the evaluation. Where errors are kept quiet too: nothing may be planned of what is left.
+    /// Reports the error that ends the evaluation, even where errors are suppressed: a partial result must never be planned.
     pub(super) fn overrun(&mut self, d: Diagnostic) {
         if !std::mem::replace(&mut self.over_budget, true) {
             let d = match self.calls.last() {

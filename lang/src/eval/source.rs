@@ -1,13 +1,13 @@
-//! Paths of what is read. An input marked `@source` takes a path from the module that writes it; a plugin gets one from
-//! the project's root, in every checkout the same.
+//! Paths of files to read. In an input marked `@source`, a path is relative to the module that contains it; a plugin gets it
+//! relative to the project's root, the same in every checkout.
 //!
 //! ```text
 //! ../shared/site.dts:  component Site { tool code: scm.Scaffold { template = "./template" } }
 //! main.dts:            tool site: Site { }         the plugin gets "../shared/template"
 //! ```
 //!
-//! Where a string was written goes with its value ([`Origin`]), as marks do: through `let`, ports of components, fields,
-//! elements, `if`, `match` and functions that pass it on unchanged. What makes a new string of it counts as its writer.
+//! A string carries its [`Origin`], as values carry marks: through `let`, ports of components, fields,
+//! elements, `if`, `match` and functions that pass it on unchanged. An expression that builds a new string is its origin.
 
 use super::Evaluator;
 use crate::interface::Source;
@@ -37,8 +37,8 @@ impl Evaluator<'_, '_> {
     }
 }
 
-/// The folder of a module from the project's root. What is built in has none, and what stands in DevStream's YAML is meant
-/// from where DevStream was started.
+/// The folder of a module, relative to the project's root. Builtin modules have none, and a path in DevStream's YAML is relative
+/// to the folder in which DevStream was started.
 fn folder(path: &str) -> &str {
     match path.starts_with('<') || path.starts_with("std/") || crate::devstream::is_yaml(path) {
         true => "",

@@ -1,5 +1,5 @@
-//! Characters that nobody sees: those that turn the direction of a line around, so that a person reads something else than
-//! dtm does, and those that look like a blank or like nothing.
+//! Invisible characters: bidirectional controls, which make a line look different from what dtm
+//! parses, and characters that look like a space or like nothing.
 
 use super::token::{Kind, Token};
 use crate::diag::{Code, Diagnostic, Diagnostics};

@@ -1,6 +1,6 @@
-//! A program that is run: its output is told line by line while it works, in the order in which it is written, the end of it
-//! is kept, and it is stopped with all that it has started when the operation is. It stays in the process group of the
-//! plugin. What a program that ended by itself has left running (`nohup`, `setsid`) stays, unless dtm is killed.
+//! Runs a program: reports its output line by line, in the order of the writes, keeps the end of the
+//! output, and stops it with all its descendants when the operation is interrupted. It stays in the process group of the
+//! plugin. Processes that a finished program left running (`nohup`, `setsid`) stay, unless dtm is killed.
 
 use crate::interface::exec::Inputs;
 use crate::tree;

@@ -75,7 +75,7 @@ pub(crate) fn look(path: &str) -> Result<Option<std::fs::Metadata>, Failure> {
     }
 }
 
-/// The objects with a natural key: a path is the id of what is there, spelled as it is written, so that it means the same
+/// The objects with a natural key: the id of an object is its path as written, which means the same
 /// in every copy of a project.
 pub(crate) fn find(key: &Fields) -> Result<Vec<String>, Failure> {
     let path = key.get("path").and_then(Value::as_str).unwrap_or("");
@@ -87,7 +87,7 @@ pub(crate) fn shown(id: &str) -> Result<String, Failure> {
     Ok(absolute(id)?.display().to_string())
 }
 
-/// Brings what an older version recorded into the form of this one: until 0.1 every id was absolute. Where the recorded
+/// Upgrades the records of an older version: until 0.1 every id was absolute. Where the recorded
 /// path is relative the id is that path, and so are the folders made with it. Pure: the old id says where the project was.
 pub(crate) fn upgraded(mut recorded: Recorded) -> Recorded {
     let path = recorded.inputs.get("path").and_then(Value::as_str).unwrap_or("").to_string();
@@ -106,8 +106,8 @@ pub(crate) fn upgraded(mut recorded: Recorded) -> Recorded {
     recorded
 }
 
-/// Folders that dtm has made for something, as far as this process has seen: by making them itself, or in the records of what
-/// it reads. Whatever is put into one of them removes it too, when it is the last. Held while folders come and go.
+/// Folders that dtm created for objects, as far as this process knows: it created them itself, or read them in a record.
+/// The last object in such a folder is removed together with it. Locked while folders are created or removed.
 static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The folders that were made with an object, the outermost first.

@@ -1,6 +1,6 @@
-//! Everything that a command has started and that still runs: what descends from it, and what carries its operation in
-//! the environment, wherever it went (`setsid`, a double fork). The host of the plugin would end all of it when dtm is killed;
-//! this ends it when only the operation is stopped.
+//! The running processes that a command started: its descendants, and every process with its operation in
+//! the environment, even if it daemonized (`setsid`, a double fork). The host of the plugin ends all of them when dtm is killed;
+//! this module ends them when only the operation is stopped.
 
 use rustix::process::{Pid, Signal};
 use std::collections::BTreeSet;

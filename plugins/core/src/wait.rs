@@ -113,7 +113,7 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
         .max_redirects(0)
         .build();
     let agent = ureq::Agent::from(config);
-    // What the address holds of credentials is nobody's business.
+    // Credentials in the address are never shown.
     let shown = without_userinfo(url);
     let (mut at, mut left) = (url.to_string(), REDIRECTS);
     let mut answer = loop {

@@ -1,5 +1,5 @@
-//! Where a repository is. A folder inside the project is known by its path from there, so that a copy of the project has
-//! repositories of its own; the plugin's working directory is the project's folder.
+//! The location of a repository. A folder inside the project is recorded relative to the project, so that a copy of the project
+//! has its own repositories; the plugin's working directory is the project's folder.
 
 use dtm_plugin::Failure;
 use dtm_plugin::protocol::Fields;
@@ -44,7 +44,7 @@ fn absolute(path: &str, here: &Path) -> PathBuf {
     out
 }
 
-/// The only spelling of a path: from the project's folder when it is written so or lies inside, otherwise absolute.
+/// The canonical spelling of a path: relative to the project's folder if it is relative or inside, otherwise absolute.
 pub(crate) fn spelled(path: &str, here: &Path) -> String {
     let at = absolute(path, here);
     if Path::new(path).is_absolute() && !at.starts_with(here) {
@@ -56,7 +56,7 @@ pub(crate) fn spelled(path: &str, here: &Path) -> String {
     if from_here.as_os_str().is_empty() { ".".into() } else { from_here.display().to_string() }
 }
 
-/// Gives a folder of an input its only spelling; everything else stays as it is.
+/// Converts a folder in an input to its canonical spelling; other values stay as they are.
 pub(crate) fn normalize(inputs: &mut Fields) {
     let Some(Value::Object(destination)) = inputs.get_mut("destination") else { return };
     let Ok(here) = std::env::current_dir() else { return };

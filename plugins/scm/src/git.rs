@@ -22,8 +22,8 @@ pub(crate) struct Git<'c> {
     reach: Reach,
 }
 
-/// How far a command goes, and so whose configuration it may read. That of a repository or a template is never read: it
-/// can name programs in dozens of places.
+/// What a command may reach, and so whose configuration it may read. The configuration of a repository or a template is
+/// never read: it can name programs in dozens of places.
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
     /// Objects and references on this machine. No configuration but our own, no hooks.

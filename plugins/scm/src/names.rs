@@ -1,4 +1,4 @@
-//! The names of branches and of paths in a repository: which ones git takes, and how they are spelled.
+//! The names of branches and of paths in a repository: which ones git accepts, and their canonical spelling.
 
 use dtm_plugin::Failure;
 use dtm_plugin::protocol::Fields;

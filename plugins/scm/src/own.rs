@@ -1,9 +1,9 @@
 //! Repositories of our own, in which every command of git runs.
 //!
-//! The configuration, hooks and attributes of a repository can name programs, and git runs them for what looks like reading:
-//! a missing object of a partial clone is fetched by an `uploadpack` that the repository names. So no command gets such a
-//! repository as its own. It gets a folder of ours, with our configuration, which has the objects and references of the other
-//! by links:
+//! The configuration, hooks and attributes of a repository can name programs, and git runs them even while it reads:
+//! it fetches a missing object of a partial clone with an `uploadpack` that the repository names. So no command runs inside such a
+//! repository. It runs in a folder of ours, with our configuration, which links to the objects and references of the
+//! other:
 //!
 //! ```text
 //! dtm-scm-X/HEAD, config       ours
@@ -146,7 +146,7 @@ pub(crate) struct InPlaceOf {
     pub(crate) default: Option<String>,
 }
 
-/// Stands in for a repository on this machine.
+/// A folder of ours that links to a repository on this machine.
 pub(crate) fn in_place_of(ctx: &Ctx, path: &Path, parts: Parts) -> Result<InPlaceOf, GitError> {
     let (git, common) = folders(path)?;
     let (text, default) = head(&git)?;

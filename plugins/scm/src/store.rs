@@ -1,8 +1,8 @@
 //! A branch of a repository that can be read and committed to: one on this machine in place, or a copy of the branch of one
 //! on a server. In both cases git works in a repository of our own ([`crate::own`]).
 //!
-//! A commit is made in one piece by `git fast-import`, which refuses a branch that went on in between; to a remote, and to a
-//! folder that has hooks, it is pushed, never by force. An answer that was lost is found out by looking again.
+//! `git fast-import` makes a commit atomically, and refuses a branch that moved in between; a commit to a remote, or to a
+//! folder with hooks, is pushed, never by force. If the answer is lost, the branch is read again.
 
 use crate::destination::{Destination, Remote, local_path};
 use crate::git::{COMMITTER, Git, GitError};
@@ -484,7 +484,7 @@ impl<'c> Store<'c> {
         Ok(Some(own::in_place_of(self.ctx, &path, Parts::Objects)?.folder))
     }
 
-    /// Brings a commit to a branch that is elsewhere. The answer may be lost although it arrived.
+    /// Pushes a commit to a branch elsewhere. The answer may be lost although the commit arrived.
     fn publish(&self, git: Git<'c>, commit: &str) -> Result<(), GitError> {
         let (git, url) = match &self.target {
             Target::Folder(path) => {
@@ -542,7 +542,7 @@ pub(crate) fn contents(git: &Git<'_>, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitE
     Ok(found)
 }
 
-/// Works on a branch under its turn; when somebody else was faster it starts again from what is there then.
+/// Works on a branch under its lock; if the branch moved meanwhile, it retries from the new head.
 pub(crate) fn with_store<T>(
     ctx: &Ctx,
     destination: &Destination,

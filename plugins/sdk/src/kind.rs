@@ -165,9 +165,9 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
     }
-    /// Spells inputs in their only way, so that one object has one identity and a record is the same in every copy of a project:
-    /// a path without `./` and relative to the project, a default that only the target knows. Asked before a tool is planned and
-    /// again before it is changed; `prior` is what was recorded of it. What is unknown stays so; nothing is changed.
+    /// Converts inputs to a canonical form, so that one object has one identity and a record is the same in every copy of a project:
+    /// a path without `./` and relative to the project, a default that only the target knows. Called before a tool is planned and
+    /// again before it is changed; `prior` is its record. Unknown values stay unknown; the call has no side effects.
     fn normalize(
         _ctx: &Ctx,
         inputs: Fields,
@@ -179,8 +179,8 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn plan(_prior: Object<Self>, _inputs: &Fields) -> std::result::Result<Planned, Failure> {
         Ok(Planned::default())
     }
-    /// The files that creating it, or changing it to these inputs, would write, change and take away; without side effects.
-    /// A plan shows them. A file that would be written otherwise today makes an update, although no input changed.
+    /// The files that creating the object, or changing it to these inputs, would write, change and remove; without side effects.
+    /// A plan shows them. A file that differs from what would be written now causes an update, even if no input changed.
     fn files(
         _ctx: &Ctx,
         _prior: Option<Object<Self>>,

@@ -10,7 +10,7 @@ pub const VERSIONS: [u32; 1] = [1];
 /// The longest line, checked before sending.
 pub const MAX_LINE: usize = 16 << 20;
 
-/// How many levels of lists and records one input, output or private value may have. A tag (`$dtm`) is no level.
+/// How many levels of lists and records one input, output or private value may have. A tag (`$dtm`) does not count as a level.
 pub const MAX_DEPTH: usize = 64;
 
 /// Whether a value has more levels of lists and records than a limit.
@@ -23,8 +23,8 @@ pub fn deeper_than(value: &Value, limit: usize) -> bool {
     }
 }
 
-/// The `id` of a message that cannot be parsed, so that it can be answered all the same: where it stands at the beginning or, as
-/// in an answer of some plugins, at the end.
+/// The `id` of a message that cannot be parsed, so that it can still be answered: at the beginning of the message or, as
+/// in answers of some plugins, at the end.
 pub fn id_of(line: &[u8]) -> Option<u64> {
     const LOOK: usize = 256;
     let number = |text: &str, at: usize| -> Option<u64> {

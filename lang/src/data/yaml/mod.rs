@@ -12,7 +12,7 @@ use crate::value::{Data, Value};
 use granit_parser::{Event, Parser, ScalarStyle};
 use std::sync::Arc;
 
-/// How many values the aliases of one file may stand for: a few short lines can stand for billions.
+/// How many values the aliases of one file may expand to: a few short lines can expand to billions.
 const MAX_ALIASED: usize = 1_000_000;
 
 /// How large a node is, itself included: values, and one for each 32 bytes of text.
@@ -136,7 +136,7 @@ fn tagged(text: &str, tag: &granit_parser::Tag, span: Span) -> Result<Value, Box
     }
 }
 
-/// Every document of a file. What an alias stands for is placed there, or with `own` where it is written.
+/// Every document of a file. The value of an alias has the position of the alias, or with `own` the position of its anchor.
 /// With `legacy`, numbers are those of Go's reader; with `words` too, `yes` and `no` are those of Helm's.
 pub(super) fn documents(
     file: FileId,
@@ -263,7 +263,7 @@ pub(super) fn documents(
     Ok(roots)
 }
 
-/// What of YAML 1.1 is read as it was.
+/// The readings of YAML 1.1 that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Legacy {
     /// Nothing: YAML 1.2.

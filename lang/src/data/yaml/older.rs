@@ -1,5 +1,5 @@
-//! Plain scalars that YAML 1.1 and YAML 1.2 read differently. Who writes `no`, `0644` or `22:22` may mean either reading;
-//! neither is taken silently.
+//! Plain scalars that YAML 1.1 and YAML 1.2 read differently. `no`, `0644` or `22:22` may mean either reading;
+//! neither is chosen silently.
 
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
@@ -123,7 +123,7 @@ fn reading(text: &str) -> Option<Reading> {
         (_, Some(hex), _) => number(hex, 16),
         (.., Some("")) => None,
         (.., Some(rest)) if rest.chars().all(|c| c.is_ascii_digit() || c == '_') => {
-            // With an 8 or a 9 in it, it is no number there.
+            // With an 8 or a 9 in it, it is not a number in YAML 1.1.
             number(rest, 8).or(Some(Reading::Text))
         }
         _ if digits.contains('_') => number(digits, 10),

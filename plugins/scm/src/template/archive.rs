@@ -1,4 +1,4 @@
-//! Templates in archives. What an archive says of its sizes counts for nothing: bytes and entries are counted as they come out.
+//! Templates in archives. The sizes that an archive declares are ignored: bytes and entries are counted as they are extracted.
 
 use super::source::below;
 use super::{Limits, Template, TemplateFile, bad, leads_out};
