@@ -7,7 +7,7 @@ pub fn within(addr: &str, outer: &str) -> bool {
     addr.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }
 
-/// What a person typed, as the address that they mean: a shell takes the quotes out of `site["eu"]` and leaves
+/// Converts what a user typed to an address: a shell removes the quotes of `site["eu"]` and leaves
 /// `site[eu]`.
 pub fn typed(text: &str) -> String {
     if dtm_lang::syntax::is_address(text) {

@@ -186,7 +186,7 @@ builtins! {
             let Some(all) = found.get(0) else { continue };
             out += &whole[end..all.start()];
             end = all.end();
-            // Each reference stands for no more than what was found.
+            // Each reference expands to at most the text that was found.
             let references = with.matches('$').count();
             let most = with.len().saturating_add(references.saturating_mul(all.len()));
             budget::text(out.len().saturating_add(most))?;

@@ -64,7 +64,7 @@ fn is_short(value: &Value) -> bool {
         && line.text.chars().count() <= 16
 }
 
-/// A value on one line, cut after so many characters: what is said of a value costs what is shown of it.
+/// A value on one line, cut after so many characters: a message about a value costs only what it shows.
 pub fn shortened(value: &Value, most: usize) -> String {
     let mut line = Line { text: String::new(), room: most + 1 };
     _ = line.put(value);

@@ -119,8 +119,8 @@ impl std::ops::Deref for Members {
     }
 }
 
-/// What holds of a type with everything inside, known without going through it: a type whose parts are shared may be very
-/// much larger than the program that writes it.
+/// Properties of a type with everything inside, known without traversing it: a type with shared parts may be far
+/// larger than the program that declares it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     size: u64,
@@ -323,7 +323,7 @@ impl Type {
     pub fn has_refinement(&self) -> bool {
         self.sum().refined
     }
-    /// Whether it is larger than any program needs: what goes through such a type would not end.
+    /// Whether it is larger than any program needs: traversing such a type would not end.
     pub fn is_too_large(&self) -> bool {
         let sum = self.sum();
         sum.size > LARGEST || sum.depth > DEEPEST

@@ -104,7 +104,7 @@ impl<T> std::ops::Deref for Whole<T> {
     }
 }
 
-/// What holds of a value with everything inside, known without going through it.
+/// Properties of a value with everything inside, known without traversing it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sum {
     /// How large it is: nodes, keys and text, shared parts as often as they occur.
@@ -225,7 +225,7 @@ impl Value {
     pub fn error() -> Self {
         Value::plain(Data::Error)
     }
-    /// As one whose paths are those of the project.
+    /// The same value, with paths relative to the project.
     pub fn of_project(self) -> Self {
         Value { origin: Origin::Project, ..self }
     }
@@ -422,7 +422,7 @@ pub(crate) fn hash(value: &Value) -> u64 {
     }
 }
 
-/// How an int and a float compare, exactly: as a float, `9007199254740993` would be `9007199254740992`.
+/// Compares an int and a float exactly: as a float, `9007199254740993` would be `9007199254740992`.
 pub fn int_and_float(int: i64, float: f64) -> Option<Ordering> {
     const ABOVE: f64 = 9_223_372_036_854_775_808.0;
     if float.is_nan() {

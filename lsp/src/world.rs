@@ -182,7 +182,7 @@ impl World {
     fn find_root(&mut self, path: &Path) -> PathBuf {
         let own = path.parent().unwrap_or(path);
         let workspace = workspace(own, &*(self.loaders)(own));
-        // Where nothing marks a workspace, every folder above may be the project's.
+        // Without a workspace marker, every folder above may be the project's.
         let marked = workspace != own || MARKS.iter().any(|mark| own.join(mark).exists());
         let within = |folder: &Path| !marked || folder.starts_with(workspace);
         for folder in path.ancestors().skip(1).take(UPWARDS).filter(|folder| within(folder)) {

@@ -216,7 +216,7 @@ fn what_is_damaged_on_a_server_is_recovered_and_a_key_is_changed() {
     assert_ne!(
         done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "output word --reveal"),
         told,
-        "it was made anew"
+        "it was created again"
     );
     done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "destroy -y -q");
 }

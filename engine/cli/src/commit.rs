@@ -1,4 +1,4 @@
-//! The git commit of a folder, read from the files of its repository: no program is run for it.
+//! The git commit of a folder, read from the files of its repository without running git.
 
 use std::path::{Path, PathBuf};
 

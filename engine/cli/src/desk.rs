@@ -50,7 +50,7 @@ impl Desk {
         let file = choose(Some(&file))?;
         let Placed { root, name, prefix } = placed(&file)?;
         surroundings(root.clone(), inputs.env.all().clone())?;
-        // Computing runs nothing: a state behind a credential helper that nobody trusted is as one that is not there.
+        // Evaluation runs nothing: a state behind an untrusted credential helper counts as missing.
         crate::trust::never_ask();
         // What cannot be read of a state is told by the commands that need one.
         let state = state_of(cli, &FileArg::of(Some(file)));

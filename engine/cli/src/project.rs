@@ -248,7 +248,7 @@ impl Project {
         Ok(loaded)
     }
 
-    /// A state in files that git keeps is shared without a lock, and with everybody who clones it.
+    /// A state in files that git tracks is shared without a lock, and with everyone who clones the repository.
     fn warn_of_git(&self, terminal: &Terminal) {
         let Ok(Place::Local { path }) = self.place() else { return };
         if is_tracked_by_git(&self.around.root.join(&path)) {

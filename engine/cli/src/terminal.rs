@@ -257,8 +257,8 @@ impl Terminal {
     }
 }
 
-/// How our own colors begin inside of this process: with a number that no outside text can know, and that
-/// [`safe`] takes out.
+/// The prefix of our own colors inside of this process, with a number that outside text cannot know, and that
+/// [`safe`] removes.
 fn own() -> &'static str {
     use std::hash::{BuildHasher, Hasher};
     static OWN: OnceLock<String> = OnceLock::new();
@@ -268,7 +268,7 @@ fn own() -> &'static str {
     })
 }
 
-/// A text for a terminal: our own colors are escape sequences, everything else that a terminal would obey is written out.
+/// A text for a terminal: our own colors become escape sequences, all other control characters are escaped.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Texts of at most so many characters on one line are shown whole, one after the other.
 const SHORT: usize = 48;
 
-/// From this many different lines or words on, a faster algorithm based on rare ones is used.
+/// More differing lines or words than this are compared with a faster algorithm, based on rare ones.
 const MANY: usize = 4_000;
 
 /// Which side something is on.

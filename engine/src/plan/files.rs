@@ -43,7 +43,7 @@ impl Builder<'_> {
         }
         let redactor = self.plugins.redactor();
         for text in files.iter_mut().flat_map(|f| [&mut f.before, &mut f.after]).flatten() {
-            // What a secret is in is shown without it.
+            // A file that contains a secret is shown with the secret masked.
             if redactor.tag(Json::String(text.clone())).is_object() {
                 *text = redactor.mask(text);
             }

@@ -179,7 +179,7 @@ pub struct Plan {
     pub outputs_changed: bool,
     /// The program's outputs, where they differ from those in state only because the project is in another folder.
     pub local_outputs: Option<Fields>,
-    /// The files that tools write, change and take away, by address, where their plugins say so.
+    /// The files that tools write, change and remove, by address, if their plugins report them.
     pub files: BTreeMap<String, Vec<PlannedFile>>,
     /// Tools that are not planned, by address.
     pub left_out: Vec<String>,
@@ -237,7 +237,7 @@ impl Plan {
 pub mod reason {
     /// It is not there any more.
     pub const GONE: &str = "gone: it was removed outside of dtm";
-    /// It is not there in this checkout; with a shared state, another one has it.
+    /// It does not exist in this checkout; with a shared state, another checkout has it.
     pub const ELSEWHERE: &str = "missing here: it was created in another folder";
     /// A person asked for it.
     pub const ASKED: &str = "asked for with `--replace`";

@@ -92,7 +92,7 @@ async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<
         Ok(results) if results.len() == batch.len() => {
             batch.into_iter().zip(results).map(|(t, r)| (t.addr, from_wire(r))).collect()
         }
-        // Nobody waits once more for what hangs; which one it is, is not known.
+        // A hanging read is not waited for again; which one hangs is unknown.
         Err(why @ CallError::TimedOut(_)) if batch.len() > 1 => {
             let why = format!("{why}, nor did {} others that were read with it", batch.len() - 1);
             batch.into_iter().map(|t| (t.addr, Seen::Failed(why.clone()))).collect()
@@ -152,7 +152,7 @@ pub(crate) async fn ask_plugin(
     }
 }
 
-/// Inputs as the plugin spells them, so that one object has one identity; as they are where it does not answer.
+/// Inputs in the plugin's canonical form, so that one object has one identity; unchanged if it does not answer.
 pub(crate) async fn normalized(
     plugins: &Plugins,
     plugin: &str,

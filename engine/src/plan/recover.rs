@@ -90,7 +90,7 @@ pub(crate) fn with_ways(kind: &Kind, recorded: &Fields, desired: &Fields) -> Opt
     Some(inputs)
 }
 
-/// What cannot be found out without a person: what is known of it, and every way on.
+/// An operation that only the user can resolve: what is known of it, and every way to continue.
 fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
     let word = word(addr);
     let why = format!("`{}` gives no way to find out what was made", kind.path());

@@ -199,7 +199,7 @@ impl Listener for Ears {
         if message.len() <= FIRST_BYTES + LAST_BYTES {
             return message;
         }
-        // Masked as a whole: a secret that is cut in two would not be known any more.
+        // Masked as a whole: a secret that is cut in two would not be recognized.
         let text = self.redactor.mask(&message);
         let short = shorten(&text, FIRST_BYTES, LAST_BYTES);
         (self.events)(Event::Traced { plugin: self.name.clone(), text: text.clone() });
@@ -417,7 +417,7 @@ impl Plugins {
         }
         let (process, _) = self.process(plugin).await?;
         let config = process.config(settings).await.inspect_err(|e| {
-            // One that hangs once is not asked by every tool again.
+            // A plugin that hung once is not called again for every tool.
             if let CallError::Unusable(why) = e {
                 *lock(&slot.given_up) = Some(format!("the plugin `{plugin}` cannot be used: {why}"));
             }

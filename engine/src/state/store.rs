@@ -263,7 +263,7 @@ pub enum StateError {
         /// Where it is.
         place: String,
     },
-    /// It needs a key for its secrets, none was given, and there is no place to store a created one.
+    /// It needs a key for its secrets, none was given, and no folder exists to store a new one.
     #[error(
         "the state in `{place}` needs a key for its secrets, and there is no folder to keep one in: neither `HOME` nor `XDG_DATA_HOME` names a folder outside of the state"
     )]

@@ -141,7 +141,7 @@ impl Diagnostic {
     }
 }
 
-/// A headline is read at one glance: a name or a value in it may be of any length.
+/// The limit of a headline, in which a name or a value may be of any length.
 fn cut(headline: String) -> String {
     const LONGEST: usize = 2_000;
     match headline.char_indices().nth(LONGEST) {
@@ -197,7 +197,7 @@ pub struct Shown<'d> {
 }
 
 impl Shown<'_> {
-    /// What is said of those that are left out: `200 more warnings are not shown`.
+    /// The note about those that are left out: `200 more warnings are not shown`.
     pub fn rest(&self) -> Option<String> {
         let count = |n: usize, word: &str| match n {
             0 => None,

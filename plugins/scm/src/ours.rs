@@ -50,12 +50,12 @@ fn hash(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
-/// What came of a change.
+/// The result of a change.
 pub(crate) struct Outcome {
     pub(crate) ours: Ours,
-    /// Files that were to be taken away, and stay because they were changed outside.
+    /// Files that should be removed, and stay because they were changed outside.
     pub(crate) left: Vec<String>,
-    /// How many files were written or taken away.
+    /// How many files were written or removed.
     pub(crate) edits: usize,
 }
 
@@ -261,7 +261,7 @@ impl Ours {
         Ok(Ok(plan))
     }
 
-    /// The files that are not wanted any more, and were changed since they were written.
+    /// The files to remove that were changed since they were written.
     fn taken_away(&self, task: &Task<'_>, tree: &Tree) -> Result<Vec<String>, GitError> {
         let dropped = self.files.iter().filter(|(p, _)| !task.wanted.contains_key(*p));
         let there = dropped.filter_map(|(path, w)| Some((path, w, tree.get(path)?)));

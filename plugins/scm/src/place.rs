@@ -138,7 +138,7 @@ impl Place {
     }
 }
 
-/// What came of a change, with who changed what is left.
+/// The result of a change, with the author of each change to a file that is left.
 #[derive(Default)]
 struct Changed {
     ours: Ours,
@@ -152,8 +152,8 @@ fn branch_in<'i>(id: &'i str, path: &str) -> Option<&'i str> {
     Some(branch).filter(|b| !b.is_empty())
 }
 
-/// Inputs in their only spelling, with the branch where none is named: the recorded one, or else the default branch of a
-/// repository that is there.
+/// Inputs in their canonical form, with the branch if none is named: the recorded one, or else the default branch of an
+/// existing repository.
 pub(crate) fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Fields {
     normalize(&mut inputs);
     if inputs.get("branch").is_some_and(|b| !b.is_null()) || checked_destination(&inputs).is_err() {

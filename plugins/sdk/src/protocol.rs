@@ -258,7 +258,7 @@ pub struct Listed {
     pub key: Fields,
 }
 
-/// One file of the answer to `files`: what a `create` or an `update` would write, change or take away. For a plan to show.
+/// One file of the answer to `files`: what a `create` or an `update` would write, change or remove. For a plan to show.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct PlannedFile {
     /// Where.
@@ -267,7 +267,7 @@ pub struct PlannedFile {
     /// `\\0N bytes that are no text, sha256 HASH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// What will be there; none where the file is taken away.
+    /// The content afterwards; none if the file is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// The file's mode before, where it changes.
@@ -276,7 +276,7 @@ pub struct PlannedFile {
     /// The file's mode after, where it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_after: Option<String>,
-    /// It is other than the tool wrote it: somebody changed it, and that is taken back.
+    /// The file differs from what the tool wrote: it was changed outside of dtm, and is reverted.
     #[serde(default)]
     pub drift: bool,
 }

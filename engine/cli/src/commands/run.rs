@@ -44,7 +44,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Shows a plan. With `-y` nobody has to read it first, so a pager does not hold the run up.
+    /// Shows a plan. With `-y` nobody has to confirm it, so no pager delays the run.
     pub fn show(&self, terminal: &Terminal, text: &str) {
         if self.yes { terminal.out(text) } else { terminal.page(text) }
     }
@@ -250,7 +250,7 @@ pub fn carry_out(
     Ok(exit)
 }
 
-/// Every failure in full; what a failed command wrote was told under its tool already, where progress is shown.
+/// Every failure in full; the output of a failed command was already shown under its tool, if progress is shown.
 fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
     let mut all = Diagnostics::default();
     let told = !terminal.quiet && !terminal.json;

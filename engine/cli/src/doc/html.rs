@@ -146,7 +146,7 @@ fn body(markdown: &str, sources: &[Source]) -> (String, Vec<(u8, String, String)
                 let dest_url = CowStr::from(led(&dest_url, sources));
                 events.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
             }
-            // A picture from elsewhere would tell who reads this.
+            // A remote image would reveal who reads this page.
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
                 let dest_url = CowStr::from(led(&dest_url, sources));
                 events.push(Event::Start(Tag::Image { link_type, dest_url, title, id }));

@@ -33,7 +33,7 @@ pub(crate) const LARGEST: u64 = 100 << 20;
 /// All of them together.
 const LARGEST_TOTAL: u64 = 1 << 30;
 
-/// How much came out of a template so far.
+/// How much was extracted from a template so far.
 #[derive(Default)]
 struct Limits {
     bytes: u64,

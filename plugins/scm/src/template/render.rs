@@ -114,7 +114,7 @@ fn expand(
     })
 }
 
-/// What a template writes, until it is too much.
+/// The output of a template, up to a limit.
 struct Limited(Vec<u8>);
 
 impl std::io::Write for Limited {

@@ -159,7 +159,7 @@ fn fetch(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, 
     let doing = format!("the template `{url}`");
     let failed = |e: GitError| e.failure(&doing).input("template");
     let remote = Remote { url: url.into(), username: None, token: None };
-    // One on this machine is read in place: its own configuration decides nothing.
+    // A repository on this machine is read in place, without its own configuration.
     let folder = match local_path(url) {
         Some(path) => own::in_place_of(ctx, &path, Parts::All).map_err(failed)?.folder,
         None => own::empty().map_err(failed)?,
@@ -205,7 +205,7 @@ fn fetch(ctx: &Ctx, url: &str, reference: &str, part: &str) -> Result<Template, 
     files(&git(), tree, part, &doing)
 }
 
-/// The files of a commit, byte by byte: attributes in it decide nothing.
+/// The files of a commit, byte by byte: its attributes have no effect.
 fn files(git: &Git<'_>, commit: &str, part: &str, doing: &str) -> Result<Template, Failure> {
     let failed = |e: GitError| e.failure(doing).input("template");
     let mut args = vec!["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
