@@ -43,7 +43,7 @@ pub enum Event {
         /// A line.
         text: String,
     },
-    /// What a plugin said and is too much to be shown: for the trace of the run only.
+    /// A plugin's message that is too long to show: for the trace of the run only.
     Traced {
         /// The plugin.
         plugin: String,

@@ -254,7 +254,7 @@ builtins! {
     /// Without repetitions: `unique([1, 1])` is `[1]`.
     unique(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
         let mut out: Vec<Value> = vec![];
-        // Only values of the same hash are compared.
+        // Only values with equal hashes are compared.
         let mut seen: HashMap<u64, Vec<usize>> = HashMap::default();
         for v in items(&a[0]) {
             let near = seen.entry(crate::value::hash(v)).or_default();

@@ -71,7 +71,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What dtm wrote when format 2 was the newest: ids are absolute, of a project in a folder that is not here any more.
+/// A state in format 2, as an earlier dtm wrote it: ids are absolute, of a project in a folder that no longer exists.
 fn of_format_2() -> Sandbox {
     let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/state-format-2");

@@ -110,7 +110,7 @@ impl From<StateError> for Failure {
 
 /// A [`StateError`] as a person sees it.
 pub fn state_diagnostic(error: &StateError) -> Diagnostic {
-    // A server may repeat what it was sent.
+    // A server may echo the request.
     let of = |code| Diagnostic::new(code, log::masked(&error.to_string()));
     match error {
         StateError::Locked(holder) => {

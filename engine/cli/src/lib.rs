@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
                 let _ = e.print();
                 return Exit::Done.into();
             }
-            // It repeats what was typed, and whoever typed it may have pasted it.
+            // It repeats what was typed, which may have been pasted.
             let text = e.render().to_string();
             let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
             return Exit::Usage.into();

@@ -27,7 +27,7 @@ static ABOVE: Mutex<Option<Above>> = Mutex::new(None);
 /// # Errors
 /// When `DTM_LOG` cannot be understood.
 pub fn start(global: &Global) -> Result<(), Failure> {
-    // Credentials of this machine are sent to servers, which may repeat them.
+    // Credentials of this machine are sent to servers, which may echo them.
     let outside = Redactor::default();
     for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DTM_STATE_KEY", "DTM_STATE_NEW_KEY"] {
         std::env::var(name).into_iter().for_each(|value| outside.learn_text(&value));

@@ -75,7 +75,7 @@ impl Operation<'_> {
             let result =
                 self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
             match result {
-                // The answer is no object: it says at most that the object was left.
+                // The answer contains no object: at most a note that the object was left.
                 Ok(value) if verb == "delete" => return Ok(Object { private: value, ..Object::default() }),
                 Ok(value) => {
                     let object: Result<Object, _> = serde_json::from_value(value);

@@ -26,7 +26,7 @@ impl Rule {
         within(&self.to, &self.from)
     }
 
-    /// The new address of an address. With a nested target, only the tool itself moves, with everything inside of it: other members of the
+    /// The new address of an address. With a nested target, only the tool itself moves, with its parts: other members of the
     /// family keep their addresses.
     fn target(&self, addr: &str) -> Option<String> {
         let rest = addr.strip_prefix(&*self.from).filter(|_| within(addr, &self.from))?;

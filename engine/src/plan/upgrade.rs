@@ -1,5 +1,5 @@
-//! Upgrades the records of an earlier version of a plugin to the installed version: ids, inputs, outputs and private data, of each
-//! object and of replaced objects that are still to be deleted. The plan uses the upgraded form, and so does the next write.
+//! Upgrades the records of an earlier version of a plugin to the installed version: ids, inputs, outputs and private data, of
+//! each object and of replaced objects that are still to be deleted. The plan and the next write use the upgraded form.
 
 use super::reads::ask_plugin;
 use crate::Fields;

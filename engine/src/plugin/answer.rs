@@ -17,7 +17,7 @@ pub fn conforms(kind: &Kind, outputs: &Fields) -> Result<(), String> {
             continue;
         }
         if let Err(why) = from_wire(value, &output.ty) {
-            // Untyped data takes everything but what cannot be kept as it is.
+            // Untyped data accepts every value that can be represented exactly.
             if matches!(output.ty, Type::Any) {
                 return Err(format!("`{name}`{why}"));
             }

@@ -25,7 +25,7 @@ pub fn read(line: &[u8]) -> Result<Incoming, String> {
     };
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
-        // Deeper than any reader goes: an answer like any other that is too deep, and no end of the process.
+        // Deeper than the parser goes: an answer that is too deep, not an exit of the process.
         Err(e) if e.to_string().starts_with("recursion limit") => {
             let id = id_of(line).ok_or_else(garbage)?;
             let message = format!("the plugin's answer is nested more than {MAX_DEPTH} levels deep");

@@ -27,7 +27,7 @@ pub const MASK: &str = "(secret)";
 #[derive(Clone)]
 pub struct Key {
     bytes: [u8; 32],
-    /// Why it is no good key.
+    /// Why it is a weak key.
     weak: Option<Arc<str>>,
 }
 
@@ -40,7 +40,7 @@ impl Key {
     pub fn given(text: &str) -> Key {
         Key { weak: weakness(text).map(Arc::from), ..Key::from_text(text) }
     }
-    /// Why it is no good key; `None` where it is.
+    /// Why it is a weak key; `None` if it is strong.
     pub fn weakness(&self) -> Option<&str> {
         self.weak.as_deref()
     }
@@ -55,7 +55,7 @@ impl Key {
             _ => Ok(self),
         }
     }
-    /// What a person should know of a key that has sealed a state.
+    /// The warning about a key that has sealed a state.
     pub fn warning(&self) -> Option<String> {
         let why = self.weakness()?;
         Some(format!(

@@ -16,7 +16,7 @@ const COMMON: [&str; 14] = [
 /// The rows of a keyboard, whose neighbors are as easy to guess as letters that follow each other.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
-/// Why a text is no good key; `None` where it is.
+/// Why a text is a weak key; `None` if it is strong.
 pub fn weakness(text: &str) -> Option<String> {
     let count = text.chars().count();
     if count < SHORTEST_KEY {

@@ -116,7 +116,7 @@ impl Backends {
         let bytes = serde_json::to_vec_pretty(&self).unwrap_or_default();
         own::created(&temporary)?.write_all(&bytes)?;
         if begins {
-            // Keeps it out of repositories; one that is there is somebody's decision.
+            // Keeps it out of git; an existing file is the user's decision.
             let ignore = path.with_file_name(".gitignore");
             if ignore.symlink_metadata().is_err() {
                 own::created(&ignore)?.write_all(b"*\n")?;

@@ -238,8 +238,8 @@ impl Serialize for Tools<'_> {
     }
 }
 
-/// Formats 2 and 3 as they are read. In format 3 what was replaced has dependencies of its own, and ids of objects inside the project
-/// are relative to it; a plugin's `upgrade` does that to what is older.
+/// Reads formats 2 and 3. In format 3 a replaced object has its own dependencies, and ids of objects inside the project
+/// are relative to it; a plugin's `upgrade` converts older ones.
 #[derive(Deserialize)]
 struct Second {
     lineage: String,
@@ -287,7 +287,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
     }
 }
 
-/// Before format 3 nothing was recorded of what a replaced object depended on: most likely it is what its tool depends on.
+/// Before format 3, the dependencies of a replaced object were not recorded: most likely they are those of its tool.
 fn retired_like_its_tool(entry: &mut Arc<Entry>) {
     if !entry.retired.is_empty() {
         let Entry { deps, retired, .. } = Arc::make_mut(entry);

@@ -66,7 +66,7 @@ impl Evaluator<'_, '_> {
                 self.decode(builtin, format, &values[0], to.unwrap_or(&Type::Any), span).marked(&marks);
             return if secret { value.into_secret() } else { value };
         }
-        // Most builtins go through the texts that they are given.
+        // Most builtins traverse their texts.
         values.iter().filter_map(Value::as_str).for_each(|text| budget::seen(text));
         let result = match builtin.run {
             Some(run) => run(&values),

@@ -41,7 +41,7 @@ fn format_lines(file: FileId, text: &str) -> (Option<String>, Diagnostics) {
     if !has_edition {
         out = if out.is_empty() { "dts 1\n".into() } else { format!("dts 1\n\n{out}") };
     }
-    // Better no style than another program: this would be a bug of ours.
+    // Unformatted is better than a different program: this would be a bug in dtm.
     let same = code(file, text, has_edition) == code(file, &out, true) && {
         let mut problems = Diagnostics::default();
         super::parse(file, &out, &mut problems);

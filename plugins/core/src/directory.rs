@@ -30,7 +30,7 @@ impl Kind for Directory {
         learn(&object.private);
         let own = object.private.get("made").is_some();
         let Some(there) = look(&object.id)? else { return Ok(None) };
-        // A link in the place of what dtm has made is a change; one that was there before is followed.
+        // A link in place of a folder that dtm created is drift; one that existed before is followed.
         let link = match (own, replaced_parent(&object.private)) {
             (true, Some(folder)) => Some(link_text(folder)),
             (true, None) if there.is_symlink() => Some(link_text(&object.id)),

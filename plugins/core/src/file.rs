@@ -77,7 +77,7 @@ fn update(ctx: &Ctx, id: &str, private: &Value, content: &str, mode_text: &str) 
     learn(private);
     mend_parents(private)?;
     let ((), made) = with_parents(id, || write(Path::new(id), content, mode, &ctx.op, false))?;
-    // What dtm did not create was not recorded with its folders, and does not become so.
+    // For a file that dtm did not create, no folders are recorded, neither before nor now.
     Ok(if private.get("made").is_some() { made } else { private.clone() })
 }
 

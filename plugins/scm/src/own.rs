@@ -1,9 +1,9 @@
 //! Repositories of our own, in which every command of git runs.
 //!
 //! The configuration, hooks and attributes of a repository can name programs, and git runs them even while it reads:
-//! it fetches a missing object of a partial clone with an `uploadpack` that the repository names. So no command runs inside such a
-//! repository. It runs in a folder of ours, with our configuration, which links to the objects and references of the
-//! other:
+//! it fetches a missing object of a partial clone with an `uploadpack` that the repository names. So no command runs inside
+//! such a repository. It runs in a folder of ours, with our configuration, which links to the objects and references of
+//! the other:
 //!
 //! ```text
 //! dtm-scm-X/HEAD, config       ours

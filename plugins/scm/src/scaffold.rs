@@ -119,7 +119,7 @@ impl Kind for Scaffold {
         if ours.is_gone(&tree) {
             return Ok(None);
         }
-        // A template that was edited is a change of the program: `files` says so, and it is no drift.
+        // An edited template is a change of the program, reported by `files`, and not drift.
         differs.extend(ours.drifted(&tree));
         differs.sort();
         differs.dedup();
@@ -128,7 +128,7 @@ impl Kind for Scaffold {
             let list = differs.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more =
                 if differs.len() > 3 { format!(" and {} more", differs.len() - 3) } else { String::new() };
-            // No template is called so: a zero byte makes it a remark.
+            // No template file has such a name: a zero byte marks it as a note.
             observed.insert("template".into(), json!(format!("\0differs in {list}{more}")));
         }
         let outputs = outputs(&place, &store.branch, &ours.commit);
@@ -146,7 +146,7 @@ impl Kind for Scaffold {
         let store = place.open(ctx, 1)?;
         let same = |prior: &Inputs| prior.template == inputs.template && prior.vars == inputs.vars;
         if prior.is_some_and(|object| same(&object.inputs)) && !parse(&inputs.template)?.is_local() {
-            // A template of a tag is what it was; it is only fetched to take back what somebody changed.
+            // The template of a tag does not change; it is fetched only to revert changes made outside.
             let tree = store.as_ref().map(|s| s.tree("")).transpose().map_err(|e| place.failure(&e))?;
             if tree.is_some_and(|tree| ours.drifted(&tree).is_empty()) {
                 return Ok(vec![]);

@@ -165,9 +165,9 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
     }
-    /// Converts inputs to a canonical form, so that one object has one identity and a record is the same in every copy of a project:
-    /// a path without `./` and relative to the project, a default that only the target knows. Called before a tool is planned and
-    /// again before it is changed; `prior` is its record. Unknown values stay unknown; the call has no side effects.
+    /// Converts inputs to a canonical form, so that one object has one identity and a record is the same in every copy of a
+    /// project: a path without `./` and relative to the project, a default that only the target knows. Called before a tool is
+    /// planned and again before it is changed; `prior` is its record. Unknown values stay unknown; there are no side effects.
     fn normalize(
         _ctx: &Ctx,
         inputs: Fields,

@@ -111,7 +111,7 @@ impl Live {
             words.push(format!("{} skipped", scene.skipped));
         }
         lines.push(format!("  {} {}", self.total(scene.done, width), words.join(", ")));
-        // One line stays one line, whatever a plugin says.
+        // A message stays on one line, whatever a plugin reports.
         let one = |line: &String| safe(line).replace(['\n', '\t'], " ");
         lines.iter().map(|line| truncate_str(&one(line), width - 1, "…").into_owned()).collect()
     }

@@ -28,7 +28,7 @@ function rich(element, text) {
 const isUnknown = (value) => value !== null && typeof value === "object" && value.$dtm === "unknown";
 const isSecret = (value) => value !== null && typeof value === "object" && value.$dtm === "secret";
 
-// What nobody sees: control characters, odd blanks, characters without width.
+// Invisible characters: control characters, unusual spaces, zero-width characters.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff]/g;
 const seen = (text) => text.replace(UNSEEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 
@@ -152,7 +152,7 @@ function textDifference(difference, whole) {
     }
     sides.append(row);
   }
-  // Inline, what is removed stands before what is added.
+  // Inline, removed parts precede added ones.
   at = 0;
   const rows = pairs(lines);
   for (let i = 0; i < rows.length; ) {
@@ -554,7 +554,7 @@ for (const [name, value] of facts) {
   $("facts").append(make("dt", "", name), rich(make("dd"), value));
 }
 
-// What changed outside, and what becomes of that.
+// Drift, and what dtm does about it.
 const THEN = {
   taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new configuration",
   kept: "already matches the configuration; dtm records it", recreated: "dtm replaces the object; this change is lost",
@@ -586,7 +586,7 @@ $("sides").addEventListener("click", () => {
 });
 document.documentElement.dataset.text = "inline";
 
-// What changes is unfolded; what is new, where that is not too much at once.
+// Changes are expanded; new objects only if they are short.
 for (const tool of tools) {
   const changes = tool.changes.length + (tool.files || []).length > 0;
   if (changes && tool.action !== "no-op" && (tool.action !== "create" || tools.length <= 100)) {
