@@ -50,8 +50,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The wave of each of `count` nodes: how many others at least come before it. Steps of one tool count once, and waves without a
-    /// node are left out.
+    /// The wave of each of `count` nodes: the longest chain of others before it. Steps of one tool count once, and empty waves
+    /// are left out.
     pub fn waves(&self, count: usize) -> Vec<usize> {
         let mut distance = vec![0; self.steps.len()];
         for at in &self.order {
