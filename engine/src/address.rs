@@ -26,7 +26,7 @@ pub fn typed(text: &str) -> String {
     if dtm_lang::syntax::is_address(&out) { out } else { text.to_string() }
 }
 
-/// What can be typed to name one of these tools: their addresses, and the families and components that they are in.
+/// The valid names for these tools: their addresses, and the families and components that they are in.
 pub fn names<'a>(addrs: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     let ends = |addr: &'a str| addr.match_indices(['[', '/']).map(|(end, _)| end).chain([addr.len()]);
     // A key may hold these characters too; what is cut inside of one is no address.

@@ -148,7 +148,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// The folder of dtm's own data of this user: `$XDG_DATA_HOME/dtm`. There is none where neither that nor `HOME` is set,
-    /// to an absolute path: a key must never lie beside the state that it seals.
+    /// to an absolute path: a key must never be stored beside the state that it seals.
     pub fn data_home(&self) -> Option<PathBuf> {
         let var = |n: &str| self.env.get(n).map(PathBuf::from).filter(|p| p.is_absolute());
         let base = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|h| h.join(".local/share")));

@@ -11,7 +11,7 @@ pub(crate) struct Tasks<K, T> {
     keys: HashMap<Id, K>,
 }
 
-/// What is said where work panicked.
+/// The message after a panic.
 pub(crate) const PANICKED: &str =
     "dtm failed while it was at it; this is a bug in dtm, `--trace` shows where";
 

@@ -55,7 +55,7 @@ impl Workspace {
         Workspace { root, marked, home, ignored }
     }
 
-    /// What a person should know about it.
+    /// The note for the user about it.
     pub fn note(&self) -> Option<String> {
         self.ignored.as_ref().map(|root| {
             format!("note: the workspace root `{}` is ignored: it belongs to another user", root.display())

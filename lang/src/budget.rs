@@ -58,7 +58,7 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// What is said of the value.
+    /// The headline about the value.
     pub(crate) fn headline(self) -> String {
         match self {
             Refused::Deep => format!("this value is nested deeper than {MAX_DEPTH}"),

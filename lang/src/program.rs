@@ -572,7 +572,7 @@ fn instance(
                     .help("write `expose(x, \"reason\")` where it may be seen"),
             );
         }
-        // What is wrong was reported, or else this is a bug of ours; in no case is something planned without it.
+        // The problem was reported, or else this is a bug in dtm; in either case nothing is planned without the value.
         if value.is_error() && !ev.diags.has_errors() {
             let headline = format!("the input `{name}` has no value: this is a bug in dtm");
             ev.diags

@@ -252,7 +252,7 @@ impl World {
     }
 }
 
-/// What an editor shows: errors before warnings, and of each file no more than can be read.
+/// What an editor shows: errors before warnings, and a limited number for each file.
 fn shown(diagnostics: &Diagnostics) -> Vec<Diagnostic> {
     diagnostics.shown().diagnostics.into_iter().cloned().collect()
 }

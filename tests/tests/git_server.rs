@@ -285,7 +285,7 @@ fn what_devstream_made_is_taken_over() {
     assert_eq!(std::fs::read(sandbox.path().join("devstream.state")).expect("the state"), before);
 }
 
-/// Runs git in a folder of the sandbox; gives what it writes.
+/// Runs git in a folder of the sandbox; returns its output.
 #[track_caller]
 fn git(folder: &Path, args: &[&str]) -> String {
     let out = git_in(folder).args(args).output().expect("git starts");
@@ -398,7 +398,7 @@ impl Hostile {
         ["cart.git", "template/.git", "other.git"].map(|name| self.sandbox.path().join(name))
     }
 
-    /// Sets an option in all of them; gives the configurations as they were.
+    /// Sets an option in all of them; returns the previous configurations.
     fn set(&self, option: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
         let evil = self.sandbox.path().join("evil").display().to_string();
         let (name, value) = option.rsplit_once('=').expect("an option");

@@ -77,7 +77,7 @@ fn kills(sandbox: &Sandbox, what: &str, times: usize) {
         child.wait().expect("ended");
         assert!(!sandbox.path().join("alive").exists(), "{what} worked on beside the next run");
     }
-    // The last one: whoever gets the lock finds nothing at work.
+    // The last one: the next holder of the lock finds no running process.
     sandbox.write("main.dts", "dts 1\n");
     let until = Instant::now() + Duration::from_secs(30);
     while sandbox.run(&["apply", "-y", "-q", "--lock-timeout", "0s"]).code == 5 {

@@ -67,7 +67,7 @@ impl Copied<'_> {
             .help("if the project was moved here, say so: `--moved`"))
     }
 
-    /// The state goes on here.
+    /// This project takes over the state.
     fn moved(&self, from: &Path) -> Result<(), Failure> {
         let root = &self.around.root;
         self.terminal.note(&format!("note: the project was moved here from `{}`", from.display()));

@@ -45,7 +45,7 @@ pub enum Access {
     Private,
 }
 
-/// Content beside its place.
+/// A temporary file beside its target.
 struct Staged {
     file: tempfile::NamedTempFile,
     target: PathBuf,
@@ -136,7 +136,7 @@ fn is_special(there: &std::fs::Metadata) -> bool {
     !there.is_file() && !there.is_dir()
 }
 
-/// Writes content beside its place. What is a pipe or a device has got it then.
+/// Writes content to a temporary file. A pipe or a device is written to directly.
 fn stage(path: &Path, content: &[u8], access: Access) -> io::Result<Option<Staged>> {
     let target = target(path)?;
     let there = std::fs::metadata(&target).ok();
@@ -163,7 +163,7 @@ fn beside(target: &Path, access: Access) -> io::Result<tempfile::NamedTempFile> 
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The umask takes away from it, as from every new file.
+    // The umask applies, as to every new file.
     let mode = if access == Access::Private { 0o600 } else { 0o666 };
     let mut new = tempfile::Builder::new();
     new.prefix(".dtm-").suffix(".tmp").permissions(Permissions::from_mode(mode)).tempfile_in(folder)

@@ -81,7 +81,7 @@ pub fn program_of(cli: &Cli, file: &FileArg) -> Result<Option<(Surroundings, Sou
     }
 }
 
-/// The folder of the configuration; where there is none, the error comes from whoever opens it.
+/// The folder of the configuration; if it does not exist, opening it reports the error.
 fn folder(file: &FileArg) -> PathBuf {
     let given = file.file.as_deref().or_else(|| file.more.config_file.first().map(PathBuf::as_path));
     let given = given.filter(|path| *path != Path::new("-"));

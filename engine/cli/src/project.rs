@@ -572,7 +572,7 @@ pub fn here() -> Result<Surroundings, Failure> {
     surroundings(std::env::current_dir().unwrap_or_default(), environment())
 }
 
-/// What a run in another folder needs, whatever program it is of.
+/// What a run in another folder needs, for any program.
 ///
 /// # Errors
 /// As [`surroundings`].

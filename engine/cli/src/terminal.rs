@@ -316,7 +316,7 @@ fn pager(text: &str) -> bool {
         // A person who has seen enough closes it.
         let _ = pipe.write_all(text.as_bytes());
     }
-    // A shell that finds no such program says so with 127: then nothing was shown.
+    // A shell exits with 127 if the program does not exist: then nothing was shown.
     child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 

@@ -52,7 +52,7 @@ fn named(path: &Path, a: &[Json], b: &[Json], field: &str, out: &mut Vec<Leaf>) 
     let mut pairs = vec![];
     let mut gone = (0..a.len()).filter(|i| !there.contains(&Some(*i))).peekable();
     for (j, i) in there.iter().enumerate() {
-        // What is removed stands where it was, before the next of those that stay.
+        // A removed element keeps its position, before the next element that remains.
         if let Some(i) = i.filter(|_| kept.contains(&j)) {
             while let Some(g) = gone.next_if(|g| *g < i) {
                 pairs.push((Some(g), None));

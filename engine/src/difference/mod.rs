@@ -148,7 +148,7 @@ pub enum Edit {
 pub enum Blob {
     /// Text.
     Text(String),
-    /// What a plugin says of something that is not text: a link in the place of a file.
+    /// A plugin's description of something that is not text: a link in place of a file.
     Note(String),
     /// Bytes.
     Bytes {

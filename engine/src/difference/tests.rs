@@ -43,7 +43,7 @@ fn segments(inline: &Inline) -> String {
 fn check(before: Json, after: Json, how: Option<Same>, expected: Expect) {
     let leaves = difference("x", &before, &after, how);
     expected.assert_eq(&leaves.iter().map(shown).collect::<Vec<_>>().join("\n"));
-    // What is equal differs in nothing.
+    // Equal values have no differences.
     assert!(!differs(&difference("x", &after, &after, how)) || has_unknown(&after));
 }
 
@@ -157,7 +157,7 @@ fn data_in_a_string_is_data() {
                 = spec.image "a:1"
                 ~ spec.replicas 1 -> 2"#]],
     );
-    // A comment is no data, and is seen all the same.
+    // A comment is not data, but is shown.
     check(
         json!("# one\nreplicas: 1\nx: y\n"),
         json!("# two\nreplicas: 2\nx: y\n"),

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use unicode_normalization::UnicodeNormalization;
 
-/// Texts of at most so many characters on one line are shown whole, one after the other.
+/// One-line texts of at most this many characters are shown in full, one after the other.
 const SHORT: usize = 48;
 
 /// More differing lines or words than this are compared with a faster algorithm, based on rare ones.
@@ -181,7 +181,7 @@ pub(super) fn lines(a: &str, b: &str) -> (Text, Option<String>) {
     (text, note)
 }
 
-/// The operations that make one of the other. What is equal at both ends is found first.
+/// The operations that turn one into the other. Common prefixes and suffixes are found first.
 fn ops<T: Eq + std::hash::Hash + Ord>(x: &[T], y: &[T]) -> Vec<DiffOp> {
     let head = x.iter().zip(y).take_while(|(a, b)| a == b).count();
     let tail = x[head..].iter().rev().zip(y[head..].iter().rev()).take_while(|(a, b)| a == b).count();
@@ -325,7 +325,7 @@ fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
 
-/// What a text looks like: composed, without blanks and what is not seen.
+/// The appearance of a text: composed, without blanks and invisible characters.
 fn look(text: &str) -> String {
     text.nfkc().filter(|c| !is_unseen(*c) && !c.is_whitespace()).collect()
 }
@@ -348,7 +348,7 @@ fn look_alikes(a: &str, b: &str) -> Option<String> {
         };
         return Some(format!("the same letters: {} becomes {}", form(a), form(b)));
     }
-    // A few single characters that are others: told by their numbers.
+    // A few single characters that differ: shown by their code points.
     let (x, y): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if x.len().max(y.len()) > MANY {
         return None;

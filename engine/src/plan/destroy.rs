@@ -14,12 +14,12 @@ use dtm_lang::{Code, Diagnostic};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Whether what is about to be deleted is looked at first.
+/// Whether objects are read before they are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reality {
     /// Every object is read, so that changes made outside are shown.
     Read,
-    /// The state is taken for reality.
+    /// The state is assumed to be current.
     Recorded,
 }
 

@@ -188,7 +188,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many are added, changed and destroyed. What is only adopted is none of them.
+    /// How many are added, changed and destroyed. Objects that are only adopted do not count.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.nodes.iter().fold((0, 0, 0), |(a, c, d), n| match n.action {
             Action::Create => (a + 1, c, d),

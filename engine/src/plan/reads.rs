@@ -169,7 +169,7 @@ pub(crate) async fn normalized(
     }
     match ask_plugin(plugins, plugin, settings, "normalize", kind, params).await {
         Some(Ok(answer)) => answer.get("inputs").and_then(Value::as_object).cloned().unwrap_or(inputs),
-        // What is wrong with them is said by `validate`.
+        // `validate` reports problems of the inputs.
         Some(Err(_)) | None => inputs,
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | what happens | what the host does before it ends |
 //! |---|---|
-//! | the engine dies, or gives the plugin up | kills every descendant, those with a session of their own included |
+//! | the engine dies, or abandons the plugin | kills every descendant, including those with their own session |
 //! | the plugin dies | the same: what it had begun is looked for and done again |
 //! | the engine closes its pipe | the same, after a second in which an executable may end by itself |
 //! | the engine says before it ends that nothing is under way (`ORDERLY` on descriptor 4) | kills the plugin only: what a finished command has left running stays |
@@ -130,7 +130,7 @@ impl End {
     }
 }
 
-/// How a plugin ended, as the exit code of its host: a signal is told as a shell does.
+/// How a plugin ended, as the exit code of its host: a signal is encoded as in a shell.
 fn code(status: std::io::Result<ExitStatus>) -> i32 {
     match status {
         Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),

@@ -55,7 +55,7 @@ pub(crate) struct Fate {
     pub(crate) ended: bool,
 }
 
-/// What is shared with the thread that reads.
+/// State shared with the reader thread.
 struct Shared {
     pending: Mutex<Pending>,
     fate: Mutex<Option<Fate>>,
@@ -144,7 +144,7 @@ impl Process {
         Ok(receiver)
     }
 
-    /// Asks an operation to end. Nobody waits for the answer: a plugin of one thread that hangs never gives it.
+    /// Asks an operation to end, and does not wait for the answer: a hanging single-threaded plugin never sends it.
     pub(crate) fn cancel(&self, op: &str) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         if let Ok(line) = Self::line(id, "cancel", json!({ "op": op })) {

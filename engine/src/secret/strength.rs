@@ -1,7 +1,7 @@
 //! Whether a text is strong enough to be a key. Keys are not stretched: whoever has a copy of a state can try billions of
 //! texts a second, so only an unguessable key protects it.
 
-/// A key has at least so many characters.
+/// The minimum number of characters of a key.
 pub const SHORTEST_KEY: usize = 20;
 
 /// And so many bits, counted generously: words of a sentence pass, a password of a list does not.

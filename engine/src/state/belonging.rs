@@ -44,7 +44,7 @@ pub fn belonging(root: &Path, place: &Place) -> Belonging {
     if from == root || is_same(&here, &there) {
         return Belonging::Here;
     }
-    // What is wrong with the state here is told by who reads it.
+    // Reading the state reports problems with it.
     if glance(&here).is_none_or(|glance| glance.lineage.as_ref() != Some(lineage)) {
         return Belonging::Here;
     }
@@ -55,7 +55,7 @@ pub fn belonging(root: &Path, place: &Place) -> Belonging {
     }
 }
 
-/// What a look at the files of a state says, without a key and without a lock.
+/// What the files of a state show without a key and without a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// Its lineage; none where there is no state.

@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 /// The folder in a project's root.
 pub const FOLDER: &str = ".dtm";
 
-/// What lies in [`FOLDER`] beside states.
+/// The entries of [`FOLDER`] besides states.
 const BESIDE: [&str; 4] = ["backend", "backend.tmp", "spill", ".gitignore"];
 
 fn flags() -> i32 {

@@ -133,7 +133,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
     })
 }
 
-/// What a builtin expects whose namesake elsewhere takes its arguments in another way.
+/// What a builtin expects, if the function of that name elsewhere takes other arguments.
 pub(super) fn argument(name: &str, given: &Type) -> Option<&'static str> {
     match (name, given.reveal().0) {
         ("contains", Type::List(_) | Type::Map(_) | Type::Record(_)) => {

@@ -288,7 +288,7 @@ impl Checker<'_> {
         Some(Arc::new(plugin))
     }
 
-    /// Kinds of one `@object` are told apart by their natural keys, so the keys must have the same names.
+    /// Objects of kinds with the same `@object` are identified by their natural keys, so the keys must have the same names.
     fn shared_objects(&mut self, ast: &ast::Module, plugin: &Plugin) {
         let mut first: IndexMap<Symbol, (Arc<Kind>, Span)> = IndexMap::default();
         for decl in &ast.decls {

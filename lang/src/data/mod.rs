@@ -39,7 +39,7 @@ pub(crate) enum Origin {
     Cell(Quoting),
     /// A record of CSV; the place of the header.
     Record(Span),
-    /// What `<<` takes over.
+    /// The value of a `<<`.
     Merge,
     /// A value that is encrypted in the file.
     Sealed(sops::Kind),
@@ -195,7 +195,7 @@ pub fn toml_keys(file: FileId, text: &str, diags: &mut Diagnostics) -> Vec<(Symb
     toml::read(file, text).map_err(|d| diags.push(*d)).map_or(vec![], |node| node.keys())
 }
 
-/// The data of a text, by the ending that its file would have; `None` where it is no data. Several documents are a list.
+/// The data of a text, by the extension that its file would have; `None` if it is not data. Several documents are a list.
 pub fn read_data(ending: &str, text: &str) -> Option<serde_json::Value> {
     let file = FileId::default();
     match ending {

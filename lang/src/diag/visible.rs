@@ -30,7 +30,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// As [`visible`], for JSON: `\u009b` is the same value to whoever reads it.
+/// As [`visible`], for JSON: `\u009b` is the same value to every reader.
 pub fn visible_json(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);

@@ -113,7 +113,7 @@ impl Evaluator<'_, '_> {
     /// A text as data of its format.
     fn decode(&mut self, builtin: &Builtin, format: Format, text: &Value, to: &Type, span: Span) -> Value {
         let (secret, text) = (text.has_secret(), text.as_str().cloned().unwrap_or_else(|| "".into()));
-        // Every byte of it is looked at.
+        // Every byte of it is read.
         budget::written(&text);
         match crate::data::decode(format, &text, to) {
             Ok((value, warnings)) => {

@@ -46,7 +46,7 @@ fn folder(path: &str) -> &str {
     }
 }
 
-/// Whether a text is a relative path, and no address or name.
+/// Whether a text is a relative path, and not an address or a name.
 fn is_path(text: &str, source: Source) -> bool {
     let dotted = matches!(text, "." | "..") || text.starts_with("./") || text.starts_with("../");
     let first = text.split('/').next().unwrap_or("");

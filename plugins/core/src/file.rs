@@ -92,7 +92,7 @@ fn delete(id: &str, private: &Value) -> Result<(), Failure> {
     })
 }
 
-/// What is there: bytes, and a mode.
+/// The existing object: bytes, and a mode.
 struct Seen {
     bytes: Vec<u8>,
     mode: String,

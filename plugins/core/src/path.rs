@@ -66,7 +66,7 @@ pub(crate) fn absent(e: &Error) -> bool {
     matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// What of a path is there, without following a link in its last part.
+/// The metadata of a path, if it exists, without following a link in its last part.
 pub(crate) fn look(path: &str) -> Result<Option<std::fs::Metadata>, Failure> {
     match std::fs::symlink_metadata(absolute(path)?) {
         Ok(there) => Ok(Some(there)),

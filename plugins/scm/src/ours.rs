@@ -103,7 +103,7 @@ impl Ours {
         Ok(Ours { commit: store.head.clone().unwrap_or_default(), files: files.collect(), known: true })
     }
 
-    /// Files of which only is known what they held.
+    /// Files of which only the content is known.
     pub(crate) fn holding(wanted: &BTreeMap<String, Blob>) -> Ours {
         let written = |blob: &Blob| Written {
             mode: blob.mode.over(None).into(),

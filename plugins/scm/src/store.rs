@@ -398,7 +398,7 @@ impl<'c> Store<'c> {
         Some(text(&out)).filter(|t| !t.is_empty())
     }
 
-    /// Refuses to begin a branch without the history that the repository has.
+    /// Refuses to create a branch without the history of the repository.
     fn has_a_beginning(&self) -> Result<(), GitError> {
         match &self.unclear {
             Some(default) if self.head.is_none() => Err(GitError {

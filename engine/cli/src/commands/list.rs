@@ -1,4 +1,4 @@
-//! `dtm list KIND`: what exists of a kind, whoever made it, and the `.dts` of what dtm does not manage yet.
+//! `dtm list KIND`: the existing objects of a kind, whoever created them, and the `.dts` of the unmanaged ones.
 
 use super::import::{Wanted, address_of, draft, kind_of, name_from, source, source_of, with};
 use super::run::{planning_events, runtime};

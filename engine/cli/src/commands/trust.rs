@@ -52,7 +52,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }
-    // The helpers first: without them the state cannot be looked at.
+    // The helpers first: without them the state cannot be read.
     let place = project.place()?;
     let helpers = trust::of_place(&project.around, &place);
     all.extend(helpers.iter().cloned());

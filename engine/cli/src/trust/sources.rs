@@ -135,7 +135,7 @@ fn is_exec(entry: &Entry) -> bool {
 
 fn by_path(around: &Surroundings, name: &str, path: &str) -> Option<Source> {
     let file = around.root.join(path);
-    // What is not there cannot run.
+    // A missing file cannot run.
     let content = dtm_engine::hash(&std::fs::read(&file).ok()?);
     let beside = std::fs::read(file.with_extension("dts")).map(|text| dtm_engine::hash(&text));
     let text = json!([path, content, beside.unwrap_or_default()]).to_string();
@@ -143,7 +143,7 @@ fn by_path(around: &Surroundings, name: &str, path: &str) -> Option<Source> {
     Some(Source::new("plugin", headline, vec![file.display().to_string()], &text))
 }
 
-/// What a `core.Exec` runs in order to look whether it is there.
+/// The command with which a `core.Exec` reads its object.
 fn exec(addr: &str, inputs: &Fields) -> Option<Source> {
     let read = inputs.get("read").filter(|v| !v.is_null())?;
     let is_set = |v: &&Value| !v.is_null() && **v != json!({});

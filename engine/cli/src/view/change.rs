@@ -12,7 +12,7 @@ use serde_json::Value;
 const KEEP: usize = 20;
 const STRETCH: usize = 56;
 
-/// What a value is part of: something new, something that goes, something that stays.
+/// What a value is part of: something added, removed, or kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// New.
@@ -52,7 +52,7 @@ fn dim(text: impl Into<String>) -> Piece {
     (Paint::Dim, text.into())
 }
 
-/// Writes leaves; `note` is said of the first that differs.
+/// Writes leaves; `note` goes to the first that differs.
 pub fn leaves(paper: &mut Paper, indent: usize, leaves: &[Leaf], note: &str) {
     let mut note = Some(note).filter(|n| !n.is_empty());
     let mut folded = 0;
@@ -292,7 +292,7 @@ fn line(paper: &mut Paper, indent: usize, line: &Line, partner: Option<&Inline>)
         _ => pieces.push((paint, visible(&line.text))),
     }
     if line.tag == Tag::Same {
-        // What is equal needs no blanks at its end.
+        // An equal part is shown without trailing blanks.
         if let Some((_, text)) = pieces.last_mut() {
             *text = text.trim_end().to_string();
         }

@@ -10,7 +10,7 @@ use dtm_engine::difference::natural;
 use dtm_engine::plan::{Action, Change, Node, Plan, reason};
 use serde_json::Value;
 
-/// What is done about an input that changed outside.
+/// What dtm does about an input that changed outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     /// It is changed back to what it was.

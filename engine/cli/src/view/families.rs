@@ -201,7 +201,7 @@ impl Families {
     }
 }
 
-/// What is said behind a tool.
+/// The note behind a tool.
 fn told(plan: &Plan, node: &Node) -> String {
     match drift::is_all(plan, node) {
         true => "reverts the change shown above".into(),

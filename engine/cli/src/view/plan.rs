@@ -62,7 +62,7 @@ pub(super) fn kind_of(node: &Node) -> String {
     node.kind.as_ref().map(|k| k.path()).unwrap_or_else(|| format!("{}.?", node.plugin))
 }
 
-/// What stands behind a tool: how it is configured, on what it depends whether it happens, why it happens.
+/// The note behind a tool: its configuration, the condition of its change, and the reason.
 pub(super) fn why(plan: &Plan, node: &Node) -> String {
     let mut why = vec![];
     why.extend(node.using.as_ref().map(|name| format!("using {name}")));

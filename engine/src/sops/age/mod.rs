@@ -25,7 +25,7 @@ impl Identity {
     /// The keys of a text, one a line; empty lines and those that begin with `#` are comments.
     ///
     /// # Errors
-    /// What is wrong with the text, without a word of it.
+    /// The problem with the text, without any of its content.
     pub(super) fn all(text: &str) -> Result<Vec<Identity>, String> {
         let lines =
             text.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with('#'));

@@ -167,7 +167,7 @@ impl RemoteStore {
         Ok(state)
     }
 
-    /// What a person should know of the key that a state is sealed with.
+    /// The warning about the key that a state is sealed with.
     fn warnings(&self, state: &State) -> Vec<String> {
         let key = self.key.as_ref().filter(|_| state.key.is_some());
         key.and_then(Key::warning).into_iter().collect()

@@ -276,7 +276,7 @@ fn run_parser<'t, O>(parser: &P<'t, O>, run: &'t [Token], file: FileId) -> (Opti
 fn report(errors: Vec<ParseError>, run: &[Token], text: &str, diags: &mut Diagnostics) {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
     let whole = first.span.to(last.span);
-    // Beyond so many, nobody reads on, and to go through all of them for each error would take for ever.
+    // Beyond this number nobody reads on, and searching all of them for each error would take quadratic time.
     let echo = diags.iter().take(1_000).any(|d| {
         d.primary.as_ref().is_some_and(|p| {
             d.code.id() < "E0100"

@@ -155,7 +155,7 @@ fn extensions(text: &str, ahead: &mut Ahead, shown: &str) -> Result<(), Failure>
         match name {
             "path" => ahead.path = Some(value.into()),
             "linkpath" => ahead.target = Some(value.into()),
-            // Only of files that are far too large it has to be given.
+            // Only a file that is far too large needs it.
             "size" => {
                 return Err(bad(format!(
                     "`{shown}` gives the size of a file as an extension ({value} bytes): pack it as `tar --format=gnu` does"

@@ -12,7 +12,7 @@ const PAGE: &str = include_str!("plan.html");
 const STYLE: &str = include_str!("plan.css");
 const SCRIPT: &str = include_str!("plan.js");
 
-/// What a page says of its plan besides what is planned.
+/// The metadata of a plan on its page.
 pub struct About {
     /// Of what it is, in a line.
     pub line: String,
