@@ -13,7 +13,7 @@ pub(crate) struct Tasks<K, T> {
 
 /// The message after a panic.
 pub(crate) const PANICKED: &str =
-    "dtm failed while it was at it; this is a bug in dtm, `--trace` shows where";
+    "internal error during this operation: this is a bug in dtm, `--trace` shows where";
 
 impl<K, T: Send + 'static> Tasks<K, T> {
     pub(crate) fn new() -> Self {

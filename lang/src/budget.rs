@@ -173,7 +173,7 @@ pub(crate) fn pattern(text: &str, subject: usize) -> Result<regex_lite::Regex, S
     // A repetition is compiled as often as it says, and those inside each other multiply.
     let size = expanded(text);
     if size > PATTERN {
-        return Err(format!("the pattern {} is too large: it stands for more than {PATTERN} parts", shown()));
+        return Err(format!("the pattern {} is too large: it expands to more than {PATTERN} parts", shown()));
     }
     // In the worst case, every part is tried at every byte.
     let tried = size.saturating_mul(subject as u64);

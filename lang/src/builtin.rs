@@ -342,7 +342,7 @@ builtins! {
     /// The text that is base64: `unbase64("YWI=")` is `"ab"`.
     unbase64(text: Type::String) -> Type::String, Deep, |a| {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text(&a[0]).as_bytes()).map_err(|e| format!("this is not base64: {e}"))?;
-        String::from_utf8(bytes).map(Value::string).map_err(|_| "what it stands for is no text".into())
+        String::from_utf8(bytes).map(Value::string).map_err(|_| "the decoded bytes are not UTF-8".into())
     };
     /// Whether a version is one that a requirement takes, both as Cargo and npm write them: `version_matches("1.4.2", "^1.2")` is `true`.
     version_matches(version: Type::String, requirement: Type::String) -> Type::Bool, Deep, |a| {

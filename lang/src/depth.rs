@@ -81,7 +81,7 @@ mod tests {
     fn what_is_one_level_too_deep_is_found_with_its_path() {
         assert_eq!(depth(&nested(MAX_DEPTH)), MAX_DEPTH);
         assert_eq!(too_deep(&nested(MAX_DEPTH)), None);
-        assert_eq!(depth(&nested(5_000)), MAX_DEPTH + 1);
+        assert_eq!(depth(&nested(500)), MAX_DEPTH + 1);
         assert_eq!(too_deep(&nested(MAX_DEPTH + 1)).as_deref(), Some("[0].a[0].a"));
         let secret = json!({ "$dtm": "secret", "v": nested(MAX_DEPTH) });
         assert_eq!(too_deep(&secret), None);

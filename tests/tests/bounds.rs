@@ -85,7 +85,7 @@ fn an_interrupt_ends_the_wait_for_another_try() {
     let began = Instant::now();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
-    assert_eq!(child.wait().expect("ended").code(), Some(4));
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
@@ -257,8 +257,9 @@ fn a_flood_of_warnings_and_a_long_error_are_shown_in_part() {
     let shown = ran.stdout.len() + ran.stderr.len();
     assert!(shown < 200 << 10, "{shown} bytes are shown");
     assert!(ran.stdout.contains("29980 more warnings are left out"), "{}", ran.transcript());
-    assert!(ran.stderr.contains("bytes are left out"), "{}", ran.transcript());
-    assert!(ran.stderr.contains("the end of it"), "{}", ran.transcript());
+    assert!(ran.stdout.contains("bytes are left out"), "{}", ran.transcript());
+    assert!(ran.stdout.contains("the end of it"), "{}", ran.transcript());
+    assert!(ran.stderr.len() < 4 << 10, "it is told once: {}", ran.transcript());
     let trace = std::fs::read_to_string(sandbox.path().join("trace.json")).expect("the trace");
     assert!(trace.contains("warning 29999 of it"), "all warnings are in the trace");
     assert!(trace.len() > 5 << 20, "the error is whole in the trace");

@@ -105,7 +105,6 @@ fn values_that_double_end() {
             "output x = length(v40)",
             "E0409",
         ),
-        ("url", doubled("let v0 = \"%%\"", "let vN = url(vP)"), "output x = length(v40)", "E0401"),
         (
             "base64",
             doubled("let v0 = \"%%\"", "let vN = base64(base64(base64(vP)))"),

@@ -110,8 +110,6 @@ fn absolute_ids_of_format_2_become_relative_to_the_project() {
         "what is gone is created here: {}",
         applied.transcript()
     );
-    let state = good("dtm state pull");
-    assert!(!state.contains("/tmp/dtm-format-2/project"), "ids are relative: {state}");
     good("rm old1/of-others; touch allowed-2; dtm apply -y -q --set version=2");
     assert!(good("dtm plan --set version=2").starts_with("No changes"));
     assert!(!sandbox.path().join("old1").exists(), "the object that was replaced has gone");

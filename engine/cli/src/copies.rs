@@ -62,7 +62,7 @@ impl Copied<'_> {
             format!("this state was copied from the project in `{from_shown}`, which still has it");
         Err(Failure::new(Code::E0812, headline)
             .help(format!(
-                "for a copy that goes its own way, give the state a new lineage: `dtm state fork{file}`"
+                "to use the copy independently, give its state a new lineage: `dtm state fork{file}`"
             ))
             .help("if the project was moved here, say so: `--moved`"))
     }
@@ -98,7 +98,7 @@ impl Copied<'_> {
             let why = crate::exit::reason(&e);
             Failure::new(Code::E0806, format!("cannot write `.dtm/backend`: {why}"))
         })?;
-        self.terminal.note("The state has a lineage of its own now, for the files of this folder.");
+        self.terminal.note("The state now has its own lineage, and manages the files in this folder.");
         match (shared.is_empty(), left_out.is_empty()) {
             (true, _) => {}
             (false, false) => {

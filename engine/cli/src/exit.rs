@@ -149,8 +149,8 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
             .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
         StateError::Foreign { path, .. } => of(Code::E0806)
-            .note("dtm never makes one there; it may have come with a clone, and using it would change what it leads to")
-            .help(format!("look where it leads, then remove it: `ls -l {0}`, `rm {0}`", path.display())),
+            .note("dtm never creates one there; it may have come with a clone, and using it would change what it leads to")
+            .help(format!("check its target, then remove it: `ls -l {0}`, `rm {0}`", path.display())),
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
         StateError::Remote { help, .. } => match help {

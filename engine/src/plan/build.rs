@@ -358,11 +358,9 @@ impl Builder<'_> {
                     instance.kind.path()
                 ),
             );
-            self.problem(
-                d.at(instance.span, "of another kind")
-                    .tool(addr.clone())
-                    .help("give the new tool another name; the old object is deleted, or left as it is with `forget`"),
-            );
+            self.problem(d.at(instance.span, "of another kind").tool(addr.clone()).help(
+                "give the new tool another name; the old object is deleted, or left as it is with `forget`",
+            ));
             return;
         }
         if let Some(prior) = &node.prior

@@ -41,7 +41,7 @@ impl Builder<'_> {
                 let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*node.addr]);
                 let d = d.tool(node.addr.clone()).help("to keep what is in state, remove this `adopt`");
                 return self.problem(d.help(format!(
-                    "to adopt the other object instead, first let go of the one in state, which stays as it is: `{rm}`"
+                    "to adopt the other object instead, first remove the recorded one from the state (the object stays): `{rm}`"
                 )));
             }
         }

@@ -67,7 +67,7 @@ pub async fn destroy(
     };
     for missing in only.into_iter().flatten().filter(|n| named(&state.tools, n).is_empty()) {
         let d = Diagnostic::new(Code::E0606, format!("no tool `{missing}` is in state"));
-        plan.diagnostics.push(d.nearest(missing, names(state.tools.keys().map(|k| &**k)).into_iter()));
+        plan.diagnostics.push(d.nearest(missing, names(state.tools.keys().map(|k| &**k))));
     }
     loop {
         let more: Vec<&String> = state

@@ -56,14 +56,14 @@ impl Builder<'_> {
             node.planned = stable_outputs(&instance.kind, prior);
             node.reason = match drifted == files.len() {
                 true => format!("drift: {} changed outside of dtm", many(drifted)),
-                false => format!("what it writes changed: {}", many(files.len())),
+                false => format!("its output files changed: {}", many(files.len())),
             };
         } else if drifted > 0 && node.action == Action::Update && node.changes.iter().all(|c| c.drift) {
             // The files changed, not the input that they are read as.
             let changed = files.len() - drifted;
             node.reason = format!("drift: {} changed outside of dtm", many(drifted));
             if changed > 0 {
-                node.reason += &format!("; what it writes changed: {}", many(changed));
+                node.reason += &format!("; its output files changed: {}", many(changed));
             }
         }
         self.plan.files.insert(node.addr.clone(), files);

@@ -127,7 +127,7 @@ impl Builder<'_> {
             let delete = command(["dtm", "delete", &*old.addr]);
             return d
                 .help(format!(
-                    "to go on with the object that is `{}` now, write `{text}` and let go of the other one, which stays as it is: `{rm}`",
+                    "to keep the object that is `{}` now, write `{text}` and remove the other one from the state (the object stays): `{rm}`",
                     old.addr
                 ))
                 .help(format!("to delete the object that is `{}` first: `{delete}`", old.addr));

@@ -37,8 +37,8 @@ pub async fn listed(
     let call = Call { kind: kind.to_string(), inputs: within, ..Call::default() };
     let params = serde_json::to_value(call).unwrap_or(Value::Null);
     let asked = ask_plugin(plugins, plugin, &settings(program, instance), "list", kind, params).await;
-    let answer =
-        asked.ok_or_else(|| format!("the plugin `{plugin}` cannot list what there is of this kind"))?;
+    let answer = asked
+        .ok_or_else(|| format!("the plugin `{plugin}` does not support listing objects of this kind"))?;
     let value = answer.map_err(|e| plugins.redactor().mask(&e.message))?;
     let objects = value.get("objects").cloned().unwrap_or(Value::Null);
     serde_json::from_value(objects).map_err(|e| format!("the plugin's answer cannot be read: {e}"))

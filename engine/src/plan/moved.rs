@@ -94,7 +94,7 @@ impl Builder<'_> {
                 if seen.contains(&next) || seen.len() > rules.len() + 1 {
                     seen.push(next);
                     let names: Vec<String> = seen.iter().map(|n| format!("`{n}`")).collect();
-                    let headline = format!("these declarations move in a circle: {}", names.join(" → "));
+                    let headline = format!("these `moved` declarations form a cycle: {}", names.join(" → "));
                     let d = Diagnostic::new(Code::E0604, headline).at(start.span, "moved here");
                     self.problem(d.help(
                         "to swap two tools, move one of them to a third name, apply, then move both to their final names",
@@ -152,7 +152,7 @@ impl Builder<'_> {
                 let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*to]);
                 self.problem(
                     d.help(format!("to keep the object that is `{to}`, remove this `moved`; `forget {from}` leaves the other one as it is"))
-                        .help(format!("to go on with the object that is `{from}`, first let go of the other one, which stays as it is: `{rm}`")),
+                        .help(format!("to keep the object that is `{from}`, first remove the other one from the state (the object stays): `{rm}`")),
                 );
                 continue;
             }

@@ -101,7 +101,7 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
     // An object that is found by reading it has the key of its operation as its id.
     match ways.clone().any(|(_, way)| *way == Recover::Read) {
         false => d.note(begun).help(format!(
-            "look at the target, then say what is there: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
+            "check the target, then record the result: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
         )),
         true => {
             let ways: Vec<String> = ways
@@ -115,7 +115,7 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
             d.note(begun)
                 .help(format!("if it was done: `dtm state resolve {word} --id {}`", entry.op.0))
                 .help(format!("if it was not, or can be done again: `dtm state resolve {word} --none`"))
-                .help(format!("so that dtm can go on by itself, {}", ways.join(", or ")))
+                .help(format!("to let dtm resolve this by itself, {}", ways.join(", or ")))
         }
     }
 }

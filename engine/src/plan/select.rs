@@ -48,7 +48,7 @@ impl Builder<'_> {
             let lost = |a: &&String| within(a, outer) && (self.left_out.contains(*a) || !live.contains(*a));
             if let Some(addr) = in_state.iter().find(lost).cloned() {
                 let headline =
-                    format!("`--replace {outer}`: `{addr}` is not planned, so it is not made anew");
+                    format!("`--replace {outer}`: `{addr}` is not planned, so it is not re-created");
                 self.problem(Diagnostic::new(Code::E0606, headline));
             }
         }
@@ -63,7 +63,7 @@ impl Builder<'_> {
                 let what =
                     if option == "--replace" { "no such tool is in state" } else { "there is no such tool" };
                 let d = Diagnostic::new(Code::E0606, format!("`{option} {outer}`: {what}"));
-                self.problem(d.nearest(outer, names(among.iter().map(|a| &**a)).into_iter()));
+                self.problem(d.nearest(outer, names(among.iter().map(|a| &**a))));
             }
             found.extend(these);
         }

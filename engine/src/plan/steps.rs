@@ -227,3 +227,173 @@ impl Planner<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Fields;
+    use crate::state::{Entry, OpKey, PluginRef, Retired, Status};
+    use dtm_lang::InstanceId;
+
+    const REPLACE: Action = Action::Replace { create_first: false };
+    const FIRST: Action = Action::Replace { create_first: true };
+
+    fn names(words: &str) -> Vec<String> {
+        words.split_whitespace().map(String::from).collect()
+    }
+
+    /// A tool, its action, and its dependencies in the program and in the state; a replaced object that still exists depended
+    /// on `retired`.
+    fn node(addr: &str, action: Action, program: &str, state: &str, retired: Option<&str>) -> Node {
+        let retired = retired.map(|deps| Retired {
+            id: "old".into(),
+            inputs: Fields::new(),
+            outputs: Fields::new(),
+            private: serde_json::Value::Null,
+            deps: names(deps),
+            op: OpKey("old".into()),
+        });
+        let entry = Entry {
+            plugin: PluginRef::default(),
+            kind: "Thing".into(),
+            place: Fields::new(),
+            using: None,
+            id: Some(addr.into()),
+            inputs: Fields::new(),
+            outputs: Fields::new(),
+            private: serde_json::Value::Null,
+            deps: names(state),
+            protect: false,
+            timeout: None,
+            status: Status::Ok,
+            op: OpKey(addr.into()),
+            absent_before: false,
+            retired: retired.into_iter().collect(),
+            time: String::new(),
+        };
+        Node {
+            addr: addr.into(),
+            instance: (action != Action::Delete).then_some(InstanceId(0)),
+            prior: (action != Action::Create).then(|| entry.into()),
+            action,
+            reason: String::new(),
+            conditional: false,
+            plugin: "own".into(),
+            kind: None,
+            using: None,
+            settings: Default::default(),
+            place: Fields::new(),
+            desired: Fields::new(),
+            planned: Fields::new(),
+            changes: vec![],
+            op: OpKey(addr.into()),
+            absent_before: false,
+            forced: true,
+            seen: None,
+            deps: names(program),
+        }
+    }
+
+    /// The steps in order: `-x` deletes, `+x` creates, `x` is the whole action, `~x` deletes what was replaced.
+    #[track_caller]
+    fn check(nodes: &[Node], expected: &str) {
+        let schedule = schedule(nodes).expect("an order");
+        let shown = schedule.order.iter().map(|at| {
+            let step = schedule.steps[*at];
+            let sign = match step.part {
+                Part::Whole => "",
+                Part::Remove => "-",
+                Part::Make => "+",
+                Part::CleanUp => "~",
+            };
+            format!("{sign}{}", nodes[step.node].addr)
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(" "), expected);
+    }
+
+    #[test]
+    fn what_is_made_follows_the_program() {
+        check(&[node("b", Action::Create, "a", "", None), node("a", Action::Create, "", "", None)], "a b");
+    }
+
+    #[test]
+    fn what_goes_follows_the_state_in_reverse() {
+        check(&[node("a", Action::Delete, "", "", None), node("b", Action::Delete, "", "a", None)], "b a");
+    }
+
+    #[test]
+    fn dependents_that_are_replaced_too_go_first_and_come_last() {
+        let nodes = [
+            node("db", REPLACE, "", "", None),
+            node("table", REPLACE, "db", "db", None),
+            node("row", REPLACE, "table", "table", None),
+        ];
+        check(&nodes, "-row -table db +table +row");
+    }
+
+    #[test]
+    fn a_dependent_that_is_only_updated_stays_where_it_is() {
+        check(
+            &[node("db", REPLACE, "", "", None), node("user", Action::Update, "db", "db", None)],
+            "db user",
+        );
+    }
+
+    #[test]
+    fn a_replacement_that_is_not_certain_deletes_nothing_before_its_time() {
+        let mut table = node("table", REPLACE, "db", "db", None);
+        (table.conditional, table.forced) = (true, false);
+        check(&[node("db", REPLACE, "", "", None), table], "db table");
+    }
+
+    #[test]
+    fn create_first_cleans_up_in_reverse() {
+        let nodes = [node("db", FIRST, "", "", None), node("table", FIRST, "db", "db", None)];
+        check(&nodes, "db table ~table ~db");
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_goes_in_reverse_too() {
+        let nodes =
+            [node("db", Action::Read, "", "", Some("")), node("table", Action::Read, "db", "db", Some("db"))];
+        check(&nodes, "db table ~table ~db");
+        let nodes =
+            [node("db", Action::Delete, "", "", None), node("table", Action::Read, "", "", Some("db"))];
+        check(&nodes, "table ~table db");
+    }
+
+    #[test]
+    fn deletion_and_creation_are_two_places() {
+        let nodes = [
+            node("net", REPLACE, "", "", None),
+            node("subnet", Action::Delete, "", "net", None),
+            node("vm", REPLACE, "net", "net subnet", None),
+        ];
+        check(&nodes, "-vm subnet net +vm");
+    }
+
+    #[test]
+    fn an_update_lets_go_before_a_deletion_unless_that_is_a_circle() {
+        let nodes =
+            [node("base", Action::Delete, "", "", None), node("user", Action::Update, "", "base", None)];
+        check(&nodes, "user base");
+        let nodes = [
+            node("net", REPLACE, "", "", None),
+            node("subnet", Action::Delete, "", "net", None),
+            node("vm", Action::Update, "net", "net subnet", None),
+        ];
+        check(&nodes, "subnet net vm");
+    }
+
+    #[test]
+    fn a_real_circle_is_named() {
+        let nodes = [node("a", Action::Delete, "", "b", None), node("b", Action::Delete, "", "a", None)];
+        assert_eq!(schedule(&nodes).map(|s| s.order), Err(vec![0, 1]));
+    }
+
+    #[test]
+    fn waves_count_tools_and_not_steps() {
+        let nodes = [node("db", REPLACE, "", "", None), node("table", REPLACE, "db", "db", None)];
+        assert_eq!(schedule(&nodes).expect("an order").waves(2), [0, 1]);
+    }
+}

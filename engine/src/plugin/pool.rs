@@ -83,7 +83,7 @@ impl Spec {
         }
         if manifest.interface != self.interface {
             return Err(format!(
-                "the plugin `{plugin}` was built from another interface than the one that this program was checked with"
+                "the plugin `{plugin}` was built from a different interface than the one used to check this program"
             ));
         }
         Ok(())

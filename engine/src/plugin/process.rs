@@ -355,7 +355,7 @@ impl Reader {
         let Some(status) = await_end(&mut child, ENDING) else {
             let pid = self.shared.pid.as_raw_nonzero();
             let why = format!(
-                "something that it has begun does not end, although it was killed; the process {pid} waits for it"
+                "a process that it started did not exit after SIGKILL; the process {pid} waits for it"
             );
             self.shared.end(Fate { why, ended: false });
             let _ = child.wait();

@@ -115,11 +115,11 @@ fn what_is_missing_is_named() {
         Err(Unopened::Refused(why)) => why,
         other => panic!("it is not refused: {other:?}"),
     };
-    assert!(refused("# a comment\nage1abc").contains("a public key, which opens nothing, in line 2"));
+    assert!(refused("# a comment\nage1abc").contains("a public key, which cannot decrypt, in line 2"));
     assert!(refused("AGE-PLUGIN-YUBIKEY-1XX").contains("a kind that dtm does not support"));
     // A key with one letter changed; the message shows none of it.
     let broken = KEY.replace("V36X6", "V36X7");
-    assert_eq!(refused(&broken), "`SOPS_AGE_KEY` holds something that is no age key in line 1");
+    assert_eq!(refused(&broken), "`SOPS_AGE_KEY` holds a line that is not an age key in line 1");
     assert!(matches!(with(&[("SOPS_AGE_KEY_FILE", "/nowhere")], &good()), Err(Unopened::Refused(_))));
 }
 

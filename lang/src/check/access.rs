@@ -347,7 +347,7 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0301, headline).at(arg.span, format!("this is `{given}`"));
                 let d = match argument(name, &given) {
                     Some(help) => d.help(help),
-                    None if given.is_nullable() => d.help("say what stands for null: `x ?? ...`"),
+                    None if given.is_nullable() => d.help("provide a value for null: `x ?? ...`"),
                     None => d,
                 };
                 self.diags.push(d.note(format!("the function is `{}`", signature(builtin))));

@@ -182,7 +182,7 @@ impl Checker<'_> {
                         let d = Diagnostic::new(Code::E0306, format!("`{ty}` cannot stand in a string"));
                         let d = d.at(e.span, format!("this is `{ty}`"));
                         self.diags.push(match ty.is_nullable() {
-                            true => d.help("say what stands for null: `${x ?? \"none\"}`"),
+                            true => d.help("provide a value for null: `${x ?? \"none\"}`"),
                             false => d.help("write it as JSON: `${json(x)}`"),
                         });
                     }
@@ -301,7 +301,7 @@ impl Checker<'_> {
         let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
         let word = !member && nearest(name, known.iter().copied()).is_none();
         let d = d.nearest(name, known);
-        self.diags.push(if word { d.help(format!("a text stands in quotes: `\"{name}\"`")) } else { d });
+        self.diags.push(if word { d.help(format!("quote a string: `\"{name}\"`")) } else { d });
     }
 
     /// Checks an expression against the type that its place expects. `why` is where that type is declared.
@@ -421,7 +421,7 @@ impl Checker<'_> {
         } else if from.is_nullable() && fits(&from.non_null(), to) {
             Diagnostic::new(Code::E0309, format!("expected `{to}`, but this may be null"))
                 .at(span, format!("this is `{from}`"))
-                .help("say what stands for null: `x ?? ...`")
+                .help("provide a value for null: `x ?? ...`")
         } else if matches!(from.reveal().0, Type::Any) {
             Diagnostic::new(Code::E0301, format!("expected `{to}`, found `any`"))
                 .at(span, "this is untyped")
@@ -514,7 +514,7 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through"))
                     .at(span, format!("this is `{other}`"));
                 self.diags.push(match other {
-                    t if t.is_nullable() => d.help("say what stands for null: `x ?? []`"),
+                    t if t.is_nullable() => d.help("provide a value for null: `x ?? []`"),
                     Type::Any => d.help("say what it is: `x as [T]`"),
                     _ => d,
                 });

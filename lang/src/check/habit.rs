@@ -58,7 +58,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
             "write `a?.b ?? other` for what may be null, `get(map, key, other)` for a key that may be missing",
         ),
         "can" => Instead("test what may be missing: `x != null`, `key in map`"),
-        "required" => Instead("what has no default is required: `param NAME: T`"),
+        "required" => Instead("a param without a default is required: `param NAME: T`"),
         "format" | "sprintf" | "printf" => Instead("write values into a string: `\"${a}-${b}\"`"),
         "formatlist" => Instead("write a string for each element: `[\"${x}.example.com\" for x in xs]`"),
         "templatefile" | "templatestring" | "tpl" => Instead(
@@ -106,7 +106,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         "abs" => Instead("write `if x < 0 then -x else x`"),
         "pow" => Instead("multiply: there is no operator for powers"),
         "timestamp" | "plantimestamp" | "now" | "formatdate" | "timeadd" => {
-            Instead("a program reads no clock; give the time from outside: `param now: string`")
+            Instead("a program cannot read the clock; pass the time: `param now: string`")
         }
         "uuid" | "random" | "bcrypt" => {
             Instead("a program has no randomness; `core.Password` makes a secret once and keeps it")
@@ -116,7 +116,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         }
         "tonumber" | "parseInt" | "parseint" | "atoi" => Instead("write `int(text)`"),
         "float" | "parseFloat" | "Number" => {
-            Instead("a text becomes no number; give the number, or untyped data as it is: `x as float`")
+            Instead("a string cannot be converted to a number; pass a number, or untyped data: `x as float`")
         }
         "tobool" | "bool" | "Boolean" => Instead("compare: `text == \"true\"`"),
         "isinstance" | "typeof" => Instead("write `match x { string => ..., int => ... }`"),
@@ -169,7 +169,7 @@ impl Checker<'_> {
                 "a path is relative to the file that writes it: `\"./conf.yaml\"`"
             }
             ("terraform", "workspace") => {
-                "what differs from one run to another is a param: `param env: string`"
+                "declare a value that varies between runs as a param: `param env: string`"
             }
             ("data", _) => {
                 "an object that something else manages is declared `existing NAME: plugin.Kind { keys }`, and used as `NAME.output`"
@@ -225,7 +225,7 @@ impl Checker<'_> {
         };
         let title = format!("write `{list}`");
         let help = match self.commands {
-            true => format!("{title}: a command is a list of arguments, and no shell takes it apart"),
+            true => format!("{title}: a command is a list of arguments; no shell splits it"),
             false => title.clone(),
         };
         d.help(help).guess(title, e.span, list)
@@ -262,12 +262,11 @@ pub(super) fn commands(entries: &[ast::Entry]) -> Vec<Diagnostic> {
         let first = program.split_whitespace().next().unwrap_or("");
         let joins = |text: &str| ["&&", "||", "|", ";", ">", "<"].iter().any(|op| text.contains(op));
         if program.trim() != first && (joins(program) || !first.contains('/') && rest.is_empty()) {
-            let d = Diagnostic::new(
-                Code::W0303,
-                format!("the program {} has blanks in its name", quote(program)),
-            );
+            let d = Diagnostic::new(Code::W0303, format!("the program {} contains spaces", quote(program)));
             let d = d.at(*at, "the whole text names one program");
-            let d = d.note("no shell takes a command apart: the first element is the program, the others are its arguments");
+            let d = d.note(
+                "no shell splits a command: the first element is the program, the others are its arguments",
+            );
             found.push(match rest.is_empty() {
                 true => {
                     let shell = format!("[\"sh\", \"-c\", {}]", quote(program));

@@ -102,7 +102,7 @@ impl Checker<'_> {
             self.diags.push(match (op, &lp) {
                 (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
                 (Add, Type::List(_)) => d.help("join lists with spreads: `[...a, ...b]`"),
-                _ if lp.is_nullable() || rp.is_nullable() => d.help("say what stands for null: `x ?? ...`"),
+                _ if lp.is_nullable() || rp.is_nullable() => d.help("provide a value for null: `x ?? ...`"),
                 _ => d,
             });
             return (Expr::error(span), Type::Error);

@@ -64,7 +64,7 @@ fn node(file: FileId, value: &Json<'_>, depth: usize) -> Result<Node, Box<Diagno
                     ObjectPropName::Word(w) => (Symbol::from(w.value), span(file, w.range)),
                 };
                 if let Some(first) = seen.insert(name.clone(), key) {
-                    let d = syntax(key, format!("the key `{name}` stands twice"));
+                    let d = syntax(key, format!("duplicate key `{name}`"));
                     return Err(Box::new(d.also(first, "first here")));
                 }
                 entries.push((name, key, node(file, &property.value, depth + 1)?));

@@ -69,7 +69,7 @@ impl Evaluator<'_, '_> {
             (Type::Float, Data::Int(i)) => match exact_float(*i) {
                 Some(float) => Data::Float(float),
                 None => {
-                    return Err(format!("{path} is {i}, which a float cannot keep exactly")
+                    return Err(format!("{path} is {i}, which a float cannot represent exactly")
                         .trim_start()
                         .into());
                 }

@@ -265,8 +265,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
         if self.depth > DEPTH {
             self.overrun(
-                Diagnostic::new(Code::E0409, "this never comes to an end")
-                    .at(e.span, "computed for the sake of itself"),
+                Diagnostic::new(Code::E0409, "infinite recursion").at(e.span, "this value depends on itself"),
             );
             return Value::error();
         }

@@ -113,6 +113,6 @@ fn each(text: &str, span: Span, mut found: impl FnMut(Diagnostic, Span, char)) {
         let place = Span::new(span.file, start, start + c.len_utf8() as u32);
         let headline = format!("{} changes the order in which this line is shown", named(c, name));
         let d = Diagnostic::new(Code::W0102, headline);
-        found(d.note("what a person reads here may not be what dtm reads"), place, c);
+        found(d.note("this line may look different from what dtm parses"), place, c);
     }
 }

@@ -59,7 +59,7 @@ impl Ended {
             Outcome::Signal(number) => format!("was ended by signal {number}"),
             Outcome::Stopped { late: false } => "was stopped".to_string(),
             Outcome::Stopped { late: true } => {
-                "was stopped because its time was over (`with { timeout = 1h }` gives it more)".to_string()
+                "timed out (`with { timeout = 1h }` gives it more)".to_string()
             }
         };
         let text = String::from_utf8_lossy(&self.tail);

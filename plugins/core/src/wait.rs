@@ -183,7 +183,7 @@ fn followed(from: &str, to: &str) -> Result<String, String> {
     let path = path.split(['?', '#']).next().unwrap_or(path);
     let to = match origin(to) {
         Some(("http" | "https", _)) => to.to_string(),
-        Some(_) => return Err("it leads to what is no web address".into()),
+        Some(_) => return Err("it redirects to a URL that is not HTTP".into()),
         None if to.starts_with("//") => format!("{scheme}:{to}"),
         None if to.starts_with('/') => format!("{scheme}://{authority}{to}"),
         None => {

@@ -97,7 +97,7 @@ impl<'c> Git<'c> {
     }
 
     /// Reaching a repository in a folder: to push to it, which runs its hooks.
-    pub(crate) fn to_folder(mut self) -> Git<'c> {
+    pub(crate) fn into_folder(mut self) -> Git<'c> {
         self.reach = Reach::There { protocols: "file" };
         self
     }

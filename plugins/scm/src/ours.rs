@@ -251,7 +251,7 @@ impl Ours {
             let list: Vec<String> = taken.iter().take(5).map(|p| format!("`{p}`")).collect();
             let more = if taken.len() > 5 { format!(" and {} more", taken.len() - 5) } else { String::new() };
             let why = format!(
-                "the branch has {}{more} already, with another content: to overwrite that, adopt it as `{}`",
+                "the branch has {}{more} already, with different content: to overwrite that, adopt it as `{}`",
                 list.join(", "),
                 task.id
             );
@@ -323,7 +323,7 @@ pub(crate) fn obstacle(path: &str, tree: &Tree, edits: &Edits) -> Option<String>
     }
     let above = path.match_indices('/').map(|(at, _)| &path[..at]);
     let above = above.filter_map(|parent| Some((parent, tree.get(parent)?)));
-    if let Some((parent, entry)) = above.filter(|(parent, _)| stays(parent)).last() {
+    if let Some((parent, entry)) = above.filter(|(parent, _)| stays(parent)).next_back() {
         return Some(format!("`{path}` cannot be written: `{parent}` is {} there", entry.what()));
     }
     let folder = format!("{path}/");

@@ -245,7 +245,7 @@ fn init(ctx: &Ctx, path: &Path, branch: &str) -> Result<Vec<String>, Failure> {
     let _ = std::fs::remove_dir_all(&beside);
     let head = format!("--initial-branch={branch}");
     Git::at(ctx, &beside)
-        .to_folder()
+        .into_folder()
         .run(&["init", "-q", "--bare", &head, "--template="])
         .map_err(|e| e.failure(&format!("`{}`", path.display())))?;
     missing.reverse();

@@ -138,7 +138,7 @@ pub(crate) fn is_repository(path: &Path) -> bool {
 /// `core.hooksPath` of the repository or of the user says where hooks are.
 fn has_hooks(ctx: &Ctx, path: &Path) -> Result<bool, GitError> {
     use std::os::unix::fs::PermissionsExt;
-    let asked = Git::at(ctx, path).to_folder().run(&["config", "--type=path", "--get", "core.hooksPath"]);
+    let asked = Git::at(ctx, path).into_folder().run(&["config", "--type=path", "--get", "core.hooksPath"]);
     let folder = match asked {
         Ok(out) => path.join(text(&out)),
         Err(e) if e.text.starts_with("git ended with exit status: 1") => path.join("hooks"),
@@ -491,7 +491,7 @@ impl<'c> Store<'c> {
                 if git.is_at(self.own.path()) {
                     return Ok(());
                 }
-                (git.to_folder(), path.display().to_string())
+                (git.into_folder(), path.display().to_string())
             }
             Target::Remote(remote) => (git.with(remote), remote.url.clone()),
         };
@@ -564,7 +564,7 @@ pub(crate) fn with_store<T>(
             Ok(done) => return Ok(done),
             Err(e) if e.is_lost_race() && tries < RACES && !ctx.is_cancelled() => {
                 tries += 1;
-                ctx.progress(format!("somebody else was faster: trying again ({tries})"));
+                ctx.progress(format!("the branch moved: retrying ({tries})"));
                 std::thread::sleep(Duration::from_millis(
                     30 * u64::from(tries) + u64::from(std::process::id() % 50),
                 ));

@@ -250,14 +250,20 @@ pub fn carry_out(
     Ok(exit)
 }
 
+/// How many characters of a message are repeated at the end of a run, where it was shown whole under its tool.
+const HEADLINE: usize = 1_000;
+
 /// Every failure in full; the output of a failed command was already shown under its tool, if progress is shown.
 fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
     let mut all = Diagnostics::default();
     let told = !terminal.quiet && !terminal.json;
     for (_, d) in &outcome.failed {
         let mut d = d.clone();
-        if let Some((first, _)) = d.headline.split_once('\n').filter(|_| told) {
-            d.headline = first.trim_end_matches("; it wrote:").to_string();
+        let first = d.headline.lines().next().unwrap_or_default();
+        let short: String = first.chars().take(HEADLINE).collect();
+        if told && short != d.headline {
+            let more = if short.len() < first.len() { "..." } else { "" };
+            d.headline = format!("{}{more}", short.trim_end_matches("; it wrote:"));
             d = d.note("its output is shown above, under its tool");
         }
         all.push(d);

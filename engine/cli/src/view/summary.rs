@@ -59,7 +59,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
         (0, false) => String::new(),
         (n, _) => format!("; {} failed", count(n, "tool")),
     };
-    let _ = writeln!(out, "{done}{failed} ({}). To go on: {next}", time(took));
+    let _ = writeln!(out, "{done}{failed} ({}). To continue: {next}", time(took));
     out
 }
 

@@ -33,12 +33,12 @@ impl Identity {
             .map(|(i, line)| {
                 let line_is = |what: &str| format!("holds {what} in line {}", i + 1);
                 if line.starts_with("age1") {
-                    return Err(line_is("a public key, which opens nothing,"));
+                    return Err(line_is("a public key, which cannot decrypt,"));
                 }
                 if line.starts_with("AGE-PLUGIN-") || line.starts_with("AGE-SECRET-KEY-PQ-") {
                     return Err(line_is("a key of a kind that dtm does not support"));
                 }
-                Identity::read(line).ok_or_else(|| line_is("something that is no age key"))
+                Identity::read(line).ok_or_else(|| line_is("a line that is not an age key"))
             })
             .collect()
     }
@@ -75,7 +75,7 @@ impl Identity {
 /// When it is no age file, or was changed.
 pub(super) fn decrypt(armored: &str, identity: &Identity) -> Result<Option<Vec<u8>>, String> {
     let file = dearmor(armored).ok_or("it has no age armor")?;
-    let file = read(&file).ok_or("it is no age file of version 1")?;
+    let file = read(&file).ok_or("it is not an age v1 file")?;
     let mut key = None;
     for (share, body) in &file.stanzas {
         key = key.or_else(|| identity.unwrap(share, body).filter(|key| key.len() == 16));

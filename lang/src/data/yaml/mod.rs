@@ -194,7 +194,7 @@ pub(super) fn documents(
                 Some(node) => {
                     expanded += count(node);
                     if expanded > MAX_ALIASED {
-                        let why = format!("its aliases stand for more than {MAX_ALIASED} values");
+                        let why = format!("its aliases expand to more than {MAX_ALIASED} values");
                         return Err(syntax(span, why));
                     }
                     if stack.len() + levels(node) > MAX_DEPTH {
@@ -249,7 +249,7 @@ pub(super) fn documents(
                             _ => return Err(syntax(node.span, "only scalars may be keys".into())),
                         };
                         if let Some(first) = open.seen.insert(name.clone(), node.span) {
-                            let d = syntax(node.span, format!("the key `{name}` stands twice"));
+                            let d = syntax(node.span, format!("duplicate key `{name}`"));
                             return Err(Box::new(d.also(first, "first here")));
                         }
                         open.key = Some((name, node.span));

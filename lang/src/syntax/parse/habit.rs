@@ -233,7 +233,7 @@ fn types(p: &Place<'_>) -> Option<Habit> {
             Some(of) => {
                 mend(Code::E0126, format!("what may be null is written `{of}?`"), whole, format!("{of}?"))
             }
-            None => say(Code::E0126, "what may be null is written `T?`"),
+            None => say(Code::E0126, "write a nullable type as `T?`"),
         },
         ("map", "(" | "[") => match only {
             Some(of) => {
@@ -272,7 +272,7 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
     }
     match (p.text(-1), p.text(0)) {
         (_, "?") if p.text(1) == ":" => {
-            mend(Code::E0131, "write `??` for what stands in for null", p.span(0).to(p.span(1)), "??")
+            mend(Code::E0131, "use `??` for a default value", p.span(0).to(p.span(1)), "??")
         }
         (_, "and") => mend(Code::E0128, "write `&&`", p.span(0), "&&"),
         (_, "or") => mend(Code::E0128, "write `||`", p.span(0), "||"),
@@ -290,7 +290,7 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         ("*", "*") if p.touches(0) => say(Code::E0129, "there is no operator for powers"),
         ("/", "*") if p.touches(0) => say(Code::E0133, "comments begin with `//` and end with the line"),
         (_, "?") => say(Code::E0131, "a choice is written `if c then a else b`; `x ?? y` stands in for null"),
-        (_, "!") => say(Code::E0129, "say what stands for null: `x ?? default`"),
+        (_, "!") => say(Code::E0129, "provide a value for null: `x ?? default`"),
         (_, "if") => say(Code::E0130, "a choice is written `if c then a else b`"),
         (_, "{") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::If) => {
             say(Code::E0130, "a choice is written `if c then a else b`, without braces")

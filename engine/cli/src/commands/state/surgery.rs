@@ -67,7 +67,7 @@ fn there(cli: &Cli, file: &FileArg) -> Result<Store, Failure> {
     let (_, store, _) = state_of(cli, file)?;
     match store.has_remains()? {
         true => Ok(store),
-        false => Err(Failure::new(Code::E0606, "there is no state: nothing was made so far")),
+        false => Err(Failure::new(Code::E0606, "there is no state: nothing was applied yet")),
     }
 }
 
