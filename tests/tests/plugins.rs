@@ -351,9 +351,28 @@ fn late(sandbox: &Sandbox, plugin: &str, kind: &str, inputs: &str) -> String {
         create(2, "late", r#","start_before":1"#),
         create(3, "soon", &format!(r#","start_before":{}"#, i64::MAX)),
     ];
-    sandbox.write("requests", lines.join("\n") + "\n");
-    let ran = sandbox.shell(&format!("(cat requests; sleep 1) | dtm plugin-host {plugin} 3>&- 4>&-"));
-    ran.stdout
+    use std::io::{BufRead, BufReader, Write};
+    let mut host = sandbox
+        .dtm()
+        .args(["plugin-host", plugin])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the host starts");
+    // The end of its input ends the host with all that it began: it stays open until the last answer is there.
+    let mut input = host.stdin.take().expect("its input");
+    input.write_all((lines.join("\n") + "\n").as_bytes()).expect("written");
+    let mut said = String::new();
+    for line in BufReader::new(host.stdout.take().expect("its output")).lines() {
+        let line = line.expect("a line");
+        said += &format!("{line}\n");
+        if line.contains("\"id\":3") {
+            break;
+        }
+    }
+    drop(input);
+    host.wait().expect("it ends");
+    said
 }
 
 #[test]
@@ -364,11 +383,11 @@ fn a_host_begins_nothing_whose_time_is_over() {
     let sandbox = sandbox();
     build_c(&sandbox, "faulty", &[]);
     let answers = late(&sandbox, "./libfaulty.so", "Thing", r#"{"name":"NAME"}"#);
-    assert!(answers.contains("its time was over") && answers.contains("\"retryable\""), "{answers}");
+    assert!(answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""), "{answers}");
     assert_eq!(names(&sandbox), ["soon"], "{answers}");
     copy_python(&sandbox);
     let answers = late(&sandbox, "./notes.py", "Note", r#"{"name":"NAME","text":"x"}"#);
-    assert!(answers.contains("its time was over") && answers.contains("\"retryable\""), "{answers}");
+    assert!(answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""), "{answers}");
     assert!(!answers.contains("late"), "{answers}");
     assert!(answers.contains("\"SOON\""), "{answers}");
 }

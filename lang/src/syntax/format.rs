@@ -198,7 +198,18 @@ fn commas(lines: &mut [Line<'_>]) {
     let mut open: Vec<(Kind, bool, bool)> = vec![];
     // For each open bracket: whether it is between `for` and `in`, where a comma separates the variables.
     let mut variables: Vec<bool> = vec![];
+    // How many brackets were open where an `assert` began that still goes on: its comma separates the message.
+    let (mut assert, mut last) = (None, None);
     for index in 0..lines.len() {
+        let line = &lines[index];
+        if assert == Some(open.len()) && !continues(line, last, open.last().map(|o| o.0)) {
+            assert = None;
+        }
+        let named = line.pieces.get(1).is_some_and(|p| matches!(p.kind, Kind::Eq | Kind::Colon));
+        if line.pieces.first().is_some_and(|p| p.text == "assert") && !named {
+            assert = Some(open.len());
+        }
+        last = line.pieces.last().map(|p| p.kind).or(last);
         let first = lines[index].pieces.first().map(|p| p.kind);
         let lambda = lines[index].pieces.get(1).is_some_and(|p| p.kind == Kind::Arrow);
         if let (Some(Kind::RParen | Kind::RBracket), Some((_, true, false))) = (first, open.last())
@@ -225,6 +236,7 @@ fn commas(lines: &mut [Line<'_>]) {
             }
         }
         let braces = open.last().is_some_and(|o| o.0 == Kind::LBrace) && variables.last() == Some(&false);
+        let braces = braces && assert != Some(open.len());
         let pieces = &mut lines[index].pieces;
         while braces && pieces.len() > 1 && pieces[pieces.len() - 1].kind == Kind::Comma {
             pieces.pop();
