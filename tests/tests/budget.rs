@@ -109,7 +109,7 @@ fn values_that_double_end() {
             "base64",
             doubled("let v0 = \"%%\"", "let vN = base64(base64(base64(vP)))"),
             "output x = length(v40)",
-            "E0401",
+            "E0409",
         ),
         (
             "json in json",

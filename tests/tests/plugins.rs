@@ -236,7 +236,7 @@ fn a_library_of_another_interface_is_refused() {
             let text = std::fs::read_to_string(s.path().join("libfaulty.dts")).expect("the interface");
             s.write("libfaulty.dts", text + "\n// changed\n");
         },
-        "built from another interface",
+        "built from a different interface",
     );
 }
 
@@ -383,11 +383,17 @@ fn a_host_begins_nothing_whose_time_is_over() {
     let sandbox = sandbox();
     build_c(&sandbox, "faulty", &[]);
     let answers = late(&sandbox, "./libfaulty.so", "Thing", r#"{"name":"NAME"}"#);
-    assert!(answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""), "{answers}");
+    assert!(
+        answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""),
+        "{answers}"
+    );
     assert_eq!(names(&sandbox), ["soon"], "{answers}");
     copy_python(&sandbox);
     let answers = late(&sandbox, "./notes.py", "Note", r#"{"name":"NAME","text":"x"}"#);
-    assert!(answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""), "{answers}");
+    assert!(
+        answers.contains("it timed out before it reached the plugin") && answers.contains("\"retryable\""),
+        "{answers}"
+    );
     assert!(!answers.contains("late"), "{answers}");
     assert!(answers.contains("\"SOON\""), "{answers}");
 }

@@ -71,6 +71,7 @@ fn an_insertion_in_front_is_one_insertion() {
         expect![[r#"
             + x[0] {"name":"new","port":1}
             = x[1] {"name":"a","port":1}
+            = x[2].name "b"
             ~ x[2].port 2 -> 3 (was 1)"#]],
     );
     check(
@@ -89,6 +90,8 @@ fn an_insertion_in_front_is_one_insertion() {
         expect![[r#"
             + x[0] {"a":0,"b":0,"c":0}
             = x[1] {"a":1,"b":2,"c":3}
+            = x[2].a 4
+            = x[2].b 5
             ~ x[2].c 6 -> 7 (was 1)"#]],
     );
 }
@@ -102,6 +105,7 @@ fn a_record_that_moves_in_its_list_is_moved() {
         expect![[r#"
             ~ x[0] moved (was 2)
             ~ x[0].n 1 -> 2
+            = x[0].name "c"
             = x[1] {"name":"a"}
             - x[1] {"name":"b"}"#]],
     );
@@ -115,8 +119,9 @@ fn sets_are_compared_by_member() {
         Some(Same::Set),
         expect![[r#"
             = x[*] "eu"
-            ~ x[name = "ssh"].port 22 -> 2222
             + x[*] "ap"
+            = x[name = "ssh"].name "ssh"
+            ~ x[name = "ssh"].port 22 -> 2222
             - x[*] "us""#]],
     );
     check(json!(["a", "b"]), json!(["b", "a"]), Some(Same::Set), expect![[r#"= x ["b","a"]"#]]);
@@ -219,9 +224,9 @@ fn what_looks_alike_is_told_apart() {
         json!("caf\u{e9}"),
         json!("cafe\u{301}"),
         None,
-        expect![[r#"~ x "café" -> "café" (the same letters: composed (NFC) becomes decomposed (NFD))"#]],
+        expect![[r#"~ x "café" -> "café" (the same letters: composed (NFC) becomes decomposed (NFD))"#]],
     );
-    check(json!("a b"), json!("a\u{a0}b"), None, expect![[r#"~ x "a b" -> "a b" (U+0020 becomes U+00A0)"#]]);
+    check(json!("a b"), json!("a\u{a0}b"), None, expect![[r#"~ x "a b" -> "a b" (U+0020 becomes U+00A0)"#]]);
     check(
         json!("scope"),
         json!("sc\u{43e}pe"),

@@ -38,13 +38,15 @@ pub fn run(file: &Path) -> i32 {
     // The lock and the pipe are this process's own: what a plugin starts must not hold them.
     super::library::close_on_exec(LOCK_FD);
     super::library::close_on_exec(LIFE_FD);
+    // Opened before anything else, which could get its number where a host runs without an engine.
+    let life = File::open(format!("/dev/fd/{LIFE_FD}")).ok();
     descendants::adopt_orphans();
     let (input, output) = match private_pipes() {
         Ok(pipes) => pipes,
         Err(e) => return say(&format!("the host cannot set up its pipes: {e}")),
     };
     let library = file.extension().is_some_and(|e| e == "so" || e == "dylib" || e == "dll");
-    if library { run_library(file, input, output) } else { run_executable(file, input, output) }
+    if library { run_library(file, life, input, output) } else { run_executable(file, life, input, output) }
 }
 
 /// Runs the process of a library; returns the exit code.
@@ -83,8 +85,7 @@ struct End {
 
 impl End {
     /// Watches the engine on a thread of its own.
-    fn watch(plugin: rustix::process::Pid) -> Arc<End> {
-        let life = File::open(format!("/dev/fd/{LIFE_FD}")).ok();
+    fn watch(plugin: rustix::process::Pid, life: Option<File>) -> Arc<End> {
         let end = Arc::new(End { life, deciding: Mutex::new(()) });
         let watching = end.clone();
         if end.life.is_some() {
@@ -139,7 +140,7 @@ fn code(status: std::io::Result<ExitStatus>) -> i32 {
 }
 
 /// A child loads a library, so that after a crash of it, this process can still end what it started.
-fn run_library(file: &Path, input: File, output: File) -> i32 {
+fn run_library(file: &Path, life: Option<File>, input: File, output: File) -> i32 {
     use command_fds::{CommandFdExt, FdMapping};
     let program = match cfg!(target_os = "linux") {
         // Also where the file was replaced by a newer one meanwhile.
@@ -164,7 +165,7 @@ fn run_library(file: &Path, input: File, output: File) -> i32 {
     // The engine's pipe is the worker's alone, so that each sees the other's end.
     drop(command);
     let pid = rustix::process::Pid::from_child(&worker);
-    let end = End::watch(pid);
+    let end = End::watch(pid, life);
     let status = worker.wait();
     let code = code(status);
     let _ours = ours;
@@ -201,7 +202,7 @@ pub(super) fn unreadable(line: &[u8], why: &serde_json::Error) -> Option<Vec<u8>
 }
 
 /// An executable speaks the protocol itself; its lines are passed on.
-fn run_executable(file: &Path, input: File, output: File) -> i32 {
+fn run_executable(file: &Path, life: Option<File>, input: File, output: File) -> i32 {
     let child = Command::new(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
         Ok(child) => child,
@@ -209,7 +210,7 @@ fn run_executable(file: &Path, input: File, output: File) -> i32 {
     };
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return 1 };
     let pid = rustix::process::Pid::from_child(&child);
-    let end = End::watch(pid);
+    let end = End::watch(pid, life);
     let output = Arc::new(Mutex::new(output));
     let (answers, ending) = (output.clone(), end.clone());
     let write = |output: &Mutex<File>, line: &[u8]| {

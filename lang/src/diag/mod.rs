@@ -141,13 +141,23 @@ impl Diagnostic {
     }
 }
 
-/// The limit of a headline, in which a name or a value may be of any length.
+/// The limit of each line of a headline, in which a name or a value may be of any length: its beginning and its end stay.
 fn cut(headline: String) -> String {
     const LONGEST: usize = 2_000;
-    match headline.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &headline[..end]),
-        None => headline,
+    const END: usize = 500;
+    let long = |line: &str| line.len() > LONGEST && line.chars().count() > LONGEST;
+    if !headline.split('\n').any(long) {
+        return headline;
     }
+    let line = |line: &str| {
+        if !long(line) {
+            return line.to_string();
+        }
+        let begin: String = line.chars().take(LONGEST - END).collect();
+        let end = line.char_indices().rev().nth(END - 1).map_or(0, |(at, _)| at);
+        format!("{begin}...{}", &line[end..])
+    };
+    headline.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The nearest name within a small edit distance.
