@@ -191,7 +191,7 @@ fn what_goes_through_a_large_value_again_and_again_ends() {
 #[test]
 fn families_and_components_end() {
     let component = |i: usize| {
-        format!("component CN {{\n  tool a: CP {{}}\n  tool b: CP {{}}\n}}\n")
+        "component CN {\n  tool a: CP {}\n  tool b: CP {}\n}\n".to_string()
             .replace('N', &i.to_string())
             .replace('P', &(i - 1).to_string())
     };
@@ -283,7 +283,7 @@ fn data_that_grows_ends() {
     ends_in(&sandbox, "aliases", CHECK, "E0412");
     sandbox.write(
         "devstream.yaml",
-        &format!("config:\n  state:\n    backend: local\nvars:\n{}\ntools: []\n", bomb.replace("a", "  a")),
+        format!("config:\n  state:\n    backend: local\nvars:\n{}\ntools: []\n", bomb.replace("a", "  a")),
     );
     let ran = sandbox.shell(&format!("ulimit -v {MEMORY}; dtm check -f devstream.yaml --format short"));
     assert_eq!(ran.code, 1, "{}", ran.transcript());

@@ -49,7 +49,7 @@ fn a_state_of_an_older_format_is_upgraded_when_it_is_written() {
     );
     let newest = snapshot("snapshot-3");
     assert!(
-        newest.contains("\"format\":2") && newest.contains("\"kinds\":[{\"plugin\":{\"name\":\"core\""),
+        newest.contains("\"format\":3") && newest.contains("\"kinds\":[{\"plugin\":{\"name\":\"core\""),
         "{newest}"
     );
     assert!(run("dtm state show first --at 8").contains("value = 1"), "the history is read as it was");

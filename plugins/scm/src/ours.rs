@@ -322,8 +322,8 @@ pub(crate) fn obstacle(path: &str, tree: &Tree, edits: &Edits) -> Option<String>
         return Some(format!("`{path}` cannot be written: it is a submodule there"));
     }
     let above = path.match_indices('/').map(|(at, _)| &path[..at]);
-    let above = above.filter_map(|parent| Some((parent, tree.get(parent)?)));
-    if let Some((parent, entry)) = above.filter(|(parent, _)| stays(parent)).next_back() {
+    let mut above = above.filter_map(|parent| Some((parent, tree.get(parent)?)));
+    if let Some((parent, entry)) = above.rfind(|(parent, _)| stays(parent)) {
         return Some(format!("`{path}` cannot be written: `{parent}` is {} there", entry.what()));
     }
     let folder = format!("{path}/");

@@ -75,7 +75,7 @@ fn unknown(within: &Command, word: &str) -> Failure {
     if top {
         names.extend(TOPICS);
     }
-    let d = Diagnostic::new(Code::E0901, headline).nearest(word, names.into_iter());
+    let d = Diagnostic::new(Code::E0901, headline).nearest(word, names);
     let list = if top {
         "list the commands: `dtm help`".into()
     } else {

@@ -109,7 +109,7 @@ pub(super) fn named<'s>(state: &'s State, tool: &str) -> Result<Vec<(&'s String,
 fn unknown(state: &State, tool: &str) -> Failure {
     let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
     let names = address::names(state.tools.keys().map(|addr| &**addr));
-    Failure::of(d.nearest(tool, names.into_iter()))
+    Failure::of(d.nearest(tool, names))
 }
 
 fn json(addr: &str, entry: &Entry) -> Value {
