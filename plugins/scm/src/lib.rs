@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants: nothing is ever force-pushed or created a second time; a commit reaches the branch as a whole or not at all;
-//! reading runs no code of a repository or a template ([`own`]).
+//! reading runs no code of a repository or a template (`own`).
 
 mod destination;
 mod file;
