@@ -1,5 +1,5 @@
 //! `dtm plugin-host FILE`: the process that hosts one plugin. It runs no code of the plugin: a child
-//! ([`super::worker`]) loads a library, an executable is a child, and the host forwards its lines.
+//! (`worker`) loads a library, an executable is a child, and the host forwards its lines.
 //!
 //! Descriptors: 0 and 1 are the engine's pipe, 3 the state lock, which is held until this process is gone, 4 a pipe that
 //! ends when the engine does. Nothing that was begun outlives the lock:

@@ -1,7 +1,7 @@
 //! Opens files that `sops` encrypted for an age key: the loader's side of `dtm_lang::sealed`. Values live in memory only; the
 //! caller marks them as secret.
 //!
-//! A file has one data key, which is encrypted for each recipient as a small age file ([`age`]). Each value is encrypted with
+//! A file has one data key, which is encrypted for each recipient as a small age file (`age`). Each value is encrypted with
 //! it by AES-256-GCM, bound to the path of its keys, so that values cannot change places. A MAC over all values, itself
 //! encrypted and bound to the time of the change, finds values that were taken out or put in.
 
