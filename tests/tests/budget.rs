@@ -25,6 +25,9 @@ fn with(program: String, rest: &str) -> String {
     format!("{program}{rest}\n")
 }
 
+/// Numbers of elements, of steps, and of the parts of a value.
+const BUDGETS: [&str; 3] = ["E0401", "E0409", "E0417"];
+
 /// Runs a command under the limit; it ends with this code, at a place of the program.
 #[track_caller]
 fn ends(name: &str, program: &str, command: &str, code: &str) {
@@ -39,7 +42,9 @@ fn ends_in(sandbox: &Sandbox, name: &str, command: &str, code: &str) {
     let text = ran.transcript();
     let shown: String = text.chars().take(2_000).collect();
     assert_eq!(ran.code, 1, "{name}: {shown}");
-    assert!(text.contains(&format!("error[{code}]")), "{name}: {shown}");
+    // Which of the budgets ends a program first depends on how it grows.
+    let codes: &[&str] = if BUDGETS.contains(&code) { &BUDGETS } else { &[code] };
+    assert!(codes.iter().any(|code| text.contains(&format!("error[{code}]"))), "{name}: {shown}");
     assert!(text.contains(".dts:") || text.contains(".yaml:"), "{name} has a place: {shown}");
     assert!(text.len() < 100_000, "{name}: what is said is short");
 }
@@ -191,7 +196,8 @@ fn what_goes_through_a_large_value_again_and_again_ends() {
 #[test]
 fn families_and_components_end() {
     let component = |i: usize| {
-        "component CN {\n  tool a: CP {}\n  tool b: CP {}\n}\n".to_string()
+        "component CN {\n  tool a: CP {}\n  tool b: CP {}\n}\n"
+            .to_string()
             .replace('N', &i.to_string())
             .replace('P', &(i - 1).to_string())
     };

@@ -168,7 +168,7 @@ fn a_command_that_is_out_of_time_ends_with_all_that_it_started() {
         sandbox.write("main.dts", exec(way).replace(" }\n", " } with { timeout = 2s }\n"));
         let ran = sandbox.run(&["apply", "-y"]);
         assert_eq!(ran.code, 4, "{what}: {}", ran.transcript());
-        assert!(ran.stderr.contains("its time was over"), "{what}: {}", ran.transcript());
+        assert!(ran.stderr.contains("timed out"), "{what}: {}", ran.transcript());
         assert_silent(&sandbox, what);
     }
 }
