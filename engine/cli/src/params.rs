@@ -125,7 +125,7 @@ pub fn env_is_known(cli: &Cli, root: &Path, program: &Program) -> Result<(), Fai
         return Ok(());
     }
     let headline = format!(
-        "`--env {name}`: there is no file `params/{name}.params`, and the program has no param `env`"
+        "`--env {name}`: `params/{name}.params` does not exist, and the program has no param `env`"
     );
     let mut known: Vec<String> = std::fs::read_dir(folder)
         .into_iter()

@@ -220,7 +220,7 @@ impl Store {
         }
     }
 
-    /// Gives a state in files a lineage of its own, `without` these tools. Gives the new lineage.
+    /// Starts a new lineage for a state in files, `without` these tools, and returns it.
     ///
     /// # Errors
     /// When it cannot be read or written, the lock is held, or it is on a server.

@@ -209,8 +209,8 @@ impl LocalStore {
         Ok(dropped)
     }
 
-    /// Gives the state a lineage of its own, for a project that was copied with it: `without` these tools. Its history stays
-    /// that of the lineage before. Gives the new lineage.
+    /// Starts a new lineage for the state of a copied project, `without` these tools, and returns it. The history keeps the
+    /// old lineage.
     ///
     /// # Errors
     /// When the state cannot be read or written, or the lock is held.
