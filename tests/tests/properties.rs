@@ -93,17 +93,34 @@ fn style_keeps(text: &str) {
     laws(text);
 }
 
+/// Every program, and every place in it whose surroundings were not met before: the tokens on both sides, the innermost open
+/// bracket, and the word that begins the line.
 #[test]
 fn a_line_may_be_broken_anywhere() {
-    for program in programs().iter().filter(|p| p.len() < 400).step_by(40) {
+    use dtm_lang::syntax::token::Kind;
+    let mut met = std::collections::HashSet::new();
+    for program in programs().iter().filter(|p| p.len() < 2_000) {
         let tokens = lex(file(), program, &mut Diagnostics::default());
-        for token in &tokens {
+        let mut open = vec![];
+        for (i, token) in tokens.iter().enumerate() {
+            match token.kind {
+                kind @ (Kind::LParen | Kind::LBracket | Kind::LBrace) => open.push(kind),
+                Kind::RParen | Kind::RBracket | Kind::RBrace => _ = open.pop(),
+                _ => {}
+            }
             let at = token.span.end as usize;
+            let line = program[..at].rsplit('\n').next().unwrap_or_default();
+            let word = line.split_whitespace().next().unwrap_or_default().to_string();
+            let next = tokens.get(i + 1).map(|t| t.kind);
+            if !met.insert((token.kind, next, open.last().copied(), word)) {
+                continue;
+            }
             for broken in ["\n", " // c\n", ",\n"] {
                 style_keeps(&format!("{}{broken}{}", &program[..at], &program[at..]));
             }
         }
     }
+    assert!(met.len() > 1_000, "{} surroundings", met.len());
 }
 
 #[test]

@@ -124,9 +124,8 @@ pub fn env_is_known(cli: &Cli, root: &Path, program: &Program) -> Result<(), Fai
     if has_param || folder.join(format!("{name}.params")).is_file() {
         return Ok(());
     }
-    let headline = format!(
-        "`--env {name}`: `params/{name}.params` does not exist, and the program has no param `env`"
-    );
+    let headline =
+        format!("`--env {name}`: `params/{name}.params` does not exist, and the program has no param `env`");
     let mut known: Vec<String> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
