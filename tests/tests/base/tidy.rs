@@ -194,6 +194,19 @@ fn every_file_below_tests_is_reached() {
 }
 
 #[test]
+fn every_file_of_a_test_program_is_a_module_of_it() {
+    for program in ["base", "services"] {
+        let folder = root().join("tests/tests").join(program);
+        let main = std::fs::read_to_string(folder.join("main.rs")).expect("the test program");
+        for entry in std::fs::read_dir(&folder).expect("its folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            assert!(name == "main" || main.contains(&format!("\nmod {name};\n")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_code_has_a_page_and_every_page_a_code() {
     let pages = std::fs::read_dir(root().join("lang/src/diag/codes")).expect("pages");
     let pages: BTreeSet<String> = pages

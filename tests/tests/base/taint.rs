@@ -24,7 +24,7 @@ impl Loader for One {
         }
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        let text = (plugin == "core").then_some(include_str!("../../plugins/core/core.dts"))?;
+        let text = (plugin == "core").then_some(include_str!("../../../plugins/core/core.dts"))?;
         Some(Shipped { text: text.into(), version: "0.1.0".into(), interface_only: true })
     }
     fn shipped_names(&self) -> Vec<Symbol> {

@@ -1,0 +1,35 @@
+//! What needs no service: commands, plugins, state in files, editors, and the rules that this repository keeps about itself.
+
+mod advice;
+mod attack;
+mod bounds;
+mod budget;
+mod chaos;
+mod codes;
+mod conformance;
+mod devstream;
+mod disk;
+mod examples;
+mod git_server;
+mod grammar;
+mod ide;
+mod kill;
+mod lsp;
+mod orphans;
+mod plugins;
+mod properties;
+mod remote;
+mod saved;
+mod schema;
+mod secrets;
+mod state;
+mod stdlib;
+mod taint;
+mod terminal;
+mod tidy;
+mod trace;
+mod tree_sitter;
+mod upgrade;
+mod wait;
+mod walk;
+mod watch;
