@@ -74,7 +74,8 @@ mod otel {
     use std::sync::{Arc, Mutex};
 
     /// A collector that answers every request with this status; what it was sent.
-    fn collector(status: &'static str) -> (String, Arc<Mutex<Vec<u8>>>) {
+    fn collector(status: impl Into<String>) -> (String, Arc<Mutex<Vec<u8>>>) {
+        let status = status.into();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
@@ -99,6 +100,27 @@ mod otel {
             }
         });
         (address, heard)
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_because_the_headers_hold_tokens() {
+        let (elsewhere, heard_elsewhere) = collector("200 OK");
+        for status in
+            ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"]
+        {
+            let (address, heard) = collector(format!("{status}\r\nlocation: {elsewhere}/v1/traces"));
+            let sandbox = sandbox();
+            sandbox.write("main.dts", "dts 1\n\ntool apple: core.Value { value = 1 }\n");
+            let mut command = sandbox.dtm();
+            command.args(["apply", "-y", "-q"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &address);
+            command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken");
+            assert_eq!(command.output().expect("it runs").status.code(), Some(0));
+            assert!(
+                String::from_utf8_lossy(&heard.lock().expect("not poisoned")).contains("t0ken"),
+                "{status}"
+            );
+            assert!(heard_elsewhere.lock().expect("not poisoned").is_empty(), "{status}: the token stays");
+        }
     }
 
     const PROGRAM: &str =

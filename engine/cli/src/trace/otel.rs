@@ -8,7 +8,7 @@ use dtm_lang::Code;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
@@ -39,8 +39,12 @@ pub(super) fn export(
         Failure::new(Code::E0903, format!("the trace could not be sent to the OpenTelemetry collector: {e}"))
             .help("see `OTEL_EXPORTER_OTLP_ENDPOINT`; the run itself is not touched by this")
     };
-    let exporter =
-        SpanExporter::builder().with_http().with_timeout(PATIENCE).build().map_err(|e| failed(&e))?;
+    // `OTEL_EXPORTER_OTLP_HEADERS` holds tokens: they are for the collector that was named, and for no other host.
+    let client =
+        reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+    let client = client.build().map_err(|e| failed(&e))?;
+    let exporter = SpanExporter::builder().with_http().with_http_client(client).with_timeout(PATIENCE);
+    let exporter = exporter.build().map_err(|e| failed(&e))?;
     let config = BatchConfigBuilder::default().with_max_queue_size(recorded.spans.len() + 16).build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
     let mut resource =
