@@ -37,6 +37,8 @@ pub struct Kind {
     pub doc: Option<Symbol>,
     /// `@object("file")`: the kind of object that it manages. Kinds of one plugin that share it share identities.
     pub object: Option<Symbol>,
+    /// `@keep(changed)`: deleting an object leaves in place what was changed outside of dtm.
+    pub keeps_changed: bool,
     /// How an interrupted operation on it is resolved.
     pub recover: Recover,
     /// `@recover(ask, rerun = repeatable)`: other ways, for an object whose input is given and not `false`.

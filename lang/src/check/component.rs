@@ -193,6 +193,7 @@ impl Checker<'_> {
             name: state.name.text.clone(),
             doc: state.doc.clone(),
             object: None,
+            keeps_changed: false,
             recover: Recover::Ask,
             recover_when: IndexMap::default(),
             timeouts: IndexMap::default(),

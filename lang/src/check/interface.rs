@@ -356,6 +356,7 @@ impl Checker<'_> {
             name: name.text.clone(),
             doc: decl.doc.clone(),
             object: None,
+            keeps_changed: false,
             recover: Recover::Ask,
             recover_when: IndexMap::default(),
             timeouts: IndexMap::default(),
@@ -391,6 +392,13 @@ impl Checker<'_> {
                     "`@object` takes the name of what the kind manages, as `@object(\"file\")`",
                     "needs one name",
                 ),
+                ("keep", Some("changed")) if a.args.len() == 1 => kind.keeps_changed = true,
+                ("keep", _) => self.error(
+                    Code::E0213,
+                    a.span,
+                    "`@keep` takes `changed`: deleting leaves what was changed outside of dtm",
+                    "needs `changed`",
+                ),
                 ("since" | "deprecated", _) => {}
                 ("recover", _) => self.error(
                     Code::E0213,
@@ -398,7 +406,8 @@ impl Checker<'_> {
                     "`@recover` takes op, key, rerun, read or ask",
                     "none of them",
                 ),
-                _ => self.unknown_annotation(a, &["recover", "timeout", "object", "since", "deprecated"]),
+                _ => self
+                    .unknown_annotation(a, &["recover", "timeout", "object", "keep", "since", "deprecated"]),
             }
         }
         for port in ports {

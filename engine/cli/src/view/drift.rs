@@ -23,6 +23,8 @@ pub(super) enum Then {
     Recreated,
     /// The object is deleted.
     Deleted,
+    /// The plugin leaves what changed where it is, and deletes the rest.
+    Left,
 }
 
 impl Then {
@@ -34,6 +36,7 @@ impl Then {
             Then::Kept => "kept",
             Then::Recreated => "recreated",
             Then::Deleted => "deleted",
+            Then::Left => "left",
         }
     }
     fn words(self) -> &'static str {
@@ -43,12 +46,13 @@ impl Then {
             Then::Kept => "already matches the configuration; dtm records it",
             Then::Recreated => "dtm replaces the object; this change is lost",
             Then::Deleted => "dtm deletes the object; this change is lost",
+            Then::Left => "dtm leaves what was changed in place, and no longer manages it",
         }
     }
     fn paint(self) -> Paint {
         match self {
             Then::TakenBack | Then::Overwritten | Then::Recreated | Then::Deleted => Paint::Red,
-            Then::Kept => Paint::Dim,
+            Then::Kept | Then::Left => Paint::Dim,
         }
     }
 }
@@ -68,7 +72,9 @@ pub(super) fn recorded<'n>(node: &'n Node, change: &Change) -> &'n Value {
 pub(super) fn then(node: &Node, change: &Change) -> Then {
     let how = node.kind.as_ref().and_then(|k| k.inputs.get(&*change.name)).and_then(|i| i.same);
     let same = |a: &Value, b: &Value| dtm_engine::plan::diff::same(a, b, how);
+    let leaves = node.kind.as_ref().is_some_and(|k| k.keeps_changed);
     match node.action {
+        Action::Replace { .. } | Action::Delete if leaves => Then::Left,
         Action::Replace { .. } => Then::Recreated,
         Action::Delete => Then::Deleted,
         _ if same(&change.before, &change.after) => Then::Kept,

@@ -559,6 +559,7 @@ const THEN = {
   taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new configuration",
   kept: "already matches the configuration; dtm records it", recreated: "dtm replaces the object; this change is lost",
   deleted: "dtm deletes the object; this change is lost",
+  left: "dtm leaves what was changed in place, and no longer manages it",
 };
 for (const { address, what, changes } of plan.drift) {
   $("drift").hidden = false;
