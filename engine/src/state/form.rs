@@ -254,13 +254,20 @@ struct Second {
     applied: Vec<Applied>,
 }
 
+/// What stands in a snapshot of every format.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+/// Whether a snapshot that [`read`] takes is of a format before [`FORMAT`].
+pub(super) fn is_older(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Head>(bytes).is_ok_and(|head| head.format < FORMAT)
+}
+
 /// The state in a snapshot, secrets still sealed; of an older format it becomes one of [`FORMAT`].
 pub(super) fn read(bytes: &[u8]) -> Result<State, Unreadable> {
     let bad = |e: serde_json::Error| Unreadable::Bad(e.to_string());
-    #[derive(Deserialize)]
-    struct Head {
-        format: u32,
-    }
     match serde_json::from_slice::<Head>(bytes).map_err(bad)?.format {
         newer if newer > FORMAT => Err(Unreadable::Newer(newer)),
         1 => {

@@ -116,6 +116,23 @@ fn absolute_ids_of_format_2_become_relative_to_the_project() {
 }
 
 #[test]
+fn from_the_first_record_on_an_older_dtm_refuses_the_state() {
+    let sandbox = of_format_2();
+    let formats = |file: &str| std::fs::read_to_string(sandbox.path().join(file)).expect("formats");
+    let list = "for file in .dtm/state/snapshot-*; do grep -ao '\"format\":[0-9]*' \"$file\"; done";
+    sandbox.write("list.sh", format!("{list}\n"));
+    sandbox.shell("sh list.sh > before");
+    assert!(!formats("before").contains(":3"), "{}", formats("before"));
+    let main = formats("main.dts");
+    sandbox.write(
+        "main.dts",
+        format!("{main}tool late: core.Exec {{ create = [\"sh\", \"-c\", \"sh list.sh > during\"] }}\n"),
+    );
+    sandbox.shell("DTM_STATE_KEY='the key of format two' dtm apply -y -q --only late");
+    assert!(formats("during").contains(":3"), "while the run is under way: {}", formats("during"));
+}
+
+#[test]
 fn what_was_only_noted_in_format_2_is_still_noted() {
     let sandbox = Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/state-format-2/noted");

@@ -21,6 +21,8 @@ pub(super) struct Replayed {
     pub(super) generation: u64,
     pub(super) sequence: u64,
     pub(super) crc: u32,
+    /// Whether the snapshot is of an older format.
+    pub(super) is_older: bool,
     pub(super) notices: Vec<String>,
 }
 
@@ -46,7 +48,7 @@ impl LocalStore {
     /// When there is a state that cannot be read.
     pub fn glance(&self) -> Result<Glance, StateError> {
         if let Some(newest) = self.generations("snapshot")?.first() {
-            let (state, _) = self.read_snapshot(*newest)?;
+            let (state, ..) = self.read_snapshot(*newest)?;
             return Ok(Glance { lineage: Some(state.lineage), root: state.root });
         }
         let marker = self.path("lineage");
@@ -69,7 +71,8 @@ impl LocalStore {
         StateError::Corrupt { file, offset: offset as u64, why: why.into(), backup }
     }
 
-    pub(super) fn read_snapshot(&self, generation: u64) -> Result<(State, String), StateError> {
+    /// The state in a snapshot, the hash of the file, and whether it is of an older format.
+    pub(super) fn read_snapshot(&self, generation: u64) -> Result<(State, String, bool), StateError> {
         let path = self.path(&format!("snapshot-{generation}"));
         let bytes = own::read(&path).map_err(io("read", &path))?;
         let bad = |offset: usize, why: &str| self.corrupt(path.clone(), offset, why, generation);
@@ -81,7 +84,7 @@ impl LocalStore {
             return Err(bad(frame.length, "bytes follow its end"));
         }
         match form::read(frame.payload) {
-            Ok(state) => Ok((state, hash(&bytes))),
+            Ok(state) => Ok((state, hash(&bytes), form::is_older(frame.payload))),
             Err(Unreadable::Newer(found)) => Err(StateError::NewerFormat { found, known: FORMAT }),
             Err(Unreadable::Bad(why)) => Err(bad(0, &why)),
         }
@@ -108,7 +111,7 @@ impl LocalStore {
                 None => Ok(None),
             };
         };
-        let (mut state, snapshot_hash) = self.read_snapshot(generation)?;
+        let (mut state, snapshot_hash, is_older) = self.read_snapshot(generation)?;
         let path = self.path(&format!("journal-{generation}"));
         if !journals.contains(&generation) {
             return Err(self.corrupt(path, 0, "the journal of the newest snapshot is missing", generation));
@@ -173,7 +176,7 @@ impl LocalStore {
                 }
             }
         }
-        Ok(Some(Replayed { state, generation, sequence: last.0, crc: last.1, notices }))
+        Ok(Some(Replayed { state, generation, sequence: last.0, crc: last.1, is_older, notices }))
     }
 
     fn cut(&self, path: &Path, bytes: &[u8], at: usize, sequence: u64) -> Result<(), StateError> {

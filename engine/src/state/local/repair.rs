@@ -63,7 +63,7 @@ impl LocalStore {
         let generations = self.generations("snapshot")?;
         for generation in &generations {
             match self.read_snapshot(*generation) {
-                Ok((state, _)) => {
+                Ok((state, ..)) => {
                     let newest = self.generations("journal")?.first().copied().unwrap_or(*generation);
                     found = Some(self.replay_from(state, *generation, newest));
                     break;

@@ -32,6 +32,8 @@ pub(super) struct LocalSession {
     crc: u32,
     /// Whether the state names its key.
     key_known: bool,
+    /// Whether the snapshot that the journal continues is of an older format.
+    is_older: bool,
     spill: Option<File>,
     spilled: u64,
     closed: Option<String>,
@@ -55,6 +57,7 @@ impl LocalSession {
         let end = journal.metadata().map_err(io("read", &journal_path))?.len();
         let mut session = LocalSession {
             key_known: state.key.is_some(),
+            is_older: found.is_older,
             store: store.clone(),
             holder,
             loaded: Loaded { state, notices, is_new },
@@ -118,6 +121,11 @@ impl LocalSession {
     }
 
     fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+        if self.is_older {
+            // An older dtm, which does not know these records, refuses the snapshot from here on.
+            let state = self.loaded.state.clone();
+            self.snapshot(&state)?;
+        }
         let payload = self.sealed(records)?;
         let (frame, crc) = encode(self.sequence + 1, self.crc, &payload);
         self.journal.write_all_at(&frame, self.end).map_err(io("write", &self.journal_path))?;
@@ -164,6 +172,7 @@ impl Session for LocalSession {
         self.journal_path = self.store.path(&format!("journal-{generation}"));
         (self.journal, self.crc, self.end, self.generation) = (journal, crc, end, generation);
         self.key_known = form.names_key();
+        self.is_older = false;
         self.store.tidy(generation, self.sequence);
         Ok(())
     }

@@ -157,7 +157,8 @@ impl RemoteSession {
     fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
         let payload = self.sealed(records)?;
         let mut held = self.held();
-        let mut head = held.head.clone();
+        // An older dtm, which does not know these records, refuses the head from here on.
+        let mut head = Head { format: FORMAT, ..held.head.clone() };
         let (frame, crc) = encode(head.serial + 1, head.crc, &payload);
         let more = head.tail.with(&frame);
         if more.written() <= TAIL {
