@@ -9,7 +9,7 @@ use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
 use crate::plan::reads::{Seen, find, normalized, plan_of, read_one};
 use crate::plan::recover::{Found, natural_key, resolve};
-use crate::plan::{Action, Node, Part, Step, reason};
+use crate::plan::{Action, Node, Part, Reason, Step};
 use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::{sendable, settle_write_only, with_secrets_of, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
@@ -419,8 +419,8 @@ impl Operation<'_> {
         let key = self.node.kind.as_ref().map(|k| natural_key(k, &self.inputs)).unwrap_or_default();
         // Asked for again, however sure the plan was: something may have come into being since.
         let known_absent = replaces && self.keeps_key();
-        let repairs = !self.cx.plan.saved
-            && (reason::is_absent(&self.node.reason) || self.node.reason == reason::REPAIR);
+        let repairs =
+            !self.cx.plan.saved && (self.node.reason.is_absent() || self.node.reason == Reason::Interrupted);
         if !key.is_empty() && !known_absent && !repairs {
             let found =
                 find(&self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)
@@ -439,7 +439,7 @@ impl Operation<'_> {
                 }
             }
         }
-        if reason::is_absent(&self.node.reason) {
+        if self.node.reason.is_absent() {
             entry.absent_before = true;
         }
         let prior = self.node.prior.clone();

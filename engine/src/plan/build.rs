@@ -17,7 +17,7 @@ use super::reads::{Seen, ToRead, normalized, read_all};
 use super::recover::{Found, natural_key, resolve};
 use super::select::Selection;
 use super::upgrade::upgrade;
-use super::{Action, Change, Known, Node, Plan, reason};
+use super::{Action, Change, Known, Node, Plan, Reason};
 use crate::Fields;
 use crate::address::within;
 use crate::event::{Event, Events};
@@ -316,7 +316,7 @@ impl Builder<'_> {
         let mut node = Node {
             addr: addr.clone(),
             action: Action::NoOp,
-            reason: String::new(),
+            reason: Reason::Plain,
             conditional: false,
             instance: Some(id),
             plugin: instance.plugin.to_string(),
@@ -398,7 +398,7 @@ impl Builder<'_> {
         Node {
             addr: instance.addr.to_string(),
             action: Action::NoOp,
-            reason: reason::LEFT_OUT.into(),
+            reason: Reason::LeftOut,
             conditional: false,
             instance: Some(id),
             plugin: instance.plugin.to_string(),
@@ -422,7 +422,7 @@ impl Builder<'_> {
     fn only_record(&mut self, node: &mut Node, id: InstanceId) {
         match node.action {
             Action::NoOp | Action::Read => {}
-            Action::Create if node.reason == reason::GONE => {
+            Action::Create if node.reason == Reason::Gone => {
                 node.action = Action::Forget;
                 node.changes.clear();
             }
@@ -455,7 +455,7 @@ impl Builder<'_> {
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,
-            reason: "not in the program any more".into(),
+            reason: Reason::Removed,
             conditional: false,
             instance: None,
             plugin: plugin.clone(),
@@ -475,7 +475,7 @@ impl Builder<'_> {
         };
         if self.forgotten.contains(&addr) {
             node.action = Action::Forget;
-            node.reason = "forgotten: the object is left as it is".into();
+            node.reason = Reason::Forgotten;
             return self.plan.nodes.push(node);
         }
         if let (Err(why), _) | (_, (None, why)) =
@@ -507,7 +507,7 @@ impl Builder<'_> {
                 match resolve(self.plugins, &plugin, &node.settings, &kind, &addr, &entry, None).await {
                     Found::Nothing => {
                         node.action = Action::Forget;
-                        node.reason = "nothing of it was made".into();
+                        node.reason = Reason::NeverCreated;
                     }
                     Found::Object(found, _) => node.prior = Some(found.into()),
                     Found::Ask(d) => return self.problem(d),
@@ -515,7 +515,7 @@ impl Builder<'_> {
             }
             (_, Some(Seen::Absent)) if !matches!(entry.status, Status::Creating) => {
                 node.action = Action::Forget;
-                node.reason = "already gone".into();
+                node.reason = Reason::AlreadyGone;
             }
             (_, Some(Seen::Failed(why))) => {
                 let d = Diagnostic::new(Code::E0607, format!("`{addr}` could not be read: {why}"))

@@ -5,7 +5,7 @@ use super::diff::{changes, drifted, merged, outputs_differ};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
 use super::recover::{Found, natural_key, resolve, with_ways};
-use super::{Action, Node, reason};
+use super::{Action, Node, Reason};
 use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
@@ -49,7 +49,7 @@ impl Builder<'_> {
         if prior.status.is_open() && self.options.no_read {
             node.forced = true;
             let noted = prior.status == Status::Noted;
-            node.reason = if noted { reason::NOTED } else { reason::REPAIR }.into();
+            node.reason = if noted { Reason::Imported } else { Reason::Interrupted };
         }
         if prior.status.is_open() && !self.options.no_read {
             // A way that was given since counts: the program may say now how to find out what was made.
@@ -72,8 +72,8 @@ impl Builder<'_> {
                     node.action = Action::Create;
                     let noted = prior.status == Status::Noted;
                     node.reason = match noted {
-                        true => format!("{}, and it is not there", reason::NOTED),
-                        false => reason::REPAIR.into(),
+                        true => Reason::ImportedAbsent,
+                        false => Reason::Interrupted,
                     };
                     // The same key: what it made before, if anything, is found by it.
                     if noted || prior.status == Status::Creating {
@@ -85,7 +85,7 @@ impl Builder<'_> {
                 }
                 Found::Object(entry, object) if prior.status == Status::Noted => {
                     let id = entry.id.clone().unwrap_or_default();
-                    let reason = format!("another tool made it: it is taken over, as `{id}`");
+                    let reason = Reason::ImportedAs(id.clone());
                     let entry = self.adopted(node, instance, &id).await;
                     return take_over(node, &instance.kind, entry, *object, reason);
                 }
@@ -93,7 +93,7 @@ impl Builder<'_> {
                     prior = entry.into();
                     node.prior = Some(prior.clone());
                     node.forced = true;
-                    node.reason = reason::REPAIR.into();
+                    node.reason = Reason::Interrupted;
                     node.op =
                         if prior.status == Status::Updating { prior.op.clone() } else { OpKey::fresh() };
                     seen = Some(Seen::Object(object));
@@ -111,8 +111,8 @@ impl Builder<'_> {
             Some(Seen::Absent) => {
                 node.action = Action::Create;
                 node.reason = match is_elsewhere(&instance.kind, &prior, self.plugins.folder()) {
-                    true => reason::ELSEWHERE.into(),
-                    false => reason::GONE.into(),
+                    true => Reason::Elsewhere,
+                    false => Reason::Gone,
                 };
                 node.changes = created(&instance.kind, &node.desired);
                 return;
@@ -177,7 +177,7 @@ impl Builder<'_> {
             node.action = Action::Replace { create_first };
             // With inputs that are not known yet it is asked again when they are.
             node.forced |= !node.conditional;
-            node.reason = reasons.join("; ");
+            node.reason = Reason::Plugin(reasons);
             self.guard_protected(node, prior);
             self.guard_key(node);
         }
@@ -190,7 +190,7 @@ impl Builder<'_> {
             let headline = format!("`{}` is protected and would be replaced", node.addr);
             let d =
                 Diagnostic::new(Code::E0602, headline).at(instance.span, "protected").tool(node.addr.clone());
-            self.problem(d.note(node.reason.clone()));
+            self.problem(d.note(node.reason.to_string()));
         }
     }
 
@@ -219,7 +219,7 @@ impl Builder<'_> {
         let create_first = instance.options.create_first;
         let asked = self.options.selection.replaces(&node.addr);
         if asked {
-            node.reason = reason::ASKED.into();
+            node.reason = Reason::Requested;
         }
         let must = asked || once_lost || matches!(prior.status, Status::Replacing | Status::Deleting);
         node.forced |= must;
@@ -228,12 +228,10 @@ impl Builder<'_> {
             !node.changes.is_empty() && !node.forced && !node.changes.iter().any(|c| node.is_certain(c));
         if replaces {
             node.action = Action::Replace { create_first };
-            let names: Vec<&str> = node.changes.iter().filter(|c| c.replaces).map(|c| &*c.name).collect();
-            if node.reason.is_empty() {
-                node.reason = match names.as_slice() {
-                    [] => "an output that is given only once was lost".into(),
-                    _ => format!("`{}` cannot be changed in place", names.join("`, `")),
-                };
+            let names = node.changes.iter().filter(|c| c.replaces).map(|c| c.name.clone());
+            if node.reason == Reason::Plain {
+                let names: Vec<String> = names.collect();
+                node.reason = if names.is_empty() { Reason::OutputLost } else { Reason::Immutable(names) };
             }
             self.guard_protected(node, prior);
             self.guard_key(node);
@@ -243,21 +241,20 @@ impl Builder<'_> {
             let using = prior.using.as_deref() != self.program.using(instance);
             let options = prior.protect != instance.options.protect || prior.deps != node.deps || using;
             let reason = match (outputs_changed, prior.retired.is_empty(), options) {
-                (true, ..) => reason::OUTPUTS,
-                (_, false, _) => reason::RETIRED,
-                (_, _, true) => reason::OPTIONS,
+                (true, ..) => Reason::OutputsChanged,
+                (_, false, _) => Reason::Retired,
+                (_, _, true) => Reason::OptionsChanged,
                 _ => return,
             };
             node.action = Action::Read;
-            node.reason = reason.into();
+            node.reason = reason;
             return;
         }
         node.action = Action::Update;
         // As they were read, where they were: what is `@local` is another value in every checkout.
         node.planned = stable_outputs(&instance.kind, node.prior.as_deref().unwrap_or(prior));
-        if node.reason.is_empty() && node.changes.iter().all(|c| c.drift) {
-            let names: Vec<String> = node.changes.iter().map(|c| format!("`{}`", c.name)).collect();
-            node.reason = format!("drift: {} changed outside of dtm", names.join(", "));
+        if node.reason == Reason::Plain && node.changes.iter().all(|c| c.drift) {
+            node.reason = Reason::Drift(node.changes.iter().map(|c| c.name.clone()).collect());
         }
     }
 
@@ -294,12 +291,10 @@ impl Builder<'_> {
             retired: prior.retired.clone(),
             ..adopted
         };
-        let reason = format!(
-            "its kind changes from `{}.{}` to `{}`",
-            prior.plugin.name,
-            prior.kind,
-            instance.kind.path()
-        );
+        let reason = Reason::KindChanged {
+            from: format!("{}.{}", prior.plugin.name, prior.kind),
+            to: instance.kind.path(),
+        };
         self.seen.remove(&node.addr);
         let seen = match self.options.no_read || prior.id.is_none() {
             true => None,
@@ -309,7 +304,7 @@ impl Builder<'_> {
             Some(Seen::Object(object)) => take_over(node, &instance.kind, entry, *object, reason),
             Some(Seen::Absent) => {
                 node.action = Action::Create;
-                node.reason = reason::GONE.into();
+                node.reason = Reason::Gone;
                 node.changes = created(&instance.kind, &node.desired);
                 node.prior = Some(entry.into());
             }
@@ -354,7 +349,7 @@ impl Builder<'_> {
                     None => None,
                 } {
                     // Another spelling of its id, as an absolute path is.
-                    let reason = format!("adopted as `{named}`");
+                    let reason = Reason::Adopted(named.clone());
                     let entry = Entry { id: Some(named.clone()), ..entry };
                     return take_over(node, &instance.kind, entry, same, reason);
                 }
@@ -369,7 +364,7 @@ impl Builder<'_> {
                     )));
                     return;
                 }
-                let reason = format!("adopted as `{id}`");
+                let reason = Reason::Adopted(id);
                 take_over(node, &instance.kind, entry, *object, reason);
             }
             Seen::Absent => {
@@ -444,7 +439,7 @@ fn take_over(
     kind: &dtm_lang::interface::Kind,
     mut entry: Entry,
     object: Object,
-    reason: String,
+    reason: Reason,
 ) {
     node.changes = changes(kind, &node.desired, &node.desired, Some(&object.inputs), &[]);
     node.seen = Some(Fields::new());

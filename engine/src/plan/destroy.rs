@@ -5,7 +5,7 @@ use super::reads::{Seen, ToRead, read_all};
 use super::recover::{Found, resolve};
 use super::steps::schedule;
 use super::upgrade::upgrade;
-use super::{Action, Node, Plan};
+use super::{Action, Node, Plan, Reason};
 use crate::address::{named, names};
 use crate::plugin::{Plugins, Settings};
 use crate::state::{Entry, OpKey, State, Status};
@@ -42,7 +42,7 @@ async fn look(plan: &mut Plan, plugins: &Arc<Plugins>) {
         match found {
             Seen::Absent if node.prior.as_ref().is_some_and(|p| p.retired.is_empty()) => {
                 node.action = Action::Forget;
-                node.reason = "already gone".into();
+                node.reason = Reason::AlreadyGone;
             }
             Seen::Object(object) => see_what_goes(node, &kind, &object.inputs),
             Seen::Absent | Seen::Failed(_) => {}
@@ -110,11 +110,11 @@ pub async fn destroy(
             )));
         }
         let mut prior = entry.clone();
-        let (mut action, mut reason) = (Action::Delete, "to be destroyed");
+        let (mut action, mut reason) = (Action::Delete, Reason::Destroyed);
         // What an interrupted create made is found before it is forgotten.
         if let (None, true, Some(kind)) = (&entry.id, entry.status.is_open(), &kind) {
             match resolve(plugins, plugin, &settings, kind, addr, entry, None).await {
-                Found::Nothing => (action, reason) = (Action::Forget, "nothing of it was made"),
+                Found::Nothing => (action, reason) = (Action::Forget, Reason::NeverCreated),
                 Found::Object(found, _) => prior = found.into(),
                 Found::Ask(d) => plan.diagnostics.push(d),
             }
@@ -122,7 +122,7 @@ pub async fn destroy(
         plan.nodes.push(Node {
             addr: addr.to_string(),
             action,
-            reason: reason.into(),
+            reason,
             conditional: false,
             instance: None,
             plugin: entry.plugin.name.clone(),

@@ -3,7 +3,7 @@
 
 use super::build::Builder;
 use super::reads::{Seen, find, read_one};
-use super::{Action, Node, build::tag_outputs, reason};
+use super::{Action, Node, Reason, build::tag_outputs};
 use crate::Fields;
 use crate::plugin::{Plugins, Settings};
 use crate::state::{Entry, OpKey, PluginRef, Status};
@@ -20,7 +20,7 @@ impl Builder<'_> {
         let unknown = node.desired.values().chain(node.settings.values()).any(has_unknown);
         if unknown || self.options.no_read || self.is_interface_only(&node.plugin) {
             node.action = Action::Find;
-            node.reason = if unknown { reason::KEY_UNKNOWN.into() } else { String::new() };
+            node.reason = if unknown { Reason::KeyUnknown } else { Reason::Plain };
             return;
         }
         match look_up(self.plugins, &node.plugin, &node.settings, &instance.kind, &node.desired).await {

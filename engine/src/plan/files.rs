@@ -4,7 +4,7 @@
 use super::build::Builder;
 use super::decide::stable_outputs;
 use super::reads::ask_plugin;
-use super::{Action, Node};
+use super::{Action, Node, Reason};
 use crate::secret::sendable;
 use dtm_lang::wire::has_unknown;
 use dtm_plugin::protocol::PlannedFile;
@@ -48,23 +48,18 @@ impl Builder<'_> {
                 *text = redactor.mask(text);
             }
         }
-        let many = |n: usize| if n == 1 { "1 file".into() } else { format!("{n} files") };
         let drifted = files.iter().filter(|f| f.drift).count();
         if let (true, Some(prior)) = (still, &prior) {
             node.action = Action::Update;
             node.forced = true;
             node.planned = stable_outputs(&instance.kind, prior);
             node.reason = match drifted == files.len() {
-                true => format!("drift: {} changed outside of dtm", many(drifted)),
-                false => format!("its output files changed: {}", many(files.len())),
+                true => Reason::Files { drifted, changed: 0 },
+                false => Reason::Files { drifted: 0, changed: files.len() },
             };
         } else if drifted > 0 && node.action == Action::Update && node.changes.iter().all(|c| c.drift) {
             // The files changed, not the input that they are read as.
-            let changed = files.len() - drifted;
-            node.reason = format!("drift: {} changed outside of dtm", many(drifted));
-            if changed > 0 {
-                node.reason += &format!("; its output files changed: {}", many(changed));
-            }
+            node.reason = Reason::Files { drifted, changed: files.len() - drifted };
         }
         self.plan.files.insert(node.addr.clone(), files);
     }

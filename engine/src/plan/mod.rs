@@ -14,6 +14,7 @@ mod moved;
 mod order;
 mod place;
 pub(crate) mod reads;
+mod reason;
 pub(crate) mod recover;
 pub mod saved;
 mod select;
@@ -27,6 +28,7 @@ pub use dtm_plugin::protocol::Listed;
 pub use import::{Owners, ids_by_key, listed};
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
+pub use reason::Reason;
 pub use select::Selection;
 pub use steps::{Part, Schedule, Step};
 
@@ -108,8 +110,8 @@ pub struct Node {
     pub addr: String,
     /// What is done.
     pub action: Action,
-    /// Why, in words.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// Whether it happens only if an output turns out to have changed.
     pub conditional: bool,
     /// The instance in the program; none when it is gone from there.
@@ -228,37 +230,8 @@ impl Plan {
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {
-            n.changes.iter().any(|c| c.drift) || n.reason == reason::GONE || n.reason == reason::OUTPUTS
+            n.changes.iter().any(|c| c.drift) || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
         })
-    }
-}
-
-/// The reasons that are more than words.
-pub mod reason {
-    /// It is not there any more.
-    pub const GONE: &str = "gone: it was removed outside of dtm";
-    /// It does not exist in this checkout; with a shared state, another checkout has it.
-    pub const ELSEWHERE: &str = "missing here: it was created in another folder";
-    /// A person asked for it.
-    pub const ASKED: &str = "asked for with `--replace`";
-    /// It is not planned.
-    pub const LEFT_OUT: &str = "left out";
-    /// The outputs changed outside.
-    pub const OUTPUTS: &str = "its outputs changed outside of dtm";
-    /// Only what dtm itself keeps differs: options, dependencies.
-    pub const OPTIONS: &str = "its options or dependencies changed";
-    /// What decides which object it is is known after apply.
-    pub const KEY_UNKNOWN: &str = "its key is known after apply";
-    /// A replaced object is still there.
-    pub const RETIRED: &str = "the object that it replaced is still to be deleted";
-    /// Nothing else is known of it.
-    pub const NOTED: &str = "another tool noted that it made it";
-    /// An operation was interrupted.
-    pub const REPAIR: &str = "an earlier operation on it was interrupted or failed";
-
-    /// Whether it is the reason of an object that is recorded and is not there.
-    pub fn is_absent(reason: &str) -> bool {
-        matches!(reason, GONE | ELSEWHERE)
     }
 }
 

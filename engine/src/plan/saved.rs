@@ -5,7 +5,7 @@
 //! "DTMP" | frame: packed JSON, secrets sealed
 //! ```
 
-use super::{Node, Plan, Schedule, Step, reason};
+use super::{Node, Plan, Reason, Schedule, Step};
 use crate::Fields;
 use crate::archive::Archive;
 use crate::graph::Graph;
@@ -249,7 +249,7 @@ impl Saved {
             };
             // What was not there then may be there now: it is asked again before anything is begun. What was begun already is
             // its own.
-            node.absent_before &= node.reason == reason::REPAIR;
+            node.absent_before &= node.reason == Reason::Interrupted;
         }
         let count = form.steps.len();
         let known = form.edges.iter().all(|(a, b)| *a < count && *b < count)

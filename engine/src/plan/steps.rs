@@ -276,7 +276,7 @@ mod tests {
             instance: (action != Action::Delete).then_some(InstanceId(0)),
             prior: (action != Action::Create).then(|| entry.into()),
             action,
-            reason: String::new(),
+            reason: crate::plan::Reason::Plain,
             conditional: false,
             plugin: "own".into(),
             kind: None,

@@ -7,7 +7,7 @@ use super::paper::{Paint, Paper, Piece};
 use super::plan::{between, kind_of};
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::natural;
-use dtm_engine::plan::{Action, Change, Node, Plan, reason};
+use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
 use serde_json::Value;
 
 /// What dtm does about an input that changed outside.
@@ -93,8 +93,9 @@ pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
 
 /// The tools that differ from what is recorded, in the order in which they are shown.
 pub(super) fn tools(plan: &Plan) -> Vec<&Node> {
-    let told =
-        |n: &&Node| changes(n).next().is_some() || n.reason == reason::GONE || n.reason == reason::OUTPUTS;
+    let told = |n: &&Node| {
+        changes(n).next().is_some() || n.reason == Reason::Gone || n.reason == Reason::OutputsChanged
+    };
     let mut nodes: Vec<&Node> = plan.drifted().filter(told).collect();
     nodes.sort_by(|a, b| natural(&a.addr, &b.addr));
     nodes
@@ -140,12 +141,12 @@ fn draw(paper: &Paper, plan: &Plan, node: &Node, way: Way) -> Drawn {
         Some(member) => way.replaced(&own.out, member),
         None => own.out,
     };
-    let mark = if node.reason == reason::GONE { "gone" } else { "changed" };
+    let mark = if node.reason == Reason::Gone { "gone" } else { "changed" };
     Drawn { family: member.map(|m| m.family), kind: kind_of(node), mark, why: String::new(), body }
 }
 
 fn head(paper: &mut Paper, node: &Node, name: &str, more: &str) {
-    let mark: Piece = match node.reason == reason::GONE {
+    let mark: Piece = match node.reason == Reason::Gone {
         true => (Paint::Red, "- ".into()),
         false => (Paint::Yellow, "~ ".into()),
     };
@@ -154,7 +155,7 @@ fn head(paper: &mut Paper, node: &Node, name: &str, more: &str) {
 }
 
 fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
-    if node.reason == reason::GONE {
+    if node.reason == Reason::Gone {
         let what = match node.action {
             Action::Create | Action::Replace { .. } => "removed; dtm re-creates it",
             _ => "removed",
@@ -179,7 +180,7 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         let then = then(node, change);
         paper.put(6, 8, &[(then.paint(), then.words().into())]);
     }
-    if node.reason == reason::OUTPUTS {
+    if node.reason == Reason::OutputsChanged {
         paper.put(6, 8, &[(Paint::Dim, "its outputs changed; dtm records them".into())]);
     }
 }

@@ -6,7 +6,7 @@ use super::value::masked;
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::of_file;
 use dtm_engine::difference::{Blob, Edit, End, Leaf, Path, Segment, Step, Tag, Text};
-use dtm_engine::plan::{Action, Change, Node, Plan, reason};
+use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
 use dtm_lang::Sources;
 use dtm_lang::diag::render::json as diagnostic;
 use serde_json::{Map, Value, json};
@@ -25,7 +25,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
     let node = |(i, n): (usize, &Node)| {
         let mut tool = json!({
             "address": n.addr, "kind": n.kind.as_ref().map(|k| k.path()), "plugin": n.plugin, "action": n.action.verb(),
-            "reason": n.reason, "using": n.using, "conditional": n.conditional, "wave": numbers.get(i).copied().flatten(),
+            "reason": n.reason.to_string(), "using": n.using, "conditional": n.conditional, "wave": numbers.get(i).copied().flatten(),
             "dependencies": n.deps, "changes": n.changes.iter().map(|c| one(n, c)).collect::<Vec<_>>(),
         });
         if let Some(files) = plan.files.get(&n.addr) {
@@ -102,9 +102,9 @@ fn hide(value: &Value, leaves: &[Leaf]) -> Value {
 /// What changed outside of dtm.
 pub fn drifted(plan: &Plan) -> Vec<Value> {
     let tool = |node: &&Node| {
-        let what = match node.reason.as_str() {
-            reason::GONE => "removed",
-            reason::OUTPUTS => "outputs",
+        let what = match node.reason {
+            Reason::Gone => "removed",
+            Reason::OutputsChanged => "outputs",
             _ => "changed",
         };
         let change = |change: &Change| {
@@ -116,7 +116,7 @@ pub fn drifted(plan: &Plan) -> Vec<Value> {
             })
         };
         let changes: Vec<Value> = drift::changes(node).map(change).collect();
-        json!({ "address": node.addr, "what": what, "reason": node.reason, "changes": changes })
+        json!({ "address": node.addr, "what": what, "reason": node.reason.to_string(), "changes": changes })
     };
     drift::tools(plan).iter().map(tool).collect()
 }

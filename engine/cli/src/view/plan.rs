@@ -6,7 +6,7 @@ use super::families::Families;
 use super::paper::{Paint, Paper, Piece, cells};
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::{Leaf, difference, natural, of_file};
-use dtm_engine::plan::{Action, Change, Node, Plan};
+use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -78,8 +78,8 @@ pub(super) fn why(plan: &Plan, node: &Node) -> String {
             if causes.is_empty() { "an input".into() } else { causes.join(" or ") }
         ));
     }
-    if !node.reason.is_empty() {
-        why.push(node.reason.clone());
+    if node.reason != Reason::Plain {
+        why.push(node.reason.to_string());
     }
     why.join("; ")
 }

@@ -1,0 +1,127 @@
+//! Why a plan does something with a tool. Code decides by the variant; the words are only shown.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a tool has its action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The action and the changes are explanation enough.
+    #[default]
+    Plain,
+    /// The object was removed outside of dtm.
+    Gone,
+    /// The object does not exist in this checkout; with a shared state, another checkout has it.
+    Elsewhere,
+    /// The user named it with `--replace`.
+    Requested,
+    /// It is not part of the plan.
+    LeftOut,
+    /// Its outputs changed outside of dtm.
+    OutputsChanged,
+    /// Only what dtm itself records differs: options, dependencies.
+    OptionsChanged,
+    /// Its key is known only after apply.
+    KeyUnknown,
+    /// The object that it replaced is still to be deleted.
+    Retired,
+    /// Another tool recorded that it created the object, which has not been read.
+    Imported,
+    /// Another tool recorded that it created the object, which does not exist.
+    ImportedAbsent,
+    /// Another tool created the object, which has this id.
+    ImportedAs(String),
+    /// An earlier operation on it was interrupted or failed.
+    Interrupted,
+    /// Its plugin wants it replaced, for these reasons.
+    Plugin(Vec<String>),
+    /// These inputs cannot be changed in place.
+    Immutable(Vec<String>),
+    /// An output that is returned only once is not in the state.
+    OutputLost,
+    /// These inputs changed outside of dtm, and nothing else differs.
+    Drift(Vec<String>),
+    /// Files that it writes differ: so many changed outside of dtm, so many in the program.
+    Files {
+        /// Changed outside of dtm.
+        drifted: usize,
+        /// Changed in the program.
+        changed: usize,
+    },
+    /// Its kind in the program is another one, of the same object.
+    KindChanged {
+        /// The kind in state: `plugin.Kind`.
+        from: String,
+        /// The kind in the program.
+        to: String,
+    },
+    /// An `adopt` takes over the object with this id.
+    Adopted(String),
+    /// It is not in the program any more.
+    Removed,
+    /// A `forget` leaves the object as it is.
+    Forgotten,
+    /// An interrupted operation did not create it.
+    NeverCreated,
+    /// It was deleted by someone else before dtm could.
+    AlreadyGone,
+    /// Everything is to be destroyed.
+    Destroyed,
+}
+
+impl Reason {
+    /// Whether it is the reason of an object that is recorded and does not exist here.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Reason::Gone | Reason::Elsewhere)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = |n: usize| if n == 1 { "1 file".into() } else { format!("{n} files") };
+        let text = match self {
+            Reason::Plain => "",
+            Reason::Gone => "gone: it was removed outside of dtm",
+            Reason::Elsewhere => "missing here: it was created in another folder",
+            Reason::Requested => "asked for with `--replace`",
+            Reason::LeftOut => "left out",
+            Reason::OutputsChanged => "its outputs changed outside of dtm",
+            Reason::OptionsChanged => "its options or dependencies changed",
+            Reason::KeyUnknown => "its key is known after apply",
+            Reason::Retired => "the object that it replaced is still to be deleted",
+            Reason::Imported => "another tool noted that it made it",
+            Reason::ImportedAbsent => "another tool noted that it made it, and it is not there",
+            Reason::ImportedAs(id) => return write!(f, "another tool made it: it is taken over, as `{id}`"),
+            Reason::Interrupted => "an earlier operation on it was interrupted or failed",
+            Reason::Plugin(reasons) => return f.write_str(&reasons.join("; ")),
+            Reason::Immutable(inputs) => {
+                return write!(f, "`{}` cannot be changed in place", inputs.join("`, `"));
+            }
+            Reason::OutputLost => "an output that is given only once was lost",
+            Reason::Drift(inputs) => {
+                return write!(f, "drift: `{}` changed outside of dtm", inputs.join("`, `"));
+            }
+            Reason::Files { drifted: 0, changed } => {
+                return write!(f, "its output files changed: {}", files(*changed));
+            }
+            Reason::Files { drifted, changed } => {
+                write!(f, "drift: {} changed outside of dtm", files(*drifted))?;
+                return match changed {
+                    0 => Ok(()),
+                    n => write!(f, "; its output files changed: {}", files(*n)),
+                };
+            }
+            Reason::KindChanged { from, to } => {
+                return write!(f, "its kind changes from `{from}` to `{to}`");
+            }
+            Reason::Adopted(id) => return write!(f, "adopted as `{id}`"),
+            Reason::Removed => "not in the program any more",
+            Reason::Forgotten => "forgotten: the object is left as it is",
+            Reason::NeverCreated => "nothing of it was made",
+            Reason::AlreadyGone => "already gone",
+            Reason::Destroyed => "to be destroyed",
+        };
+        f.write_str(text)
+    }
+}
