@@ -13,17 +13,21 @@ pub(super) fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
+/// How many walks in a row must find nothing. The process table is not read at one instant: where process numbers have wrapped
+/// around, a child can be read before its parent, which then ends and is not seen. One walk later, the child has a parent that
+/// is seen.
+pub(super) const WALKS: u32 = 2;
+
 /// Kills every descendant of this process, repeatedly, until none is left. Waits for a process that this one may not signal
 /// (one that runs as another user).
 pub(super) fn end_all() {
     let mut pause = Duration::from_millis(1);
-    loop {
-        let mut left = false;
-        for process in below(rustix::process::getpid()) {
-            left |= end(process);
-        }
-        if !left {
-            return;
+    let mut without = 0;
+    while without < WALKS {
+        let found = below(rustix::process::getpid());
+        without = if found.is_empty() { without + 1 } else { 0 };
+        for process in found {
+            end(process);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));

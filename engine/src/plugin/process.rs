@@ -393,6 +393,7 @@ impl Reader {
     fn end_adopted(&self) -> bool {
         let _ = rustix::process::kill_process_group(self.shared.pid, Signal::KILL);
         let until = Instant::now() + ENDING;
+        let mut without = 0;
         loop {
             let hosts = lock(&HOSTS);
             let own = |pid: Pid| hosts.contains(&pid.as_raw_nonzero().get());
@@ -401,7 +402,8 @@ impl Reader {
                 left |= super::descendants::end(process);
             }
             drop(hosts);
-            if !left || Instant::now() >= until {
+            without = if left { 0 } else { without + 1 };
+            if without == super::descendants::WALKS || Instant::now() >= until {
                 return left;
             }
             std::thread::sleep(Duration::from_millis(5));
