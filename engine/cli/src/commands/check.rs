@@ -76,7 +76,12 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, 
             files.iter().map(|f| (f.clone(), stamp(f))).collect();
         files = match once(cli, terminal, args) {
             Ok((exit, _)) if !args.watch => return Ok(exit),
-            Ok((_, files)) => files,
+            Ok((_, mut files)) => {
+                // One that was removed after it was read: that it is missing is a change too.
+                let gone = |(f, seen): &(&PathBuf, &Option<_>)| seen.is_some() && stamp(f).is_none();
+                files.extend(earlier.iter().filter(gone).map(|(f, _)| f.clone()));
+                files
+            }
             // An editor that replaces a file takes it away for a moment.
             Err(failure) if args.watch && !files.is_empty() => {
                 terminal.diagnostics(&failure.diagnostics, &failure.sources);
@@ -111,9 +116,8 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
     }
     if terminal.sarif {
         terminal.diagnostics(&diagnostics, project.program.sources());
-        let files = project.program.sources().files().map(|(_, f)| project.around.root.join(&*f.path));
         let exit = if diagnostics.has_errors() { Exit::Failed } else { Exit::Done };
-        return Ok((exit, files.filter(|f| f.is_file()).collect()));
+        return Ok((exit, files_of(&project)));
     }
     let color = terminal.format == Format::Human && terminal.style.is_on();
     let written = |d: &dtm_lang::Diagnostic| render(d, project.program.sources(), terminal.format, color);
@@ -153,7 +157,12 @@ fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathB
             _ => format!("{}, {}.\n", count(errors, "error"), count(warnings, "warning")),
         });
     }
-    let files = project.program.sources().files().map(|(_, f)| project.around.root.join(&*f.path));
     let exit = if errors > 0 { Exit::Failed } else { Exit::Done };
-    Ok((exit, files.filter(|f| f.is_file()).collect()))
+    Ok((exit, files_of(&project)))
+}
+
+/// The files that the program was read from.
+fn files_of(project: &Project) -> Vec<PathBuf> {
+    let files = project.program.sources().files().map(|(_, f)| project.around.root.join(&*f.path));
+    files.filter(|f| f.is_file()).collect()
 }
