@@ -114,7 +114,7 @@ fn a_web_identity_is_who_it_says_and_its_credentials_are_renewed() {
         token.display(),
         identity.port
     );
-    let tools = "tool a: core.Value { value = 1 }\ntool b: core.Exec { create = [\"sleep\", \"6\"] }";
+    let tools = "tool a: core.Value { value = 1 }\ntool b: core.Exec { create = [\"sleep\", \"13\"] }";
     let project = project_of(port, &env, tools);
     let refused = |words: &str| {
         let ran = project.run("plan");
@@ -129,8 +129,9 @@ fn a_web_identity_is_who_it_says_and_its_credentials_are_renewed() {
     std::fs::write(&token, identity.token(-3600)).expect("written");
     refused("xpired");
     std::fs::write(&token, identity.token(3600)).expect("written");
-    // Good for less than the run takes: what it writes at the end needs new ones.
-    identity.credentials_for(14);
+    // Over when the command is done: the write that follows needs new ones. (The client renews them up to 10 s earlier, by
+    // a random part of that time, so that nothing shorter is certain.)
+    identity.credentials_for(12);
     let before = identity.asked();
     project.done("apply -y -q");
     assert!(identity.asked() > before + 1, "credentials that end in mid-run are asked for anew");
