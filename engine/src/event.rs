@@ -1,5 +1,6 @@
 //! What the engine tells while it works: one closed enum that the terminal, `--json`, tests and traces read.
 
+use crate::execute::StopLevel;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -101,8 +102,8 @@ pub enum Event {
     },
     /// The run was asked to stop.
     Stopping {
-        /// 1: nothing new starts; 2: operations are cancelled; 3: plugins are killed.
-        level: u8,
+        /// How far; in JSON as a number, from 1.
+        level: StopLevel,
     },
 }
 

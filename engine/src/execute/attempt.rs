@@ -1,6 +1,7 @@
 //! One call of a plugin that changes something: tried again where that may help, its answer held against the interface,
 //! and after a crash found out before it is done again.
 
+use super::StopLevel;
 use super::operation::{Failed, Operation};
 use crate::event::Event;
 use crate::plan::reads::{Seen, find, read_one};
@@ -13,6 +14,34 @@ use dtm_lang::value::duration_text;
 use dtm_plugin::protocol::{Call, Class, Object};
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
+
+/// A call that failed, by what exists after it.
+pub(super) enum AttemptError {
+    /// The call changed nothing.
+    Unchanged(Failed),
+    /// The call changed something, or may have.
+    Changed {
+        /// The object as it is now, where the plugin says it.
+        object: Option<Object>,
+        /// What went wrong.
+        failed: Failed,
+    },
+}
+
+impl AttemptError {
+    /// A failure after which nobody knows what exists.
+    fn unknown(failed: impl Into<Failed>) -> AttemptError {
+        AttemptError::Changed { object: None, failed: failed.into() }
+    }
+}
+
+impl From<AttemptError> for Failed {
+    fn from(e: AttemptError) -> Failed {
+        match e {
+            AttemptError::Unchanged(failed) | AttemptError::Changed { failed, .. } => failed,
+        }
+    }
+}
 
 /// So long a lock that was not renewed in time is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,16 +62,16 @@ impl Operation<'_> {
 
     /// Until when the plugin may begin it, if the lock ends by itself: nothing is begun under a lock that may be another's by
     /// then. A lease that is over may still be renewed.
-    async fn lease(&self) -> Result<Option<u64>, (bool, Option<Object>, Failed)> {
+    async fn lease(&self) -> Result<Option<u64>, AttemptError> {
         let Some(lease) = &self.cx.options.lease else { return Ok(None) };
         let until = Instant::now() + PATIENCE;
         while lease.is_over() {
-            if Instant::now() >= until || *self.cx.stop.borrow() > 0 {
+            if Instant::now() >= until || self.cx.stop.borrow().is_stopping() {
                 let d = self.fail(
                     Code::E0807,
                     "it was not begun: the lock on the state could not be renewed in time",
                 );
-                return Err((true, None, d));
+                return Err(AttemptError::Unchanged(d));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -57,14 +86,13 @@ impl Operation<'_> {
         options.and_then(|o| o.retries).unwrap_or(self.cx.options.retries)
     }
 
-    /// Calls the plugin, trying again what may pass. The error says whether nothing was changed, and what exists
-    /// otherwise.
+    /// Calls the plugin, trying again what may pass.
     pub(super) async fn attempt(
         &self,
         verb: &'static str,
         mut call: Call,
         entry: &Entry,
-    ) -> Result<Object, (bool, Option<Object>, Failed)> {
+    ) -> Result<Object, AttemptError> {
         let deadline = self.deadline(verb);
         call.deadline_ms = Some(deadline.as_millis() as u64);
         let mut tries = 0;
@@ -88,18 +116,15 @@ impl Operation<'_> {
                         );
                         let kept = (!object.id.is_empty())
                             .then(|| Object { id: object.id.clone(), ..Object::default() });
-                        return Err((false, kept, d));
+                        return Err(AttemptError::Changed { object: kept, failed: d });
                     }
                     return object.map_err(|e| {
-                        (
-                            false,
-                            None,
-                            self.fail(Code::E0708, format!("the plugin's answer cannot be read: {e}")),
-                        )
+                        let text = format!("the plugin's answer cannot be read: {e}");
+                        AttemptError::unknown(self.fail(Code::E0708, text))
                     });
                 }
                 Err(CallError::Failed(error)) => {
-                    let stopped = *self.cx.stop.borrow() > 0;
+                    let stopped = self.cx.stop.borrow().is_stopping();
                     let longest = deadline.max(LONGEST_PAUSE);
                     let asked = error.data.after_ms.map(Duration::from_millis).filter(|a| *a > longest);
                     let again = error.data.class == Class::Retryable && tries < self.retries();
@@ -111,10 +136,9 @@ impl Operation<'_> {
                         let mut stop = self.cx.stop.clone();
                         tokio::select! {
                             () = tokio::time::sleep(Duration::from_millis(after)) => continue,
-                            _ = stop.wait_for(|level| *level > 0) => {}
+                            _ = stop.wait_for(StopLevel::is_stopping) => {}
                         }
                     }
-                    let clean = error.data.class != Class::FailedPartial;
                     let mut d = *self.fail(Code::E0704, error.message.clone());
                     if let Some(input) = &error.data.input {
                         d = d.note(format!("the input `{input}` is at fault"));
@@ -128,39 +152,34 @@ impl Operation<'_> {
                     if tries > 0 {
                         d = d.note(format!("tried {} times", tries + 1));
                     }
-                    return Err((clean, error.data.object, Box::new(d)));
+                    return Err(match error.data.class {
+                        Class::FailedPartial => {
+                            AttemptError::Changed { object: error.data.object, failed: Box::new(d) }
+                        }
+                        Class::Retryable | Class::FailedClean => AttemptError::Unchanged(Box::new(d)),
+                    });
                 }
                 Err(CallError::TimedOut(after)) => {
                     let text =
                         format!("{verb} did not end within {}", duration_text(after.as_nanos() as i64));
                     let d = *self.fail(Code::E0707, text);
                     let d = d.help("give it more time: `with { timeout = 1h }`; the next apply finds out what became of it");
-                    return Err((false, None, Box::new(d)));
+                    return Err(AttemptError::unknown(d));
                 }
                 Err(CallError::Unusable(why)) => {
                     let d = *self.fail(Code::E0705, why);
-                    return Err((
-                        false,
-                        None,
-                        Box::new(d.help("the next apply finds out what became of it")),
-                    ));
+                    return Err(AttemptError::unknown(d.help("the next apply finds out what became of it")));
                 }
                 Err(CallError::Lost(why)) => {
-                    if *self.cx.stop.borrow() >= 3 {
-                        return Err((
-                            false,
-                            None,
-                            self.fail(Code::E0705, "its plugin was killed because the run was stopped"),
-                        ));
+                    if *self.cx.stop.borrow() == StopLevel::Kill {
+                        let text = "its plugin was killed because the run was stopped";
+                        return Err(AttemptError::unknown(self.fail(Code::E0705, text)));
                     }
                     if alone {
                         let d = *self.fail(Code::E0705, format!("its plugin crashed: {why}"));
                         let d = d.note("it was alone in the plugin at that moment, so it is the cause");
-                        return Err((
-                            false,
-                            None,
-                            Box::new(d.help("the next apply finds out what became of it")),
-                        ));
+                        let d = d.help("the next apply finds out what became of it");
+                        return Err(AttemptError::unknown(d));
                     }
                     // What became of it is found out before it is done again, alone.
                     alone = true;
@@ -178,14 +197,11 @@ impl Operation<'_> {
     }
 
     /// After a crash: whether the operation was done after all. `None` when it must be done again.
-    async fn resolve(
-        &self,
-        verb: &str,
-        entry: &Entry,
-    ) -> Result<Option<Object>, (bool, Option<Object>, Failed)> {
+    async fn resolve(&self, verb: &str, entry: &Entry) -> Result<Option<Object>, AttemptError> {
         let Some(kind) = &self.node.kind else { return Ok(None) };
         let unknown = |why: String| {
-            (false, None, self.fail(Code::E0607, format!("what became of it could not be found out: {why}")))
+            let text = format!("what became of it could not be found out: {why}");
+            AttemptError::unknown(self.fail(Code::E0607, text))
         };
         match (verb, &entry.id) {
             ("create", None) => match recovery(kind, &entry.inputs) {

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod operation;
+mod stop;
 mod turns;
 
 use crate::clock::Lease;
@@ -27,6 +28,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use turns::Turns;
+
+pub use stop::StopLevel;
 
 /// How a plan is carried out.
 #[derive(Clone, Debug)]
@@ -101,7 +104,7 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
-    pub(crate) stop: watch::Receiver<u8>,
+    pub(crate) stop: watch::Receiver<StopLevel>,
     /// Entries with replaced objects that are still to be deleted, by node.
     retired: Mutex<BTreeMap<usize, Arc<Entry>>>,
     /// The identities of all objects, each with its address.
@@ -140,17 +143,29 @@ impl PartialOrd for Ready {
     }
 }
 
-/// Carries out a plan that has no errors. `stop` is raised by interrupts: 1 starts nothing new, 2 cancels, 3 kills.
-pub async fn run(
-    program: Option<Arc<Program>>,
-    plan: Arc<Plan>,
-    plugins: Arc<Plugins>,
-    journal: Journal,
-    options: Options,
-    events: Events,
-    redactor: Redactor,
-    stop: watch::Receiver<u8>,
-) -> Outcome {
+/// A plan that is about to be carried out, and what that needs.
+pub struct Run {
+    /// The program; none when everything is destroyed without one.
+    pub program: Option<Arc<Program>>,
+    /// What is done. It has no errors.
+    pub plan: Arc<Plan>,
+    /// Who does it.
+    pub plugins: Arc<Plugins>,
+    /// Where each step is made durable.
+    pub journal: Journal,
+    /// How.
+    pub options: Options,
+    /// Where progress is reported.
+    pub events: Events,
+    /// What hides secrets in messages.
+    pub redactor: Redactor,
+    /// Raised by interrupts.
+    pub stop: watch::Receiver<StopLevel>,
+}
+
+/// Carries out a plan.
+pub async fn run(run: Run) -> Outcome {
+    let Run { program, plan, plugins, journal, options, events, redactor, stop } = run;
     let mut outcome = Outcome::default();
     for (from, to) in &plan.moves {
         let record = Record::Move { from: from.clone(), to: to.clone() };
@@ -182,12 +197,12 @@ pub async fn run(
     let mut stop = cx.stop.clone();
     let mut level = *stop.borrow();
     loop {
-        while level == 0 && !walk.halted && running.len() < parallelism {
+        while !level.is_stopping() && !walk.halted && running.len() < parallelism {
             let Some(at) = walk.next(&mut outcome) else { break };
             let (cx, step) = (cx.clone(), cx.plan.schedule.steps[at]);
             running.spawn(at, async move { operate(&cx, step).await });
         }
-        if running.is_empty() && (level > 0 || walk.halted || walk.ready.is_empty()) {
+        if running.is_empty() && (level.is_stopping() || walk.halted || walk.ready.is_empty()) {
             break;
         }
         tokio::select! {
@@ -204,9 +219,9 @@ pub async fn run(
                 (cx.events)(Event::Stopping { level });
                 cx.plugins.stop();
                 match level {
-                    2 => cx.plugins.cancel_all().await,
-                    3.. => cx.plugins.kill_all().await,
-                    _ => {}
+                    StopLevel::Run | StopLevel::Drain => {}
+                    StopLevel::Cancel => cx.plugins.cancel_all().await,
+                    StopLevel::Kill => cx.plugins.kill_all().await,
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! end durable. Only here are calls tried again, and only here is a lost operation resolved.
 
 use super::Context;
+use super::attempt::AttemptError;
 use crate::Fields;
 use crate::event::Event;
 use crate::plan::diff::{changes, drifted, merged, same};
@@ -461,20 +462,21 @@ impl Operation<'_> {
         let call = Call { inputs: self.inputs.clone(), ..self.call_of(&entry) };
         let object = match self.attempt("create", call, &entry).await {
             Ok(object) => object,
-            Err((clean, object, d)) => {
-                match (clean, object) {
-                    // Nothing was changed: it is as it was before.
-                    (true, _) => match prior.filter(|_| beside) {
-                        Some(prior) => self.put(prior).await?,
-                        None if entry.retired.is_empty() => {
-                            self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
-                        }
-                        None => {}
-                    },
-                    (false, Some(object)) => self.put(self.made(&entry, object, Status::Broken)).await?,
-                    (false, None) => {}
+            Err(AttemptError::Unchanged(failed)) => {
+                match prior.filter(|_| beside) {
+                    Some(prior) => self.put(prior).await?,
+                    None if entry.retired.is_empty() => {
+                        self.write(Record::Remove { addr: self.node.addr.clone() }).await?;
+                    }
+                    None => {}
                 }
-                return Err(d);
+                return Err(failed);
+            }
+            Err(AttemptError::Changed { object, failed }) => {
+                if let Some(object) = object {
+                    self.put(self.made(&entry, object, Status::Broken)).await?;
+                }
+                return Err(failed);
             }
         };
         let entry = self.made(&entry, object, Status::Ok);
@@ -527,7 +529,7 @@ impl Operation<'_> {
                 private: old.private.clone(),
                 ..Call::default()
             };
-            self.attempt("delete", call, entry).await.map_err(|f| f.2)?;
+            self.attempt("delete", call, entry).await?;
             entry.retired.remove(0);
             self.put(shared.clone()).await?;
         }
@@ -562,17 +564,17 @@ impl Operation<'_> {
                     }
                 }
             }
-            Err((true, _, d)) => {
+            Err(AttemptError::Unchanged(failed)) => {
                 self.put(prior).await?;
-                Err(d)
+                Err(failed)
             }
-            Err((false, object, d)) => {
+            Err(AttemptError::Changed { object, failed }) => {
                 let broken = match object {
                     Some(object) => self.made(&entry, object, Status::Broken),
                     None => Entry { status: Status::Broken, ..entry },
                 };
                 self.put(broken).await?;
-                Err(d)
+                Err(failed)
             }
         }
     }
@@ -626,11 +628,11 @@ impl Operation<'_> {
         let call = Call { prior: sendable(&prior.inputs), ..self.call_of(&entry) };
         match self.attempt("delete", call, &entry).await {
             Ok(object) => Ok(object.private.get("left").and_then(Json::as_bool).unwrap_or(false)),
-            Err((clean, _, d)) => {
-                if clean {
+            Err(e) => {
+                if matches!(e, AttemptError::Unchanged(_)) {
                     self.put(prior.clone()).await?;
                 }
-                Err(self.with_dependents(*d))
+                Err(self.with_dependents(*Failed::from(e)))
             }
         }
     }

@@ -15,17 +15,71 @@ use std::sync::mpsc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// What is said of what ended and could not be recorded.
-const KEPT: &str = "; what ended is kept on this machine, and the next run here takes it over";
-
-/// What is said when not even that could be kept.
-const NO_SPILL: &str = "; and the spill file could not be written either: ";
-
 /// A journal of so many bytes is followed by a snapshot in the middle of a run.
 const LARGE: u64 = 32 << 20;
 
+/// Why a record is not durable. Nothing is written after the first failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalError {
+    /// What went wrong, for people.
+    why: String,
+    kept: Kept,
+}
+
+/// Where the results of finished operations went that could not be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kept {
+    /// There were none.
+    Nothing,
+    /// Into the spill file.
+    Spilled,
+    /// Nowhere, because the spill file could not be written either.
+    Lost(String),
+}
+
+impl JournalError {
+    fn new(why: impl Into<String>) -> JournalError {
+        JournalError { why: why.into(), kept: Kept::Nothing }
+    }
+    fn closed() -> JournalError {
+        JournalError::new("the journal is closed")
+    }
+    /// Notes where results went.
+    fn spilled(&mut self, result: Result<(), StateError>) {
+        match result {
+            Err(e) => self.kept = Kept::Lost(e.to_string()),
+            Ok(()) if self.kept == Kept::Nothing => self.kept = Kept::Spilled,
+            Ok(()) => {}
+        }
+    }
+}
+
+impl std::fmt::Display for JournalError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)?;
+        match &self.kept {
+            Kept::Nothing => Ok(()),
+            Kept::Spilled => {
+                f.write_str("; what ended is kept on this machine, and the next run here takes it over")
+            }
+            Kept::Lost(why) => write!(f, "; and the spill file could not be written either: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {}
+
+impl From<StateError> for JournalError {
+    fn from(e: StateError) -> JournalError {
+        match e {
+            StateError::Closed(why) => JournalError::new(why),
+            other => JournalError::new(other.to_string()),
+        }
+    }
+}
+
 enum Message {
-    Write(Record, oneshot::Sender<Result<(), String>>),
+    Write(Record, oneshot::Sender<Result<(), JournalError>>),
     Finish(oneshot::Sender<(Result<(), StateError>, State, Box<dyn Session>)>),
 }
 
@@ -51,22 +105,20 @@ impl Journal {
     ///
     /// # Errors
     /// When it could not be: nothing may be begun then.
-    pub async fn write(&self, record: Record) -> Result<(), String> {
+    pub async fn write(&self, record: Record) -> Result<(), JournalError> {
         let (done, wait) = oneshot::channel();
-        let gone = || "the journal is closed".to_string();
-        self.sender.send(Message::Write(record, done)).map_err(|_| gone())?;
-        wait.await.unwrap_or_else(|_| Err(gone()))
+        self.sender.send(Message::Write(record, done)).map_err(|_| JournalError::closed())?;
+        wait.await.unwrap_or_else(|_| Err(JournalError::closed()))
     }
 
     /// As [`Journal::write`], from a thread that may block.
     ///
     /// # Errors
     /// As [`Journal::write`].
-    pub fn write_blocking(&self, record: Record) -> Result<(), String> {
+    pub fn write_blocking(&self, record: Record) -> Result<(), JournalError> {
         let (done, wait) = oneshot::channel();
-        let gone = || "the journal is closed".to_string();
-        self.sender.send(Message::Write(record, done)).map_err(|_| gone())?;
-        wait.blocking_recv().unwrap_or_else(|_| Err(gone()))
+        self.sender.send(Message::Write(record, done)).map_err(|_| JournalError::closed())?;
+        wait.blocking_recv().unwrap_or_else(|_| Err(JournalError::closed()))
     }
 
     /// Writes the snapshot, and gives back the state and the session.
@@ -78,7 +130,7 @@ impl Journal {
 }
 
 fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver<Message>) {
-    let mut closed: Option<String> = None;
+    let mut closed: Option<JournalError> = None;
     let mut wrote = false;
     let mut limit = LARGE;
     let linger = session.linger();
@@ -109,11 +161,8 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
         }
         if !records.is_empty() {
             let result = match &closed {
-                Some(why) => Err(why.clone()),
-                None => session.append(&records).map_err(|e| match e {
-                    StateError::Closed(why) => why,
-                    other => other.to_string(),
-                }),
+                Some(error) => Err(error.clone()),
+                None => session.append(&records).map_err(JournalError::from),
             };
             match &result {
                 Ok(serial) => {
@@ -123,18 +172,13 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
                     records.into_iter().for_each(|r| state.apply(r));
                     large = session.journal_bytes() > limit;
                 }
-                Err(why) => {
-                    tracing::error!(why, "state cannot be written");
-                    closed.get_or_insert_with(|| why.clone());
+                Err(error) => {
+                    tracing::error!(why = error.why, "state cannot be written");
+                    let closed = closed.get_or_insert_with(|| error.clone());
                     let ends: Vec<Record> =
                         records.into_iter().filter(|r| !matches!(r, Record::Begin { .. })).collect();
-                    let told = [KEPT, NO_SPILL].iter().any(|told| why.contains(told));
                     if !ends.is_empty() {
-                        let more = match session.spill(&ends) {
-                            Ok(()) => KEPT.to_string(),
-                            Err(e) => format!("{NO_SPILL}{e}"),
-                        };
-                        closed = Some(if told { why.clone() } else { format!("{why}{more}") });
+                        closed.spilled(session.spill(&ends));
                     }
                 }
             }
@@ -147,12 +191,12 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
             // Each next one comes later, so that the cost stays in proportion to what is written.
             limit *= 2;
             if let Err(e) = session.snapshot(&state) {
-                closed = Some(e.to_string());
+                closed = Some(e.into());
             }
         }
         if let Some(done) = finish {
             let result = match &closed {
-                Some(why) => Err(StateError::Closed(why.clone())),
+                Some(error) => Err(StateError::Closed(error.to_string())),
                 None if wrote => session.snapshot(&state),
                 None => Ok(()),
             };

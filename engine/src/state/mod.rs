@@ -16,7 +16,7 @@ mod seal;
 mod spill;
 pub mod store;
 
-pub use journal::Journal;
+pub use journal::{Journal, JournalError};
 pub use seal::has_sealed;
 pub use store::{Holder, Loaded, Session, StateError, StateStore, Written};
 

@@ -1,6 +1,7 @@
 //! What is written with `--json` is what the published schema says, nothing more and nothing less.
 
 use dtm_engine::event::Event;
+use dtm_engine::execute::StopLevel;
 use dtm_tests::plugins::{build_c, has};
 use dtm_tests::sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ fn every_event_is_in_the_schema() {
         Event::Failed { addr: addr(), code: "E0704".into(), message: text() },
         Event::Skipped { addr: addr(), because: "b".into() },
         Event::Notice { text: text() },
-        Event::Stopping { level: 2 },
+        Event::Stopping { level: StopLevel::Cancel },
     ];
     let schema = part("event");
     for event in &all {

@@ -8,7 +8,7 @@ use crate::trust::{Ledger, witness};
 use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::event::{Event, Events};
-use dtm_engine::execute::{self, Options, Outcome};
+use dtm_engine::execute::{self, Options, Outcome, StopLevel};
 use dtm_engine::plan::{Action, Plan};
 use dtm_engine::plugin::Plugins;
 use dtm_engine::secret::Redactor;
@@ -202,18 +202,18 @@ pub fn carry_out(
             written
                 .map_err(|why| Failure::new(Code::E0807, format!("the state could not be written: {why}")))?;
         }
-        let (sender, stop) = watch::channel(0);
+        let (sender, stop) = watch::channel(StopLevel::default());
         let listener = tokio::spawn(interrupts(sender));
-        let outcome = execute::run(
-            run.program.clone(),
-            run.plan.clone(),
-            run.plugins.clone(),
-            journal.clone(),
+        let outcome = execute::run(execute::Run {
+            program: run.program.clone(),
+            plan: run.plan.clone(),
+            plugins: run.plugins.clone(),
+            journal: journal.clone(),
             options,
             events,
-            run.redactor.clone(),
+            redactor: run.redactor.clone(),
             stop,
-        )
+        })
         .await;
         listener.abort();
         Ok((outcome, journal.finish().await))
@@ -295,7 +295,7 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
 }
 
 /// Raises the level of stopping with every interrupt.
-async fn interrupts(sender: watch::Sender<u8>) {
+async fn interrupts(sender: watch::Sender<StopLevel>) {
     use tokio::signal::unix::{SignalKind, signal};
     let on = |kind| signal(kind);
     let (Ok(mut int), Ok(mut term), Ok(mut hangup)) =
@@ -310,7 +310,7 @@ async fn interrupts(sender: watch::Sender<u8>) {
             // The terminal is gone: what runs is finished all the same.
             _ = hangup.recv() => {}
         }
-        sender.send_modify(|level| *level = level.saturating_add(1));
+        sender.send_modify(|level| *level = level.raised());
     }
 }
 

@@ -87,7 +87,7 @@ impl Recorded {
             Event::Retrying { addr, message, .. } => self.mark("retry", message, Some(addr), now),
             Event::Traced { plugin, text } => self.mark(plugin, text, None, now),
             Event::Notice { text } => self.mark("note", text, None, now),
-            Event::Stopping { level } => self.mark("stopping", &level.to_string(), None, now),
+            Event::Stopping { level } => self.mark("stopping", &u8::from(*level).to_string(), None, now),
             Event::Reading { .. } | Event::Log { .. } | Event::Skipped { .. } => {}
         }
     }

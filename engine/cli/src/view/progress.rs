@@ -8,6 +8,7 @@ use super::live::{Live, Running, Scene};
 use crate::log;
 use crate::terminal::{Style, Terminal, safe};
 use dtm_engine::event::{Event, Events};
+use dtm_engine::execute::StopLevel;
 use dtm_lang::diag::visible_json;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
@@ -140,9 +141,11 @@ impl View {
             }
             Event::Notice { text } => self.say(&format!("note: {text}")),
             Event::Stopping { level } => self.say(match level {
-                1 => "Stopping: nothing new starts; what runs is finished. Interrupt again to cancel it.",
-                2 => "Cancelling what runs. Interrupt again to kill the plugins.",
-                _ => "Killing the plugins.",
+                StopLevel::Run | StopLevel::Drain => {
+                    "Stopping: nothing new starts; what runs is finished. Interrupt again to cancel it."
+                }
+                StopLevel::Cancel => "Cancelling what runs. Interrupt again to kill the plugins.",
+                StopLevel::Kill => "Killing the plugins.",
             }),
         }
     }
