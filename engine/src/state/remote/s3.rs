@@ -150,7 +150,9 @@ where
             deny("these credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket")
         }
         // Credentials go to no other host than the one that the program names.
-        (300..400, _) => deny("the server redirects to another address: set `endpoint`, or `region`, to that one"),
+        (300..400, _) => {
+            deny("the server redirects to another address: set `endpoint`, or `region`, to that one")
+        }
         (501, _) => deny("the server has no conditional writes, which keep two runs apart: use another one"),
         (400, "RequestTimeout" | "IncompleteBody") | (0 | 200 | 408 | 409 | 425 | 429, _) | (500.., _) => {
             let after = response.and_then(|r| r.headers().get("retry-after")).and_then(|v| v.parse().ok());
