@@ -22,7 +22,7 @@ pub(super) enum AttemptError {
     /// The call changed something, or may have.
     Changed {
         /// The object as it is now, where the plugin says it.
-        object: Option<Object>,
+        object: Option<Box<Object>>,
         /// What went wrong.
         failed: Failed,
     },
@@ -115,7 +115,7 @@ impl Operation<'_> {
                             format!("the plugin's answer does not fit its interface: {why}"),
                         );
                         let kept = (!object.id.is_empty())
-                            .then(|| Object { id: object.id.clone(), ..Object::default() });
+                            .then(|| Box::new(Object { id: object.id.clone(), ..Object::default() }));
                         return Err(AttemptError::Changed { object: kept, failed: d });
                     }
                     return object.map_err(|e| {
@@ -153,9 +153,10 @@ impl Operation<'_> {
                         d = d.note(format!("tried {} times", tries + 1));
                     }
                     return Err(match error.data.class {
-                        Class::FailedPartial => {
-                            AttemptError::Changed { object: error.data.object, failed: Box::new(d) }
-                        }
+                        Class::FailedPartial => AttemptError::Changed {
+                            object: error.data.object.map(Box::new),
+                            failed: Box::new(d),
+                        },
                         Class::Retryable | Class::FailedClean => AttemptError::Unchanged(Box::new(d)),
                     });
                 }

@@ -474,7 +474,7 @@ impl Operation<'_> {
             }
             Err(AttemptError::Changed { object, failed }) => {
                 if let Some(object) = object {
-                    self.put(self.made(&entry, object, Status::Broken)).await?;
+                    self.put(self.made(&entry, *object, Status::Broken)).await?;
                 }
                 return Err(failed);
             }
@@ -570,7 +570,7 @@ impl Operation<'_> {
             }
             Err(AttemptError::Changed { object, failed }) => {
                 let broken = match object {
-                    Some(object) => self.made(&entry, object, Status::Broken),
+                    Some(object) => self.made(&entry, *object, Status::Broken),
                     None => Entry { status: Status::Broken, ..entry },
                 };
                 self.put(broken).await?;
