@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 /// How many lists and maps a value may have one inside the other. A scalar has none, `[[1]]` has two.
 pub const MAX_DEPTH: usize = 64;
 
-/// How many lists and maps a wire value has one inside the other; envelopes such as `{"$dtm": "secret", "v": ...}` do not
+/// How many lists and maps a wire value has one inside the other; tags such as that of a secret do not
 /// count. It stops counting one above [`MAX_DEPTH`], so that it is safe for a value of any depth.
 pub fn depth(json: &Json) -> usize {
     measure(json, MAX_DEPTH + 1)
@@ -62,6 +62,7 @@ pub fn too_deep(json: &Json) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{MAX_DEPTH, depth, too_deep};
+    use crate::wire::{TAG, secret};
     use serde_json::{Value as Json, json};
 
     fn nested(levels: usize) -> Json {
@@ -73,8 +74,8 @@ mod tests {
         assert_eq!(depth(&json!(1)), 0);
         assert_eq!(depth(&json!([])), 1);
         assert_eq!(depth(&json!([[1], { "a": [2] }])), 3);
-        assert_eq!(depth(&json!({ "a": { "$dtm": "secret", "v": [1] } })), 2);
-        assert_eq!(depth(&json!({ "$dtm": "sealed", "v": "x" })), 0);
+        assert_eq!(depth(&json!({ "a": secret(json!([1])) })), 2);
+        assert_eq!(depth(&json!({ TAG: "sealed", "v": "x" })), 0);
     }
 
     #[test]
@@ -83,10 +84,10 @@ mod tests {
         assert_eq!(too_deep(&nested(MAX_DEPTH)), None);
         assert_eq!(depth(&nested(500)), MAX_DEPTH + 1);
         assert_eq!(too_deep(&nested(MAX_DEPTH + 1)).as_deref(), Some("[0].a[0].a"));
-        let secret = json!({ "$dtm": "secret", "v": nested(MAX_DEPTH) });
-        assert_eq!(too_deep(&secret), None);
+        let deep = secret(nested(MAX_DEPTH));
+        assert_eq!(too_deep(&deep), None);
         // An envelope in an envelope: nothing that dtm writes, and counted as a map.
-        let twice = (0..200).fold(json!(1), |inner, _| json!({ "$dtm": "secret", "v": inner }));
+        let twice = (0..200).fold(json!(1), |inner, _| secret(inner));
         assert_eq!(depth(&twice), MAX_DEPTH + 1);
     }
 }

@@ -1,21 +1,22 @@
 //! Values as JSON: the form in which they reach plugins and state, and come back by type.
 //!
-//! What JSON has not is `{"$dtm": "secret" | "unknown" | ..., "v": ...}`; a user's key that begins with `$` has
-//! its `$` doubled. Durations and sizes are their shortest source text.
+//! What JSON does not have is tagged ([`dtm_wire`]). Durations and sizes are their shortest source text.
 
 use crate::maps::IndexMap;
 use crate::source::Symbol;
 use crate::types::{Lit, Type};
 use crate::value::{Data, Value};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-/// The tag that marks what JSON has not.
-pub const TAG: &str = "$dtm";
+pub use dtm_wire::{
+    TAG, escape, has_secret, has_unknown, is_secret, is_unknown, mark_secret, plain, reveal, secret, tag,
+    unescape, unknown,
+};
 
 /// A value as JSON with secrets and unknowns tagged.
 pub fn to_wire(v: &Value) -> Json {
     let plain = match &v.data {
-        Data::Unknown(_) => json!({ TAG: "unknown" }),
+        Data::Unknown(_) => unknown(),
         Data::List(items) => Json::Array(items.iter().map(to_wire).collect()),
         Data::Map(m) => {
             let field = |(k, v): (&Symbol, &Value)| (escape(k), to_wire(v));
@@ -23,11 +24,7 @@ pub fn to_wire(v: &Value) -> Json {
         }
         _ => plain_json(v),
     };
-    if v.secret { json!({ TAG: "secret", "v": plain }) } else { plain }
-}
-
-fn escape(key: &str) -> String {
-    if key.starts_with('$') { format!("${key}") } else { key.to_string() }
+    if v.secret { secret(plain) } else { plain }
 }
 
 /// A value as JSON without tags: what `json(...)` writes, and what a person sees with secrets masked before.
@@ -41,74 +38,6 @@ pub fn plain_json(v: &Value) -> Json {
         Data::Duration(_) | Data::Size(_) => Json::String(v.text().unwrap_or_default()),
         Data::List(items) => Json::Array(items.iter().map(plain_json).collect()),
         Data::Map(m) => Json::Object(m.iter().map(|(k, v)| (k.to_string(), plain_json(v))).collect()),
-    }
-}
-
-/// Whether a wire value is not known as a whole; a secret may be around it.
-pub fn is_unknown(json: &Json) -> bool {
-    match json {
-        Json::Object(m) => match tag(m) {
-            Some("unknown") => true,
-            Some("secret") => m.get("v").is_some_and(is_unknown),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Whether a wire value holds an unknown.
-pub fn has_unknown(json: &Json) -> bool {
-    match json {
-        Json::Object(m) => tag(m) == Some("unknown") || m.values().any(has_unknown),
-        Json::Array(items) => items.iter().any(has_unknown),
-        _ => false,
-    }
-}
-
-/// Whether a wire value holds a secret.
-pub fn has_secret(json: &Json) -> bool {
-    match json {
-        Json::Object(m) => {
-            tag(m).is_some_and(|t| t == "secret" || t == "sealed") || m.values().any(has_secret)
-        }
-        Json::Array(items) => items.iter().any(has_secret),
-        _ => false,
-    }
-}
-
-/// The tag of a tagged object.
-pub fn tag(m: &Map<String, Json>) -> Option<&str> {
-    m.get(TAG).and_then(Json::as_str)
-}
-
-/// Makes every leaf secret.
-pub fn mark_secret(json: Json) -> Json {
-    match json {
-        Json::Null => Json::Null,
-        Json::Array(items) => Json::Array(items.into_iter().map(mark_secret).collect()),
-        Json::Object(m) if tag(&m).is_some() => Json::Object(m),
-        Json::Object(m) => Json::Object(m.into_iter().map(|(k, v)| (k, mark_secret(v))).collect()),
-        leaf => json!({ TAG: "secret", "v": leaf }),
-    }
-}
-
-/// Takes the secret tags off, leaving what they hold.
-pub fn reveal(json: &Json) -> Json {
-    match json {
-        Json::Object(m) if tag(m) == Some("secret") => m.get("v").map_or(Json::Null, reveal),
-        Json::Object(m) => Json::Object(m.iter().map(|(k, v)| (k.clone(), reveal(v))).collect()),
-        Json::Array(items) => Json::Array(items.iter().map(reveal).collect()),
-        leaf => leaf.clone(),
-    }
-}
-
-/// As JSON of everybody: without tags, and with every key as it was written.
-pub fn plain(json: &Json) -> Json {
-    match json {
-        Json::Object(m) if tag(m) == Some("secret") => m.get("v").map_or(Json::Null, plain),
-        Json::Object(m) => Json::Object(m.iter().map(|(k, v)| (unescape(k).into(), plain(v))).collect()),
-        Json::Array(items) => Json::Array(items.iter().map(plain).collect()),
-        leaf => leaf.clone(),
     }
 }
 
@@ -204,11 +133,6 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
         }
         _ => return fail(),
     })
-}
-
-/// A key as it was written: on the wire the `$` that it begins with is doubled.
-pub fn unescape(key: &str) -> &str {
-    key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key)
 }
 
 fn untyped(json: &Json, path: &str) -> Result<Value, String> {

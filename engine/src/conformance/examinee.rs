@@ -79,7 +79,7 @@ fn leaves(value: &Value) -> Vec<String> {
 impl Listener for Heard {
     fn notified(&self, method: &str, params: Value) {
         match method {
-            "secret" => self.secret(&json!({ "$dtm": "secret", "v": params.get("value") })),
+            "secret" => self.secret(&dtm_lang::wire::secret(json!(params.get("value")))),
             method => self.say_all(&format!("`{method}`"), &params),
         }
     }

@@ -4,7 +4,7 @@ use super::examinee::PATIENCE;
 use super::trial::{Made, Trial, told};
 use crate::Fields;
 use crate::plugin::CallError;
-use dtm_lang::wire::from_wire;
+use dtm_lang::wire::{from_wire, unknown};
 use dtm_plugin::protocol::{Call, Class, ReadResult};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -24,13 +24,13 @@ pub(super) async fn validate(trial: &Trial<'_>, inputs: &Fields) -> Result<(), S
     let mut result = ask("the inputs of the case".into(), inputs.clone()).await;
     for name in inputs.keys() {
         let mut some = inputs.clone();
-        some.insert(name.clone(), json!({ "$dtm": "unknown" }));
+        some.insert(name.clone(), unknown());
         result = match result {
             Ok(()) => ask(format!("the inputs with an unknown `{name}`"), some).await,
             Err(why) => Err(why),
         };
     }
-    let unknown = inputs.keys().map(|n| (n.clone(), json!({ "$dtm": "unknown" }))).collect();
+    let unknown = inputs.keys().map(|n| (n.clone(), unknown())).collect();
     let result = match result {
         Ok(()) => ask("inputs that are all unknown".into(), unknown).await,
         Err(why) => Err(why),
@@ -198,7 +198,7 @@ pub(super) async fn plan(trial: &Trial<'_>, made: &Made, inputs: &Fields) -> Res
     }
     for name in inputs.keys() {
         let mut some = inputs.clone();
-        some.insert(name.clone(), json!({ "$dtm": "unknown" }));
+        some.insert(name.clone(), unknown());
         ask(&some).await.map_err(|why| format!("with an unknown `{name}`: {why}"))?;
     }
     if trial.read(made).await? != before {

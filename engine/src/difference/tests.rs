@@ -129,7 +129,7 @@ fn sets_are_compared_by_member() {
 
 #[test]
 fn secrets_only_say_that_they_changed() {
-    let secret = |v: &str| json!({ "$dtm": "secret", "v": v });
+    let secret = |v: &str| dtm_lang::wire::secret(json!(v));
     check(json!({ "a": secret("one") }), json!({ "a": secret("two") }), None, expect!["~ x.a secret"]);
     check(json!({ "a": "one" }), json!({ "a": secret("two") }), None, expect!["~ x.a secret"]);
     check(

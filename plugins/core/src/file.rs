@@ -206,7 +206,7 @@ impl Kind for SecretFile {
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let Some(seen) = read(&object.id, &object.private, &object.inputs.mode)? else { return Ok(None) };
-        let content = json!({ "$dtm": "secret", "v": seen.content() });
+        let content = dtm_plugin::wire::secret(seen.content().into());
         let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(seen.mode))]);
         let outputs = secret_file::Outputs { absolute: shown(&object.id)? };
         Ok(Some(Observed { outputs, inputs, private: object.private }))

@@ -4,6 +4,7 @@
 use dtm_plugin::Failure;
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
+use dtm_plugin::wire::is_unknown;
 use std::path::{Component, Path, PathBuf};
 
 /// Where a repository is.
@@ -221,10 +222,6 @@ pub(crate) fn checked_destination(inputs: &Fields) -> Result<(), Failure> {
     let Some(value) = inputs.get("destination").filter(|v| !is_unknown(v)) else { return Ok(()) };
     let unknown = value.as_object().is_some_and(|m| m.values().any(is_unknown));
     if unknown { Ok(()) } else { Destination::read(value).map(|_| ()) }
-}
-
-fn is_unknown(v: &Value) -> bool {
-    v.get("$dtm").and_then(Value::as_str) == Some("unknown")
 }
 
 #[cfg(test)]

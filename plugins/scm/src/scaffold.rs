@@ -8,6 +8,7 @@ use crate::store::Blob;
 use crate::template::{load, parse, render};
 use dtm_plugin::protocol::{Fields, PlannedFile};
 use dtm_plugin::serde_json::{Value, json};
+use dtm_plugin::wire::has_secret;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::collections::BTreeMap;
 
@@ -30,15 +31,6 @@ fn outputs(place: &Place, branch: &str, commit: &str) -> Outputs {
 
 /// Refuses variables with a secret anywhere inside.
 fn checked_vars<'v>(mut vars: impl Iterator<Item = &'v Value>) -> Result<(), Failure> {
-    fn has_secret(value: &Value) -> bool {
-        match value {
-            Value::Object(m) => {
-                m.get("$dtm").and_then(Value::as_str) == Some("secret") || m.values().any(has_secret)
-            }
-            Value::Array(a) => a.iter().any(has_secret),
-            _ => false,
-        }
-    }
     match vars.any(has_secret) {
         true => {
             Err(Failure::clean("a secret would be committed: everybody who reads the repository sees it")

@@ -14,5 +14,6 @@ pub use kind::{
 };
 pub use values::{Secret, Size, Span};
 
+pub use dtm_wire as wire;
 pub use serde;
 pub use serde_json;

@@ -10,14 +10,14 @@ pub const VERSIONS: [u32; 1] = [1];
 /// The longest line, checked before sending.
 pub const MAX_LINE: usize = 16 << 20;
 
-/// How many levels of lists and records one input, output or private value may have. A tag (`$dtm`) does not count as a level.
+/// How many levels of lists and records one input, output or private value may have. A tag does not count as a level.
 pub const MAX_DEPTH: usize = 64;
 
 /// Whether a value has more levels of lists and records than a limit.
 pub fn deeper_than(value: &Value, limit: usize) -> bool {
     match value {
         Value::Array(items) => limit == 0 || items.iter().any(|v| deeper_than(v, limit - 1)),
-        Value::Object(tag) if tag.contains_key("$dtm") => tag.values().any(|v| deeper_than(v, limit)),
+        Value::Object(tag) if tag.contains_key(dtm_wire::TAG) => tag.values().any(|v| deeper_than(v, limit)),
         Value::Object(fields) => limit == 0 || fields.values().any(|v| deeper_than(v, limit - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_no_level() {
-        let nested = |n: usize| (0..n).fold(json!(1), |inner, _| json!({ "$dtm": "secret", "v": [inner] }));
+        let nested = |n: usize| (0..n).fold(json!(1), |inner, _| dtm_wire::secret(json!([inner])));
         assert!(!deeper_than(&nested(64), 64));
         assert!(deeper_than(&nested(65), 64));
         assert!(!deeper_than(&json!({ "a": [1] }), 2));

@@ -2,7 +2,7 @@
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A secret: tagged on the wire, never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -17,14 +17,14 @@ impl<T> std::fmt::Debug for Secret<T> {
 impl<T: Serialize> Serialize for Secret<T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let inner = serde_json::to_value(&self.0).map_err(serde::ser::Error::custom)?;
-        json!({ "$dtm": "secret", "v": inner }).serialize(s)
+        dtm_wire::secret(inner).serialize(s)
     }
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Secret<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(d)?;
-        if value.get("$dtm").and_then(Value::as_str) == Some("secret") {
+        if dtm_wire::is_secret(&value) {
             value = value.get_mut("v").map(Value::take).unwrap_or(Value::Null);
         }
         serde_json::from_value(value).map(Secret).map_err(D::Error::custom)

@@ -194,6 +194,18 @@ fn every_file_below_tests_is_reached() {
 }
 
 #[test]
+fn one_crate_knows_the_tag_of_what_json_does_not_have() {
+    let tag = format!("${}", "dtm");
+    for path in all_files().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
+        let shown = path.strip_prefix(root()).expect("below the root").display().to_string();
+        if !shown.starts_with("lang/wire/") && !shown.starts_with("tests/") {
+            let text = std::fs::read_to_string(&path).expect("code");
+            assert!(!text.contains(&tag), "{shown} writes the tag itself: use `dtm_wire`");
+        }
+    }
+}
+
+#[test]
 fn every_file_of_a_test_program_is_a_module_of_it() {
     for program in ["base", "services"] {
         let folder = root().join("tests/tests").join(program);

@@ -93,7 +93,7 @@ fn hide(value: &Value, leaves: &[Leaf]) -> Value {
             };
         }
         if let Some(at) = at {
-            *at = json!({ "$dtm": "secret" });
+            *at = json!({ dtm_lang::wire::TAG: "secret" });
         }
     }
     out

@@ -54,11 +54,11 @@ pub fn masked_fields(fields: &Map<String, Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dtm_lang::wire::{secret, unknown};
 
     #[test]
     fn secrets_and_unknowns_never_show_what_they_hold() {
-        let value =
-            json!({ "a": { "$dtm": "secret", "v": "hunter2" }, "b": [{ "$dtm": "unknown" }], "$$c": 1 });
+        let value = json!({ "a": secret(json!("hunter2")), "b": [unknown()], "$$c": 1 });
         assert_eq!(text(&value), "{ a = (secret), b = [(known after apply)], \"$c\" = 1 }");
         assert!(!masked(&value).to_string().contains("hunter2"));
     }

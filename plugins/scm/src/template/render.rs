@@ -5,6 +5,7 @@ use crate::names::inside;
 use crate::store::{Blob, Mode};
 use dtm_plugin::Failure;
 use dtm_plugin::serde_json::{Map, Value};
+use dtm_plugin::wire::{held, unescape};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use std::borrow::Cow;
@@ -158,18 +159,15 @@ fn without_dots(text: &str) -> Cow<'_, str> {
 /// Values of the protocol as a template shows them: durations and sizes are their texts.
 fn plain(value: &Value) -> Value {
     match value {
-        Value::Object(m) => match (m.get("$dtm").and_then(Value::as_str), m.get("v")) {
-            (Some(_), Some(v)) => plain(v),
-            _ => Value::Object(m.iter().map(|(k, v)| (unescaped(k), plain(v))).collect::<Map<_, _>>()),
+        Value::Object(m) => match held(m) {
+            Some(v) => plain(v),
+            None => {
+                Value::Object(m.iter().map(|(k, v)| (unescape(k).into(), plain(v))).collect::<Map<_, _>>())
+            }
         },
         Value::Array(a) => a.iter().map(plain).collect(),
         other => other.clone(),
     }
-}
-
-/// The `$` of a user's key that begins with `$` is doubled on the wire.
-fn unescaped(key: &str) -> String {
-    key.strip_prefix('$').filter(|k| k.starts_with('$')).unwrap_or(key).to_string()
 }
 
 #[cfg(test)]

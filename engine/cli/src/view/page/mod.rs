@@ -82,7 +82,7 @@ mod tests {
     fn numbers_that_javascript_would_round_are_text() {
         let mut value = json!([9_007_199_254_740_993_i64, 9_007_199_254_740_991_i64, 1.0, 1.5, u64::MAX]);
         exact(&mut value);
-        let text = |text: &str| json!({ "$dtm": "number", "text": text });
+        let text = |text: &str| json!({ TAG: "number", "text": text });
         let expected = json!([
             text("9007199254740993"),
             9_007_199_254_740_991_i64,
