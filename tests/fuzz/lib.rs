@@ -7,7 +7,7 @@ use dtm_engine::secret::Redactor;
 use dtm_lang::interface::Kind as Declared;
 use dtm_lang::{Inputs, Loader, Program, Purpose, Shipped, Symbol};
 use dtm_plugin::abi::{Running, running};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Plugin};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -96,7 +96,7 @@ struct Thing;
 
 impl Kind for Thing {
     const NAME: &'static str = "Thing";
-    const ANSWERS: &'static [&'static str] = &["validate", "plan", "upgrade"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Plan, Method::Upgrade];
     type Inputs = Fields;
     type Outputs = Fields;
 

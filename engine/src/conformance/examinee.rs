@@ -5,7 +5,7 @@ use crate::plugin::process::{Listener, Process};
 use crate::plugin::{CallError, GRACE, Settings};
 use dtm_lang::interface::Plugin;
 use dtm_lang::wire::tag;
-use dtm_plugin::protocol::{Call, Checkpoint, Hello, Manifest, RpcError, VERSIONS};
+use dtm_plugin::protocol::{Call, Checkpoint, Hello, Manifest, Method, RpcError, VERSIONS};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -128,7 +128,7 @@ impl Examinee {
     }
 
     /// Asks on a line of its own, and waits.
-    pub(super) async fn ask(&self, method: &str, params: Value, patience: Duration) -> Answer {
+    pub(super) async fn ask(&self, method: impl AsRef<str>, params: Value, patience: Duration) -> Answer {
         let process = self.process().await?;
         let mut receiver = process.request(method, params).map_err(CallError::Unusable)?;
         match tokio::time::timeout(patience, &mut receiver).await {
@@ -176,7 +176,7 @@ impl Examinee {
     /// What it is, in answer to `hello`.
     pub(super) async fn hello(&self, versions: &[u32]) -> Result<Manifest, CallError> {
         let hello = Hello { versions: versions.to_vec(), engine: env!("CARGO_PKG_VERSION").into() };
-        let answer = self.ask("hello", json!(hello), Duration::from_secs(30)).await?;
+        let answer = self.ask(Method::Hello, json!(hello), Duration::from_secs(30)).await?;
         serde_json::from_value(answer)
             .map_err(|e| CallError::Unusable(format!("its answer to `hello` cannot be read: {e}")))
     }
@@ -196,7 +196,7 @@ impl Examinee {
     pub(super) async fn call(
         &self,
         settings: &Settings,
-        method: &str,
+        method: Method,
         call: Call,
         patience: Duration,
     ) -> Answer {
@@ -214,7 +214,7 @@ impl Examinee {
     pub(super) async fn cancelled(
         &self,
         settings: &Settings,
-        method: &str,
+        method: Method,
         call: Call,
         after: Duration,
     ) -> Answer {
@@ -225,7 +225,7 @@ impl Examinee {
         if let Ok(answer) = tokio::time::timeout(after, &mut receiver).await {
             return self.answered(&process, answer.ok());
         }
-        let _ = process.request("cancel", json!({ "op": op }));
+        let _ = process.request(Method::Cancel, json!({ "op": op }));
         match tokio::time::timeout(GRACE, &mut receiver).await {
             Ok(answer) => self.answered(&process, answer.ok()),
             Err(_) => {

@@ -16,7 +16,7 @@ use dtm_lang::interface::Recover;
 use dtm_lang::value::InstanceId;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Program, Severity};
-use dtm_plugin::protocol::VERSIONS;
+use dtm_plugin::protocol::{Method, VERSIONS};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -128,7 +128,7 @@ impl<'a> Life<'a> {
         *self.cases.program().instance(id).plugin == *self.examined
     }
 
-    fn can(&self, method: &str, kind: &str) -> bool {
+    fn can(&self, method: Method, kind: &str) -> bool {
         self.manifest.as_ref().is_some_and(|m| m.can(method, kind))
     }
 
@@ -179,7 +179,7 @@ impl<'a> Life<'a> {
         let plan = trial.second_plan("`create`", &made).await;
         self.report.hold(&subject, Rule::SecondPlan, plan);
         self.lookup(&subject, &trial, &made).await;
-        if self.can("list", &trial.kind.name) {
+        if self.can(Method::List, &trial.kind.name) {
             let listed = probe::listed(&trial, self.within(&addr), &made).await;
             self.report.hold(&subject, Rule::List, listed);
         }
@@ -199,7 +199,7 @@ impl<'a> Life<'a> {
 
     /// `validate`, if it is answered.
     async fn questions(&mut self, subject: &str, trial: &Trial<'_>, inputs: &Fields) {
-        if !self.can("validate", &trial.kind.name) {
+        if !self.can(Method::Validate, &trial.kind.name) {
             let why = "the plugin does not answer `validate` for this kind".to_string();
             return self.report.note(subject, Rule::Validate, Outcome::NotTried(why));
         }
@@ -249,7 +249,7 @@ impl<'a> Life<'a> {
         }
         let mut replaces = difference.iter().any(|c| c.replaces);
         let mut planned = Fields::new();
-        if !replaces && self.is_examined(id) && self.can("plan", &trial.kind.name) {
+        if !replaces && self.is_examined(id) && self.can(Method::Plan, &trial.kind.name) {
             match probe::plan(&trial, &made, &inputs).await {
                 Ok((outputs, reasons)) => (planned, replaces) = (outputs, reasons),
                 Err(why) => _ = self.report.hold::<()>(&subject, Rule::Plan, Err(why)),
@@ -274,7 +274,7 @@ impl<'a> Life<'a> {
         });
         let stable = stable.map_or(Ok(()), |(n, _)| Err(format!("the `@stable` output `{n}` changed")));
         self.report.hold(&subject, Rule::Stable, stable);
-        if self.can("plan", &trial.kind.name) {
+        if self.can(Method::Plan, &trial.kind.name) {
             let wrong = planned.iter().find(|(n, v)| {
                 !has_unknown(v) && !same(v, now.outputs.get(*n).unwrap_or(&Value::Null), None)
             });
@@ -344,7 +344,7 @@ impl<'a> Life<'a> {
                 });
             self.report.hold(&subject, Rule::Delete, left);
         }
-        if self.can("list", &trial.kind.name) {
+        if self.can(Method::List, &trial.kind.name) {
             let left = match trial.list(self.within(&addr)).await {
                 Ok(found) if found.iter().any(|l| l.id == made.id) => {
                     Err(format!("after `delete`, `list` still gives `{}`", made.id))

@@ -3,7 +3,7 @@
 use super::examinee::Examinee;
 use super::report::{Report, Rule};
 use crate::plugin::{CallError, Settings};
-use dtm_plugin::protocol::{Call, VERSIONS};
+use dtm_plugin::protocol::{Call, Method, VERSIONS};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -56,11 +56,11 @@ pub(super) async fn behave(plugin: &Examinee, report: &mut Report) {
         Ok(_) => Err(format!("{what} is answered as if it were right")),
         Err(e) => Err(format!("{what}: {e}")),
     };
-    let version = plugin.ask("hello", json!({ "versions": [NEVER], "engine": "0.0.0" }), SOON).await;
+    let version = plugin.ask(Method::Hello, json!({ "versions": [NEVER], "engine": "0.0.0" }), SOON).await;
     report.hold(&name, Rule::Version, refused("a `hello` with no version in common", version));
     let method = plugin.ask("dance", json!({}), SOON).await;
     report.hold(&name, Rule::Unknown, refused("an unknown method", method));
-    for method in ["read", "find", "create", "update", "delete"] {
+    for method in [Method::Read, Method::Find, Method::Create, Method::Update, Method::Delete] {
         let call =
             Call { kind: "NoSuchKind".into(), op: "none".into(), id: "none".into(), ..Call::default() };
         let answer = plugin.call(&Settings::new(), method, call, SOON).await;

@@ -5,7 +5,7 @@ use super::trial::{Made, Trial, told};
 use crate::Fields;
 use crate::plugin::CallError;
 use dtm_lang::wire::{from_wire, unknown};
-use dtm_plugin::protocol::{Call, Class, ReadResult};
+use dtm_plugin::protocol::{Call, Class, Method, ReadResult};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const MANY: usize = 32;
 pub(super) async fn validate(trial: &Trial<'_>, inputs: &Fields) -> Result<(), String> {
     let ask = async |what: String, inputs: Fields| {
         let call = Call { kind: trial.kind.name.to_string(), inputs, ..Call::default() };
-        trial.call("validate", call).await.map(|_| ()).map_err(|e| format!("{what}: {e}"))
+        trial.call(Method::Validate, call).await.map(|_| ()).map_err(|e| format!("{what}: {e}"))
     };
     let mut result = ask("the inputs of the case".into(), inputs.clone()).await;
     for name in inputs.keys() {
@@ -77,9 +77,9 @@ pub(super) async fn misfit(trial: &Trial<'_>, inputs: &Fields) -> Result<(), Str
             wrong.push((format!("with a `{name}` of another type"), other, false));
         }
         for (what, wrong, must_fail) in wrong {
-            let call = Call { inputs: wrong, ..trial.mutation("create") };
+            let call = Call { inputs: wrong, ..trial.mutation(Method::Create) };
             let op = call.op.clone();
-            let answer = trial.call("create", call).await;
+            let answer = trial.call(Method::Create, call).await;
             match &answer {
                 Ok(_) if must_fail => {
                     trial.truth(&op, inputs, answer).await?;
@@ -103,12 +103,12 @@ pub(super) async fn interrupted(
     inputs: &Fields,
     at_deadline: bool,
 ) -> Result<bool, String> {
-    let mut call = Call { inputs: inputs.clone(), ..trial.mutation("create") };
+    let mut call = Call { inputs: inputs.clone(), ..trial.mutation(Method::Create) };
     if at_deadline {
         call.deadline_ms = Some(EARLY.as_millis() as u64);
     }
     let (op, started) = (call.op.clone(), Instant::now());
-    let answer = trial.plugin.cancelled(&trial.settings, "create", call, EARLY).await;
+    let answer = trial.plugin.cancelled(&trial.settings, Method::Create, call, EARLY).await;
     let in_time = started.elapsed() < EARLY;
     if let Err(CallError::TimedOut(_)) = answer {
         let grace = crate::plugin::GRACE.as_secs();
@@ -130,9 +130,9 @@ pub(super) async fn same_op(trial: &Trial<'_>, op: &str, made: &Made) -> Result<
 pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, String> {
     let one = trial.read(made).await?;
     let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
-    let config = process.config(&trial.settings).await.map_err(|e| told("configure", &e))?;
+    let config = process.config(&trial.settings).await.map_err(|e| told(Method::Configure, &e))?;
     let call = Call { config, ..trial.reading(made) };
-    let asked = trial.plugin.ask("read_many", json!({ "calls": [call, call, call] }), PATIENCE);
+    let asked = trial.plugin.ask(Method::ReadMany, json!({ "calls": [call, call, call] }), PATIENCE);
     let answer = match asked.await {
         Ok(answer) => answer,
         Err(CallError::Failed(_)) => return Ok(false),
@@ -157,9 +157,10 @@ pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, St
 pub(super) async fn parallel(trial: &Trial<'_>, made: &Made) -> Result<(), String> {
     let one = serde_json::to_value(trial.read(made).await?.map_or(ReadResult::Absent, ReadResult::Object));
     let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
-    let config = process.config(&trial.settings).await.map_err(|e| told("configure", &e))?;
+    let config = process.config(&trial.settings).await.map_err(|e| told(Method::Configure, &e))?;
     let params = serde_json::to_value(Call { config, ..trial.reading(made) }).unwrap_or_default();
-    let asked: Result<Vec<_>, String> = (0..MANY).map(|_| process.request("read", params.clone())).collect();
+    let asked: Result<Vec<_>, String> =
+        (0..MANY).map(|_| process.request(Method::Read, params.clone())).collect();
     for receiver in asked? {
         let late =
             |_| format!("{MANY} reads at the same time were not all answered within {}s", PATIENCE.as_secs());
@@ -189,7 +190,7 @@ pub(super) async fn plan(trial: &Trial<'_>, made: &Made, inputs: &Fields) -> Res
     let ask = async |inputs: &Fields| {
         let reading = trial.reading(made);
         let call = Call { prior: reading.inputs.clone(), inputs: inputs.clone(), ..reading };
-        trial.call("plan", call).await.map_err(|e| told("plan", &e))
+        trial.call(Method::Plan, call).await.map_err(|e| told(Method::Plan, &e))
     };
     let before = trial.read(made).await?;
     let first = ask(inputs).await?;

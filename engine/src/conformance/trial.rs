@@ -8,7 +8,7 @@ use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::sendable;
 use crate::state::OpKey;
 use dtm_lang::interface::{Kind, Recover};
-use dtm_plugin::protocol::{Call, Class, Listed, Object, ReadResult};
+use dtm_plugin::protocol::{Call, Class, Listed, Method, Object, ReadResult};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) struct Trial<'a> {
 }
 
 /// What an error says, for a report.
-pub(super) fn told(verb: &str, e: &CallError) -> String {
+pub(super) fn told(verb: Method, e: &CallError) -> String {
     match e {
         CallError::Failed(_) => format!("`{verb}` failed: {e}"),
         _ => format!("`{verb}`: {e}"),
@@ -41,8 +41,9 @@ pub(super) fn told(verb: &str, e: &CallError) -> String {
 }
 
 impl Trial<'_> {
-    fn patience(&self, verb: &str) -> Duration {
-        let interface = self.kind.timeouts.get(verb).map(|ns| Duration::from_nanos((*ns).max(0) as u64));
+    fn patience(&self, verb: Method) -> Duration {
+        let interface =
+            self.kind.timeouts.get(verb.name()).map(|ns| Duration::from_nanos((*ns).max(0) as u64));
         self.timeout.or(interface).unwrap_or(PATIENCE)
     }
 
@@ -51,7 +52,7 @@ impl Trial<'_> {
     }
 
     /// A mutating call with a new operation key.
-    pub(super) fn mutation(&self, verb: &str) -> Call {
+    pub(super) fn mutation(&self, verb: Method) -> Call {
         Call {
             op: OpKey::fresh().0,
             deadline_ms: Some(self.patience(verb).as_millis() as u64),
@@ -59,14 +60,14 @@ impl Trial<'_> {
         }
     }
 
-    pub(super) async fn call(&self, verb: &str, call: Call) -> Result<Value, CallError> {
+    pub(super) async fn call(&self, verb: Method, call: Call) -> Result<Value, CallError> {
         self.plugin.heard.secret(&json!([call.inputs, call.prior]));
         self.plugin.call(&self.settings, verb, call, self.patience(verb)).await
     }
 
     fn made(
         &self,
-        verb: &str,
+        verb: Method,
         op: &str,
         inputs: &Fields,
         prior: Option<&Made>,
@@ -89,7 +90,7 @@ impl Trial<'_> {
         })
     }
 
-    fn fits(&self, verb: &str, outputs: &Fields) -> Result<(), String> {
+    fn fits(&self, verb: Method, outputs: &Fields) -> Result<(), String> {
         conforms(&self.kind, outputs).map_err(|why| format!("`{verb}`: the output {why}"))?;
         match outputs.keys().find(|n| !self.kind.outputs.contains_key(n.as_str())) {
             Some(extra) => Err(format!("`{verb}` gives an output `{extra}` that the interface has not")),
@@ -98,15 +99,15 @@ impl Trial<'_> {
     }
 
     pub(super) async fn create(&self, op: &str, inputs: &Fields) -> Result<Made, String> {
-        let call = Call { op: op.into(), inputs: inputs.clone(), ..self.mutation("create") };
-        let answer = self.call("create", call).await.map_err(|e| told("create", &e))?;
-        self.made("create", op, inputs, None, answer)
+        let call = Call { op: op.into(), inputs: inputs.clone(), ..self.mutation(Method::Create) };
+        let answer = self.call(Method::Create, call).await.map_err(|e| told(Method::Create, &e))?;
+        self.made(Method::Create, op, inputs, None, answer)
     }
 
     pub(super) async fn update(&self, made: &Made, inputs: &Fields) -> Result<Made, String> {
-        let call = Call { inputs: inputs.clone(), ..self.recorded(self.mutation("update"), made) };
-        let answer = self.call("update", call).await.map_err(|e| told("update", &e))?;
-        let changed = self.made("update", &made.op, inputs, Some(made), answer)?;
+        let call = Call { inputs: inputs.clone(), ..self.recorded(self.mutation(Method::Update), made) };
+        let answer = self.call(Method::Update, call).await.map_err(|e| told(Method::Update, &e))?;
+        let changed = self.made(Method::Update, &made.op, inputs, Some(made), answer)?;
         // What is given only once is what it was.
         let once =
             made.outputs.iter().filter(|(n, _)| self.kind.outputs.get(n.as_str()).is_some_and(|o| o.once));
@@ -116,8 +117,8 @@ impl Trial<'_> {
     }
 
     pub(super) async fn delete(&self, made: &Made) -> Result<(), String> {
-        let call = self.recorded(self.mutation("delete"), made);
-        self.call("delete", call).await.map(|_| ()).map_err(|e| told("delete", &e))
+        let call = self.recorded(self.mutation(Method::Delete), made);
+        self.call(Method::Delete, call).await.map(|_| ()).map_err(|e| told(Method::Delete, &e))
     }
 
     fn recorded(&self, call: Call, made: &Made) -> Call {
@@ -137,7 +138,7 @@ impl Trial<'_> {
 
     /// The object as it is there; `None` when it is absent.
     pub(super) async fn read(&self, made: &Made) -> Result<Option<Object>, String> {
-        let answer = self.call("read", self.reading(made)).await.map_err(|e| told("read", &e))?;
+        let answer = self.call(Method::Read, self.reading(made)).await.map_err(|e| told(Method::Read, &e))?;
         let result: ReadResult = serde_json::from_value(answer)
             .map_err(|e| format!("the answer to `read` cannot be read: {e}"))?;
         match result {
@@ -149,9 +150,12 @@ impl Trial<'_> {
 
     /// The ids of objects with the natural key of these inputs, or made by this operation.
     pub(super) async fn find(&self, op: &str, inputs: &Fields) -> Result<Vec<String>, String> {
-        let call = Call { op: op.into(), inputs: natural_key(&self.kind, inputs), ..self.mutation("find") };
-        let answer =
-            self.call("find", Call { deadline_ms: None, ..call }).await.map_err(|e| told("find", &e))?;
+        let call =
+            Call { op: op.into(), inputs: natural_key(&self.kind, inputs), ..self.mutation(Method::Find) };
+        let answer = self
+            .call(Method::Find, Call { deadline_ms: None, ..call })
+            .await
+            .map_err(|e| told(Method::Find, &e))?;
         serde_json::from_value(answer.get("ids").cloned().unwrap_or_default())
             .map_err(|_| "the answer to `find` holds no list `ids`".to_string())
     }
@@ -159,7 +163,7 @@ impl Trial<'_> {
     /// What is there of this kind.
     pub(super) async fn list(&self, within: Fields) -> Result<Vec<Listed>, String> {
         let call = Call { inputs: within, ..self.blank() };
-        let answer = self.call("list", call).await.map_err(|e| told("list", &e))?;
+        let answer = self.call(Method::List, call).await.map_err(|e| told(Method::List, &e))?;
         serde_json::from_value(answer.get("objects").cloned().unwrap_or_default())
             .map_err(|e| format!("the answer to `list` cannot be read: {e}"))
     }
@@ -209,7 +213,7 @@ impl Trial<'_> {
             let name = name.map_or("", |(n, _)| n.as_str());
             return Err(format!("{after} gave another value of the output `{name}` than `read` gives"));
         }
-        self.fits("read", &crate::plan::diff::merged(&made.outputs, &seen.outputs))
+        self.fits(Method::Read, &crate::plan::diff::merged(&made.outputs, &seen.outputs))
     }
 
     /// What is left after a call that did not succeed, removed; that the error told the truth of it.
@@ -224,7 +228,7 @@ impl Trial<'_> {
     ) -> Result<(), String> {
         let there = match answer {
             Ok(value) => {
-                let made = self.made("create", op, inputs, None, value)?;
+                let made = self.made(Method::Create, op, inputs, None, value)?;
                 return self.delete(&made).await;
             }
             Err(CallError::Failed(error)) => {

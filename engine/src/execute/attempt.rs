@@ -11,7 +11,7 @@ use crate::state::Entry;
 use dtm_lang::Code;
 use dtm_lang::interface::Recover;
 use dtm_lang::value::duration_text;
-use dtm_plugin::protocol::{Call, Class, Object};
+use dtm_plugin::protocol::{Call, Class, Method, Object};
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl From<AttemptError> for Failed {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Operation<'_> {
-    pub(super) fn deadline(&self, verb: &str) -> Duration {
+    pub(super) fn deadline(&self, verb: Method) -> Duration {
         let options = self
             .node
             .instance
@@ -56,7 +56,7 @@ impl Operation<'_> {
         let ns = options
             .and_then(|o| o.timeout)
             .or(recorded)
-            .or_else(|| self.node.kind.as_ref().and_then(|k| k.timeouts.get(verb).copied()));
+            .or_else(|| self.node.kind.as_ref().and_then(|k| k.timeouts.get(verb.name()).copied()));
         ns.map_or(self.cx.options.timeout, |ns| Duration::from_nanos(ns.max(0) as u64))
     }
 
@@ -89,7 +89,7 @@ impl Operation<'_> {
     /// Calls the plugin, trying again what may pass.
     pub(super) async fn attempt(
         &self,
-        verb: &'static str,
+        verb: Method,
         mut call: Call,
         entry: &Entry,
     ) -> Result<Object, AttemptError> {
@@ -104,7 +104,9 @@ impl Operation<'_> {
                 self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
             match result {
                 // The answer contains no object: at most a note that the object was left.
-                Ok(value) if verb == "delete" => return Ok(Object { private: value, ..Object::default() }),
+                Ok(value) if verb == Method::Delete => {
+                    return Ok(Object { private: value, ..Object::default() });
+                }
                 Ok(value) => {
                     let object: Result<Object, _> = serde_json::from_value(value);
                     if let Ok(object) = &object
@@ -198,14 +200,14 @@ impl Operation<'_> {
     }
 
     /// After a crash: whether the operation was done after all. `None` when it must be done again.
-    async fn resolve(&self, verb: &str, entry: &Entry) -> Result<Option<Object>, AttemptError> {
+    async fn resolve(&self, verb: Method, entry: &Entry) -> Result<Option<Object>, AttemptError> {
         let Some(kind) = &self.node.kind else { return Ok(None) };
         let unknown = |why: String| {
             let text = format!("what became of it could not be found out: {why}");
             AttemptError::unknown(self.fail(Code::E0607, text))
         };
         match (verb, &entry.id) {
-            ("create", None) => match recovery(kind, &entry.inputs) {
+            (Method::Create, None) => match recovery(kind, &entry.inputs) {
                 Recover::Rerun => Ok(None),
                 Recover::Read => {
                     let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
@@ -238,7 +240,7 @@ impl Operation<'_> {
                 }
                 _ => Err(unknown("its kind gives no way to".into())),
             },
-            ("delete", _) => {
+            (Method::Delete, _) => {
                 match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
                     Seen::Absent => Ok(Some(Object::default())),
                     Seen::Object(_) => Ok(None),

@@ -17,7 +17,7 @@ use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_secret, has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Severity};
-use dtm_plugin::protocol::{Call, Object};
+use dtm_plugin::protocol::{Call, Method, Object};
 use serde_json::Value as Json;
 use std::sync::Arc;
 use std::time::Instant;
@@ -383,7 +383,7 @@ impl Operation<'_> {
             return Ok(());
         };
         let Some(holder) = self.cx.options.left.first() else { return Ok(()) };
-        let until = self.cx.options.since + self.deadline("create") + crate::plugin::GRACE;
+        let until = self.cx.options.since + self.deadline(Method::Create) + crate::plugin::GRACE;
         let wait = until.saturating_duration_since(Instant::now());
         (self.cx.events)(Event::Notice {
             text: format!(
@@ -460,7 +460,7 @@ impl Operation<'_> {
         self.emit(verb);
         self.begin(&entry).await?;
         let call = Call { inputs: self.inputs.clone(), ..self.call_of(&entry) };
-        let object = match self.attempt("create", call, &entry).await {
+        let object = match self.attempt(Method::Create, call, &entry).await {
             Ok(object) => object,
             Err(AttemptError::Unchanged(failed)) => {
                 match prior.filter(|_| beside) {
@@ -529,7 +529,7 @@ impl Operation<'_> {
                 private: old.private.clone(),
                 ..Call::default()
             };
-            self.attempt("delete", call, entry).await?;
+            self.attempt(Method::Delete, call, entry).await?;
             entry.retired.remove(0);
             self.put(shared.clone()).await?;
         }
@@ -553,7 +553,7 @@ impl Operation<'_> {
         self.begin(&entry).await?;
         let call =
             Call { inputs: self.inputs.clone(), prior: self.prior_inputs(&prior), ..self.call_of(&entry) };
-        match self.attempt("update", call, &entry).await {
+        match self.attempt(Method::Update, call, &entry).await {
             Ok(object) => {
                 let entry = self.made(&entry, object, Status::Ok);
                 match self.as_planned(&entry) {
@@ -626,7 +626,7 @@ impl Operation<'_> {
         let entry = Entry { status, op, ..prior.clone() };
         self.begin(&entry).await?;
         let call = Call { prior: sendable(&prior.inputs), ..self.call_of(&entry) };
-        match self.attempt("delete", call, &entry).await {
+        match self.attempt(Method::Delete, call, &entry).await {
             Ok(object) => Ok(object.private.get("left").and_then(Json::as_bool).unwrap_or(false)),
             Err(e) => {
                 if matches!(e, AttemptError::Unchanged(_)) {

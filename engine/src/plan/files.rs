@@ -7,7 +7,7 @@ use super::reads::ask_plugin;
 use super::{Action, Node, Reason};
 use crate::secret::sendable;
 use dtm_lang::wire::has_unknown;
-use dtm_plugin::protocol::PlannedFile;
+use dtm_plugin::protocol::{Method, PlannedFile};
 use serde_json::{Value as Json, json};
 
 impl Builder<'_> {
@@ -34,7 +34,8 @@ impl Builder<'_> {
             }),
             None => json!({ "kind": kind, "inputs": node.desired }),
         };
-        let answer = ask_plugin(self.plugins, &node.plugin, &node.settings, "files", &kind, params).await;
+        let answer =
+            ask_plugin(self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
         let Some(Ok(mut answer)) = answer else { return };
         let files = answer.get_mut("files").map(Json::take).unwrap_or_default();
         let mut files: Vec<PlannedFile> = serde_json::from_value(files).unwrap_or_default();

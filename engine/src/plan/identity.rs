@@ -13,6 +13,7 @@ use dtm_lang::interface::Kind;
 use dtm_lang::shell::command;
 use dtm_lang::wire::{has_unknown, reveal};
 use dtm_lang::{Code, Diagnostic};
+use dtm_plugin::protocol::Method;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -247,7 +248,7 @@ impl Builder<'_> {
                 let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
                 let params = json!({ "kind": kind, "inputs": node.desired });
                 running.spawn(i, async move {
-                    ask_plugin(&plugins, &plugin, &settings, "validate", &kind, params).await
+                    ask_plugin(&plugins, &plugin, &settings, Method::Validate, &kind, params).await
                 });
             }
             let Some((i, answer)) = running.next().await else { break };

@@ -8,7 +8,7 @@ use crate::plugin::{Plugins, Settings};
 use crate::secret::public;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Instance, Program};
-use dtm_plugin::protocol::{Call, Listed};
+use dtm_plugin::protocol::{Call, Listed, Method};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub async fn listed(
     let (plugin, kind) = (&instance.plugin, &instance.kind.name);
     let call = Call { kind: kind.to_string(), inputs: within, ..Call::default() };
     let params = serde_json::to_value(call).unwrap_or(Value::Null);
-    let asked = ask_plugin(plugins, plugin, &settings(program, instance), "list", kind, params).await;
+    let asked = ask_plugin(plugins, plugin, &settings(program, instance), Method::List, kind, params).await;
     let answer = asked
         .ok_or_else(|| format!("the plugin `{plugin}` does not support listing objects of this kind"))?;
     let value = answer.map_err(|e| plugins.redactor().mask(&e.message))?;

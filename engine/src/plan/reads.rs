@@ -5,7 +5,7 @@ use crate::plugin::{CallError, Plugins, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
 use crate::tasks::Tasks;
-use dtm_plugin::protocol::{Call, ReadResult};
+use dtm_plugin::protocol::{Call, Method, ReadResult};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,8 +82,9 @@ pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> Hash
 async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<(String, Seen)> {
     let calls: Vec<Call> = batch.iter().map(|t| call(&t.entry)).collect();
     let Some(settings) = batch.first().map(|t| t.settings.clone()) else { return vec![] };
-    let answer =
-        plugins.call(plugin, &settings, "read_many", json!({ "calls": calls }), READ_TIMEOUT, false).await;
+    let answer = plugins
+        .call(plugin, &settings, Method::ReadMany, json!({ "calls": calls }), READ_TIMEOUT, false)
+        .await;
     let results: Result<Vec<ReadResult>, CallError> = answer.and_then(|value| {
         serde_json::from_value(value)
             .map_err(|e| CallError::Lost(format!("its answer to `read_many` cannot be read: {e}")))
@@ -123,7 +124,7 @@ fn from_wire(result: ReadResult) -> Seen {
 /// Reads one tool.
 pub(crate) async fn read_one(plugins: &Plugins, plugin: &str, settings: &Settings, entry: &Entry) -> Seen {
     let params = serde_json::to_value(call(entry)).unwrap_or(Value::Null);
-    match plugins.call(plugin, settings, "read", params, READ_TIMEOUT, true).await {
+    match plugins.call(plugin, settings, Method::Read, params, READ_TIMEOUT, true).await {
         Ok(value) => match serde_json::from_value(value) {
             Ok(result) => from_wire(result),
             Err(e) => Seen::Failed(format!("the plugin's answer cannot be read: {e}")),
@@ -137,7 +138,7 @@ pub(crate) async fn ask_plugin(
     plugins: &Plugins,
     plugin: &str,
     settings: &Settings,
-    method: &str,
+    method: Method,
     kind: &str,
     params: Value,
 ) -> Option<Result<Value, dtm_plugin::protocol::RpcError>> {
@@ -167,7 +168,7 @@ pub(crate) async fn normalized(
         params["prior"] = sendable(&prior.inputs).into();
         params["private"] = prior.private.clone();
     }
-    match ask_plugin(plugins, plugin, settings, "normalize", kind, params).await {
+    match ask_plugin(plugins, plugin, settings, Method::Normalize, kind, params).await {
         Some(Ok(answer)) => answer.get("inputs").and_then(Value::as_object).cloned().unwrap_or(inputs),
         // `validate` reports problems of the inputs.
         Some(Err(_)) | None => inputs,
@@ -186,7 +187,7 @@ pub(crate) async fn plan_of(
         "kind": prior.kind, "id": prior.id, "prior": sendable(&prior.inputs), "inputs": inputs,
         "outputs": prior.outputs, "private": prior.private,
     });
-    let answer = ask_plugin(plugins, plugin, settings, "plan", &prior.kind, params).await;
+    let answer = ask_plugin(plugins, plugin, settings, Method::Plan, &prior.kind, params).await;
     let Some(Ok(answer)) = answer else { return (Fields::new(), vec![]) };
     let outputs = answer.get("outputs").and_then(Value::as_object).cloned().unwrap_or_default();
     let reasons = answer.get("replace").and_then(Value::as_array).into_iter().flatten();
@@ -204,7 +205,7 @@ pub(crate) async fn find(
 ) -> Result<Vec<String>, CallError> {
     let call = Call { kind: kind.into(), inputs: key, op: op.into(), ..Call::default() };
     let params = serde_json::to_value(call).unwrap_or(Value::Null);
-    let value = plugins.call(plugin, settings, "find", params, READ_TIMEOUT, false).await?;
+    let value = plugins.call(plugin, settings, Method::Find, params, READ_TIMEOUT, false).await?;
     let ids = value.get("ids").cloned().unwrap_or(Value::Null);
     serde_json::from_value(ids)
         .map_err(|_| CallError::Unusable("the plugin's answer to `find` cannot be read".into()))

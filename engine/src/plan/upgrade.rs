@@ -5,6 +5,7 @@ use super::reads::ask_plugin;
 use crate::Fields;
 use crate::plugin::{Plugins, Settings};
 use crate::state::Entry;
+use dtm_plugin::protocol::Method;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ pub(super) async fn upgrade(plugins: &Plugins, settings: &Settings, entry: &mut 
         return;
     }
     let Ok(manifest) = plugins.manifest(plugin).await else { return };
-    if manifest.version == entry.plugin.version || !manifest.can("upgrade", &entry.kind) {
+    if manifest.version == entry.plugin.version || !manifest.can(Method::Upgrade, &entry.kind) {
         return;
     }
     let entry = Arc::make_mut(entry);
@@ -41,7 +42,7 @@ pub(super) async fn upgrade(plugins: &Plugins, settings: &Settings, entry: &mut 
             "kind": kind, "from": from, "id": recorded.id.as_deref().cloned().unwrap_or_default(),
             "inputs": recorded.inputs, "outputs": recorded.outputs, "private": recorded.private,
         });
-        let answer = ask_plugin(plugins, plugin, settings, "upgrade", &kind, params).await;
+        let answer = ask_plugin(plugins, plugin, settings, Method::Upgrade, &kind, params).await;
         let Some(Ok(answer)) = answer else { return };
         let fields = |name: &str| answer.get(name).and_then(Json::as_object).cloned();
         fields("inputs").into_iter().for_each(|f| *recorded.inputs = f);

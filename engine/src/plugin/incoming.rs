@@ -1,6 +1,6 @@
 //! What a plugin's process may say: one message a line, and nothing else.
 
-use dtm_plugin::protocol::{Checkpoint, MAX_DEPTH, Request, Response, RpcError, id_of};
+use dtm_plugin::protocol::{Checkpoint, MAX_DEPTH, Method, Request, Response, RpcError, id_of};
 use serde_json::Value;
 
 /// A message of a plugin.
@@ -35,8 +35,8 @@ pub fn read(line: &[u8]) -> Result<Incoming, String> {
     };
     if value.get("method").is_some() {
         let request: Request = serde_json::from_value(value).map_err(|_| garbage())?;
-        return match (&*request.method, request.id) {
-            ("checkpoint", Some(id)) => serde_json::from_value(request.params)
+        return match (Method::named(&request.method), request.id) {
+            (Some(Method::Checkpoint), Some(id)) => serde_json::from_value(request.params)
                 .map(|c| Incoming::Checkpoint(id, c))
                 .map_err(|_| garbage()),
             _ => Ok(Incoming::Notification(request.method, request.params)),

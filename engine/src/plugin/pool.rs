@@ -4,7 +4,7 @@ use super::process::{GREETING, Listener, Process};
 use crate::event::{Event, Events};
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
-use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, RpcError, VERSIONS};
+use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, Method, RpcError, VERSIONS};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -162,16 +162,18 @@ struct Ears {
 impl Listener for Ears {
     fn notified(&self, method: &str, params: Value) {
         let text = |name: &str| self.redactor.mask(params.get(name).and_then(Value::as_str).unwrap_or(""));
-        match method {
-            "progress" => {
+        match Method::named(method) {
+            Some(Method::Progress) => {
                 let op = params.get("op").and_then(Value::as_str).unwrap_or("");
                 let addr = lock(&self.watched).get(op).map(|w| w.addr.clone());
                 if let Some(addr) = addr {
                     (self.events)(Event::Progress { addr, text: text("text") });
                 }
             }
-            "secret" => self.redactor.learn_text(params.get("value").and_then(Value::as_str).unwrap_or("")),
-            "log" => {
+            Some(Method::Secret) => {
+                self.redactor.learn_text(params.get("value").and_then(Value::as_str).unwrap_or(""))
+            }
+            Some(Method::Log) => {
                 let op = params.get("op").and_then(Value::as_str).unwrap_or("");
                 let warns = params.get("level").and_then(Value::as_str) == Some("warning");
                 let text = text("text");
@@ -362,7 +364,7 @@ impl Plugins {
         let process = Process::start(&self.host, file, &self.folder, &slot.spec.env, lock_fd, ears)
             .map_err(|why| CallError::Unusable(format!("the plugin `{plugin}` cannot be started: {why}")))?;
         let hello = Hello { versions: VERSIONS.to_vec(), engine: env!("CARGO_PKG_VERSION").into() };
-        let receiver = process.request("hello", json!(hello)).map_err(CallError::Unusable)?;
+        let receiver = process.request(Method::Hello, json!(hello)).map_err(CallError::Unusable)?;
         let give_up = |why: String| {
             process.kill();
             *lock(&slot.given_up) = Some(why.clone());
@@ -398,7 +400,7 @@ impl Plugins {
         &self,
         plugin: &str,
         settings: &Settings,
-        method: &str,
+        method: Method,
         mut params: Value,
         deadline: Duration,
         alone: bool,
@@ -451,7 +453,14 @@ impl Plugins {
             }
         };
         let ms = began.elapsed().as_millis() as u64;
-        tracing::debug!(plugin, method, op, ms, failed = !matches!(answer, Ok(Ok(_))), "plugin answered");
+        tracing::debug!(
+            plugin,
+            method = method.name(),
+            op,
+            ms,
+            failed = !matches!(answer, Ok(Ok(_))),
+            "plugin answered"
+        );
         match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {

@@ -2,7 +2,7 @@
 //! nobody stops reading in order to write.
 
 use command_fds::{CommandFdExt, FdMapping};
-use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Request, RpcError};
+use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Method, Request, RpcError};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -132,7 +132,11 @@ impl Process {
     }
 
     /// Sends a request; the receiver fails when the process is lost.
-    pub(crate) fn request(&self, method: &str, params: Value) -> Result<oneshot::Receiver<Answer>, String> {
+    pub(crate) fn request(
+        &self,
+        method: impl AsRef<str>,
+        params: Value,
+    ) -> Result<oneshot::Receiver<Answer>, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let line = Self::line(id, method, params)?;
@@ -147,12 +151,12 @@ impl Process {
     /// Asks an operation to end, and does not wait for the answer: a hanging single-threaded plugin never sends it.
     pub(crate) fn cancel(&self, op: &str) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        if let Ok(line) = Self::line(id, "cancel", json!({ "op": op })) {
+        if let Ok(line) = Self::line(id, Method::Cancel, json!({ "op": op })) {
             let _ = self.out.send(line);
         }
     }
 
-    fn line(id: u64, method: &str, params: Value) -> Result<Vec<u8>, String> {
+    fn line(id: u64, method: impl AsRef<str>, params: Value) -> Result<Vec<u8>, String> {
         let mut line =
             serde_json::to_vec(&Request::new(Some(id), method, params)).map_err(|e| e.to_string())?;
         line.push(b'\n');
@@ -176,7 +180,7 @@ impl Process {
             return Ok(*handle);
         }
         let receiver =
-            self.request("configure", json!({ "settings": settings })).map_err(CallError::Unusable)?;
+            self.request(Method::Configure, json!({ "settings": settings })).map_err(CallError::Unusable)?;
         match tokio::time::timeout(GREETING, receiver).await {
             Ok(Ok(Ok(value))) => {
                 let handle = value.get("config").and_then(Value::as_u64).unwrap_or(0);

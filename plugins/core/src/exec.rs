@@ -8,7 +8,7 @@
 
 use crate::command::{Command, Ended, Outcome};
 use crate::interface::exec::{Inputs, Outputs};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::{Value, json, to_value};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Planned};
 
@@ -21,7 +21,7 @@ impl Kind for Exec {
     const NAME: &'static str = "Exec";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "plan"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Plan];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         for verb in ["create", "read", "update", "delete"] {

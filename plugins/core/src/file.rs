@@ -5,7 +5,7 @@ use crate::path::{
     absent, below, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
     remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
-use dtm_plugin::protocol::{Fields, Listed};
+use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded, Size};
 use sha2::Digest;
@@ -153,7 +153,7 @@ impl Kind for File {
     type Inputs = file::Inputs;
     type Outputs = file::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate", "list", "upgrade"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::List, Method::Upgrade];
 
     fn upgrade(_: &str, recorded: Recorded) -> Result<Recorded, Failure> {
         Ok(upgraded(recorded))
@@ -194,7 +194,7 @@ impl Kind for SecretFile {
     type Inputs = secret_file::Inputs;
     type Outputs = secret_file::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate", "upgrade"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Upgrade];
 
     fn upgrade(_: &str, recorded: Recorded) -> Result<Recorded, Failure> {
         Ok(upgraded(recorded))

@@ -1,7 +1,7 @@
 //! `core.Password`: random, from the operating system's generator.
 
 use crate::interface::password;
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::{Value as Json, from_value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Secret};
 
@@ -36,7 +36,7 @@ impl Kind for Password {
     type Inputs = password::Inputs;
     type Outputs = password::Outputs;
 
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [Method] = &[Method::Validate];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         let alphabet = inputs.get("alphabet").and_then(Json::as_str).unwrap_or(LETTERS_AND_DIGITS);

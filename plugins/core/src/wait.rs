@@ -1,7 +1,7 @@
 //! `core.Wait`: asks again and again, more seldom each time, until the answer is right or the time is over.
 
 use crate::interface::wait::{Inputs, Outputs};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Span};
 use std::io::Read;
@@ -19,7 +19,7 @@ impl Kind for Wait {
     const NAME: &'static str = "Wait";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate"];
+    const ANSWERS: &'static [Method] = &[Method::Validate];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         let given = |name: &str| inputs.get(name).filter(|v| !v.is_null());

@@ -4,7 +4,7 @@ use crate::interface::file::{Inputs, Outputs};
 use crate::ours::{Ours, obstacle};
 use crate::place::{Place, normalized, upgraded};
 use crate::store::{Blob, Edits, Entry, Mode, Store};
-use dtm_plugin::protocol::Fields;
+use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Kind for File {
     const NAME: &'static str = "File";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "upgrade"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Normalize, Method::Upgrade];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         Place::validate(inputs)?;

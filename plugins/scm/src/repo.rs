@@ -7,7 +7,7 @@ use crate::names::checked_branch;
 use crate::own::{self, Parts, head_branch, set_head};
 use crate::place::upgraded;
 use crate::store::{Turns, advertised, is_repository};
-use dtm_plugin::protocol::{Fields, Listed};
+use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::io::ErrorKind;
@@ -33,7 +33,7 @@ impl Kind for Repo {
     const NAME: &'static str = "Repo";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "upgrade", "list"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Normalize, Method::Upgrade, Method::List];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_destination(inputs)?;

@@ -6,7 +6,7 @@ use crate::ours::{Ours, common_folder, trailer};
 use crate::place::{Place, normalized, upgraded};
 use crate::store::Blob;
 use crate::template::{load, parse, render};
-use dtm_plugin::protocol::{Fields, PlannedFile};
+use dtm_plugin::protocol::{Fields, Method, PlannedFile};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::wire::has_secret;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
@@ -71,7 +71,7 @@ impl Kind for Scaffold {
     const NAME: &'static str = "Scaffold";
     type Inputs = Inputs;
     type Outputs = Outputs;
-    const ANSWERS: &'static [&'static str] = &["validate", "normalize", "files", "upgrade"];
+    const ANSWERS: &'static [Method] = &[Method::Validate, Method::Normalize, Method::Files, Method::Upgrade];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         Place::validate(inputs)?;

@@ -7,7 +7,7 @@
 
 use crate::kind::{Ctx, Plugin};
 use crate::protocol::{
-    Call, Configure, Hello, Manifest, ReadMany, ReadResult, Request, Response, RpcError, VERSIONS,
+    Call, Configure, Hello, Manifest, Method, ReadMany, ReadResult, Request, Response, RpcError, VERSIONS,
 };
 use serde_json::{Value, json};
 use std::any::Any;
@@ -84,7 +84,11 @@ impl Running {
     }
 
     /// Answers one request.
-    pub fn answer(&self, request: &[u8], notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>) -> Vec<u8> {
+    pub fn answer(
+        &self,
+        request: &[u8],
+        notify: Arc<dyn Fn(Method, Value) -> bool + Send + Sync>,
+    ) -> Vec<u8> {
         let request: Request = match serde_json::from_slice(request) {
             Ok(request) => request,
             Err(e) => {
@@ -108,11 +112,14 @@ impl Running {
     fn handle(
         &self,
         request: Request,
-        notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>,
+        notify: Arc<dyn Fn(Method, Value) -> bool + Send + Sync>,
     ) -> Result<Value, RpcError> {
         let bad = |e: serde_json::Error| rpc(-32602, format!("wrong parameters: {e}"));
-        match request.method.as_str() {
-            "hello" => {
+        let Some(method) = Method::named(&request.method) else {
+            return Err(rpc(-32601, format!("no method `{}` is known", request.method)));
+        };
+        match method {
+            Method::Hello => {
                 let hello: Hello = serde_json::from_value(request.params).map_err(bad)?;
                 match hello.versions.iter().any(|v| VERSIONS.contains(v)) {
                     true => serde_json::from_slice(&self.manifest).map_err(bad),
@@ -121,23 +128,23 @@ impl Running {
                     }
                 }
             }
-            "configure" => {
+            Method::Configure => {
                 let configure: Configure = serde_json::from_value(request.params).map_err(bad)?;
                 let settings = (self.plugin.settings)(configure.settings).map_err(|e| rpc(-32602, e))?;
                 let config = self.next.fetch_add(1, Ordering::Relaxed);
                 lock(&self.configs).insert(config, settings);
                 Ok(json!({ "config": config }))
             }
-            "cancel" => {
+            Method::Cancel => {
                 let op = request.params.get("op").and_then(Value::as_str).unwrap_or("");
                 if let Some(flag) = lock(&self.operations).get(op) {
                     flag.store(true, Ordering::Relaxed);
                 }
                 Ok(json!({}))
             }
-            "read_many" => {
+            Method::ReadMany => {
                 let many: ReadMany = serde_json::from_value(request.params).map_err(bad)?;
-                let one = |call: Call| match self.kind_call("read", call, notify.clone()) {
+                let one = |call: Call| match self.kind_call(Method::Read, call, notify.clone()) {
                     Ok(value) => {
                         serde_json::from_value(value).unwrap_or(ReadResult::Failed(rpc(-32603, "no result")))
                     }
@@ -155,9 +162,9 @@ impl Running {
 
     fn kind_call(
         &self,
-        method: &str,
+        method: Method,
         call: Call,
-        notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>,
+        notify: Arc<dyn Fn(Method, Value) -> bool + Send + Sync>,
     ) -> Result<Value, RpcError> {
         let Some(kind) = self.plugin.kinds.iter().find(|k| k.name() == call.kind) else {
             return Err(rpc(-32602, format!("no kind `{}` is known", call.kind)));
@@ -258,7 +265,7 @@ pub unsafe fn call(
     // SAFETY: promised by the caller.
     let host = (!host.is_null()).then(|| HostPointer(unsafe { *host }));
     let host = Arc::new(host);
-    let notify = move |method: &str, params: Value| {
+    let notify = move |method: Method, params: Value| {
         let message = serde_json::to_vec(&Request::new(None, method, params)).unwrap_or_default();
         host.as_ref().as_ref().is_none_or(|h| h.send(&message) == 0)
     };

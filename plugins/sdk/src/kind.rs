@@ -1,7 +1,7 @@
 //! The trait of a kind, and what its methods get and give.
 
 use crate::protocol::{
-    Call, Class, ErrorData, Fields, Listed, Object as WireObject, PlannedFile, ReadResult, RpcError,
+    Call, Class, ErrorData, Fields, Listed, Method, Object as WireObject, PlannedFile, ReadResult, RpcError,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,18 +20,18 @@ pub struct Ctx {
     pub deadline: Option<std::time::Instant>,
     pub(crate) settings: Arc<dyn Any + Send + Sync>,
     pub(crate) cancelled: Arc<AtomicBool>,
-    pub(crate) notify: Arc<dyn Fn(&str, Value) -> bool + Send + Sync>,
+    pub(crate) notify: Arc<dyn Fn(Method, Value) -> bool + Send + Sync>,
     pub(crate) left: Arc<AtomicBool>,
 }
 
 impl Ctx {
     /// Tells what is going on; may be dropped when the engine is busy.
     pub fn progress(&self, text: impl Into<String>) {
-        (self.notify)("progress", json!({ "op": self.op, "text": text.into() }));
+        (self.notify)(Method::Progress, json!({ "op": self.op, "text": text.into() }));
     }
     /// Tells something that the user should know of, although the operation goes on.
     pub fn warn(&self, text: &str) {
-        (self.notify)("log", json!({ "op": self.op, "level": "warning", "text": text }));
+        (self.notify)(Method::Log, json!({ "op": self.op, "level": "warning", "text": text }));
     }
     /// In `delete`: the object is left as it is, for this reason, and its record is dropped all the same. The user sees
     /// "forgotten" then, not "deleted".
@@ -41,11 +41,11 @@ impl Ctx {
     }
     /// Gives an id as soon as it is known; returns once it is durable, `false` when that failed.
     pub fn checkpoint(&self, id: &str, partial: Value) -> bool {
-        (self.notify)("checkpoint", json!({ "op": self.op, "id": id, "partial": partial }))
+        (self.notify)(Method::Checkpoint, json!({ "op": self.op, "id": id, "partial": partial }))
     }
     /// Names a secret that was not tagged as input, so that it is masked everywhere.
     pub fn secret(&self, value: &str) {
-        (self.notify)("secret", json!({ "value": value }));
+        (self.notify)(Method::Secret, json!({ "value": value }));
     }
     /// Whether the engine asked to stop. The operation still ends with its own answer.
     pub fn is_cancelled(&self) -> bool {
@@ -159,7 +159,7 @@ pub trait Kind: Send + Sync + Sized + 'static {
     type Outputs: DeserializeOwned + Serialize + Send;
 
     /// The optional questions that it answers: `validate`, `normalize`, `plan`, `files`, `upgrade`, `list`.
-    const ANSWERS: &'static [&'static str] = &[];
+    const ANSWERS: &'static [Method] = &[];
 
     /// What is wrong with inputs that are known; without side effects.
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
@@ -250,9 +250,9 @@ pub trait ErasedKind: Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;
     /// The optional questions that it answers.
-    fn answers(&self) -> &'static [&'static str];
+    fn answers(&self) -> &'static [Method];
     /// One call.
-    fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a>;
+    fn call<'a>(&'a self, method: Method, ctx: &'a Ctx, call: Call) -> Answer<'a>;
 }
 
 struct Erased<K>(std::marker::PhantomData<fn() -> K>);
@@ -280,11 +280,11 @@ impl<K: Kind> ErasedKind for Erased<K> {
         K::NAME
     }
 
-    fn answers(&self) -> &'static [&'static str] {
+    fn answers(&self) -> &'static [Method] {
         K::ANSWERS
     }
 
-    fn call<'a>(&'a self, method: &'a str, ctx: &'a Ctx, call: Call) -> Answer<'a> {
+    fn call<'a>(&'a self, method: Method, ctx: &'a Ctx, call: Call) -> Answer<'a> {
         Box::pin(async move {
             let object = |prior: Fields, call: &Call| -> std::result::Result<Object<K>, RpcError> {
                 let (id, outputs, private) = (call.id.clone(), call.outputs.clone(), call.private.clone());
@@ -293,8 +293,8 @@ impl<K: Kind> ErasedKind for Erased<K> {
             let changed =
                 |c: Change<K>| json!({ "id": c.id, "outputs": fields(&c.outputs), "private": c.private });
             match method {
-                "validate" => K::validate(&call.inputs).map(|()| json!({})).map_err(Failure::into_rpc),
-                "normalize" => {
+                Method::Validate => K::validate(&call.inputs).map(|()| json!({})).map_err(Failure::into_rpc),
+                Method::Normalize => {
                     let prior = (!call.prior.is_empty()).then_some(Recorded {
                         id: call.id,
                         inputs: call.prior,
@@ -304,12 +304,12 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     let inputs = K::normalize(ctx, call.inputs, prior).await.map_err(Failure::into_rpc)?;
                     Ok(json!({ "inputs": inputs }))
                 }
-                "plan" => {
+                Method::Plan => {
                     let planned = K::plan(object(call.prior.clone(), &call)?, &call.inputs)
                         .map_err(Failure::into_rpc)?;
                     Ok(serde_json::to_value(planned).unwrap_or(Value::Null))
                 }
-                "files" => {
+                Method::Files => {
                     let prior = match call.id.is_empty() {
                         true => None,
                         false => Some(object(call.prior.clone(), &call)?),
@@ -319,7 +319,7 @@ impl<K: Kind> ErasedKind for Erased<K> {
                         .map(|files| json!({ "files": files }))
                         .map_err(Failure::into_rpc)
                 }
-                "upgrade" => {
+                Method::Upgrade => {
                     let recorded = Recorded {
                         id: call.id,
                         inputs: call.inputs,
@@ -329,7 +329,7 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     let upgraded = K::upgrade(&call.from, recorded).map_err(Failure::into_rpc)?;
                     Ok(serde_json::to_value(upgraded).unwrap_or(Value::Null))
                 }
-                "read" => {
+                Method::Read => {
                     let id = call.id.clone();
                     let seen =
                         K::read(ctx, object(call.inputs.clone(), &call)?).await.map_err(Failure::into_rpc)?;
@@ -344,26 +344,26 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     };
                     Ok(serde_json::to_value(result).unwrap_or(Value::Null))
                 }
-                "find" => K::find(ctx, call.inputs)
+                Method::Find => K::find(ctx, call.inputs)
                     .await
                     .map(|ids| json!({ "ids": ids }))
                     .map_err(Failure::into_rpc),
-                "list" => K::list(ctx, call.inputs)
+                Method::List => K::list(ctx, call.inputs)
                     .await
                     .map(|objects| json!({ "objects": objects }))
                     .map_err(Failure::into_rpc),
-                "create" => K::create(ctx, typed(call.inputs, "inputs")?)
+                Method::Create => K::create(ctx, typed(call.inputs, "inputs")?)
                     .await
                     .map(changed)
                     .map_err(Failure::into_rpc),
-                "update" => {
+                Method::Update => {
                     let prior = object(call.prior.clone(), &call)?;
                     K::update(ctx, prior, typed(call.inputs, "inputs")?)
                         .await
                         .map(changed)
                         .map_err(Failure::into_rpc)
                 }
-                "delete" => {
+                Method::Delete => {
                     let prior = object(call.prior.clone(), &call)?;
                     K::delete(ctx, prior).await.map_err(Failure::into_rpc)?;
                     match ctx.left.load(Ordering::Relaxed) {

@@ -44,6 +44,117 @@ pub fn id_of(line: &[u8]) -> Option<u64> {
     })
 }
 
+/// What one side asks the other, or notifies it of. A name that is none of these is an error of its receiver in a request, and
+/// ignored in a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// The versions of the protocol, and the plugin's manifest.
+    Hello,
+    /// Settings; the answer is their handle.
+    Configure,
+    /// Asks a running operation to end.
+    Cancel,
+    /// One object.
+    Read,
+    /// Many objects at once.
+    ReadMany,
+    /// The ids of the objects with a natural key.
+    Find,
+    /// The objects that exist.
+    List,
+    /// Checks inputs.
+    Validate,
+    /// Inputs in the plugin's canonical form.
+    Normalize,
+    /// What is known of an update before it is made.
+    Plan,
+    /// The files that a change writes.
+    Files,
+    /// A recorded object of an older version of the plugin.
+    Upgrade,
+    /// Creates an object.
+    Create,
+    /// Changes an object.
+    Update,
+    /// Deletes an object.
+    Delete,
+    /// From a plugin: an id that must be durable before it goes on.
+    Checkpoint,
+    /// From a plugin: how far an operation is.
+    Progress,
+    /// From a plugin: a line of its log, or a warning.
+    Log,
+    /// From a plugin: a text that must never be shown.
+    Secret,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 19] = [
+        Method::Hello,
+        Method::Configure,
+        Method::Cancel,
+        Method::Read,
+        Method::ReadMany,
+        Method::Find,
+        Method::List,
+        Method::Validate,
+        Method::Normalize,
+        Method::Plan,
+        Method::Files,
+        Method::Upgrade,
+        Method::Create,
+        Method::Update,
+        Method::Delete,
+        Method::Checkpoint,
+        Method::Progress,
+        Method::Log,
+        Method::Secret,
+    ];
+
+    /// Its name in a message.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Hello => "hello",
+            Method::Configure => "configure",
+            Method::Cancel => "cancel",
+            Method::Read => "read",
+            Method::ReadMany => "read_many",
+            Method::Find => "find",
+            Method::List => "list",
+            Method::Validate => "validate",
+            Method::Normalize => "normalize",
+            Method::Plan => "plan",
+            Method::Files => "files",
+            Method::Upgrade => "upgrade",
+            Method::Create => "create",
+            Method::Update => "update",
+            Method::Delete => "delete",
+            Method::Checkpoint => "checkpoint",
+            Method::Progress => "progress",
+            Method::Log => "log",
+            Method::Secret => "secret",
+        }
+    }
+
+    /// The method with this name.
+    pub fn named(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl AsRef<str> for Method {
+    fn as_ref(&self) -> &str {
+        self.name()
+    }
+}
+
 /// Values by name.
 pub type Fields = Map<String, Value>;
 
@@ -64,8 +175,8 @@ pub struct Request {
 
 impl Request {
     /// A request, or without `id` a notification.
-    pub fn new(id: Option<u64>, method: &str, params: Value) -> Self {
-        Request { jsonrpc: "2.0".into(), id, method: method.into(), params }
+    pub fn new(id: Option<u64>, method: impl AsRef<str>, params: Value) -> Self {
+        Request { jsonrpc: "2.0".into(), id, method: method.as_ref().into(), params }
     }
 }
 
@@ -172,8 +283,8 @@ pub struct Manifest {
 
 impl Manifest {
     /// Whether the plugin answers an optional question for a kind.
-    pub fn can(&self, method: &str, kind: &str) -> bool {
-        self.capabilities.get(method).is_some_and(|kinds| kinds.iter().any(|k| k == kind))
+    pub fn can(&self, method: Method, kind: &str) -> bool {
+        self.capabilities.get(method.name()).is_some_and(|kinds| kinds.iter().any(|k| k == kind))
     }
 }
 
