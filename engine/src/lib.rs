@@ -1,7 +1,7 @@
 //! The engine of dtm: a checked program, state and reality become a plan, and the plan is carried out.
 //!
 //! Flow: [`plan::build`] (graph, read, diff) → [`plan::Plan`] → [`execute::run`] (ready queue, plugin calls,
-//! journal). State is reached through [`state::StateStore`], plugins through [`plugin::Plugins`]. The engine
+//! journal). State is reached through [`state::StateStore`], plugins through [`plugin::PluginCalls`]. The engine
 //! prints nothing: it emits [`event::Event`]s.
 
 pub mod address;
@@ -20,6 +20,8 @@ pub mod secret;
 pub mod sops;
 pub mod state;
 mod tasks;
+#[cfg(test)]
+mod testing;
 pub mod workspace;
 
 pub use dtm_plugin::in_words;

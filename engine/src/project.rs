@@ -1,7 +1,7 @@
 //! A project on disk: its root folder, the loader of its files, its state and its plugins.
 
 use crate::event::Events;
-use crate::plugin::{Locations, Plugins, Spec, installed_interface, shipped_names};
+use crate::plugin::{Locations, PluginCalls, Plugins, Spec, installed_interface, shipped_names};
 use crate::secret::{Key, Redactor};
 use crate::state::State;
 use crate::state::StateError;
@@ -237,7 +237,7 @@ impl Surroundings {
         state: &State,
         lock: Option<OwnedFd>,
         events: Events,
-    ) -> Arc<Plugins> {
+    ) -> Arc<dyn PluginCalls> {
         let locations = Locations::of_binary(&self.binary);
         let mut specs: BTreeMap<String, Spec> = BTreeMap::new();
         if let Some(program) = program {

@@ -9,7 +9,7 @@ use crate::terminal::{Terminal, note_once};
 use crate::trust;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
-use dtm_engine::plugin::Plugins;
+use dtm_engine::plugin::PluginCalls;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
@@ -315,7 +315,7 @@ impl Project {
         state: &State,
         lock: Option<OwnedFd>,
         events: Events,
-    ) -> Result<Arc<Plugins>, Failure> {
+    ) -> Result<Arc<dyn PluginCalls>, Failure> {
         trusted_plugins(&self.around, Some(&self.program), state, lock, events)
     }
 
@@ -354,7 +354,7 @@ pub fn trusted_plugins(
     state: &State,
     lock: Option<OwnedFd>,
     events: Events,
-) -> Result<Arc<Plugins>, Failure> {
+) -> Result<Arc<dyn PluginCalls>, Failure> {
     trust::admit(around, trust::of_run(around, program, state))?;
     Ok(around.plugins(program, state, lock, events))
 }

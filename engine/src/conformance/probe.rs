@@ -136,7 +136,7 @@ pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, St
     let answer = match asked.await {
         Ok(answer) => answer,
         Err(CallError::Failed(_)) => return Ok(false),
-        Err(e) => return Err(told("read_many", &e)),
+        Err(e) => return Err(told(Method::ReadMany, &e)),
     };
     let results: Vec<ReadResult> = serde_json::from_value(answer)
         .map_err(|e| format!("the answer to `read_many` cannot be read: {e}"))?;

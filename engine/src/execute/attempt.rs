@@ -4,9 +4,9 @@
 use super::StopLevel;
 use super::operation::{Failed, Operation};
 use crate::event::Event;
-use crate::plan::reads::{Seen, find, read_one};
+use crate::plan::reads::{Seen, find, read_alone};
 use crate::plan::recover::{natural_key, recovery};
-use crate::plugin::{CallError, LONGEST_PAUSE};
+use crate::plugin::{CallError, LONGEST_PAUSE, Request};
 use crate::state::Entry;
 use dtm_lang::Code;
 use dtm_lang::interface::Recover;
@@ -100,8 +100,9 @@ impl Operation<'_> {
         loop {
             call.start_before = self.lease().await?;
             let params = serde_json::to_value(&call).unwrap_or(Json::Null);
-            let result =
-                self.cx.plugins.call(&self.node.plugin, &self.settings, verb, params, deadline, alone).await;
+            let (plugin, settings) = (&*self.node.plugin, &self.settings);
+            let request = Request { plugin, settings, method: verb, params, deadline, alone };
+            let result = self.cx.plugins.call(request).await;
             match result {
                 // The answer contains no object: at most a note that the object was left.
                 Ok(value) if verb == Method::Delete => {
@@ -211,7 +212,7 @@ impl Operation<'_> {
                 Recover::Rerun => Ok(None),
                 Recover::Read => {
                     let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
-                    match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
+                    match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
                         Seen::Absent => Ok(None),
                         Seen::Object(_) => {
                             Err(unknown("it is there now, and the next apply completes it".into()))
@@ -222,7 +223,7 @@ impl Operation<'_> {
                 way @ (Recover::Op | Recover::Key) if entry.absent_before || way == Recover::Op => {
                     let key = natural_key(kind, &entry.inputs);
                     let found = find(
-                        &self.cx.plugins,
+                        &*self.cx.plugins,
                         &self.node.plugin,
                         &self.settings,
                         &entry.kind,
@@ -241,13 +242,13 @@ impl Operation<'_> {
                 _ => Err(unknown("its kind gives no way to".into())),
             },
             (Method::Delete, _) => {
-                match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
+                match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
                     Seen::Absent => Ok(Some(Object::default())),
                     Seen::Object(_) => Ok(None),
                     Seen::Failed(why) => Err(unknown(why)),
                 }
             }
-            _ => match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
+            _ => match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
                 Seen::Absent | Seen::Object(_) => Ok(None),
                 Seen::Failed(why) => Err(unknown(why)),
             },

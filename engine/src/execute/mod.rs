@@ -9,6 +9,8 @@
 //! everything else goes on.
 
 mod attempt;
+#[cfg(test)]
+mod laws;
 mod operation;
 mod stop;
 mod turns;
@@ -17,7 +19,7 @@ use crate::clock::Lease;
 use crate::event::{Event, Events};
 use crate::plan::identity::identity_of;
 use crate::plan::{Action, Known, Node, Part, Plan, Step};
-use crate::plugin::Plugins;
+use crate::plugin::PluginCalls;
 use crate::secret::Redactor;
 use crate::state::{Entry, Holder, Journal, Record};
 use crate::tasks::Tasks;
@@ -98,7 +100,7 @@ impl Outcome {
 pub(crate) struct Context {
     pub(crate) program: Option<Arc<Program>>,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) plugins: Arc<dyn PluginCalls>,
     pub(crate) journal: Journal,
     pub(crate) known: Known,
     pub(crate) options: Options,
@@ -150,7 +152,7 @@ pub struct Run {
     /// What is done. It has no errors.
     pub plan: Arc<Plan>,
     /// Who does it.
-    pub plugins: Arc<Plugins>,
+    pub plugins: Arc<dyn PluginCalls>,
     /// Where each step is made durable.
     pub journal: Journal,
     /// How.

@@ -141,7 +141,7 @@ impl Operation<'_> {
             || protect.is_some_and(|protect| protect != prior.protect)
     }
 
-    /// Outputs that changed outside, and replaced objects that are still there.
+    /// What changed outside and is only recorded, and replaced objects that are still there.
     async fn record(&self) -> Result<Done, Failed> {
         let Some(prior) = self.node.prior.clone() else { return Ok(Done::Unchanged) };
         self.known(&prior);
@@ -151,7 +151,15 @@ impl Operation<'_> {
             .and_then(|id| self.cx.program.as_ref().map(|p| p.instance(id).options.clone()));
         let (protect, timeout) = options.map_or((prior.protect, prior.timeout), |o| (o.protect, o.timeout));
         let (time, using, deps) = (now(), self.using(), self.node.deps.clone());
-        let entry = Arc::new(Entry { time, protect, timeout, using, deps, ..Entry::clone(&prior) });
+        let mut entry = Entry { time, protect, timeout, using, deps, ..Entry::clone(&prior) };
+        // What somebody else has changed to what the program wants.
+        for change in &self.node.changes {
+            match change.after.is_null() {
+                true => _ = entry.inputs.remove(&change.name),
+                false => _ = entry.inputs.insert(change.name.clone(), change.after.clone()),
+            }
+        }
+        let entry = Arc::new(entry);
         self.put(entry.clone()).await?;
         self.keep_retired(&entry);
         Ok(self.finished("read"))
@@ -160,7 +168,7 @@ impl Operation<'_> {
     /// An object of somebody else's, now that its key is known.
     async fn find(&mut self) -> Result<Done, Failed> {
         let kind = self.settle().await?;
-        let (plugins, node) = (&self.cx.plugins, self.node);
+        let (plugins, node) = (&*self.cx.plugins, self.node);
         let found = look_up(plugins, &node.plugin, &self.settings, &kind, &self.inputs).await;
         let entry = found.map_err(|why| self.fail(Code::E0615, why))?;
         self.known(&entry.into());
@@ -192,7 +200,7 @@ impl Operation<'_> {
         self.cx.redactor.learn(&Json::Object(self.inputs.clone()));
         let (plugin, inputs) = (&self.node.plugin, std::mem::take(&mut self.inputs));
         let prior = self.node.prior.as_deref();
-        self.inputs = normalized(&self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await;
+        self.inputs = normalized(&*self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await;
         Ok(kind)
     }
 
@@ -255,7 +263,7 @@ impl Operation<'_> {
             now.extend(drifted);
             let mut replaces = now.iter().any(|c| c.replaces);
             if self.node.conditional && !replaces && !now.is_empty() {
-                let (plugins, node) = (&self.cx.plugins, &self.node);
+                let (plugins, node) = (&*self.cx.plugins, &self.node);
                 let asked = plan_of(plugins, &node.plugin, &self.settings, prior, &self.inputs).await;
                 replaces = !asked.1.is_empty();
             }
@@ -401,7 +409,7 @@ impl Operation<'_> {
         }
         let Some(kind) = self.node.kind.clone() else { return Ok(()) };
         let (plugins, plugin) = (self.cx.plugins.clone(), &self.node.plugin);
-        match resolve(&plugins, plugin, &self.settings, &kind, &self.node.addr, &prior, None).await {
+        match resolve(&*plugins, plugin, &self.settings, &kind, &self.node.addr, &prior, None).await {
             Found::Nothing => Ok(()),
             Found::Object(..) => Err(Box::new(
                 self.fail(Code::E0607, "the other run has made it meanwhile")
@@ -424,7 +432,7 @@ impl Operation<'_> {
             !self.cx.plan.saved && (self.node.reason.is_absent() || self.node.reason == Reason::Interrupted);
         if !key.is_empty() && !known_absent && !repairs {
             let found =
-                find(&self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)
+                find(&*self.cx.plugins, &self.node.plugin, &self.settings, &entry.kind, key, &entry.op.0)
                     .await;
             match found {
                 Ok(ids) if ids.is_empty() => entry.absent_before = true,
@@ -659,7 +667,7 @@ impl Operation<'_> {
             return Ok(Some(()));
         };
         let asked = Entry { inputs: with_secrets_of(&prior.inputs, &self.inputs), ..prior.clone() };
-        match read_one(&self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
+        match read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
             Seen::Absent => Ok(None),
             Seen::Failed(why) => {
                 let text = format!("it could not be read right before it was to be {what}: {why}");

@@ -32,7 +32,7 @@ impl Builder<'_> {
             return Err(Diagnostic::new(Code::E0606, headline).help(write_id));
         }
         let shown = shown(&key);
-        let found = find(self.plugins, &node.plugin, &node.settings, &kind.name, key, &node.op.0).await;
+        let found = find(&**self.plugins, &node.plugin, &node.settings, &kind.name, key, &node.op.0).await;
         let ids = found.map_err(|e| {
             let why = self.plugins.redactor().mask(&e.to_string());
             Diagnostic::new(Code::E0607, format!("`{addr}` could not be searched for: {why}"))

@@ -21,7 +21,7 @@ use super::{Action, Change, Known, Node, Plan, Reason};
 use crate::Fields;
 use crate::address::within;
 use crate::event::{Event, Events};
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::interface::Kind;
@@ -44,7 +44,7 @@ pub struct BuildOptions {
 
 pub(super) struct Builder<'a> {
     pub(super) program: &'a Program,
-    pub(super) plugins: &'a Arc<Plugins>,
+    pub(super) plugins: &'a Arc<dyn PluginCalls>,
     pub(super) options: &'a BuildOptions,
     pub(super) plan: Plan,
     pub(super) tools: BTreeMap<String, Arc<Entry>>,
@@ -64,7 +64,7 @@ pub(super) struct Builder<'a> {
 pub async fn build(
     program: &Program,
     state: &State,
-    plugins: &Arc<Plugins>,
+    plugins: &Arc<dyn PluginCalls>,
     options: &BuildOptions,
     events: &Events,
 ) -> Plan {
@@ -280,7 +280,7 @@ impl Builder<'_> {
         let mut tools = std::mem::take(&mut self.tools);
         for (addr, entry) in &mut tools {
             let settings = self.settings_of_entry(addr, entry).unwrap_or_default();
-            upgrade(self.plugins, &settings, entry).await;
+            upgrade(&**self.plugins, &settings, entry).await;
         }
         self.tools = tools;
     }
@@ -311,7 +311,8 @@ impl Builder<'_> {
         if asked && !settings.values().any(has_unknown) && self.plugins.usable(&instance.plugin).is_ok() {
             let kind = &instance.kind.name;
             desired =
-                normalized(self.plugins, &instance.plugin, &settings, kind, desired, prior.as_deref()).await;
+                normalized(&**self.plugins, &instance.plugin, &settings, kind, desired, prior.as_deref())
+                    .await;
         }
         let mut node = Node {
             addr: addr.clone(),
@@ -342,7 +343,7 @@ impl Builder<'_> {
         if let Some(prior) = &node.prior
             && (prior.kind != *instance.kind.name || prior.plugin.name != *instance.plugin)
         {
-            if same_object(self.program, self.plugins, prior, instance)
+            if same_object(self.program, &**self.plugins, prior, instance)
                 && natural_key(&instance.kind, &prior.inputs) == natural_key(&instance.kind, &node.desired)
             {
                 self.turn(&mut node, instance).await;
@@ -451,7 +452,7 @@ impl Builder<'_> {
         }
         let Some(entry) = self.tools.get(&addr).cloned() else { return };
         let plugin = entry.plugin.name.clone();
-        let kind = kind_in_state(self.program, self.plugins, &entry);
+        let kind = kind_in_state(self.program, &**self.plugins, &entry);
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,
@@ -504,7 +505,7 @@ impl Builder<'_> {
         let seen = self.seen.remove(&addr);
         match (&entry.id, seen) {
             (None, _) => {
-                match resolve(self.plugins, &plugin, &node.settings, &kind, &addr, &entry, None).await {
+                match resolve(&**self.plugins, &plugin, &node.settings, &kind, &addr, &entry, None).await {
                     Found::Nothing => {
                         node.action = Action::Forget;
                         node.reason = Reason::NeverCreated;
@@ -534,7 +535,12 @@ impl Builder<'_> {
 }
 
 /// Whether the kind that a tool has in state and the one that it has in the program are one kind of object: `@object`.
-fn same_object(program: &Program, plugins: &Plugins, prior: &Entry, instance: &dtm_lang::Instance) -> bool {
+fn same_object(
+    program: &Program,
+    plugins: &dyn PluginCalls,
+    prior: &Entry,
+    instance: &dtm_lang::Instance,
+) -> bool {
     prior.plugin.name == *instance.plugin
         && instance.kind.object.is_some()
         && kind_in_state(program, plugins, prior).is_some_and(|k| k.object == instance.kind.object)
@@ -556,7 +562,11 @@ pub(super) fn see_what_goes(node: &mut Node, kind: &Kind, there: &Fields) {
 }
 
 /// The kind of what is in state: from the program, from the interface beside its plugin, or as it is shipped.
-pub(super) fn kind_in_state(program: &Program, plugins: &Plugins, entry: &Entry) -> Option<Arc<Kind>> {
+pub(super) fn kind_in_state(
+    program: &Program,
+    plugins: &dyn PluginCalls,
+    entry: &Entry,
+) -> Option<Arc<Kind>> {
     let plugin = &*entry.plugin.name;
     let used = program.plugins().get(plugin).and_then(|p| p.plugin.kinds.get(&*entry.kind).cloned());
     used.or_else(|| match &entry.plugin.path {

@@ -5,7 +5,7 @@ use super::diff::{changes, drifted, merged, outputs_differ};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
 use super::recover::{Found, natural_key, resolve, with_ways};
-use super::{Action, Node, Reason};
+use super::{Action, Change, Node, Reason};
 use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
@@ -57,7 +57,7 @@ impl Builder<'_> {
                 Arc::make_mut(&mut prior).inputs = inputs;
             }
             let found = resolve(
-                self.plugins,
+                &**self.plugins,
                 &node.plugin,
                 &node.settings,
                 &instance.kind,
@@ -167,7 +167,7 @@ impl Builder<'_> {
     /// What the plugin says of an update beforehand: outputs that are known already, reasons to replace.
     async fn ask_plan(&mut self, node: &mut Node, prior: &Entry) {
         let (outputs, reasons) =
-            plan_of(self.plugins, &node.plugin, &node.settings, prior, &node.desired).await;
+            plan_of(&**self.plugins, &node.plugin, &node.settings, prior, &node.desired).await;
         if node.changes.iter().all(|c| !has_unknown(&c.after)) {
             node.planned.extend(outputs);
         }
@@ -224,8 +224,10 @@ impl Builder<'_> {
         let must = asked || once_lost || matches!(prior.status, Status::Replacing | Status::Deleting);
         node.forced |= must;
         let replaces = must || node.changes.iter().any(|c| c.replaces);
-        node.conditional =
-            !node.changes.is_empty() && !node.forced && !node.changes.iter().any(|c| node.is_certain(c));
+        let open = |c: &&Change| !node.is_kept(c);
+        node.conditional = node.changes.iter().any(|c| open(&c))
+            && !node.forced
+            && !node.changes.iter().filter(open).any(|c| node.is_certain(c));
         if replaces {
             node.action = Action::Replace { create_first };
             let names = node.changes.iter().filter(|c| c.replaces).map(|c| c.name.clone());
@@ -248,6 +250,12 @@ impl Builder<'_> {
             };
             node.action = Action::Read;
             node.reason = reason;
+            return;
+        }
+        if !node.forced && !node.conditional && node.changes.iter().all(|c| node.is_kept(c)) {
+            // Somebody else has made the change already: it is recorded, and nothing is changed.
+            node.reason = Reason::Drift(node.changes.iter().map(|c| c.name.clone()).collect());
+            node.action = Action::Read;
             return;
         }
         node.action = Action::Update;
@@ -298,7 +306,7 @@ impl Builder<'_> {
         self.seen.remove(&node.addr);
         let seen = match self.options.no_read || prior.id.is_none() {
             true => None,
-            false => Some(read_one(self.plugins, &node.plugin, &node.settings, &entry).await),
+            false => Some(read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await),
         };
         match seen {
             Some(Seen::Object(object)) => take_over(node, &instance.kind, entry, *object, reason),
@@ -338,7 +346,7 @@ impl Builder<'_> {
             },
         };
         let entry = self.adopted(node, instance, &id).await;
-        match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
+        match read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(object) => {
                 let named = match by_key {
                     true => None,
@@ -400,7 +408,7 @@ impl Builder<'_> {
         let mut local = instance.kind.outputs.iter().filter(|(_, o)| o.local).map(|(n, _)| &**n).peekable();
         local.peek()?;
         let entry = self.adopted(node, instance, id).await;
-        match read_one(self.plugins, &node.plugin, &node.settings, &entry).await {
+        match read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await {
             Seen::Object(other) => {
                 let same =
                     local.all(|n| other.outputs.get(n).is_some_and(|v| object.outputs.get(n) == Some(v)));
@@ -417,7 +425,7 @@ impl Builder<'_> {
             return None;
         }
         let kind = instance.kind.name.to_string();
-        let found = find(&self.plugins.clone(), &node.plugin, &node.settings, &kind, key, &node.op.0).await;
+        let found = find(&**self.plugins, &node.plugin, &node.settings, &kind, key, &node.op.0).await;
         found.ok().filter(|ids| !ids.iter().any(|f| f == id)).and_then(|ids| ids.into_iter().next())
     }
 

@@ -7,7 +7,7 @@ use super::steps::schedule;
 use super::upgrade::upgrade;
 use super::{Action, Node, Plan, Reason};
 use crate::address::{named, names};
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::{Code, Diagnostic};
@@ -25,7 +25,7 @@ pub enum Reality {
 
 /// Reads what is about to be deleted: what is gone already is only dropped from the state, and what was changed outside is shown. An
 /// object that cannot be read is deleted all the same, as far as its plugin can.
-async fn look(plan: &mut Plan, plugins: &Arc<Plugins>) {
+async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
     let wanted = plan.nodes.iter().filter(|n| n.action == Action::Delete && n.kind.is_some());
     let wanted = wanted.filter_map(|n| {
         let prior = n.prior.as_ref().filter(|p| p.id.is_some() && plugins.usable(&n.plugin).is_ok())?;
@@ -57,7 +57,7 @@ pub async fn destroy(
     only: Option<&[String]>,
     kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
     settings: &dyn Fn(&str, &Entry) -> Result<Settings, Box<Diagnostic>>,
-    plugins: &Arc<Plugins>,
+    plugins: &Arc<dyn PluginCalls>,
     reality: Reality,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -87,7 +87,7 @@ pub async fn destroy(
             plan.diagnostics.push(*d);
             Settings::new()
         });
-        upgrade(plugins, &settings, &mut entry).await;
+        upgrade(&**plugins, &settings, &mut entry).await;
         let entry = &entry;
         if entry.protect {
             let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
@@ -113,7 +113,7 @@ pub async fn destroy(
         let (mut action, mut reason) = (Action::Delete, Reason::Destroyed);
         // What an interrupted create made is found before it is forgotten.
         if let (None, true, Some(kind)) = (&entry.id, entry.status.is_open(), &kind) {
-            match resolve(plugins, plugin, &settings, kind, addr, entry, None).await {
+            match resolve(&**plugins, plugin, &settings, kind, addr, entry, None).await {
                 Found::Nothing => (action, reason) = (Action::Forget, Reason::NeverCreated),
                 Found::Object(found, _) => prior = found.into(),
                 Found::Ask(d) => plan.diagnostics.push(d),

@@ -5,7 +5,7 @@ use super::build::Builder;
 use super::reads::{Seen, find, read_one};
 use super::{Action, Node, Reason, build::tag_outputs};
 use crate::Fields;
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, OpKey, PluginRef, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::types::{Lit, Type};
@@ -23,7 +23,7 @@ impl Builder<'_> {
             node.reason = if unknown { Reason::KeyUnknown } else { Reason::Plain };
             return;
         }
-        match look_up(self.plugins, &node.plugin, &node.settings, &instance.kind, &node.desired).await {
+        match look_up(&**self.plugins, &node.plugin, &node.settings, &instance.kind, &node.desired).await {
             Ok(entry) => node.prior = Some(entry.into()),
             Err(why) => {
                 let why = self.plugins.redactor().mask(&why);
@@ -40,7 +40,7 @@ impl Builder<'_> {
 /// # Errors
 /// None or several have the key, or it cannot be read.
 pub(crate) async fn look_up(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     kind: &Kind,

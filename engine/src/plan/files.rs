@@ -35,7 +35,7 @@ impl Builder<'_> {
             None => json!({ "kind": kind, "inputs": node.desired }),
         };
         let answer =
-            ask_plugin(self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
+            ask_plugin(&**self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
         let Some(Ok(mut answer)) = answer else { return };
         let files = answer.get_mut("files").map(Json::take).unwrap_or_default();
         let mut files: Vec<PlannedFile> = serde_json::from_value(files).unwrap_or_default();

@@ -178,7 +178,7 @@ impl Builder<'_> {
                 let (plugins, plugin, settings) =
                     (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
                 let (kind, op) = (kind.name.to_string(), node.op.0.clone());
-                running.spawn(i, async move { find(&plugins, &plugin, &settings, &kind, key, &op).await });
+                running.spawn(i, async move { find(&*plugins, &plugin, &settings, &kind, key, &op).await });
             }
             let Some((i, found)) = running.next().await else { break };
             let found = found.unwrap_or_else(|why| Err(CallError::Unusable(why.into())));
@@ -248,7 +248,7 @@ impl Builder<'_> {
                 let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
                 let params = json!({ "kind": kind, "inputs": node.desired });
                 running.spawn(i, async move {
-                    ask_plugin(&plugins, &plugin, &settings, Method::Validate, &kind, params).await
+                    ask_plugin(&*plugins, &plugin, &settings, Method::Validate, &kind, params).await
                 });
             }
             let Some((i, answer)) = running.next().await else { break };

@@ -4,7 +4,7 @@ use super::Known;
 use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
 use crate::Fields;
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::secret::public;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Instance, Program};
@@ -29,7 +29,7 @@ pub async fn listed(
     program: &Program,
     addr: &str,
     within: Fields,
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
 ) -> Result<Vec<Listed>, String> {
     let id = program.find(addr).ok_or_else(|| format!("`{addr}` is not in the program"))?;
     let instance = program.instance(id);
@@ -104,7 +104,11 @@ fn sorted(value: &Value) -> Value {
 ///
 /// # Errors
 /// When the program has no such tool, or its plugin gives no answer.
-pub async fn ids_by_key(program: &Program, addr: &str, plugins: &Plugins) -> Result<Vec<String>, String> {
+pub async fn ids_by_key(
+    program: &Program,
+    addr: &str,
+    plugins: &dyn PluginCalls,
+) -> Result<Vec<String>, String> {
     let id = program.find(addr).ok_or_else(|| format!("`{addr}` is not in the program"))?;
     let (instance, known) = (program.instance(id), Known::default());
     let (values, _) = program.inputs(id, &known.of(program));

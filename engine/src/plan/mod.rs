@@ -19,6 +19,8 @@ pub(crate) mod recover;
 pub mod saved;
 mod select;
 pub mod steps;
+#[cfg(test)]
+mod table;
 mod upgrade;
 
 pub use build::tag_outputs;
@@ -151,6 +153,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether an input was changed outside of dtm to what the program wants by now.
+    pub fn is_kept(&self, change: &Change) -> bool {
+        let input = self.kind.as_ref().and_then(|k| k.inputs.get(&*change.name));
+        change.drift && diff::same(&change.before, &change.after, input.and_then(|i| i.same))
+    }
     /// Whether an input differs whatever turns out of what is not known yet.
     pub(crate) fn is_certain(&self, change: &Change) -> bool {
         let input = self.kind.as_ref().and_then(|k| k.inputs.get(&*change.name));

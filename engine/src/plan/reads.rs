@@ -1,7 +1,7 @@
 //! Reading reality: every tool in state, in batches, at the same time.
 
 use crate::Fields;
-use crate::plugin::{CallError, Plugins, Settings};
+use crate::plugin::{CallError, PluginCalls, Request, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
 use crate::tasks::Tasks;
@@ -46,7 +46,7 @@ fn call(entry: &Entry) -> Call {
 }
 
 /// Reads them all.
-pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> HashMap<String, Seen> {
+pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<String, Seen> {
     let mut groups: HashMap<(String, String), Vec<ToRead>> = HashMap::new();
     for tool in tools {
         let key = (tool.plugin.clone(), serde_json::to_string(&tool.settings).unwrap_or_default());
@@ -68,7 +68,7 @@ pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> Hash
         {
             let plugins = plugins.clone();
             let addrs: Vec<String> = batch.iter().map(|t| t.addr.clone()).collect();
-            running.spawn(addrs, async move { read_batch(&plugins, &plugin, batch).await });
+            running.spawn(addrs, async move { read_batch(&*plugins, &plugin, batch).await });
         }
         match running.next().await {
             Some((_, Ok(results))) => seen.extend(results),
@@ -79,12 +79,13 @@ pub(super) async fn read_all(plugins: &Arc<Plugins>, tools: Vec<ToRead>) -> Hash
     }
 }
 
-async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<(String, Seen)> {
+async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>) -> Vec<(String, Seen)> {
     let calls: Vec<Call> = batch.iter().map(|t| call(&t.entry)).collect();
     let Some(settings) = batch.first().map(|t| t.settings.clone()) else { return vec![] };
-    let answer = plugins
-        .call(plugin, &settings, Method::ReadMany, json!({ "calls": calls }), READ_TIMEOUT, false)
-        .await;
+    let params = json!({ "calls": calls });
+    let (settings, deadline) = (&settings, READ_TIMEOUT);
+    let request = Request { plugin, settings, method: Method::ReadMany, params, deadline, alone: false };
+    let answer = plugins.call(request).await;
     let results: Result<Vec<ReadResult>, CallError> = answer.and_then(|value| {
         serde_json::from_value(value)
             .map_err(|e| CallError::Lost(format!("its answer to `read_many` cannot be read: {e}")))
@@ -105,7 +106,7 @@ async fn read_batch(plugins: &Plugins, plugin: &str, batch: Vec<ToRead>) -> Vec<
         _ => {
             let mut out = vec![];
             for tool in batch {
-                let seen = read_one(plugins, plugin, &tool.settings, &tool.entry).await;
+                let seen = read_alone(plugins, plugin, &tool.settings, &tool.entry).await;
                 out.push((tool.addr, seen));
             }
             out
@@ -121,10 +122,36 @@ fn from_wire(result: ReadResult) -> Seen {
     }
 }
 
-/// Reads one tool.
-pub(crate) async fn read_one(plugins: &Plugins, plugin: &str, settings: &Settings, entry: &Entry) -> Seen {
+/// Reads one tool, beside whatever else its plugin does.
+pub(crate) async fn read_one(
+    plugins: &dyn PluginCalls,
+    plugin: &str,
+    settings: &Settings,
+    entry: &Entry,
+) -> Seen {
+    read(plugins, plugin, settings, entry, false).await
+}
+
+/// Reads one tool while nothing else runs in its plugin: if the process is lost meanwhile, this read is the cause.
+pub(crate) async fn read_alone(
+    plugins: &dyn PluginCalls,
+    plugin: &str,
+    settings: &Settings,
+    entry: &Entry,
+) -> Seen {
+    read(plugins, plugin, settings, entry, true).await
+}
+
+async fn read(
+    plugins: &dyn PluginCalls,
+    plugin: &str,
+    settings: &Settings,
+    entry: &Entry,
+    alone: bool,
+) -> Seen {
     let params = serde_json::to_value(call(entry)).unwrap_or(Value::Null);
-    match plugins.call(plugin, settings, Method::Read, params, READ_TIMEOUT, true).await {
+    let request = Request { plugin, settings, method: Method::Read, params, deadline: READ_TIMEOUT, alone };
+    match plugins.call(request).await {
         Ok(value) => match serde_json::from_value(value) {
             Ok(result) => from_wire(result),
             Err(e) => Seen::Failed(format!("the plugin's answer cannot be read: {e}")),
@@ -135,7 +162,7 @@ pub(crate) async fn read_one(plugins: &Plugins, plugin: &str, settings: &Setting
 
 /// An optional question: `None` when the plugin does not answer it for this kind, or the process was lost.
 pub(crate) async fn ask_plugin(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     method: Method,
@@ -146,7 +173,10 @@ pub(crate) async fn ask_plugin(
     if !manifest.can(method, kind) {
         return None;
     }
-    match plugins.call(plugin, settings, method, params, READ_TIMEOUT, false).await {
+    match plugins
+        .call(Request { plugin, settings, method, params, deadline: READ_TIMEOUT, alone: false })
+        .await
+    {
         Ok(answer) => Some(Ok(answer)),
         Err(CallError::Failed(error)) => Some(Err(error)),
         Err(_) => None,
@@ -155,7 +185,7 @@ pub(crate) async fn ask_plugin(
 
 /// Inputs in the plugin's canonical form, so that one object has one identity; unchanged if it does not answer.
 pub(crate) async fn normalized(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     kind: &str,
@@ -177,7 +207,7 @@ pub(crate) async fn normalized(
 
 /// What a plugin says of an update: outputs that are known beforehand, and reasons to replace the object instead.
 pub(crate) async fn plan_of(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     prior: &Entry,
@@ -196,7 +226,7 @@ pub(crate) async fn plan_of(
 
 /// The ids of objects that have a natural key.
 pub(crate) async fn find(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     kind: &str,
@@ -205,7 +235,16 @@ pub(crate) async fn find(
 ) -> Result<Vec<String>, CallError> {
     let call = Call { kind: kind.into(), inputs: key, op: op.into(), ..Call::default() };
     let params = serde_json::to_value(call).unwrap_or(Value::Null);
-    let value = plugins.call(plugin, settings, Method::Find, params, READ_TIMEOUT, false).await?;
+    let value = plugins
+        .call(Request {
+            plugin,
+            settings,
+            method: Method::Find,
+            params,
+            deadline: READ_TIMEOUT,
+            alone: false,
+        })
+        .await?;
     let ids = value.get("ids").cloned().unwrap_or(Value::Null);
     serde_json::from_value(ids)
         .map_err(|_| CallError::Unusable("the plugin's answer to `find` cannot be read".into()))

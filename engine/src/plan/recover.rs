@@ -9,7 +9,7 @@
 
 use super::reads::{Seen, find, read_one};
 use crate::Fields;
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, Status};
 use dtm_lang::interface::{Kind, Recover};
 use dtm_lang::shell::word;
@@ -28,7 +28,7 @@ pub(crate) enum Found {
 
 /// Finds out what an open entry stands for.
 pub(crate) async fn resolve(
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
     plugin: &str,
     settings: &Settings,
     kind: &Kind,

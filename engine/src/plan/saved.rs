@@ -9,7 +9,7 @@ use super::{Node, Plan, Reason, Schedule, Step};
 use crate::Fields;
 use crate::archive::Archive;
 use crate::graph::Graph;
-use crate::plugin::Plugins;
+use crate::plugin::PluginCalls;
 use crate::secret::{Key, Redactor, open};
 use crate::state::frame::{decode, encode};
 use crate::state::place::Place;
@@ -235,7 +235,7 @@ impl Saved {
     ///
     /// # Errors
     /// When it does not fit the program.
-    pub fn plan(&self, program: &Program, plugins: &Plugins) -> Result<Plan, SavedError> {
+    pub fn plan(&self, program: &Program, plugins: &dyn PluginCalls) -> Result<Plan, SavedError> {
         let form = &self.plan;
         let foreign = |what: &str| SavedError::Damaged(format!("`{what}` does not fit its program"));
         let mut nodes = form.nodes.clone();

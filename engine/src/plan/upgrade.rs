@@ -3,7 +3,7 @@
 
 use super::reads::ask_plugin;
 use crate::Fields;
-use crate::plugin::{Plugins, Settings};
+use crate::plugin::{PluginCalls, Settings};
 use crate::state::Entry;
 use dtm_plugin::protocol::Method;
 use serde_json::{Value as Json, json};
@@ -18,7 +18,7 @@ struct Recorded<'a> {
 }
 
 /// Brings an entry into the form of its plugin's version; one of the same version stays as it is.
-pub(super) async fn upgrade(plugins: &Plugins, settings: &Settings, entry: &mut Arc<Entry>) {
+pub(super) async fn upgrade(plugins: &dyn PluginCalls, settings: &Settings, entry: &mut Arc<Entry>) {
     let plugin = &*entry.plugin.name.clone();
     if plugins.usable(plugin).is_err() {
         return;

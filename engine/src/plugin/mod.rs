@@ -1,8 +1,11 @@
-//! Plugins: found (`locate`), run in processes of their own (`process`, [`host`]), called ([`Plugins`]).
+//! Plugins: found (`locate`), run in processes of their own (`process`, [`host`]), called ([`PluginCalls`]).
 
 mod answer;
+mod calls;
 mod depth;
 mod descendants;
+#[cfg(test)]
+pub(crate) mod double;
 pub mod host;
 pub mod incoming;
 mod library;
@@ -12,5 +15,6 @@ pub(crate) mod process;
 mod worker;
 
 pub use answer::conforms;
+pub use calls::{Pending, PluginCalls, Request};
 pub use locate::{Located, Locations, installed_interface, shipped_names};
 pub use pool::{CallError, GRACE, LONGEST_PAUSE, Plugins, Settings, Spec};

@@ -1,5 +1,6 @@
 //! The plugins of a run: started when first needed, started again when lost, called by name.
 
+use super::calls::{Pending, PluginCalls, Request};
 use super::process::{GREETING, Listener, Process};
 use crate::event::{Event, Events};
 use crate::secret::Redactor;
@@ -276,56 +277,6 @@ impl Plugins {
         }
     }
 
-    /// The interface of a plugin by path, for tools that are in state only.
-    pub fn interface_beside(&self, path: &str) -> Option<Arc<dtm_lang::interface::Plugin>> {
-        let file = self.folder.join(path).with_extension("dts");
-        let text = std::fs::read_to_string(&file).ok()?;
-        dtm_lang::read_interface(&file.display().to_string(), &text).0
-    }
-
-    /// The project's root, in which the plugins run.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The secrets of the run.
-    pub fn redactor(&self) -> &Redactor {
-        &self.redactor
-    }
-
-    /// Says to which tool an operation belongs, for progress and checkpoints.
-    pub fn watch(&self, op: &OpKey, addr: &str, journal: &Journal) {
-        lock(&self.watched).insert(
-            op.0.clone(),
-            Watched { addr: addr.into(), journal: journal.clone(), warned: Warned::default() },
-        );
-    }
-    /// Forgets an operation that has ended.
-    pub fn unwatch(&self, op: &OpKey) {
-        let Some(watched) = lock(&self.watched).remove(&op.0) else { return };
-        if watched.warned.dropped > 0 {
-            let more = watched.warned.dropped;
-            let text = format!("{more} more warnings are left out; `--trace FILE` keeps all of them");
-            (self.events)(Event::Warned { addr: watched.addr, text });
-        }
-    }
-
-    /// Whether a plugin can be started at all; why not.
-    pub fn usable(&self, plugin: &str) -> Result<(), String> {
-        match self.slots.get(plugin) {
-            Some(slot) => slot.spec.file.as_ref().map(|_| ()).map_err(Clone::clone),
-            None => Err(format!("the plugin `{plugin}` is not part of this program")),
-        }
-    }
-
-    /// The manifest of a plugin, which starts it.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub async fn manifest(&self, plugin: &str) -> Result<Manifest, CallError> {
-        Ok(self.process(plugin).await?.1)
-    }
-
     async fn process(&self, plugin: &str) -> Result<(Arc<Process>, Manifest), CallError> {
         let slot =
             self.slots.get(plugin).ok_or_else(|| CallError::Unusable(format!("no plugin `{plugin}`")))?;
@@ -391,20 +342,9 @@ impl Plugins {
         Ok((process, manifest))
     }
 
-    /// One call. `params` gets the configuration's handle put in. At the deadline the operation is cancelled, and
-    /// after a grace period its process is killed.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub async fn call(
-        &self,
-        plugin: &str,
-        settings: &Settings,
-        method: Method,
-        mut params: Value,
-        deadline: Duration,
-        alone: bool,
-    ) -> Result<Value, CallError> {
+    /// One call: see [`Request`].
+    async fn ask(&self, request: Request<'_>) -> Result<Value, CallError> {
+        let Request { plugin, settings, method, mut params, deadline, alone } = request;
         let slot =
             self.slots.get(plugin).ok_or_else(|| CallError::Unusable(format!("no plugin `{plugin}`")))?;
         let (_shared, _alone) = match alone {
@@ -492,28 +432,76 @@ impl Plugins {
             () = tokio::time::sleep_until(until) => true,
         }
     }
+}
 
-    /// Begins nothing that still waits for its turn.
-    pub fn stop(&self) {
+impl PluginCalls for Plugins {
+    fn call<'a>(&'a self, request: Request<'a>) -> Pending<'a, Result<Value, CallError>> {
+        Box::pin(self.ask(request))
+    }
+
+    fn manifest<'a>(&'a self, plugin: &'a str) -> Pending<'a, Result<Manifest, CallError>> {
+        Box::pin(async move { Ok(self.process(plugin).await?.1) })
+    }
+
+    fn usable(&self, plugin: &str) -> Result<(), String> {
+        match self.slots.get(plugin) {
+            Some(slot) => slot.spec.file.as_ref().map(|_| ()).map_err(Clone::clone),
+            None => Err(format!("the plugin `{plugin}` is not part of this program")),
+        }
+    }
+
+    fn interface_beside(&self, path: &str) -> Option<Arc<dtm_lang::interface::Plugin>> {
+        let file = self.folder.join(path).with_extension("dts");
+        let text = std::fs::read_to_string(&file).ok()?;
+        dtm_lang::read_interface(&file.display().to_string(), &text).0
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    fn watch(&self, op: &OpKey, addr: &str, journal: &Journal) {
+        lock(&self.watched).insert(
+            op.0.clone(),
+            Watched { addr: addr.into(), journal: journal.clone(), warned: Warned::default() },
+        );
+    }
+
+    fn unwatch(&self, op: &OpKey) {
+        let Some(watched) = lock(&self.watched).remove(&op.0) else { return };
+        if watched.warned.dropped > 0 {
+            let more = watched.warned.dropped;
+            let text = format!("{more} more warnings are left out; `--trace FILE` keeps all of them");
+            (self.events)(Event::Warned { addr: watched.addr, text });
+        }
+    }
+
+    fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
-    /// Asks every running operation to stop.
-    pub async fn cancel_all(&self) {
-        let ops: Vec<String> = lock(&self.watched).keys().cloned().collect();
-        for slot in self.slots.values() {
-            if let Some((process, _)) = &*slot.process.lock().await {
-                ops.iter().for_each(|op| process.cancel(op));
+    fn cancel_all(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let ops: Vec<String> = lock(&self.watched).keys().cloned().collect();
+            for slot in self.slots.values() {
+                if let Some((process, _)) = &*slot.process.lock().await {
+                    ops.iter().for_each(|op| process.cancel(op));
+                }
             }
-        }
+        })
     }
 
-    /// Kills every plugin process.
-    pub async fn kill_all(&self) {
-        for slot in self.slots.values() {
-            if let Some((process, _)) = &*slot.process.lock().await {
-                process.kill();
+    fn kill_all(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            for slot in self.slots.values() {
+                if let Some((process, _)) = &*slot.process.lock().await {
+                    process.kill();
+                }
             }
-        }
+        })
     }
 }

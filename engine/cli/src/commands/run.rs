@@ -10,7 +10,7 @@ use clap::Args;
 use dtm_engine::event::{Event, Events};
 use dtm_engine::execute::{self, Options, Outcome, StopLevel};
 use dtm_engine::plan::{Action, Plan};
-use dtm_engine::plugin::Plugins;
+use dtm_engine::plugin::PluginCalls;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Journal, Record, Session, State};
 use dtm_lang::diag::visible;
@@ -119,7 +119,7 @@ impl Switch {
 pub struct Run {
     pub program: Option<Arc<Program>>,
     pub plan: Arc<Plan>,
-    pub plugins: Arc<Plugins>,
+    pub plugins: Arc<dyn PluginCalls>,
     pub session: Box<dyn Session>,
     pub switch: Switch,
     pub redactor: Redactor,

@@ -9,7 +9,7 @@ use crate::view::page::About;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::plan::Plan;
 use dtm_engine::plan::saved::{Bound, Saved, SavedError};
-use dtm_engine::plugin::Plugins;
+use dtm_engine::plugin::PluginCalls;
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Applied, Loaded, State, StateError, StateStore};
 use dtm_lang::shell::word;
@@ -139,7 +139,7 @@ pub(super) fn fitting(
     project: &Project,
     saved: &Saved,
     loaded: &Loaded,
-    plugins: &Plugins,
+    plugins: &dyn PluginCalls,
 ) -> Result<Plan, Failure> {
     let stale = |why: String| {
         let d = Diagnostic::new(Code::E0811, format!("the plan is stale: {why}"));

@@ -1,0 +1,966 @@
+//! The decision table (`build.rs`), row by row, without a process: what is in the program, in the state and really there, and
+//! what is planned.
+
+use crate::plugin::double::Fault;
+use crate::state::{OpKey, Status};
+use crate::testing::{Bench, came_of, shown};
+use dtm_plugin::protocol::Method;
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+const A: &str = r#"tool a: cloud.Thing { name = "a" }"#;
+/// Something that uses the plugin, so that tools that left the program still have their interface.
+const REST: &str = r#"tool rest: cloud.Job { script = "rest" }"#;
+
+async fn check(bench: &Bench, text: &str, expected: Expect) {
+    expected.assert_eq(&shown(&bench.plan(text).await));
+}
+
+#[tokio::test]
+async fn in_the_program_only() {
+    check(
+        &Bench::new(),
+        A,
+        expect![[r#"
+        a create
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn unchanged() {
+    check(
+        &Bench::with(A).await,
+        A,
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_input_changed() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", size = 2 }"#,
+        expect![[r#"
+        a update
+          size: 1 -> 2
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_input_was_added_and_one_removed() {
+    let bench = Bench::with(r#"tool a: cloud.Thing { name = "a", tags = ["x"] }"#).await;
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", size = 3 }"#,
+        expect![[r#"
+        a update
+          size: 1 -> 3
+          tags: ["x"] -> []
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_immutable_input_changed() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", zone = "b" }"#,
+        expect![[r#"
+        a replace: `zone` cannot be changed in place
+          zone: "a" -> "b" replaces
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_immutable_input_changed_and_the_new_object_comes_first() {
+    let bench = Bench::with(r#"tool a: cloud.Disk { label = "a" }"#).await;
+    check(
+        &bench,
+        r#"tool a: cloud.Disk { label = "b" } with { replace = "create-first" }"#,
+        expect![[r#"
+            a replace, create first: `label` cannot be changed in place
+              label: "a" -> "b" replaces
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_new_object_cannot_come_first_under_the_same_key() {
+    let bench = Bench::with(A).await;
+    let text = r#"tool a: cloud.Thing { name = "a", zone = "b" } with { replace = "create-first" }"#;
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        a replace, create first: `zone` cannot be changed in place
+          zone: "a" -> "b" replaces
+        E0608: `a` cannot be created before the old one is deleted
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_protected_tool_would_be_replaced() {
+    let bench = Bench::with(r#"tool a: cloud.Thing { name = "a" } with { protect = true }"#).await;
+    let text = r#"tool a: cloud.Thing { name = "a", zone = "b" } with { protect = true }"#;
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        a replace: `zone` cannot be changed in place
+          zone: "a" -> "b" replaces
+        E0602: `a` is protected and would be replaced
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_changed() {
+    check(
+        &Bench::with(A).await,
+        r#"tool a: cloud.Thing { name = "b" }"#,
+        expect![[r#"
+            a replace: `name` cannot be changed in place
+              name: "a" -> "b" replaces
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_plugin_wants_it_replaced() {
+    let bench = Bench::with(A).await;
+    bench.cloud.wants_replaced("a", "a thing of 9 is made of other stuff");
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", size = 9 }"#,
+        expect![[r#"
+        a replace: a thing of 9 is made of other stuff
+          size: 1 -> 9
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn changed_outside() {
+    let bench = Bench::with(A).await;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a update: drift: `size` changed outside of dtm
+          size: 7 -> 1 drift
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn changed_outside_to_what_the_program_wants_by_now() {
+    let bench = Bench::with(A).await;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", size = 7 }"#,
+        expect![[r#"
+            a read: drift: `size` changed outside of dtm
+              size: 7 -> 7 drift
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_matches_by_now_is_recorded_and_not_changed() {
+    let bench = Bench::with(A).await;
+    bench.cloud.edit("a", "size", json!(7));
+    let text = r#"tool a: cloud.Thing { name = "a", size = 7 }"#;
+    expect![[r#"
+        a read
+    "#]]
+    .assert_eq(&came_of(&bench.apply(text).await));
+    assert!(bench.cloud.log().is_empty(), "the object is not touched");
+    assert_eq!(bench.state().tools["a"].inputs["size"], json!(7));
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+    // One of two: the other is changed.
+    bench.cloud.edit("a", "size", json!(8));
+    let text = r#"tool a: cloud.Thing { name = "a", size = 8, tags = ["x"] }"#;
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        a update
+          size: 8 -> 8 drift
+          tags: [] -> ["x"]
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn changed_outside_and_in_the_program() {
+    let bench = Bench::with(A).await;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a", size = 3 }"#,
+        expect![[r#"
+        a update: drift: `size` changed outside of dtm
+          size: 7 -> 3 drift
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_immutable_input_changed_outside() {
+    let bench = Bench::with(A).await;
+    bench.cloud.edit("a", "zone", json!("elsewhere"));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a update: drift: `zone` changed outside of dtm
+          zone: "elsewhere" -> "a" drift
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn changed_outside_and_ignored() {
+    let text = r#"tool a: cloud.Thing { name = "a" } with { ignore = ["size"] }"#;
+    let bench = Bench::with(text).await;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removed_outside() {
+    let bench = Bench::with(A).await;
+    bench.cloud.remove("a");
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a create: gone: it was removed outside of dtm
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removed_outside_and_from_the_program() {
+    let bench = Bench::with(&format!("{A}\n{REST}")).await;
+    bench.cloud.remove("a");
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        a forget: already gone
+        rest no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removed_from_the_program() {
+    check(
+        &Bench::with(&format!("{A}\n{REST}")).await,
+        REST,
+        expect![[r#"
+        a delete: not in the program any more
+        rest no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removed_from_the_program_and_protected() {
+    let bench =
+        Bench::with(&format!("tool a: cloud.Thing {{ name = \"a\" }} with {{ protect = true }}\n{REST}"))
+            .await;
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        a delete: not in the program any more
+        rest no-op
+        E0602: `a` is protected and would be deleted
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removed_from_the_program_and_changed_outside() {
+    let bench = Bench::with(&format!("{A}\n{REST}")).await;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        a delete: not in the program any more
+          size: 7 -> null drift
+        rest no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn forgotten() {
+    check(
+        &Bench::with(&format!("{A}\n{REST}")).await,
+        &format!("{REST}\nforget a"),
+        expect![[r#"
+        a forget: forgotten: the object is left as it is
+        rest no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn forgotten_although_it_is_in_the_program() {
+    check(
+        &Bench::with(A).await,
+        &format!("{A}\nforget a"),
+        expect![[r#"
+        a no-op
+        E0605: `a` is in the program, so it cannot be forgotten
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn moved() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        "tool b: cloud.Thing { name = \"a\" }\nmoved a -> b",
+        expect![[r#"
+        b no-op
+        a moves to b
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn moved_and_changed() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        "tool b: cloud.Thing { name = \"a\", size = 2 }\nmoved a -> b",
+        expect![[r#"
+        b update
+          size: 1 -> 2
+        a moves to b
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn adopted_by_id() {
+    let bench = Bench::new();
+    let id = bench.cloud.put("Thing", json!({ "name": "a", "zone": "a", "size": 1, "tags": [] }));
+    check(
+        &bench,
+        &format!("{A}\nadopt a = \"{id}\""),
+        expect![[r#"
+        a adopt: adopted as `thing-1`
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn adopted_by_key_and_changed() {
+    let bench = Bench::new();
+    bench.cloud.put("Thing", json!({ "name": "a", "zone": "a", "size": 5, "tags": [] }));
+    check(
+        &bench,
+        &format!("{A}\nadopt a"),
+        expect![[r#"
+        a adopt: adopted as `thing-1`
+          size: 5 -> 1 drift
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn adopted_although_it_does_not_exist() {
+    check(
+        &Bench::new(),
+        &format!("{A}\nadopt a = \"thing-77\""),
+        expect![[r#"
+        a no-op
+        E0606: there is no `thing-77` to adopt as `a`
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn adopted_although_another_object_is_in_the_state() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        &format!("{A}\nadopt a = \"thing-77\""),
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn adopted_under_the_key_of_another() {
+    let bench = Bench::new();
+    bench.cloud.put("Thing", json!({ "name": "a", "zone": "a", "size": 1, "tags": [] }));
+    let other = bench.cloud.put("Thing", json!({ "name": "other", "zone": "a", "size": 1, "tags": [] }));
+    check(
+        &bench,
+        &format!("{A}\nadopt a = \"{other}\""),
+        expect![[r#"
+        a no-op
+        E0606: `thing-2` is not what the inputs of `a` name: that is `thing-1`
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn something_else_has_the_key() {
+    let bench = Bench::new();
+    bench.cloud.put("Thing", json!({ "name": "a" }));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a create
+        E0601: `a` exists already, as "thing-1"
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn two_tools_have_the_same_key() {
+    let text = "tool a: cloud.Thing { name = \"x\" }\ntool b: cloud.Thing { name = \"x\" }";
+    check(
+        &Bench::new(),
+        text,
+        expect![[r#"
+        a create
+        b create
+        E0603: `a` and `b` are the same object: name = "x"
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn it_cannot_be_read() {
+    let bench = Bench::with(A).await;
+    bench.cloud.fail(Method::Read, "a", Fault::Clean);
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a no-op
+        E0607: `a` could not be read: it cannot be reached
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_read() {
+    let mut bench = Bench::with(A).await;
+    bench.build.no_read = true;
+    bench.cloud.edit("a", "size", json!(7));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+    bench.cloud.remove("a");
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_happened_outside_is_recorded() {
+    let mut bench = Bench::with(&format!("{A}\n{REST}")).await;
+    bench.build.refresh_only = true;
+    bench.cloud.edit("a", "size", json!(7));
+    bench.cloud.remove("rest");
+    check(
+        &bench,
+        &format!("tool a: cloud.Thing {{ name = \"a\", zone = \"b\" }}\n{REST}"),
+        expect![[r#"
+        a no-op: left out
+        rest forget: gone: it was removed outside of dtm
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn asked_to_be_replaced() {
+    let mut bench = Bench::with(A).await;
+    bench.build.selection.replace = vec!["a".into()];
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a replace: asked for with `--replace`
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_plugin_cannot_be_used() {
+    let bench = Bench::with(&format!("{A}\n{REST}")).await;
+    bench.cloud.set_usable(false);
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        rest no-op
+        E0607: `rest` could not be read: its file is missing
+        E0609: `a` is not in the program any more, and its plugin `cloud` cannot be used: its file is missing
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_output_that_is_returned_once_is_lost() {
+    let mut bench = Bench::with(r#"tool d: cloud.Disk { label = "d" }"#).await;
+    bench.record("d", |entry| _ = entry.outputs.remove("password"));
+    check(
+        &bench,
+        r#"tool d: cloud.Disk { label = "d" }"#,
+        expect![[r#"
+        d replace: an output that is given only once was lost
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn outputs_changed_outside() {
+    let mut bench = Bench::with(A).await;
+    bench.record("a", |entry| _ = entry.outputs.insert("url".into(), json!("cloud://old")));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a read: its outputs changed outside of dtm
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn options_changed() {
+    let bench = Bench::with(A).await;
+    check(
+        &bench,
+        r#"tool a: cloud.Thing { name = "a" } with { protect = true }"#,
+        expect![[r#"
+        a read: its options or dependencies changed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_input_waits_for_another_tool() {
+    let text = "tool a: cloud.Thing { name = \"a\" }\ntool d: cloud.Disk { label = \"d\", thing = \"${a.generation}\" }";
+    check(
+        &Bench::new(),
+        text,
+        expect![[r#"
+        a create
+        d create
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_dependency_is_updated_and_its_stable_output_stays_known() {
+    let of = |size: u8, output: &str| {
+        format!(
+            "tool a: cloud.Thing {{ name = \"a\", size = {size} }}\ntool d: cloud.Disk {{ label = \"d\", thing = \"${{a.{output}}}\" }}"
+        )
+    };
+    let bench = Bench::with(&of(1, "url")).await;
+    check(
+        &bench,
+        &of(2, "url"),
+        expect![[r#"
+        a update
+          size: 1 -> 2
+        d no-op
+    "#]],
+    )
+    .await;
+    let bench = Bench::with(&of(1, "generation")).await;
+    check(
+        &bench,
+        &of(2, "generation"),
+        expect![[r#"
+        a update
+          size: 1 -> 2
+        d update perhaps
+          thing: "1" -> (unknown)
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_dependency_is_replaced() {
+    let of = |zone: &str| {
+        format!(
+            "tool a: cloud.Thing {{ name = \"a\", zone = \"{zone}\" }}\ntool d: cloud.Disk {{ label = \"d\", thing = a.url }}"
+        )
+    };
+    let bench = Bench::with(&of("a")).await;
+    check(
+        &bench,
+        &of("b"),
+        expect![[r#"
+        a replace: `zone` cannot be changed in place
+          zone: "a" -> "b" replaces
+        d update perhaps
+          thing: "cloud://a" -> (unknown)
+    "#]],
+    )
+    .await;
+}
+
+/// An operation on `a` that was interrupted with this status; `change` says what became of the object.
+async fn interrupted(status: Status, change: impl FnOnce(&mut Bench)) -> Bench {
+    let mut bench = Bench::with(A).await;
+    bench.record("a", |entry| entry.status = status);
+    change(&mut bench);
+    bench
+}
+
+#[tokio::test]
+async fn a_create_was_interrupted() {
+    let none = |bench: &mut Bench| {
+        bench.record("a", |entry| (entry.id, entry.absent_before) = (None, true));
+    };
+    let bench = interrupted(Status::Creating, none).await;
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a update: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    let bench = interrupted(Status::Creating, |bench| {
+        none(bench);
+        bench.cloud.remove("a");
+    })
+    .await;
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    let unsure = |bench: &mut Bench| {
+        bench.record("a", |entry| (entry.id, entry.absent_before) = (None, false));
+    };
+    check(
+        &interrupted(Status::Creating, unsure).await,
+        A,
+        expect![[r#"
+        a no-op
+        E0612: `a` was interrupted while creating
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_create_was_interrupted_after_its_id_was_known() {
+    check(
+        &interrupted(Status::Creating, |_| {}).await,
+        A,
+        expect![[r#"
+        a update: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_was_interrupted() {
+    check(
+        &interrupted(Status::Updating, |_| {}).await,
+        A,
+        expect![[r#"
+        a update: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    check(
+        &interrupted(Status::Updating, |b| b.cloud.remove("a")).await,
+        A,
+        expect![[r#"
+        a create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_delete_was_interrupted() {
+    check(
+        &interrupted(Status::Deleting, |_| {}).await,
+        A,
+        expect![[r#"
+        a replace: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    check(
+        &interrupted(Status::Deleting, |b| b.cloud.remove("a")).await,
+        A,
+        expect![[r#"
+        a create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_replacement_was_interrupted() {
+    check(
+        &interrupted(Status::Replacing, |_| {}).await,
+        A,
+        expect![[r#"
+        a replace: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    check(
+        &interrupted(Status::Replacing, |b| b.cloud.remove("a")).await,
+        A,
+        expect![[r#"
+        a create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation_failed_half_way() {
+    check(
+        &interrupted(Status::Broken, |_| {}).await,
+        A,
+        expect![[r#"
+        a update: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_can_find_out_what_became_of_a_create() {
+    let text = r#"tool n: cloud.Note { text = "n" }"#;
+    let mut bench = Bench::with(text).await;
+    bench.record("n", |entry| (entry.id, entry.status) = (None, Status::Creating));
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        n no-op
+        E0612: `n` was interrupted while creating
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_create_that_may_be_repeated_was_interrupted() {
+    let mut bench = Bench::with(REST).await;
+    bench.record("rest", |entry| (entry.id, entry.status) = (None, Status::Creating));
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        rest create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_created_is_found_by_the_key_of_its_operation() {
+    let text = r#"tool d: cloud.Disk { label = "d" }"#;
+    let mut bench = Bench::with(text).await;
+    bench.record("d", |entry| (entry.id, entry.status) = (None, Status::Creating));
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        d update: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+    bench.record("d", |entry| entry.op = OpKey("another".into()));
+    check(
+        &bench,
+        text,
+        expect![[r#"
+        d create: an earlier operation on it was interrupted or failed
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_interrupted_create_left_the_program() {
+    let text = format!("{A}\n{REST}");
+    let mut bench = Bench::with(&text).await;
+    bench.record("a", |entry| (entry.id, entry.status, entry.absent_before) = (None, Status::Creating, true));
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        a delete: not in the program any more
+        rest no-op
+    "#]],
+    )
+    .await;
+    bench.cloud.remove("a");
+    check(
+        &bench,
+        REST,
+        expect![[r#"
+        a forget: nothing of it was made
+        rest no-op
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn another_tool_recorded_it() {
+    let mut bench = Bench::with(A).await;
+    bench.record("a", |entry| (entry.id, entry.status) = (None, Status::Noted));
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a adopt: another tool made it: it is taken over, as `thing-1`
+    "#]],
+    )
+    .await;
+    bench.cloud.remove("a");
+    check(
+        &bench,
+        A,
+        expect![[r#"
+        a create: another tool noted that it made it, and it is not there
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn everything_is_destroyed() {
+    let bench = Bench::with(&format!("{A}\n{REST}")).await;
+    bench.cloud.edit("a", "size", json!(7));
+    bench.cloud.remove("rest");
+    let plan = bench.destroy().await;
+    expect![[r#"
+        a delete: to be destroyed
+          size: 7 -> null drift
+        rest forget: already gone
+    "#]]
+    .assert_eq(&shown(&plan));
+    expect![[r#"
+        a delete
+        rest forget
+    "#]]
+    .assert_eq(&came_of(&bench.carry_out(None, plan).await));
+    assert!(bench.state().tools.is_empty() && bench.cloud.objects().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_planned_is_done_and_the_next_plan_is_empty() {
+    let after = "tool a: cloud.Thing { name = \"a\", zone = \"b\" }\ntool c: cloud.Thing { name = \"c\" }\ntool d: cloud.Disk { label = \"d\", thing = a.url }";
+    let bench = Bench::with(&format!(
+        "{A}\ntool b: cloud.Thing {{ name = \"b\" }}\ntool d: cloud.Disk {{ label = \"d\" }}"
+    ))
+    .await;
+    let outcome = bench.apply(after).await;
+    expect![[r#"
+        a replace
+        b delete
+        c create
+        d update
+    "#]]
+    .assert_eq(&came_of(&outcome));
+    assert!(bench.plan(after).await.is_empty(), "{}", shown(&bench.plan(after).await));
+}
