@@ -2,7 +2,7 @@
 
 use crate::data::{Contents, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::eval::{Context, Evaluator, NoOutputs, Stage, World};
+use crate::eval::{Context, Evaluator, Mocks, NoOutputs, World};
 use crate::hir::{Hir, Param};
 use crate::loader::Loader;
 use crate::maps::IndexMap;
@@ -101,7 +101,7 @@ pub(crate) fn params(
         env: &env,
         loader,
         outputs: &NoOutputs,
-        stage: &Stage::default(),
+        mocks: &Mocks::default(),
         strict: purpose == Purpose::Plan,
         use_defaults: true,
     };

@@ -6,7 +6,7 @@ use crate::check::{Checked, check, check_leniently};
 use crate::devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::environment::Environment;
-use crate::eval::{Context, Evaluator, NoOutputs, Outputs, ROOT, Stage, World, leaks};
+use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World, leaks};
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
 use crate::loader::Loader;
@@ -118,7 +118,7 @@ pub struct Program {
     /// The asserts, those of a component for each of its instances.
     asserts: Vec<(usize, ScopeId)>,
     /// What a test puts in place.
-    pub(crate) stage: Stage,
+    pub(crate) mocks: Mocks,
 }
 
 /// From so many declarations on, a second thread helps.
@@ -175,11 +175,11 @@ impl Program {
         inputs: &Inputs,
         purpose: Purpose,
     ) -> (Program, Diagnostics) {
-        let Checked { hir, mut sources, sound, syntax: _ } = checked;
+        let Checked { hir, mut sources, is_valid, syntax: _ } = checked;
         if purpose == Purpose::Plan {
             hir.unopened.iter().for_each(|d| diags.push(d.clone()));
         }
-        let sound = sound && !diags.has_errors();
+        let is_valid = is_valid && !diags.has_errors();
         let params = params(&hir, &mut sources, &*loader, inputs, purpose, &mut diags);
         let mut program = Program {
             hir: Arc::new(hir),
@@ -192,10 +192,10 @@ impl Program {
             instances: vec![],
             addresses: OnceLock::new(),
             asserts: vec![],
-            stage: Stage::default(),
+            mocks: Mocks::default(),
         };
         // What is missing is told at once: variables of the environment together with params.
-        if sound && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
+        if is_valid && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
             diags.append(program.build());
         }
         if program.sources.files().next().is_some_and(|(_, file)| devstream::is_yaml(&file.path)) {
@@ -281,7 +281,7 @@ impl Program {
         &self,
         params: Vec<Value>,
         env: Environment,
-        stage: Stage,
+        mocks: Mocks,
     ) -> (Program, Diagnostics) {
         let mut program = Program {
             hir: self.hir.clone(),
@@ -294,7 +294,7 @@ impl Program {
             instances: vec![],
             addresses: OnceLock::new(),
             asserts: vec![],
-            stage,
+            mocks,
         };
         let diags = program.build();
         (program, diags)
@@ -346,7 +346,7 @@ impl Program {
             env: &env,
             loader: &*self.loader,
             outputs,
-            stage: &self.stage,
+            mocks: &self.mocks,
             strict: self.strict,
             use_defaults: true,
         };
@@ -449,7 +449,7 @@ impl Program {
             env: &env,
             loader: &*self.loader,
             outputs: &NoOutputs,
-            stage: &self.stage,
+            mocks: &self.mocks,
             strict: false,
             use_defaults: false,
         };

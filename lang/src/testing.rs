@@ -2,7 +2,7 @@
 //! and asks the plan. What an assert needs and nobody gives makes it fail, by name.
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
-use crate::eval::{Evaluator, NoOutputs, Stage, show};
+use crate::eval::{Evaluator, Mocks, NoOutputs, show};
 use crate::hir::{Expr, ExprKind as H, MockOf, Test, TestAssert};
 use crate::maps::HashSet;
 use crate::program::Program;
@@ -64,7 +64,7 @@ impl Program {
         let hir = self.hir().clone();
         let mut params: Vec<Value> =
             hir.params.iter().map(|p| Value { secret: p.ty.has_secret(), ..unset() }).collect();
-        let mut stage = Stage { covering: true, ..Stage::default() };
+        let mut mocks = Mocks { covering: true, ..Mocks::default() };
         let mut env: BTreeMap<String, String> = BTreeMap::new();
         let ((), problems) = self.with_evaluator(&NoOutputs, false, |ev| {
             for (id, value) in &test.given {
@@ -72,7 +72,7 @@ impl Program {
             }
             for mock in &test.mocks {
                 match &mock.of {
-                    MockOf::Data(id, value) => _ = stage.data.insert(*id, ev.eval(value)),
+                    MockOf::Data(id, value) => _ = mocks.data.insert(*id, ev.eval(value)),
                     MockOf::Env(name, value) => {
                         let value = ev.eval(value);
                         env.extend(value.as_str().map(|text| (name.to_string(), text.to_string())));
@@ -84,7 +84,7 @@ impl Program {
         if failed(problems, outcome) {
             return;
         }
-        let (mut program, problems) = self.staged(params, env.into(), stage);
+        let (mut program, problems) = self.staged(params, env.into(), mocks);
         if failed(problems, outcome) {
             return;
         }
@@ -101,11 +101,11 @@ impl Program {
         }
         outcome.planned = program.instances().iter().flat_map(|i| program.tools_around(i)).collect();
         // Asserts of the program count as well, now that outputs are put in place.
-        outcome.diagnostics.append(program.asserts(&program.stage));
+        outcome.diagnostics.append(program.asserts(&program.mocks));
         for assert in &test.asserts {
             outcome.diagnostics.append(judge(&program, assert));
         }
-        let (_, problems) = program.outputs(&program.stage);
+        let (_, problems) = program.outputs(&program.mocks);
         failed(problems, outcome);
         outcome.taken = program.taken();
     }
@@ -155,7 +155,7 @@ fn failed(problems: Diagnostics, outcome: &mut TestOutcome) -> bool {
 /// Outputs of tools that the plan has.
 fn mock_outputs(program: &mut Program, test: &Test) -> Result<(), Diagnostics> {
     let mut found = vec![];
-    let ((), mut problems) = program.with_evaluator(&program.stage, false, |ev| {
+    let ((), mut problems) = program.with_evaluator(&program.mocks, false, |ev| {
         for mock in &test.mocks {
             let MockOf::Output(base, name, value) = &mock.of else { continue };
             let base = ev.eval(base);
@@ -167,9 +167,9 @@ fn mock_outputs(program: &mut Program, test: &Test) -> Result<(), Diagnostics> {
             Data::Tool(id) => {
                 let secret = program.instance(id).kind.outputs.get(&name).is_some_and(|o| o.ty.has_secret());
                 let value = if secret { value.into_secret() } else { value };
-                program.stage.outputs.insert((id, name), value);
+                program.mocks.outputs.insert((id, name), value);
             }
-            Data::Component(scope) => _ = program.stage.outs.insert((scope, name), value),
+            Data::Component(scope) => _ = program.mocks.outs.insert((scope, name), value),
             Data::Error => {}
             _ => {
                 let text = text_of(program, span);
@@ -186,7 +186,7 @@ fn show_plan(program: &mut Program, waves: &[usize]) -> Diagnostics {
     let mut problems = Diagnostics::default();
     let mut plan = crate::maps::IndexMap::default();
     for (at, instance) in program.instances().iter().enumerate() {
-        let (inputs, wrong) = program.inputs(InstanceId(at as u32), &program.stage);
+        let (inputs, wrong) = program.inputs(InstanceId(at as u32), &program.mocks);
         problems.append(wrong);
         let fields: [(&str, Value); 4] = [
             ("action", Value::string(if instance.existing { "find" } else { "create" })),
@@ -198,12 +198,12 @@ fn show_plan(program: &mut Program, waves: &[usize]) -> Diagnostics {
         plan.insert(instance.addr.clone(), Value::map(fields));
     }
     let edges = program.instances().iter().map(|i| i.edges.keys().copied().collect()).collect();
-    (program.stage.plan, program.stage.edges) = (Value::map(plan), edges);
+    (program.mocks.plan, program.mocks.edges) = (Value::map(plan), edges);
     problems
 }
 
 fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
-    let ((value, message, values), mut problems) = program.with_evaluator(&program.stage, false, |ev| {
+    let ((value, message, values), mut problems) = program.with_evaluator(&program.mocks, false, |ev| {
         let value = ev.eval(&assert.cond);
         let message = match value.data {
             Data::Bool(true) => None,

@@ -19,7 +19,7 @@
 //! `DTM_BLESS=1` writes what was found into the suite; read it before you commit it.
 
 pub mod bench;
-pub mod exam;
+pub mod contract;
 pub mod git_http;
 mod leaks;
 pub mod lsp;

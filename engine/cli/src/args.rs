@@ -257,7 +257,7 @@ pub enum Command {
     Version(commands::version::Version),
     /// Lists the plugins that a configuration needs, and where they are; nothing is downloaded.
     #[command(hide = true)]
-    Init(commands::habits::Init),
+    Init(commands::devstream_compat::Init),
     /// Runs one plugin; started by dtm itself.
     #[command(hide = true)]
     PluginHost(commands::plugin_host::PluginHost),

@@ -114,11 +114,11 @@ impl Project {
     ///
     /// # Errors
     /// Every problem of the program.
-    pub fn sound(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
+    pub fn open_valid(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
         Project::sound_with(cli, terminal, file, &|loader| loader).map(|(project, _)| project)
     }
 
-    /// As [`Project::sound`], with what it was made of, for an archive.
+    /// As [`Project::open_valid`], with what it was made of, for an archive.
     ///
     /// # Errors
     /// Every problem of the program.

@@ -117,7 +117,7 @@ impl Examinee {
     /// The process, started anew when it was lost.
     pub(super) async fn process(&self) -> Result<Arc<Process>, CallError> {
         let mut current = self.process.lock().await;
-        if let Some(process) = current.as_ref().filter(|p| p.fate().is_none()) {
+        if let Some(process) = current.as_ref().filter(|p| p.exit_reason().is_none()) {
             return Ok(process.clone());
         }
         let started =

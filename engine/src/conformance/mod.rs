@@ -11,9 +11,9 @@
 
 mod cases;
 mod examinee;
-mod life;
-mod manners;
+mod lifecycle;
 mod probe;
+mod protocol;
 mod report;
 mod trial;
 
@@ -54,10 +54,10 @@ pub async fn examine(setup: &Setup<'_>, cases: &Cases) -> Result<Report, String>
         all.insert(name.to_string(), Examinee::new(setup, file, env, used.plugin.clone()));
     }
     let Some(plugin) = all.get(examined) else { return Err(format!("no plugin `{examined}` is used")) };
-    if manners::greet(plugin, &mut report).await {
-        life::live(&all, examined, cases, &mut report).await;
-        manners::behave(plugin, &mut report).await;
+    if protocol::greet(plugin, &mut report).await {
+        lifecycle::run(&all, examined, cases, &mut report).await;
+        protocol::behave(plugin, &mut report).await;
     }
-    manners::discretion(plugin, &mut report);
+    protocol::discretion(plugin, &mut report);
     Ok(report)
 }

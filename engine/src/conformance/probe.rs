@@ -177,7 +177,7 @@ pub(super) async fn parallel(trial: &Trial<'_>, made: &Made) -> Result<(), Strin
             Err(_) => {
                 return Err(format!(
                     "{MANY} reads at the same time: {}",
-                    process.fate().map(|f| f.why).unwrap_or_default()
+                    process.exit_reason().map(|f| f.why).unwrap_or_default()
                 ));
             }
         }

@@ -48,7 +48,7 @@ impl Builder<'_> {
         let mut prior = prior;
         if prior.status.is_open() && self.options.no_read {
             node.forced = true;
-            let noted = prior.status == Status::Noted;
+            let noted = prior.status == Status::Imported;
             node.reason = if noted { Reason::Imported } else { Reason::Interrupted };
         }
         if prior.status.is_open() && !self.options.no_read {
@@ -70,7 +70,7 @@ impl Builder<'_> {
                 Found::Ask(d) => return self.problem(d.at(instance.span, "this tool")),
                 Found::Nothing => {
                     node.action = Action::Create;
-                    let noted = prior.status == Status::Noted;
+                    let noted = prior.status == Status::Imported;
                     node.reason = match noted {
                         true => Reason::ImportedAbsent,
                         false => Reason::Interrupted,
@@ -83,7 +83,7 @@ impl Builder<'_> {
                     node.changes = created(&instance.kind, &node.desired);
                     return;
                 }
-                Found::Object(entry, object) if prior.status == Status::Noted => {
+                Found::Object(entry, object) if prior.status == Status::Imported => {
                     let id = entry.id.clone().unwrap_or_default();
                     let reason = Reason::ImportedAs(id.clone());
                     let entry = self.adopted(node, instance, &id).await;

@@ -122,8 +122,8 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
 
 fn interrupted(addr: &str, status: Status) -> Diagnostic {
     let headline = match status {
-        Status::Noted => format!("what another tool noted of `{addr}` is not enough to find it"),
-        _ => format!("`{addr}` was interrupted while {}", format!("{status:?}").to_lowercase()),
+        Status::Imported => format!("what another tool noted of `{addr}` is not enough to find it"),
+        _ => format!("`{addr}` was interrupted while {}", status.name()),
     };
     Diagnostic::new(Code::E0612, headline).tool(addr)
 }

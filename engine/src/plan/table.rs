@@ -907,7 +907,7 @@ async fn an_interrupted_create_left_the_program() {
 #[tokio::test]
 async fn another_tool_recorded_it() {
     let mut bench = Bench::with(A).await;
-    bench.record("a", |entry| (entry.id, entry.status) = (None, Status::Noted));
+    bench.record("a", |entry| (entry.id, entry.status) = (None, Status::Imported));
     check(
         &bench,
         A,

@@ -152,7 +152,7 @@ fn shorten(text: &str, first: usize, last: usize) -> Option<String> {
 }
 
 /// Hears what plugins say, and knows which operation belongs to which tool.
-struct Ears {
+struct PoolListener {
     name: String,
     events: Events,
     redactor: Redactor,
@@ -160,7 +160,7 @@ struct Ears {
     runtime: tokio::runtime::Handle,
 }
 
-impl Listener for Ears {
+impl Listener for PoolListener {
     fn notified(&self, method: &str, params: Value) {
         let text = |name: &str| self.redactor.mask(params.get(name).and_then(Value::as_str).unwrap_or(""));
         match Method::named(method) {
@@ -286,14 +286,14 @@ impl Plugins {
         }
         if let Some((process, manifest)) = &*current {
             let retired = process.is_retired();
-            if process.fate().is_none() && !retired {
+            if process.exit_reason().is_none() && !retired {
                 return Ok((process.clone(), manifest.clone()));
             }
-            if process.fate().is_some()
+            if process.exit_reason().is_some()
                 && !retired
                 && slot.crashes.fetch_add(1, Ordering::Relaxed) + 1 >= CRASHES
             {
-                let why = process.fate().map(|f| f.why).unwrap_or_default();
+                let why = process.exit_reason().map(|f| f.why).unwrap_or_default();
                 return Err(CallError::Unusable(format!(
                     "the plugin `{plugin}` crashed {CRASHES} times and is given up: {why}"
                 )));
@@ -305,14 +305,14 @@ impl Plugins {
             Some(fd) => Some(fd.try_clone().map_err(|e| CallError::Unusable(e.to_string()))?),
             None => None,
         };
-        let ears = Arc::new(Ears {
+        let listener = Arc::new(PoolListener {
             name: plugin.to_string(),
             events: self.events.clone(),
             redactor: self.redactor.clone(),
             watched: self.watched.clone(),
             runtime: tokio::runtime::Handle::current(),
         });
-        let process = Process::start(&self.host, file, &self.folder, &slot.spec.env, lock_fd, ears)
+        let process = Process::start(&self.host, file, &self.folder, &slot.spec.env, lock_fd, listener)
             .map_err(|why| CallError::Unusable(format!("the plugin `{plugin}` cannot be started: {why}")))?;
         let hello = Hello { versions: VERSIONS.to_vec(), engine: env!("CARGO_PKG_VERSION").into() };
         let receiver = process.request(Method::Hello, json!(hello)).map_err(CallError::Unusable)?;
@@ -326,7 +326,7 @@ impl Plugins {
                 .map_err(|e| give_up(format!("the plugin `{plugin}` does not say what it is: {e}")))?,
             Ok(Ok(Err(error))) => return Err(CallError::Failed(error)),
             Ok(Err(_)) => {
-                let why = process.fate().map(|f| f.why).unwrap_or_default();
+                let why = process.exit_reason().map(|f| f.why).unwrap_or_default();
                 return Err(CallError::Unusable(format!("the plugin `{plugin}` cannot be used: {why}")));
             }
             Err(_) => {

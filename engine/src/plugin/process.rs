@@ -48,7 +48,7 @@ const ENDING: Duration = Duration::from_secs(10);
 
 /// How a process ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Fate {
+pub(crate) struct ExitReason {
     /// What happened, with its last words.
     pub(crate) why: String,
     /// Whether all of it has ended: what still runs must not be begun a second time.
@@ -58,7 +58,7 @@ pub(crate) struct Fate {
 /// State shared with the reader thread.
 struct Shared {
     pending: Mutex<Pending>,
-    fate: Mutex<Option<Fate>>,
+    exit_reason: Mutex<Option<ExitReason>>,
     /// No new calls: a deadline has passed, and it is killed when its other calls have ended.
     retired: AtomicBool,
     /// Calls that were given up and are still pending.
@@ -113,7 +113,7 @@ impl Process {
         };
         let shared = Arc::new(Shared {
             pending: Mutex::default(),
-            fate: Mutex::default(),
+            exit_reason: Mutex::default(),
             retired: AtomicBool::new(false),
             abandoned: AtomicU64::new(0),
             life: Mutex::new(Some(life_write)),
@@ -141,7 +141,7 @@ impl Process {
         let (sender, receiver) = oneshot::channel();
         let line = Self::line(id, method, params)?;
         lock(&self.shared.pending).insert(id, sender);
-        if self.fate().is_some() {
+        if self.exit_reason().is_some() {
             lock(&self.shared.pending).remove(&id);
         }
         let _ = self.out.send(line);
@@ -205,15 +205,15 @@ impl Process {
     }
 
     /// Why the process is gone, if it is.
-    pub(crate) fn fate(&self) -> Option<Fate> {
-        lock(&self.shared.fate).clone()
+    pub(crate) fn exit_reason(&self) -> Option<ExitReason> {
+        lock(&self.shared.exit_reason).clone()
     }
 
     /// The error of a call whose answer will not come.
     pub(crate) fn lost(&self) -> CallError {
-        match self.fate() {
-            Some(Fate { why, ended: false }) => CallError::Unusable(why),
-            Some(Fate { why, ended: true }) => CallError::Lost(why),
+        match self.exit_reason() {
+            Some(ExitReason { why, ended: false }) => CallError::Unusable(why),
+            Some(ExitReason { why, ended: true }) => CallError::Lost(why),
             None => CallError::Lost("its pipe was closed".into()),
         }
     }
@@ -257,20 +257,20 @@ impl Shared {
     /// The host ends everything when its pipe ends; a stopped host is resumed for that. A host that does not react is
     /// not waited for any longer.
     fn kill(self: &Arc<Self>) {
-        if lock(&self.life).take().is_none() || lock(&self.fate).is_some() {
+        if lock(&self.life).take().is_none() || lock(&self.exit_reason).is_some() {
             return;
         }
         let _ = rustix::process::kill_process(self.pid, Signal::CONT);
         let shared = self.clone();
         std::thread::spawn(move || {
             let until = Instant::now() + ENDING + Duration::from_secs(2);
-            while lock(&shared.fate).is_none() {
+            while lock(&shared.exit_reason).is_none() {
                 if Instant::now() >= until {
                     let why = format!(
                         "its process {} does not end, although it was killed",
                         shared.pid.as_raw_nonzero()
                     );
-                    return shared.end(Fate { why, ended: false });
+                    return shared.end(ExitReason { why, ended: false });
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -278,8 +278,8 @@ impl Shared {
     }
 
     /// No answer comes any more.
-    fn end(&self, fate: Fate) {
-        lock(&self.fate).get_or_insert(fate);
+    fn end(&self, exit_reason: ExitReason) {
+        lock(&self.exit_reason).get_or_insert(exit_reason);
         lock(&self.pending).clear();
     }
 }
@@ -361,7 +361,7 @@ impl Reader {
             let why = format!(
                 "a process that it started did not exit after SIGKILL; the process {pid} waits for it"
             );
-            self.shared.end(Fate { why, ended: false });
+            self.shared.end(ExitReason { why, ended: false });
             let _ = child.wait();
             lock(&HOSTS).remove(&pid.get());
             return;
@@ -389,7 +389,7 @@ impl Reader {
         let said = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
         let why = if said.is_empty() { what } else { format!("{what}; its last words: {said}") };
         let why = self.listener.shortened(why);
-        self.shared.end(Fate { why, ended: !left });
+        self.shared.end(ExitReason { why, ended: !left });
     }
 
     /// The host itself was killed: ends its process group, and what came to this process when it was gone. Whether

@@ -98,7 +98,8 @@ pub enum Status {
     /// It exists, and something about it failed.
     Broken,
     /// Another tool has noted that it made it; it was not looked for yet.
-    Noted,
+    #[serde(rename = "noted")]
+    Imported,
     /// A create began and did not end.
     Creating,
     /// An update began and did not end.
@@ -110,6 +111,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Its name, as states and users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Broken => "broken",
+            Status::Imported => "noted",
+            Status::Creating => "creating",
+            Status::Updating => "updating",
+            Status::Replacing => "replacing",
+            Status::Deleting => "deleting",
+        }
+    }
     /// Whether an operation was interrupted or failed half-way.
     pub fn is_open(self) -> bool {
         self != Status::Ok

@@ -47,7 +47,7 @@ pub struct Checked {
     /// Its files.
     pub sources: Sources,
     /// Whether it has no error: not even one that is no more than a warning in DevStream's YAML.
-    pub(crate) sound: bool,
+    pub(crate) is_valid: bool,
     /// What was read of them, which the program needs no more.
     pub(crate) syntax: Vec<Arc<ast::Module>>,
 }
@@ -111,15 +111,15 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
             facts.deferred = seen.unwrap_or_default();
         }
     }
-    let mut sound = !checker.diags.has_errors();
+    let mut is_valid = !checker.diags.has_errors();
     if let Some(told) = checker.devstream.take() {
-        sound &= !told.has_errors();
+        is_valid &= !told.has_errors();
         checker.diags = crate::devstream::settled(told, checker.diags, checker.lenient, &checker.sources);
     }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();
     let syntax = checker.modules.into_iter().map(|m| m.ast).collect();
-    (Checked { hir: checker.hir, sources: checker.sources, sound, syntax }, facts, checker.diags)
+    (Checked { hir: checker.hir, sources: checker.sources, is_valid, syntax }, facts, checker.diags)
 }
 
 /// What a name of the value name space stands for.

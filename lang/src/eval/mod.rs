@@ -16,19 +16,19 @@ mod family;
 mod fit;
 mod higher;
 mod limits;
+mod mocks;
 mod ops;
 mod refine;
 mod scope;
 mod source;
-mod stage;
 
 use crate::budget::{self, Refused, Spent};
 use crate::maps::{HashMap, HashSet, IndexMap};
 use collections::Each;
 pub(crate) use fit::leaks;
+pub(crate) use mocks::Mocks;
 pub use ops::order;
 pub(crate) use scope::{PerScope, ROOT, Scope};
-pub(crate) use stage::Stage;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind as H, Hir};
@@ -105,7 +105,7 @@ pub(crate) struct Context<'p> {
     pub(crate) loader: &'p dyn Loader,
     pub(crate) outputs: &'p dyn Outputs,
     /// What a test puts in place.
-    pub(crate) stage: &'p Stage,
+    pub(crate) mocks: &'p Mocks,
     /// Whether a missing environment variable is an error.
     pub(crate) strict: bool,
     /// Whether a param that is not given has its default.
@@ -294,7 +294,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::Let(id) => self.let_value(*id, span),
             H::In(at) => self.in_value(self.scope, *at, span),
             H::Param(id) => self.param(*id, span),
-            H::Data(id) => self.cx.stage.data.get(id).unwrap_or(&self.cx.hir.data[*id]).clone(),
+            H::Data(id) => self.cx.mocks.data.get(id).unwrap_or(&self.cx.hir.data[*id]).clone(),
             H::Default(id) => {
                 let hir = self.cx.hir;
                 let locals = std::mem::take(&mut self.locals);
@@ -502,7 +502,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                 budget::work(length as u64 / 8);
                 joined
             }
-            H::Plan => self.cx.stage.plan.clone(),
+            H::Plan => self.cx.mocks.plan.clone(),
             H::Order(a, b) => self.order(a, b),
             H::Call(builtin, args) => self.call(builtin, args, None, span),
             H::Higher { what, items, slot, body } => self.higher(*what, items, *slot, body, span),

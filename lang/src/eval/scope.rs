@@ -86,7 +86,7 @@ impl Evaluator<'_, '_> {
 
     /// An `out` of an instance of a component, or else an `in`.
     pub(crate) fn component_port(&mut self, scope: ScopeId, name: &Symbol, span: Span) -> Value {
-        if let Some(value) = self.cx.stage.outs.get(&(scope, name.clone())) {
+        if let Some(value) = self.cx.mocks.outs.get(&(scope, name.clone())) {
             return value.clone();
         }
         let hir = self.cx.hir;

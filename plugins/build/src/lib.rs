@@ -83,7 +83,7 @@ fn rust(ty: &Type) -> String {
         Type::Int | Type::Lit(Lit::Int(_)) => "i64".into(),
         Type::Float => "f64".into(),
         Type::String | Type::Lit(Lit::String(_)) => "String".into(),
-        Type::Duration => "::dtm_plugin::Span".into(),
+        Type::Duration => "::dtm_plugin::Nanoseconds".into(),
         Type::Size => "::dtm_plugin::Size".into(),
         Type::List(t) => format!("Vec<{}>", rust(t)),
         Type::Map(t) => format!("std::collections::BTreeMap<String, {}>", rust(t)),

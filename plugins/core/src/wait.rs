@@ -3,7 +3,7 @@
 use crate::interface::wait::{Inputs, Outputs};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::Value;
-use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Span};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed};
 use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Kind for Wait {
     }
 
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let waited = Span(object.outputs.get("waited").and_then(nanoseconds).unwrap_or(0));
+        let waited = Nanoseconds(object.outputs.get("waited").and_then(nanoseconds).unwrap_or(0));
         Ok(Some(Observed { outputs: Outputs { waited }, inputs: Fields::new(), private: object.private }))
     }
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
@@ -62,10 +62,10 @@ fn has_port(text: &str) -> bool {
 }
 
 fn nanoseconds(v: &Value) -> Option<i64> {
-    dtm_plugin::serde_json::from_value::<Span>(v.clone()).ok().map(|s| s.0)
+    dtm_plugin::serde_json::from_value::<Nanoseconds>(v.clone()).ok().map(|s| s.0)
 }
 
-fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Span, Failure> {
+fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Nanoseconds, Failure> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(50);
     // Told by the plugin a little before the engine would: with what the last answer was.
@@ -75,7 +75,7 @@ fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Span, Failure> {
     loop {
         let left = end.map_or(ONE, |end| end.saturating_duration_since(Instant::now()).min(ONE));
         let why = match question(inputs, left.max(Duration::from_millis(10))) {
-            Ok(()) => return Ok(Span(i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX))),
+            Ok(()) => return Ok(Nanoseconds(i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX))),
             Err(why) => why,
         };
         if why != said {

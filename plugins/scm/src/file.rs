@@ -1,7 +1,7 @@
 //! `scm.File`: one file in a repository, by commits on top.
 
 use crate::interface::file::{Inputs, Outputs};
-use crate::ours::{Ours, obstacle};
+use crate::managed::{ManagedFiles, obstacle};
 use crate::place::{Place, normalized, upgraded};
 use crate::store::{Blob, Edits, Entry, Mode, Store};
 use dtm_plugin::protocol::{Fields, Method};
@@ -34,7 +34,7 @@ fn wanted(inputs: &Inputs) -> BTreeMap<String, Blob> {
     BTreeMap::from([(inputs.path.clone(), Blob { mode, bytes })])
 }
 
-fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &Ours) -> Result<Change<File>, Failure> {
+fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &ManagedFiles) -> Result<Change<File>, Failure> {
     let message = inputs.message.clone().unwrap_or_else(|| format!("Write {}", inputs.path));
     let written = place.write(ctx, prior, &wanted(inputs), &message)?;
     Ok(Change {
@@ -78,7 +78,7 @@ impl Kind for File {
 
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let place = place_of(&object)?;
-        let mut ours = Ours::of(&object.private);
+        let mut ours = ManagedFiles::of(&object.private);
         let Some(store) = place.open(ctx, 1)? else { return Ok(None) };
         let tree = store.tree(&place.path).map_err(|e| place.failure(&e))?;
         let Some(entry) = tree.get(&place.path).filter(|e| !e.is_submodule()) else { return Ok(None) };
@@ -92,8 +92,8 @@ impl Kind for File {
         let mut private = object.private;
         if !ours.is_known() {
             // Adopted, or found after an interruption: by its key it is this tool's.
-            ours =
-                Ours::adopted(&store, &tree, std::iter::once(&place.path)).map_err(|e| place.failure(&e))?;
+            ours = ManagedFiles::adopted(&store, &tree, std::iter::once(&place.path))
+                .map_err(|e| place.failure(&e))?;
             private = ours.private(&store.branch);
         }
         Ok(Some(Observed { outputs: outputs(&place, &ours.commit), inputs: observed, private }))
@@ -111,13 +111,13 @@ impl Kind for File {
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        write(ctx, &place(&inputs)?, &inputs, &Ours::default())
+        write(ctx, &place(&inputs)?, &inputs, &ManagedFiles::default())
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        let mut prior = Ours::of(&object.private);
+        let mut prior = ManagedFiles::of(&object.private);
         if !prior.is_known() {
-            prior = Ours::holding(&wanted(&object.inputs));
+            prior = ManagedFiles::holding(&wanted(&object.inputs));
         }
         let place = place(&inputs)?.recorded(&object.id, &object.private);
         write(ctx, &place, &inputs, &prior)
@@ -125,9 +125,9 @@ impl Kind for File {
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         let place = place_of(&object)?;
-        let mut ours = Ours::of(&object.private);
+        let mut ours = ManagedFiles::of(&object.private);
         if !ours.is_known() {
-            ours = Ours::holding(&wanted(&object.inputs));
+            ours = ManagedFiles::holding(&wanted(&object.inputs));
         }
         place.remove(ctx, &ours, &format!("Remove {}", place.path))
     }

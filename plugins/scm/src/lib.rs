@@ -11,8 +11,8 @@
 mod destination;
 mod file;
 mod git;
+mod managed;
 mod names;
-mod ours;
 mod own;
 mod place;
 mod repo;

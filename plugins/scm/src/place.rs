@@ -2,8 +2,8 @@
 
 use crate::destination::{Destination, checked_destination, normalize, spelled};
 use crate::git::GitError;
+use crate::managed::{ManagedFiles, Outcome, Task};
 use crate::names::{checked_branch, checked_path};
-use crate::ours::{Ours, Outcome, Task};
 use crate::store::{Blob, Branch, Store, default_branch, with_store};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
@@ -21,7 +21,7 @@ pub(crate) struct Place {
 
 /// What was written, and where.
 pub(crate) struct Written {
-    pub(crate) ours: Ours,
+    pub(crate) ours: ManagedFiles,
     pub(crate) branch: String,
 }
 
@@ -84,7 +84,7 @@ impl Place {
     pub(crate) fn write(
         &self,
         ctx: &Ctx,
-        prior: &Ours,
+        prior: &ManagedFiles,
         wanted: &BTreeMap<String, Blob>,
         message: &str,
     ) -> Result<Written, Failure> {
@@ -99,7 +99,7 @@ impl Place {
     fn change(
         &self,
         ctx: &Ctx,
-        prior: &Ours,
+        prior: &ManagedFiles,
         wanted: &BTreeMap<String, Blob>,
         message: &str,
     ) -> Result<(Changed, String), Failure> {
@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// Takes away by a commit what was written, as far as it is still so.
-    pub(crate) fn remove(&self, ctx: &Ctx, ours: &Ours, message: &str) -> Result<(), Failure> {
+    pub(crate) fn remove(&self, ctx: &Ctx, ours: &ManagedFiles, message: &str) -> Result<(), Failure> {
         // What is absent is removed already.
         if matches!(&self.destination, Destination::Folder(folder) if !folder.at.exists()) {
             return Ok(());
@@ -141,7 +141,7 @@ impl Place {
 /// The result of a change, with the author of each change to a file that is left.
 #[derive(Default)]
 struct Changed {
-    ours: Ours,
+    ours: ManagedFiles,
     left: Vec<(String, String)>,
     edits: usize,
 }

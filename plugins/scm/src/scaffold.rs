@@ -1,8 +1,8 @@
 //! `scm.Scaffold`: a template rendered into a repository, by commits on top.
 
 use crate::interface::scaffold::{Inputs, Outputs};
+use crate::managed::{ManagedFiles, common_folder, trailer};
 use crate::names::inside;
-use crate::ours::{Ours, common_folder, trailer};
 use crate::place::{Place, normalized, upgraded};
 use crate::store::Blob;
 use crate::template::{load, parse, render};
@@ -46,7 +46,12 @@ fn wanted(ctx: &Ctx, inputs: &Inputs) -> Result<BTreeMap<String, Blob>, Failure>
     render(&template, &inputs.vars, &below)
 }
 
-fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &Ours) -> Result<Change<Scaffold>, Failure> {
+fn write(
+    ctx: &Ctx,
+    place: &Place,
+    inputs: &Inputs,
+    prior: &ManagedFiles,
+) -> Result<Change<Scaffold>, Failure> {
     checked_vars(inputs.vars.values())?;
     let files = wanted(ctx, inputs)?;
     let message = inputs.message.clone().unwrap_or_else(|| format!("Scaffold from {}", inputs.template));
@@ -59,12 +64,12 @@ fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &Ours) -> Result<Chan
 }
 
 /// What was written, as far as it is known: an older version recorded nothing of what was adopted.
-fn recorded(ctx: &Ctx, object: &Object<Scaffold>) -> Result<Ours, Failure> {
-    let ours = Ours::of(&object.private);
+fn recorded(ctx: &Ctx, object: &Object<Scaffold>) -> Result<ManagedFiles, Failure> {
+    let ours = ManagedFiles::of(&object.private);
     if ours.is_known() {
         return Ok(ours);
     }
-    Ok(Ours::holding(&wanted(ctx, &object.inputs)?))
+    Ok(ManagedFiles::holding(&wanted(ctx, &object.inputs)?))
 }
 
 impl Kind for Scaffold {
@@ -92,7 +97,7 @@ impl Kind for Scaffold {
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let inputs = &object.inputs;
         let place = place_of(&object)?;
-        let mut ours = Ours::of(&object.private);
+        let mut ours = ManagedFiles::of(&object.private);
         let Some(store) = place.open(ctx, 1)? else { return Ok(None) };
         let mut private = object.private.clone();
         let mut tree = store.tree(&common_folder(&ours)).map_err(|e| place.failure(&e))?;
@@ -101,7 +106,7 @@ impl Kind for Scaffold {
             // Adopted, or found after an interruption: what the template writes is this tool's.
             let wanted = wanted(ctx, inputs)?;
             tree = store.tree("").map_err(|e| place.failure(&e))?;
-            ours = Ours::adopted(&store, &tree, wanted.keys()).map_err(|e| place.failure(&e))?;
+            ours = ManagedFiles::adopted(&store, &tree, wanted.keys()).map_err(|e| place.failure(&e))?;
             private = ours.private(&store.branch);
             differs.extend(ours.outdated(&wanted));
             if !wanted.keys().any(|path| tree.contains_key(path)) {
@@ -134,7 +139,7 @@ impl Kind for Scaffold {
     ) -> Result<Vec<PlannedFile>, Failure> {
         checked_vars(inputs.vars.values())?;
         let place = place(&inputs)?;
-        let ours = prior.as_ref().map(|object| Ours::of(&object.private)).unwrap_or_default();
+        let ours = prior.as_ref().map(|object| ManagedFiles::of(&object.private)).unwrap_or_default();
         let store = place.open(ctx, 1)?;
         let same = |prior: &Inputs| prior.template == inputs.template && prior.vars == inputs.vars;
         if prior.is_some_and(|object| same(&object.inputs)) && !parse(&inputs.template)?.is_local() {
@@ -166,12 +171,12 @@ impl Kind for Scaffold {
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        write(ctx, &place(&inputs)?, &inputs, &Ours::default())
+        write(ctx, &place(&inputs)?, &inputs, &ManagedFiles::default())
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
         let place = place(&inputs)?.recorded(&object.id, &object.private);
-        write(ctx, &place, &inputs, &Ours::of(&object.private))
+        write(ctx, &place, &inputs, &ManagedFiles::of(&object.private))
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {

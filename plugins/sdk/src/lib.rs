@@ -12,7 +12,7 @@ mod values;
 pub use kind::{
     Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Planned, Plugin, Recorded, erase, in_words,
 };
-pub use values::{Secret, Size, Span};
+pub use values::{Nanoseconds, Secret, Size};
 
 pub use dtm_wire as wire;
 pub use serde;

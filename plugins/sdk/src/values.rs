@@ -37,7 +37,7 @@ pub struct Size(pub i64);
 
 /// A duration in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Span(pub i64);
+pub struct Nanoseconds(pub i64);
 
 const SIZES: [(&str, i64); 11] = [
     ("KiB", 1 << 10),
@@ -53,7 +53,7 @@ const SIZES: [(&str, i64); 11] = [
     ("B", 1),
 ];
 
-const SPANS: [(&str, i64); 8] = [
+const DURATIONS: [(&str, i64); 8] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -105,4 +105,4 @@ macro_rules! text_form {
 }
 
 text_form!(Size, SIZES, "B");
-text_form!(Span, SPANS, "s");
+text_form!(Nanoseconds, DURATIONS, "s");

@@ -1,7 +1,7 @@
 //! A project whose state is on a server, and what it has to live through there.
 
 use super::proxy::{Proxy, Wrong};
-use crate::exam::{holder, put};
+use crate::contract::{holder, put};
 use crate::plugins::{build_shim, has};
 use crate::sandbox::{Ran, Sandbox};
 use dtm_engine::state::StateStore;

@@ -20,7 +20,7 @@ fn repository() -> PathBuf {
 }
 
 /// Examines the plugin in `file` with the cases in another file.
-fn exam(file: &Path, cases: &Path, sets: &[(&str, &str)]) -> Report {
+fn contract(file: &Path, cases: &Path, sets: &[(&str, &str)]) -> Report {
     let folder = cases.parent().expect("a folder").canonicalize().expect("it is there");
     let name = cases.file_name().and_then(|n| n.to_str()).expect("a name");
     let env: std::collections::BTreeMap<String, String> = std::env::vars().collect();
@@ -49,7 +49,7 @@ fn walk(folder: &Path) -> Vec<String> {
 
 fn shipped(name: &str, sets: &[(&str, &str)]) -> Report {
     let library = Locations::of_binary(Path::new(DTM)).shipped(name).expect("the plugin is built").file;
-    exam(&library, &repository().join(format!("plugins/{name}/{name}.check.dts")), sets)
+    contract(&library, &repository().join(format!("plugins/{name}/{name}.check.dts")), sets)
 }
 
 #[track_caller]
@@ -115,7 +115,7 @@ fn a_plugin_in_c_keeps_every_rule() {
     build_c(&sandbox, "faulty", &[]);
     let cases = sandbox.path().join("faulty.check.dts");
     std::fs::copy(repository().join("tests/plugins/faulty.check.dts"), &cases).expect("a copy");
-    let report = exam(&sandbox.path().join("libfaulty.so"), &cases, &[]);
+    let report = contract(&sandbox.path().join("libfaulty.so"), &cases, &[]);
     passes(&report);
 }
 
@@ -129,7 +129,7 @@ fn python(fault: &str) -> Option<Report> {
     let cases = sandbox.path().join("notes.check.dts");
     std::fs::copy(repository().join("tests/plugins/notes.check.dts"), &cases).expect("a copy");
     sandbox.write("notes.fault", fault);
-    Some(exam(&sandbox.path().join("notes.py"), &cases, &[]))
+    Some(contract(&sandbox.path().join("notes.py"), &cases, &[]))
 }
 
 #[test]
@@ -221,12 +221,12 @@ fn a_kind_without_a_case_is_told() {
         "few.dts",
         "dts 1\n\nplugins { notes = \"./notes.py\" }\n\ntool a: notes.Note { name = \"a\", text = \"b\" }\n",
     );
-    let report = exam(&sandbox.path().join("notes.py"), &sandbox.path().join("few.dts"), &[]);
+    let report = contract(&sandbox.path().join("notes.py"), &sandbox.path().join("few.dts"), &[]);
     let broken: Vec<_> = report.broken().map(|v| (v.rule, v.outcome.clone())).collect();
     let why = "no case of the kind `Note` was changed with `change = true`".to_string();
     assert_eq!(broken, [(Rule::Coverage, Outcome::Broken(why))]);
     sandbox.write("none.dts", "dts 1\n\nplugins { notes = \"./notes.py\" }\n");
-    let report = exam(&sandbox.path().join("notes.py"), &sandbox.path().join("none.dts"), &[]);
+    let report = contract(&sandbox.path().join("notes.py"), &sandbox.path().join("none.dts"), &[]);
     let broken: Vec<_> = report.broken().map(|v| v.outcome.clone()).collect();
     assert_eq!(broken, [Outcome::Broken("the kind `Note` has no case".to_string())]);
 }

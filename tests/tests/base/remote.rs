@@ -4,7 +4,7 @@ use dtm_engine::secret::{Key, Redactor};
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::double::{MemoryObjects, Mishap};
 use dtm_engine::state::{FORMAT, Holder, Record, Session, State, StateError, StateStore, Status};
-use dtm_tests::exam::{entry, exam, holder, put};
+use dtm_tests::contract::{contract, entry, holder, put};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ fn large(addr: &str, bytes: usize) -> Record {
 
 #[test]
 fn it_passes_the_exam() {
-    exam(&Place::new().store());
+    contract(&Place::new().store());
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The stores pass the exam of stores, and what the local one survives.
+//! The stores pass the contract of stores, and what the local one survives.
 
 use dtm_engine::secret::{Key, Redactor};
 use dtm_engine::state::local::LocalStore;
 use dtm_engine::state::memory::MemoryStore;
 use dtm_engine::state::{Entry, FORMAT, Record, State, StateError, StateStore, Status};
-use dtm_tests::exam::{entry, exam, holder, put};
+use dtm_tests::contract::{contract, entry, holder, put};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -15,12 +15,12 @@ use tempfile::TempDir;
 #[test]
 fn the_local_store_passes_the_exam() {
     let place = Place::new();
-    exam(&place.store());
+    contract(&place.store());
 }
 
 #[test]
 fn the_double_in_memory_passes_the_exam() {
-    exam(&MemoryStore::default());
+    contract(&MemoryStore::default());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::k8s::{K8sKind, K8sObjects, K8sPlace};
 use dtm_engine::state::remote::objects::{Condition, Fault, Objects};
 use dtm_engine::state::{Record, StateError, StateStore};
-use dtm_tests::exam::{entry, exam, holder};
+use dtm_tests::contract::{contract, entry, holder};
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
 use dtm_tests::services::project::{Project, survive};
@@ -50,7 +50,7 @@ fn it_passes_the_exam_and_survives_lost_answers() {
     let Some(server) = Kubernetes::start() else { return };
     let (dir, admin) = (tempfile::tempdir().expect("a folder"), server.kubeconfig("admin", None));
     for (name, kind) in [("maps", K8sKind::ConfigMap), ("secrets", K8sKind::Secret)] {
-        exam(&store(place(&admin, name, kind), dir.path()).with_ttl(Duration::from_secs(2)));
+        contract(&store(place(&admin, name, kind), dir.path()).with_ttl(Duration::from_secs(2)));
     }
     let proxy = server.proxy();
     let by = server.kubeconfig("admin", Some(&proxy));

@@ -5,7 +5,7 @@ use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::objects::{Condition, Objects};
 use dtm_engine::state::remote::s3::{S3Objects, S3Place};
 use dtm_engine::state::{StateError, StateStore};
-use dtm_tests::exam::exam;
+use dtm_tests::contract::contract;
 use dtm_tests::services::free_port;
 use dtm_tests::services::identity::{Identity, ROLE};
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
@@ -42,7 +42,7 @@ fn it_passes_the_exam_and_survives_lost_answers() {
     let Some(server) = Minio::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let spill = dir.path().join("spill");
-    exam(&store(place(server.port, "exam"), spill.clone()).with_ttl(Duration::from_secs(2)));
+    contract(&store(place(server.port, "contract"), spill.clone()).with_ttl(Duration::from_secs(2)));
 
     let proxy = Proxy::start(server.port, Speaks::S3);
     survive(&store(place(proxy.port, "lost"), spill), &proxy);
@@ -55,7 +55,7 @@ fn what_is_to_be_encrypted_by_the_server_is() {
     for (key, sse, is_open) in [("open", None, true), ("sealed", Some("AES256"), false)] {
         let place = S3Place { sse: sse.map(String::from), ..place(server.port, key) };
         let store = store(place, dir.path().join(key));
-        drop(store.lock(dtm_tests::exam::holder("apply"), Duration::ZERO).expect("free"));
+        drop(store.lock(dtm_tests::contract::holder("apply"), Duration::ZERO).expect("free"));
         let lineage = store.load().expect("whole").state.lineage;
         assert_eq!(server.holds(&lineage), is_open, "{key}: whether the head can be read on the disk");
     }
@@ -63,7 +63,7 @@ fn what_is_to_be_encrypted_by_the_server_is() {
     assert!(
         S3Objects::open_as(wrong.clone(), USER, PASSWORD).is_err()
             || store(wrong, dir.path().into())
-                .lock(dtm_tests::exam::holder("apply"), Duration::ZERO)
+                .lock(dtm_tests::contract::holder("apply"), Duration::ZERO)
                 .is_err()
     );
 }

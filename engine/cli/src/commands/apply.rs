@@ -65,9 +65,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     };
     let project = match &saved {
         Some((project, _)) => project,
-        None => {
-            &Project::sound(cli, terminal, &FileArg { file: args.file.clone(), more: args.more.clone() })?
-        }
+        None => &Project::open_valid(
+            cli,
+            terminal,
+            &FileArg { file: args.file.clone(), more: args.more.clone() },
+        )?,
     };
     trace.phase("lock");
     let store = project.store(cli, terminal, args.new_state)?;

@@ -1,8 +1,8 @@
 //! `dtm console`: expressions, one after the other, inside of a configuration.
 
 use crate::args::Cli;
-use crate::desk::{Desk, IT};
 use crate::exit::{Exit, Failure};
+use crate::scratch::{IT, Scratch};
 use crate::terminal::Terminal;
 use clap::Args;
 use dtm_lang::builtin::doc_of;
@@ -39,13 +39,13 @@ const HELP: &str =
 ";
 
 /// What is kept from line to line.
-struct Desktop {
-    desk: Desk,
+struct Session {
+    scratch: Scratch,
     /// The declarations so far.
     declarations: String,
 }
 
-struct Assistant(Arc<Mutex<Desktop>>);
+struct Assistant(Arc<Mutex<Session>>);
 
 impl Helper for Assistant {}
 impl Highlighter for Assistant {}
@@ -62,21 +62,21 @@ impl Validator for Assistant {
 impl Completer for Assistant {
     type Candidate = Pair;
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let desktop = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let session = self.0.lock().unwrap_or_else(|e| e.into_inner());
         let head = match line.strip_prefix(":type ") {
             Some(_) => ":type ".len(),
             None if line.starts_with(':') => return Ok((0, commands(line))),
             None => 0,
         };
         let before = match is_declaration(&line[head..]) {
-            true => desktop.declarations.clone(),
-            false => format!("{}let {IT} = ", desktop.declarations),
+            true => session.declarations.clone(),
+            false => format!("{}let {IT} = ", session.declarations),
         };
         let text = format!("{before}{}\n", &line[head..]);
         let offset = before.len() + at.saturating_sub(head);
         let asked = request(&text, offset);
-        let facts = asked.marked.as_ref().map(|marked| desktop.desk.check(marked).0);
-        let found = items(&asked, facts.as_ref().and_then(|f| f.cursor.as_ref()), &*desktop.desk.loader);
+        let facts = asked.marked.as_ref().map(|marked| session.scratch.check(marked).0);
+        let found = items(&asked, facts.as_ref().and_then(|f| f.cursor.as_ref()), &*session.scratch.loader);
         let typed = &text[asked.range.start.min(offset)..offset];
         let pairs = found
             .into_iter()
@@ -114,16 +114,16 @@ fn is_declaration(line: &str) -> bool {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit, Failure> {
-    let desk = Desk::open(cli, args.file.clone())?;
-    let first = desk.run("");
+    let scratch = Scratch::open(cli, args.file.clone())?;
+    let first = scratch.run("");
     terminal.diagnostics(&first.diagnostics, &first.sources);
-    let desktop = Arc::new(Mutex::new(Desktop { desk, declarations: String::new() }));
+    let session = Arc::new(Mutex::new(Session { scratch, declarations: String::new() }));
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let cannot = |e: ReadlineError| {
         Failure::of(Diagnostic::new(Code::E0903, format!("the terminal cannot be used: {e}")))
     };
     let mut editor: Editor<Assistant, FileHistory> = Editor::with_config(config).map_err(cannot)?;
-    editor.set_helper(Some(Assistant(desktop.clone())));
+    editor.set_helper(Some(Assistant(session.clone())));
     let history = history_file();
     if let Some(file) = &history {
         let _ = editor.load_history(file);
@@ -138,25 +138,25 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit
             Err(ReadlineError::Eof) => break,
             Err(e) => return Err(cannot(e)),
         };
-        let mut desktop = desktop.lock().unwrap_or_else(|e| e.into_inner());
+        let mut session = session.lock().unwrap_or_else(|e| e.into_inner());
         match line.trim() {
             "" => {}
             ":quit" | ":q" | ":exit" => break,
             ":help" | ":h" | ":?" => terminal.out(HELP),
             ":reload" => {
-                desktop.desk = Desk::open(cli, args.file.clone())?;
-                let now = desktop.desk.run(&desktop.declarations);
+                session.scratch = Scratch::open(cli, args.file.clone())?;
+                let now = session.scratch.run(&session.declarations);
                 terminal.diagnostics(&now.diagnostics, &now.sources);
             }
             // What leaves other consoles; a program may still define the name.
             line @ ("quit" | "exit" | "quit()" | "exit()" | "\\q") => {
-                let computed = desktop.desk.compute(&desktop.declarations, line);
+                let computed = session.scratch.compute(&session.declarations, line);
                 match computed.found.is_some_and(|(_, value)| !value.is_error()) {
-                    true => answer(terminal, &mut desktop, line),
+                    true => answer(terminal, &mut session, line),
                     false => terminal.out("`:quit` leaves the console, and so does Ctrl-D\n"),
                 }
             }
-            line => answer(terminal, &mut desktop, line),
+            line => answer(terminal, &mut session, line),
         }
     }
     if let Some(file) = &history {
@@ -166,7 +166,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit
     Ok(Exit::Done)
 }
 
-fn answer(terminal: &Terminal, desktop: &mut Desktop, line: &str) {
+fn answer(terminal: &Terminal, session: &mut Session, line: &str) {
     if let Some(name) = line.strip_prefix(":doc ").map(str::trim) {
         return match doc_of(name) {
             Some((signature, doc)) => terminal.out(&format!("{signature}\n{}\n", doc.trim())),
@@ -174,11 +174,11 @@ fn answer(terminal: &Terminal, desktop: &mut Desktop, line: &str) {
         };
     }
     if is_declaration(line) {
-        let more = format!("{}{line}\n", desktop.declarations);
-        let computed = desktop.desk.run(&more);
+        let more = format!("{}{line}\n", session.declarations);
+        let computed = session.scratch.run(&more);
         terminal.diagnostics(&computed.diagnostics, &computed.sources);
         if !computed.diagnostics.has_errors() {
-            desktop.declarations = more;
+            session.declarations = more;
         }
         return;
     }
@@ -190,7 +190,7 @@ fn answer(terminal: &Terminal, desktop: &mut Desktop, line: &str) {
         }
         None => (line, false),
     };
-    let computed = desktop.desk.compute(&desktop.declarations, expression.trim_end_matches(";;"));
+    let computed = session.scratch.compute(&session.declarations, expression.trim_end_matches(";;"));
     terminal.diagnostics(&computed.diagnostics, &computed.sources);
     match computed.found {
         Some((found, _)) if ty => terminal.out(&format!("{found}\n")),

@@ -51,7 +51,7 @@ pub(super) fn remove(
     let (around, store, project) = own_state(cli, terminal, file)?;
     if checked && project.is_none() {
         // Shows what is wrong with it.
-        let project = crate::project::Project::sound(cli, terminal, file);
+        let project = crate::project::Project::open_valid(cli, terminal, file);
         return project
             .map(|_| Exit::Failed)
             .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));

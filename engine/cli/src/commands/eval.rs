@@ -1,10 +1,10 @@
 //! `dtm eval EXPRESSION`: computes an expression inside of a configuration.
 
 use crate::args::{Cli, FileArg};
-use crate::desk::Desk;
 use crate::exit::{Exit, Failure};
 use crate::params::inputs;
 use crate::project::{Source, source};
+use crate::scratch::Scratch;
 use crate::terminal::Terminal;
 use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
@@ -98,8 +98,8 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, F
         })?,
         given => given.to_string(),
     };
-    let desk = Desk::open(cli, args.file.clone())?;
-    let computed = desk.compute("", expression.trim());
+    let scratch = Scratch::open(cli, args.file.clone())?;
+    let computed = scratch.compute("", expression.trim());
     terminal.diagnostics(&computed.diagnostics, &computed.sources);
     let Some((ty, value)) = computed.found.filter(|(_, v)| !v.is_error()) else { return Ok(Exit::Failed) };
     match (args.ty, terminal.json) {

@@ -59,7 +59,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
     if args.all {
         return all(cli, terminal, &file, args);
     }
-    let project = Project::sound(cli, terminal, &file)?;
+    let project = Project::open_valid(cli, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let (key, id) = which(&kind, args)?;
     let taken =

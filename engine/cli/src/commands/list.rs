@@ -46,7 +46,7 @@ pub struct List {
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
     if args.kind == "plugins" && args.within.is_empty() {
-        return super::habits::plugins(terminal);
+        return super::devstream_compat::plugins(terminal);
     }
     let file = FileArg::of(args.file.clone());
     let found = discover(cli, terminal, &file, &args.kind, &args.within)?;
@@ -103,7 +103,7 @@ pub(super) fn discover(
     path: &str,
     words: &[String],
 ) -> Result<Discovered, Failure> {
-    let project = Project::sound(cli, terminal, file)?;
+    let project = Project::open_valid(cli, terminal, file)?;
     let kind = kind_of(&project, path)?;
     let within = within(&kind, words)?;
     let store = project.store(cli, terminal, false)?;

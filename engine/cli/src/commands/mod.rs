@@ -7,12 +7,12 @@ pub mod console;
 pub mod convert;
 pub mod delete;
 pub mod destroy;
+pub mod devstream_compat;
 pub mod doc;
 pub mod eval;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
-pub mod habits;
 pub mod help;
 pub mod import;
 pub mod list;
@@ -56,7 +56,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Doc(c) => doc::run(cli, terminal, c),
         Command::Convert(c) => convert::run(cli, terminal, c),
         Command::Fmt(c) => fmt::run(terminal, c),
-        Command::Init(c) => habits::init(cli, terminal, c),
+        Command::Init(c) => devstream_compat::init(cli, terminal, c),
         Command::Trust(c) => trust::run(cli, terminal, c),
         Command::Explain(c) => explain::run(terminal, c),
         Command::New(c) => new::run(terminal, c),

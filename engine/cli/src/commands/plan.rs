@@ -70,7 +70,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
             (project, Some((inputs, read)))
         }
         None => (
-            Project::sound(cli, terminal, &FileArg { file: args.file.clone(), more: args.more.clone() })?,
+            Project::open_valid(
+                cli,
+                terminal,
+                &FileArg { file: args.file.clone(), more: args.more.clone() },
+            )?,
             None,
         ),
     };

@@ -1,6 +1,6 @@
 //! `dtm show [TOOL]`: what is in state.
 
-use super::habits::{self, Shown};
+use super::devstream_compat::{self, Shown};
 use crate::args::{Cli, FileArg};
 use crate::complete;
 use crate::exit::{Exit, Failure};
@@ -40,8 +40,8 @@ pub struct Show {
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
     // As DevStream had it; a tool of that name is shown by `dtm state show`.
     match args.tool.as_deref() {
-        Some("config") => return habits::config(terminal, &args.shown),
-        Some("status") => return habits::status(cli, terminal, args.file.clone(), &args.shown),
+        Some("config") => return devstream_compat::config(terminal, &args.shown),
+        Some("status") => return devstream_compat::status(cli, terminal, args.file.clone(), &args.shown),
         _ if args.shown.any() => {
             return Err(
                 Failure::new(Code::E0901, "this goes with `show config` and `show status` only").usage()
@@ -122,8 +122,7 @@ fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
     let style = terminal.style;
     let mut out = format!("{}: {}.{}", style.bold(addr), entry.plugin.name, entry.kind);
     if entry.status != Status::Ok {
-        let _ =
-            write!(out, "  {}", style.red(&format!("({})", format!("{:?}", entry.status).to_lowercase())));
+        let _ = write!(out, "  {}", style.red(&format!("({})", entry.status.name())));
     }
     out.push('\n');
     if let Some(id) = &entry.id {

@@ -26,7 +26,7 @@ impl Verify {
 }
 
 pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
-    let project = Project::sound(cli, terminal, &args.file)?;
+    let project = Project::open_valid(cli, terminal, &args.file)?;
     let store = project.store(cli, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
     let plan = super::plan::make(terminal, &project, &loaded.state, BuildOptions::default())?;

@@ -219,7 +219,7 @@ impl K8sObjects {
             401 => {
                 self.no_credentials("the server does not know these credentials, or they have expired".into())
             }
-            403 if why.contains("being terminated") => {
+            403 if is_terminating(status) => {
                 deny("the namespace is on its way out: name another one")
             }
             403 => deny(match self.place.kind {
@@ -241,6 +241,12 @@ impl K8sObjects {
             _ => deny(""),
         }
     }
+}
+
+/// Whether the namespace is being deleted, as the API server says it to programs.
+fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// Why a kubeconfig cannot be used, in a line.

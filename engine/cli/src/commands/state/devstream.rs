@@ -31,7 +31,7 @@ pub(in crate::commands) fn import(
     file: &Path,
 ) -> Result<Exit, Failure> {
     let made = program(file)?;
-    let project = Project::sound(cli, terminal, config)?;
+    let project = Project::open_valid(cli, terminal, config)?;
     let store = project.store(cli, terminal, false)?;
     guard(&project.around, &project.file, &project.place()?, &store, project.program.param_selects_state())?;
     let mut session = project.lock(cli, terminal, "state import", &store, false)?;
@@ -68,7 +68,7 @@ pub(in crate::commands) fn import(
             deps: instance.edges.keys().filter_map(|dep| addresses.get(dep).cloned()).collect(),
             protect: false,
             timeout: None,
-            status: Status::Noted,
+            status: Status::Imported,
             op: OpKey::fresh(),
             // What is found by its key is what DevStream made.
             absent_before: true,

@@ -213,7 +213,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
                 let status = if entry.status == Status::Ok {
                     String::new()
                 } else {
-                    format!("  ({})", format!("{:?}", entry.status).to_lowercase())
+                    format!("  ({})", entry.status.name())
                 };
                 terminal.out(&format!("{addr}{status}\n"));
             }

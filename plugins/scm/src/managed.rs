@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// The files that a tool wrote: what they are in the repository, and the hash of what it wanted.
 #[derive(Clone, Default, PartialEq)]
-pub(crate) struct Ours {
+pub(crate) struct ManagedFiles {
     pub(crate) commit: String,
     files: BTreeMap<String, Written>,
     /// Whether anything was recorded: after an interruption nothing is.
@@ -52,7 +52,7 @@ fn hash(bytes: &[u8]) -> String {
 
 /// The result of a change.
 pub(crate) struct Outcome {
-    pub(crate) ours: Ours,
+    pub(crate) ours: ManagedFiles,
     /// Files that should be removed, and stay because they were changed outside.
     pub(crate) left: Vec<String>,
     /// How many files were written or removed.
@@ -67,9 +67,9 @@ fn text(bytes: &[u8]) -> String {
     })
 }
 
-impl Ours {
+impl ManagedFiles {
     /// From the plugin's own data of an object.
-    pub(crate) fn of(private: &Value) -> Ours {
+    pub(crate) fn of(private: &Value) -> ManagedFiles {
         let commit = private.get("commit").and_then(Value::as_str).unwrap_or("").to_string();
         let files = private.get("files").and_then(Value::as_object);
         let written = |text: &str| {
@@ -79,7 +79,7 @@ impl Ours {
         let known = files.is_some();
         let files = files.into_iter().flatten();
         let files = files.filter_map(|(p, v)| Some((p.clone(), written(v.as_str()?)?))).collect();
-        Ours { commit, files, known }
+        ManagedFiles { commit, files, known }
     }
 
     /// Files that are ours because they are adopted, as they are in the branch.
@@ -90,7 +90,7 @@ impl Ours {
         store: &Store<'_>,
         tree: &Tree,
         paths: impl Iterator<Item = &'p String>,
-    ) -> Result<Ours, GitError> {
+    ) -> Result<ManagedFiles, GitError> {
         let there: Vec<(&String, &Entry)> = paths
             .filter_map(|path| Some((path, tree.get(path)?)))
             .filter(|(_, entry)| !entry.is_submodule())
@@ -100,18 +100,22 @@ impl Ours {
             let written = Written { mode: entry.mode.clone(), id: entry.id.clone(), hash: hash(&bytes) };
             (path.to_string(), written)
         });
-        Ok(Ours { commit: store.head.clone().unwrap_or_default(), files: files.collect(), known: true })
+        Ok(ManagedFiles {
+            commit: store.head.clone().unwrap_or_default(),
+            files: files.collect(),
+            known: true,
+        })
     }
 
     /// Files of which only the content is known.
-    pub(crate) fn holding(wanted: &BTreeMap<String, Blob>) -> Ours {
+    pub(crate) fn holding(wanted: &BTreeMap<String, Blob>) -> ManagedFiles {
         let written = |blob: &Blob| Written {
             mode: blob.mode.over(None).into(),
             id: String::new(),
             hash: hash(&blob.bytes),
         };
         let files = wanted.iter().map(|(path, blob)| (path.clone(), written(blob))).collect();
-        Ours { commit: String::new(), files, known: true }
+        ManagedFiles { commit: String::new(), files, known: true }
     }
 
     /// As the plugin's own data.
@@ -302,7 +306,7 @@ impl Ours {
             let Entry { mode, id } = ids.get(path).or_else(|| tree.get(path))?.clone();
             Some((path.clone(), Written { mode, id, hash: hash(&blob.bytes) }))
         });
-        let ours = Ours { commit, files: files.collect(), known: true };
+        let ours = ManagedFiles { commit, files: files.collect(), known: true };
         Ok(Outcome { ours, left, edits: edits.len() })
     }
 }
@@ -350,7 +354,7 @@ pub(crate) fn trailer(id: &str) -> String {
 }
 
 /// The files at the head that have to do with these, for reading: few where few were written.
-pub(crate) fn common_folder(ours: &Ours) -> String {
+pub(crate) fn common_folder(ours: &ManagedFiles) -> String {
     let mut folders = ours.files.keys().map(|p| p.rsplit_once('/').map_or("", |(f, _)| f));
     let Some(first) = folders.next() else { return String::new() };
     let shared = folders.fold(first.to_string(), |shared, folder| {

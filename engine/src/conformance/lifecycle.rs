@@ -1,4 +1,4 @@
-//! The life of every case: made in the order of the program, changed, removed in the opposite order.
+//! The lifecycle of every case: made in the order of the program, changed, removed in the opposite order.
 
 use super::cases::Cases;
 use super::examinee::Examinee;
@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-struct Life<'a> {
+struct Lifecycle<'a> {
     all: &'a BTreeMap<String, Examinee>,
     examined: &'a str,
     cases: &'a Cases,
@@ -34,7 +34,7 @@ struct Life<'a> {
 }
 
 /// Lives the lives of all cases.
-pub(super) async fn live(
+pub(super) async fn run(
     all: &BTreeMap<String, Examinee>,
     examined: &str,
     cases: &Cases,
@@ -45,18 +45,18 @@ pub(super) async fn live(
         Some(plugin) => plugin.hello(&VERSIONS).await.ok(),
         None => None,
     };
-    let mut life =
-        Life { all, examined, cases, report, made: BTreeMap::new(), changed: BTreeSet::new(), manifest };
+    let mut lifecycle =
+        Lifecycle { all, examined, cases, report, made: BTreeMap::new(), changed: BTreeSet::new(), manifest };
     for id in &order {
-        life.bear(*id).await;
+        lifecycle.create(*id).await;
     }
     for id in &order {
-        life.grow(*id).await;
+        lifecycle.update(*id).await;
     }
     for id in order.iter().rev() {
-        life.end(*id).await;
+        lifecycle.delete(*id).await;
     }
-    life.coverage();
+    lifecycle.coverage();
 }
 
 fn order(program: &Program) -> Vec<InstanceId> {
@@ -69,7 +69,7 @@ fn order(program: &Program) -> Vec<InstanceId> {
     order.into_iter().map(|i| InstanceId(i as u32)).collect()
 }
 
-impl<'a> Life<'a> {
+impl<'a> Lifecycle<'a> {
     fn trial(&self, program: &Program, id: InstanceId) -> Option<Trial<'a>> {
         let instance = program.instance(id);
         let settings = match instance
@@ -133,7 +133,7 @@ impl<'a> Life<'a> {
     }
 
     /// Everything up to an object that is there.
-    async fn bear(&mut self, id: InstanceId) {
+    async fn create(&mut self, id: InstanceId) {
         let program = self.cases.program().clone();
         let (subject, addr) = (self.subject(id), program.instance(id).addr.to_string());
         let Some(trial) = self.trial(&program, id) else { return };
@@ -233,7 +233,7 @@ impl<'a> Life<'a> {
     }
 
     /// The change of a case.
-    async fn grow(&mut self, id: InstanceId) {
+    async fn update(&mut self, id: InstanceId) {
         let base = self.cases.program().clone();
         let (subject, addr) = (self.subject(id), base.instance(id).addr.to_string());
         let Some(made) = self.made.get(&addr).cloned() else { return };
@@ -306,7 +306,7 @@ impl<'a> Life<'a> {
     }
 
     /// The end of a case.
-    async fn end(&mut self, id: InstanceId) {
+    async fn delete(&mut self, id: InstanceId) {
         let program = self.cases.program().clone();
         let (subject, addr) = (self.subject(id), program.instance(id).addr.to_string());
         let (Some(trial), Some(made)) = (self.trial(&program, id), self.made.remove(&addr)) else { return };

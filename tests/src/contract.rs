@@ -1,4 +1,4 @@
-//! The contract of a state store: the exam that every one of them passes.
+//! The contract of a state store: the contract that every one of them passes.
 
 use dtm_engine::Fields;
 use dtm_engine::state::{Entry, Holder, OpKey, PluginRef, Record, State, StateError, StateStore, Status};
@@ -48,8 +48,8 @@ pub fn put(addr: &str, id: &str) -> Record {
     Record::Put { addr: addr.into(), entry: Arc::new(entry(id, None)) }
 }
 
-/// The exam that every store passes.
-pub fn exam(store: &dyn StateStore) {
+/// The contract that every store passes.
+pub fn contract(store: &dyn StateStore) {
     let first = store.load().expect("an absent state loads as a new one");
     assert!(first.is_new && first.state.tools.is_empty());
     let mut session = store.lock(holder("apply"), Duration::ZERO).expect("the lock is free");

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const IT: &str = "it";
 
 /// A program that expressions are computed in; without a file an empty one.
-pub struct Desk {
+pub struct Scratch {
     /// Reads the files of the program.
     pub loader: Arc<FileLoader>,
     root: Option<String>,
@@ -34,18 +34,18 @@ pub struct Computed {
     pub sources: Arc<Sources>,
 }
 
-impl Desk {
+impl Scratch {
     /// Opens a program: the named one, `main.dts` if it is there, or none.
     ///
     /// # Errors
     /// When there is no such file, or params cannot be read.
-    pub fn open(cli: &Cli, file: Option<PathBuf>) -> Result<Desk, Failure> {
+    pub fn open(cli: &Cli, file: Option<PathBuf>) -> Result<Scratch, Failure> {
         let file = file.or_else(|| found("main.dts"));
         let inputs = inputs(cli, &FileArg::of(file.clone()))?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;
             let loader = Arc::new(FileLoader::new(root, prefix));
-            return Ok(Desk { loader, root: None, inputs, state: State::default() });
+            return Ok(Scratch { loader, root: None, inputs, state: State::default() });
         };
         let file = choose(Some(&file))?;
         let Placed { root, name, prefix } = placed(&file)?;
@@ -55,7 +55,7 @@ impl Desk {
         // What cannot be read of a state is told by the commands that need one.
         let state = state_of(cli, &FileArg::of(Some(file)));
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());
-        Ok(Desk {
+        Ok(Scratch {
             loader: Arc::new(FileLoader::new(root, prefix)),
             root: Some(name),
             inputs,

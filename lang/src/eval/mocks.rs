@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// What stands in place of the outside; nothing, but in a test.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Mocks {
     /// Imported data.
     pub(crate) data: HashMap<usize, Value>,
     /// `out`s of components.
@@ -24,10 +24,10 @@ pub(crate) struct Stage {
     pub(crate) edges: Vec<Vec<InstanceId>>,
 }
 
-impl Default for Stage {
+impl Default for Mocks {
     fn default() -> Self {
         let plan = Value::map(Default::default());
-        Stage {
+        Mocks {
             data: HashMap::default(),
             outs: HashMap::default(),
             outputs: HashMap::default(),
@@ -38,7 +38,7 @@ impl Default for Stage {
     }
 }
 
-impl Outputs for Stage {
+impl Outputs for Mocks {
     fn output(&self, instance: InstanceId, name: &str) -> Option<Value> {
         self.outputs.get(&(instance, name.into())).cloned()
     }
@@ -47,7 +47,7 @@ impl Outputs for Stage {
 impl Evaluator<'_, '_> {
     /// Keeps that a branch was taken.
     pub(super) fn took(&mut self, branch: &Expr) {
-        if self.cx.stage.covering {
+        if self.cx.mocks.covering {
             self.world.taken.insert(branch.span);
         }
     }
@@ -68,7 +68,7 @@ impl Evaluator<'_, '_> {
         self.tools_in(&b, &mut after);
         let mut seen: BTreeSet<InstanceId> = BTreeSet::new();
         while let Some(id) = after.pop() {
-            for next in self.cx.stage.edges.get(id.0 as usize).into_iter().flatten() {
+            for next in self.cx.mocks.edges.get(id.0 as usize).into_iter().flatten() {
                 if seen.insert(*next) {
                     after.push(*next);
                 }
