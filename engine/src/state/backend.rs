@@ -114,7 +114,10 @@ impl Backends {
         let begins = path.symlink_metadata().is_err();
         let temporary = path.with_extension("tmp");
         let bytes = serde_json::to_vec_pretty(&self).unwrap_or_default();
-        own::created(&temporary)?.write_all(&bytes)?;
+        let mut file = own::created(&temporary)?;
+        file.write_all(&bytes)?;
+        // Before the rename: after a crash, the name must not lead to a file without content.
+        file.sync_all()?;
         if begins {
             // Keeps it out of git; an existing file is the user's decision.
             let ignore = path.with_file_name(".gitignore");

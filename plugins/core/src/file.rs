@@ -41,6 +41,8 @@ fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(
         let mut file = fresh(&temporary)?;
         file.write_all(content.as_bytes())?;
         set_mode(&temporary, mode)?;
+        // Before the rename: after a crash, the name must not lead to a file without content.
+        file.sync_all()?;
         match new {
             true => std::fs::hard_link(&temporary, path).and_then(|()| std::fs::remove_file(&temporary)),
             false => std::fs::rename(&temporary, path),
