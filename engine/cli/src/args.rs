@@ -59,6 +59,9 @@ pub enum ColorChoice {
 #[derive(Args)]
 #[command(next_help_heading = GLOBAL)]
 pub struct Global {
+    /// Whether the command runs nothing of the project and needs no values, as `check` does. Set when the command is known.
+    #[arg(skip)]
+    pub runs_nothing: bool,
     /// Changes to this directory first.
     #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
     pub directory: Option<PathBuf>,

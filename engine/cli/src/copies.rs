@@ -1,7 +1,7 @@
 //! A project that was copied or moved with its local state: which project owns the state is decided before anything is
 //! planned, so that a copy never changes the objects of the original.
 
-use crate::args::Cli;
+use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::project::holder;
 use crate::terminal::{Terminal, note_once};
@@ -19,7 +19,7 @@ use std::path::Path;
 /// What is needed to decide which project owns a state.
 pub struct Copied<'a> {
     /// The command line.
-    pub cli: &'a Cli,
+    pub global: &'a Global,
     /// The terminal to ask on.
     pub terminal: &'a Terminal,
     /// The project.
@@ -37,7 +37,7 @@ impl Copied<'_> {
     /// When the project was copied, and its state was neither forked nor claimed.
     pub fn settle(&self) -> Result<(), Failure> {
         let root = &self.around.root;
-        let from = match (belonging(root, self.place), self.cli.global.moved) {
+        let from = match (belonging(root, self.place), self.global.moved) {
             (Belonging::Here, _) => return Ok(()),
             (Belonging::Moved { from }, _) | (Belonging::Copied { from }, true) => {
                 return self.moved(&from);
@@ -92,7 +92,7 @@ impl Copied<'_> {
                 left_out = shared.clone();
             }
         }
-        let lineage = store.fork(&holder("state fork"), self.cli.global.lock_timeout, &left_out)?;
+        let lineage = store.fork(&holder("state fork"), self.global.lock_timeout, &left_out)?;
         let used = Used::new(self.place, &lineage, (&self.around.root, &state.root));
         Backends::load(&self.around.root).remember(&self.around.root, used).map_err(|e| {
             let why = crate::exit::reason(&e);

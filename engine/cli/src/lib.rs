@@ -29,7 +29,7 @@ use terminal::Terminal;
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     complete::answer();
-    let cli = match args::Cli::try_parse() {
+    let mut cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
             let e = suggest::only_visible(e);
@@ -44,6 +44,7 @@ pub fn main() -> ExitCode {
         }
     };
     survive_file_limits();
+    cli.global.runs_nothing = matches!(cli.command, args::Command::Check(_));
     if let args::Command::PluginHost(host) = &cli.command {
         commands::plugin_host::run(host);
     }

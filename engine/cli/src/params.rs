@@ -4,7 +4,7 @@
 //! From the weakest to the strongest: the file of `--env`, the files of `--params`, the output of `--params-from`, the
 //! variables, the name given to `--env` (for a param `env`), `--set`.
 
-use crate::args::{Cli, Command, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Failure, reason};
 use crate::project::{at, choose, environment, placed, unreadable};
 use crate::terminal::Terminal;
@@ -33,8 +33,8 @@ pub struct Output {
 ///
 /// # Errors
 /// When an option cannot be understood, a file cannot be read, or the program of `--params-from` fails.
-pub fn inputs(cli: &Cli, file: &FileArg) -> Result<Inputs, Failure> {
-    let global = &cli.global;
+pub fn inputs(global: &Global, file: &FileArg) -> Result<Inputs, Failure> {
+    let global = &global;
     let mut inputs = Inputs { env: environment().into(), ..Inputs::default() };
     if let Some(name) = &global.env {
         inputs.params_files.extend(of_environment(&folder(file), name)?);
@@ -43,7 +43,7 @@ pub fn inputs(cli: &Cli, file: &FileArg) -> Result<Inputs, Failure> {
     for path in &global.params {
         inputs.params_files.push((path.display().to_string(), read(path)?));
     }
-    if let Some((around, source)) = program_of(cli, file)?
+    if let Some((around, source)) = program_of(global, file)?
         && let Some(command) = &global.params_from
     {
         let printed = match global.printed.get() {
@@ -71,12 +71,9 @@ pub fn inputs(cli: &Cli, file: &FileArg) -> Result<Inputs, Failure> {
 ///
 /// # Errors
 /// When the dtm binary cannot be found.
-pub fn program_of(cli: &Cli, file: &FileArg) -> Result<Option<(Surroundings, Source)>, Failure> {
-    match &cli.global.params_from {
-        // `check` runs nothing, and needs no values.
-        Some(command) if !matches!(cli.command, Command::Check(_)) => {
-            Ok(Some((at(folder(file))?, Source::of_params(command))))
-        }
+pub fn program_of(global: &Global, file: &FileArg) -> Result<Option<(Surroundings, Source)>, Failure> {
+    match &global.params_from {
+        Some(command) if !global.runs_nothing => Ok(Some((at(folder(file))?, Source::of_params(command)))),
         _ => Ok(None),
     }
 }
@@ -117,8 +114,8 @@ fn of_environment(root: &Path, name: &str) -> Result<Option<(String, String)>, F
 ///
 /// # Errors
 /// When the program has neither.
-pub fn env_is_known(cli: &Cli, root: &Path, program: &Program) -> Result<(), Failure> {
-    let Some(name) = &cli.global.env else { return Ok(()) };
+pub fn env_is_known(global: &Global, root: &Path, program: &Program) -> Result<(), Failure> {
+    let Some(name) = &global.env else { return Ok(()) };
     let has_param = program.hir().params.iter().any(|p| &*p.name == "env");
     let folder = root.join("params");
     if has_param || folder.join(format!("{name}.params")).is_file() {

@@ -1,6 +1,6 @@
 //! A configuration on disk, opened for a command: its program, its state, its plugins.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::copies::{self, Copied};
 use crate::exit::{Failure, reason};
 use crate::log;
@@ -45,9 +45,13 @@ impl Project {
     ///
     /// # Errors
     /// When there is no such file, or params cannot be read.
-    pub fn open(cli: &Cli, file: &FileArg, purpose: Purpose) -> Result<(Project, Diagnostics), Failure> {
-        let opened = Project::with(&inputs(cli, file)?, file, purpose, &|loader| loader)?;
-        env_is_known(cli, &opened.0.around.root, &opened.0.program)?;
+    pub fn open(
+        global: &Global,
+        file: &FileArg,
+        purpose: Purpose,
+    ) -> Result<(Project, Diagnostics), Failure> {
+        let opened = Project::with(&inputs(global, file)?, file, purpose, &|loader| loader)?;
+        env_is_known(global, &opened.0.around.root, &opened.0.program)?;
         Ok(opened)
     }
 
@@ -63,9 +67,9 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::open`].
-    pub fn with_more(cli: &Cli, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
+    pub fn with_more(global: &Global, file: &FileArg, more: &str) -> Result<(Project, Diagnostics), Failure> {
         let root = source(file)?.name;
-        Project::with(&inputs(cli, file)?, file, Purpose::Plan, &|inner| {
+        Project::with(&inputs(global, file)?, file, Purpose::Plan, &|inner| {
             let (root, more) = (root.clone(), format!("\n\n{more}"));
             Around::loader(inner, move |inner, path| {
                 let mut bytes = inner.read(path)?;
@@ -114,8 +118,8 @@ impl Project {
     ///
     /// # Errors
     /// Every problem of the program.
-    pub fn open_valid(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
-        Project::sound_with(cli, terminal, file, &|loader| loader).map(|(project, _)| project)
+    pub fn open_valid(global: &Global, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
+        Project::sound_with(global, terminal, file, &|loader| loader).map(|(project, _)| project)
     }
 
     /// As [`Project::open_valid`], with what it was made of, for an archive.
@@ -123,24 +127,24 @@ impl Project {
     /// # Errors
     /// Every problem of the program.
     pub fn recorded(
-        cli: &Cli,
+        global: &Global,
         terminal: &Terminal,
         file: &FileArg,
     ) -> Result<(Project, Inputs, Recording), Failure> {
         let read = Recording::default();
-        let (project, inputs) = Project::sound_with(cli, terminal, file, &|loader| read.of(loader))?;
+        let (project, inputs) = Project::sound_with(global, terminal, file, &|loader| read.of(loader))?;
         Ok((project, inputs, read))
     }
 
     fn sound_with(
-        cli: &Cli,
+        global: &Global,
         terminal: &Terminal,
         file: &FileArg,
         wrap: &dyn Fn(Arc<dyn Loader>) -> Arc<dyn Loader>,
     ) -> Result<(Project, Inputs), Failure> {
-        let mut inputs = inputs(cli, file)?;
+        let mut inputs = inputs(global, file)?;
         let (mut project, mut diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
-        env_is_known(cli, &project.around.root, &project.program)?;
+        env_is_known(global, &project.around.root, &project.program)?;
         if terminal.can_ask() && !project.program.missing_params().is_empty() {
             inputs.sets.extend(ask(terminal, &project.program));
             (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
@@ -191,11 +195,11 @@ impl Project {
     ///
     /// # Errors
     /// When another state was used before, this one is gone, or it is that of a project that this one is a copy of.
-    pub fn store(&self, cli: &Cli, terminal: &Terminal, new_state: bool) -> Result<Store, Failure> {
+    pub fn store(&self, global: &Global, terminal: &Terminal, new_state: bool) -> Result<Store, Failure> {
         let place = self.place()?;
         let store = open_store(&self.around, &place)?;
         let (around, named) = (&self.around, &*self.named);
-        Copied { cli, terminal, around, place: &place, named }.settle()?;
+        Copied { global, terminal, around, place: &place, named }.settle()?;
         if new_state {
             // Only what cannot be used at all is set aside: a wrong key or a later format is no reason to begin anew.
             match store.load() {
@@ -217,13 +221,13 @@ impl Project {
     /// When it is held, cannot be read, or belongs to another root file.
     pub fn lock(
         &self,
-        cli: &Cli,
+        global: &Global,
         terminal: &Terminal,
         doing: &str,
         store: &Store,
         take_over: bool,
     ) -> Result<Box<dyn Session>, Failure> {
-        let session = enter(cli, doing, store)?;
+        let session = enter(global, doing, store)?;
         let loaded = session.loaded();
         loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
         self.warn_of_git(terminal);
@@ -387,8 +391,8 @@ pub struct Opened {
 ///
 /// # Errors
 /// When there is no such file, or another state was used.
-pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
-    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+pub fn state_of(global: &Global, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
+    let Opened { around, store, place, selected, project } = state_at(global, file)?;
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     guard(&around, &name, &place, &store, selected)?;
     copies::note(&around, &place);
@@ -400,13 +404,13 @@ pub fn state_of(cli: &Cli, file: &FileArg) -> Result<(Surroundings, Store, Optio
 /// # Errors
 /// As [`state_of`]; and when the project was copied with its state.
 pub fn own_state(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
 ) -> Result<(Surroundings, Store, Option<Project>), Failure> {
-    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+    let Opened { around, store, place, selected, project } = state_at(global, file)?;
     let (name, named) = project.as_ref().map(|p| (p.file.clone(), p.named.clone())).unwrap_or_default();
-    Copied { cli, terminal, around: &around, place: &place, named: &named }.settle()?;
+    Copied { global, terminal, around: &around, place: &place, named: &named }.settle()?;
     guard(&around, &name, &place, &store, selected)?;
     Ok((around, store, project))
 }
@@ -415,8 +419,8 @@ pub fn own_state(
 ///
 /// # Errors
 /// When there is no such file.
-pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
-    match Project::open(cli, file, Purpose::Check) {
+pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
+    match Project::open(global, file, Purpose::Check) {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
             let root = &project.around.root;
             let used = Backends::load(root).of(root, &project.file).last().map(Used::place);
@@ -457,8 +461,8 @@ pub fn state_at(cli: &Cli, file: &FileArg) -> Result<Opened, Failure> {
 ///
 /// # Errors
 /// When it is held, or the state cannot be read.
-pub fn enter(cli: &Cli, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
-    store.lock(holder(doing), cli.global.lock_timeout).map_err(|e| match (&e, store) {
+pub fn enter(global: &Global, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
+    store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store) {
         (StateError::Locked(_), Store::Remote(_)) => {
             Failure::from(e).help("if that run is gone for good, free the lock: `dtm state unlock`")
         }

@@ -1,6 +1,6 @@
 //! Expressions inside of a program: what `dtm eval` and `dtm console` compute, with the outputs that are in state.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::Failure;
 use crate::params::inputs;
 use crate::project::{Placed, choose, found, placed, state_of, surroundings};
@@ -39,9 +39,9 @@ impl Scratch {
     ///
     /// # Errors
     /// When there is no such file, or params cannot be read.
-    pub fn open(cli: &Cli, file: Option<PathBuf>) -> Result<Scratch, Failure> {
+    pub fn open(global: &Global, file: Option<PathBuf>) -> Result<Scratch, Failure> {
         let file = file.or_else(|| found("main.dts"));
-        let inputs = inputs(cli, &FileArg::of(file.clone()))?;
+        let inputs = inputs(global, &FileArg::of(file.clone()))?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;
             let loader = Arc::new(FileLoader::new(root, prefix));
@@ -53,7 +53,7 @@ impl Scratch {
         // Evaluation runs nothing: a state behind an untrusted credential helper counts as missing.
         crate::trust::never_ask();
         // What cannot be read of a state is told by the commands that need one.
-        let state = state_of(cli, &FileArg::of(Some(file)));
+        let state = state_of(global, &FileArg::of(Some(file)));
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());
         Ok(Scratch {
             loader: Arc::new(FileLoader::new(root, prefix)),

@@ -5,7 +5,7 @@ use super::run::{
     refuse, runtime,
 };
 use super::saved;
-use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
+use crate::args::{ConfigFiles, FileArg, Global, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::{Project, holder};
 use crate::terminal::Terminal;
@@ -43,10 +43,10 @@ pub struct Apply {
     take_over: bool,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
     let saved = args.file.as_deref().filter(|path| Saved::is_one(path));
     if saved.is_some() {
-        saved::only_the_plan(cli, &args.select)?;
+        saved::only_the_plan(global, &args.select)?;
     }
     can_ask(&args.run, "apply")?;
     let trace = Trace::begin("apply", args.run.trace.as_deref())?;
@@ -66,14 +66,14 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let project = match &saved {
         Some((project, _)) => project,
         None => &Project::open_valid(
-            cli,
+            global,
             terminal,
             &FileArg { file: args.file.clone(), more: args.more.clone() },
         )?,
     };
     trace.phase("lock");
-    let store = project.store(cli, terminal, args.new_state)?;
-    let session = project.lock(cli, terminal, "apply", &store, args.take_over)?;
+    let store = project.store(global, terminal, args.new_state)?;
+    let session = project.lock(global, terminal, "apply", &store, args.take_over)?;
     let loaded = session.loaded().clone();
     let state = loaded.state.clone();
     if let Some(left) = project.made_by_devstream(&state).filter(|_| !args.new_state) {
@@ -86,7 +86,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     let lock = lock_of(&*session)?;
     let plugins = rt.block_on(async { project.plugins(&state, lock, events.clone()) })?;
     let plan = match &saved {
-        Some((project, saved)) => saved::fitting(project, saved, &loaded, &plugins)?,
+        Some((project, saved)) => saved::fitting(project, saved, &loaded, &*plugins)?,
         None => rt.block_on(build(&project.program, &state, &plugins, &args.select.options(false), &events)),
     };
     let sources = project.program.sources();
@@ -139,7 +139,6 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Apply) -> Result<Exit, 
     });
     let before = root.into_iter().chain(consumed).collect();
     let done = carry_out(
-        cli,
         terminal,
         &rt,
         Run {

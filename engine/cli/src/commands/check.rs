@@ -1,6 +1,6 @@
 //! `dtm check`: parses, resolves, type-checks, evaluates what is known. Touches nothing.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
@@ -40,11 +40,11 @@ const EVERY: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 20;
 
 /// Carries out fixes until there are none. A fix that makes room for another one comes before it.
-fn mend(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
+fn mend(global: &Global, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
     let which = if args.unsafe_fixes { Which::All } else { Which::Safe };
     let mut changed = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let (project, diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+        let (project, diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
         let sources = project.program.sources();
         let texts = fixed(&diagnostics, sources, which);
         // What is not on disk below the project's root belongs to somebody else.
@@ -64,7 +64,7 @@ fn mend(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
     let mut files: Vec<PathBuf> = vec![];
     let stamp = |file: &PathBuf| -> Option<(SystemTime, u64)> {
         let seen = file.metadata().ok()?;
@@ -74,7 +74,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, 
         // As they are before they are read: what changes meanwhile is a change too.
         let earlier: BTreeMap<PathBuf, Option<(SystemTime, u64)>> =
             files.iter().map(|f| (f.clone(), stamp(f))).collect();
-        files = match once(cli, terminal, args) {
+        files = match once(global, terminal, args) {
             Ok((exit, _)) if !args.watch => return Ok(exit),
             Ok((_, mut files)) => {
                 // One that was removed after it was read: that it is missing is a change too.
@@ -99,11 +99,11 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, 
 }
 
 /// One check; gives the files that it read.
-fn once(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathBuf>), Failure> {
+fn once(global: &Global, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec<PathBuf>), Failure> {
     if args.fix {
-        mend(cli, terminal, args)?;
+        mend(global, terminal, args)?;
     }
-    let (project, mut diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+    let (project, mut diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
     if !args.watch {
         project.leave();
     }

@@ -1,6 +1,6 @@
 //! `dtm console`: expressions, one after the other, inside of a configuration.
 
-use crate::args::Cli;
+use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::scratch::{IT, Scratch};
 use crate::terminal::Terminal;
@@ -113,8 +113,8 @@ fn is_declaration(line: &str) -> bool {
     ["let ", "fn ", "type ", "import ", "component "].iter().any(|word| line.trim_start().starts_with(word))
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit, Failure> {
-    let scratch = Scratch::open(cli, args.file.clone())?;
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Console) -> Result<Exit, Failure> {
+    let scratch = Scratch::open(global, args.file.clone())?;
     let first = scratch.run("");
     terminal.diagnostics(&first.diagnostics, &first.sources);
     let session = Arc::new(Mutex::new(Session { scratch, declarations: String::new() }));
@@ -144,7 +144,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Console) -> Result<Exit
             ":quit" | ":q" | ":exit" => break,
             ":help" | ":h" | ":?" => terminal.out(HELP),
             ":reload" => {
-                session.scratch = Scratch::open(cli, args.file.clone())?;
+                session.scratch = Scratch::open(global, args.file.clone())?;
                 let now = session.scratch.run(&session.declarations);
                 terminal.diagnostics(&now.diagnostics, &now.sources);
             }

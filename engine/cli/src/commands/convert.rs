@@ -1,7 +1,7 @@
 //! `dtm convert`: a configuration in DevStream's YAML becomes one in `.dts`, and it is shown that both plan the same.
 
 use super::fmt::difference;
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::files::{self, Access};
 use crate::params::inputs;
@@ -39,7 +39,7 @@ pub struct Convert {
     in_place: bool,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
     let Source { root, name, loader, .. } = source(&args.file)?;
     let given = args.file.file.clone().unwrap_or_else(|| PathBuf::from(&name));
     let is_stdin = given.as_os_str() == "-";
@@ -68,7 +68,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
         }
         false => {
             let (made, sources, diagnostics) =
-                devstream::convert_proven(&name, &loader, &inputs(cli, &args.file)?);
+                devstream::convert_proven(&name, &loader, &inputs(global, &args.file)?);
             (made.map(|(made, proof)| (made, Some(proof))), sources, diagnostics)
         }
     };
@@ -113,7 +113,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Convert) -> Result<Exit
     }
     let exit = told(terminal, proof.as_ref());
     if let Some(state) = args.state.as_ref().filter(|_| exit == Exit::Done && !args.diff) {
-        return along(cli, terminal, target.as_deref(), state, &made);
+        return along(global, terminal, target.as_deref(), state, &made);
     }
     Ok(exit)
 }
@@ -143,7 +143,7 @@ fn shown(terminal: &Terminal, made: &Conversion) {
 
 /// Brings the state of DevStream's along.
 fn along(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     target: Option<&Path>,
     state: &Path,
@@ -160,7 +160,7 @@ fn along(
         terminal.note(&format!("Then give the secrets with `--params`: `{command} --params FILE`."));
         return Ok(Exit::Done);
     }
-    super::state::import_devstream(cli, terminal, &FileArg::of(Some(target.to_path_buf())), state)
+    super::state::import_devstream(global, terminal, &FileArg::of(Some(target.to_path_buf())), state)
 }
 
 /// Says what came of comparing the plans.

@@ -1,7 +1,7 @@
 //! `dtm delete TOOL...`: removes tools and what depends on them.
 
 use super::run::{RunArgs, can_ask};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
@@ -29,11 +29,11 @@ pub struct Delete {
     run: RunArgs,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
     let file = FileArg::of(args.file.clone());
     let mut tools = args.tools.clone();
     if tools.is_empty() {
-        let (_, store, _) = state_of(cli, &file)?;
+        let (_, store, _) = state_of(global, &file)?;
         let state = store.load()?.state;
         let list: Vec<String> = state.tools.keys().map(|k| format!("  {k}\n")).collect();
         terminal.out(&list.concat());
@@ -55,5 +55,5 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Delete) -> Result<Exit,
         can_ask(&args.run, "delete")?;
     }
     let tools: Vec<String> = tools.iter().map(|tool| typed(tool)).collect();
-    super::destroy::remove(cli, terminal, &file, &args.run, Some(&tools), false)
+    super::destroy::remove(global, terminal, &file, &args.run, Some(&tools), false)
 }

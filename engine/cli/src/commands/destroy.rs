@@ -3,7 +3,7 @@
 use super::run::{
     Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, refuse, runtime,
 };
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::{enter, own_state, trusted_plugins};
 use crate::terminal::Terminal;
@@ -32,14 +32,14 @@ pub struct Destroy {
     state: bool,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
     can_ask(&args.run, "destroy")?;
-    remove(cli, terminal, &args.file, &args.run, None, !args.state)
+    remove(global, terminal, &args.file, &args.run, None, !args.state)
 }
 
 /// Removes `only`, or everything. With `checked` a configuration with errors is refused.
 pub(super) fn remove(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     run_args: &RunArgs,
@@ -48,10 +48,10 @@ pub(super) fn remove(
 ) -> Result<Exit, Failure> {
     let trace = Trace::begin("destroy", run_args.trace.as_deref())?;
     trace.phase("check");
-    let (around, store, project) = own_state(cli, terminal, file)?;
+    let (around, store, project) = own_state(global, terminal, file)?;
     if checked && project.is_none() {
         // Shows what is wrong with it.
-        let project = crate::project::Project::open_valid(cli, terminal, file);
+        let project = crate::project::Project::open_valid(global, terminal, file);
         return project
             .map(|_| Exit::Failed)
             .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));
@@ -63,7 +63,7 @@ pub(super) fn remove(
         return Ok(Exit::Done);
     }
     trace.phase("lock");
-    let session = enter(cli, "destroy", &store)?;
+    let session = enter(global, "destroy", &store)?;
     session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let state = session.loaded().state.clone();
     if let Some(project) = &project {
@@ -114,7 +114,6 @@ pub(super) fn remove(
     let options = options(run_args, program.as_deref());
     let redactor = around.redactor.clone();
     carry_out(
-        cli,
         terminal,
         &rt,
         Run {

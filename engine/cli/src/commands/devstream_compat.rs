@@ -2,7 +2,7 @@
 
 use super::import::placeholder;
 use super::verify::{self, Verify};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::{Project, here};
 use crate::terminal::Terminal;
@@ -108,7 +108,7 @@ fn tool(kind: &Kind) -> String {
 
 /// `show status`: what the state says against what is there, as `dtm verify` tells it.
 pub(super) fn status(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: Option<PathBuf>,
     args: &Shown,
@@ -118,7 +118,7 @@ pub(super) fn status(
             .help("for one of them: `dtm show TOOL`, or `dtm plan --only TOOL`")
             .usage());
     }
-    verify::run(cli, terminal, &Verify::of(FileArg::of(file)))
+    verify::run(global, terminal, &Verify::of(FileArg::of(file)))
 }
 
 /// `list plugins`: those that there are, and which of them have an interface only.
@@ -147,8 +147,8 @@ pub struct Init {
 
 /// `init`: whether every plugin that a configuration needs is there. There is nothing to download: they are shipped with dtm, or
 /// lie beside the configuration.
-pub(super) fn init(cli: &Cli, terminal: &Terminal, args: &Init) -> Result<Exit, Failure> {
-    let (project, diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+pub(super) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<Exit, Failure> {
+    let (project, diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }

@@ -1,6 +1,6 @@
 //! `dtm doc`: documentation of modules, plugins and the manual, as Markdown or HTML.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::doc::{Page, examples, html, markdown, page};
 use crate::exit::{Exit, Failure, reason};
 use crate::files::{self, Access};
@@ -39,7 +39,7 @@ pub struct Doc {
     html: Option<PathBuf>,
 }
 
-pub(super) fn run(_: &Cli, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
+pub(super) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
     if args.schema {
         terminal.out(include_str!("../../schema/dtm-2.json"));
         return Ok(Exit::Done);

@@ -1,6 +1,6 @@
 //! `dtm eval EXPRESSION`: computes an expression inside of a configuration.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::params::inputs;
 use crate::project::{Source, source};
@@ -46,7 +46,7 @@ enum Form {
 }
 
 /// The tools of a configuration in DevStream's YAML.
-fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
+fn tools(global: &Global, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     let file = FileArg::of(Some(PathBuf::from(&args.expression)));
     let Source { name, loader, .. } = source(&file)?;
     if !devstream::is_yaml(&name) {
@@ -55,7 +55,8 @@ fn tools(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
             .help("name a `.yaml` file, or a folder of them")
             .usage());
     }
-    let (value, program, diagnostics) = devstream::tools(&name, loader, &inputs(cli, &file)?, Purpose::Plan);
+    let (value, program, diagnostics) =
+        devstream::tools(&name, loader, &inputs(global, &file)?, Purpose::Plan);
     terminal.diagnostics(&diagnostics, program.sources());
     let Some(value) = value.filter(|v| !diagnostics.has_errors() && v.is_known()) else {
         return Ok(Exit::Failed);
@@ -88,9 +89,9 @@ fn hidden(value: &Value) -> Value {
     }
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     if args.form.is_some() {
-        return tools(cli, terminal, args);
+        return tools(global, terminal, args);
     }
     let expression = match args.expression.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).map_err(|e| {
@@ -98,7 +99,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Eval) -> Result<Exit, F
         })?,
         given => given.to_string(),
     };
-    let scratch = Scratch::open(cli, args.file.clone())?;
+    let scratch = Scratch::open(global, args.file.clone())?;
     let computed = scratch.compute("", expression.trim());
     terminal.diagnostics(&computed.diagnostics, &computed.sources);
     let Some((ty, value)) = computed.found.filter(|(_, v)| !v.is_error()) else { return Ok(Exit::Failed) };

@@ -1,6 +1,6 @@
 //! `dtm graph`: what depends on what, as text, DOT, Mermaid or JSON. Touches nothing.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
@@ -36,8 +36,8 @@ pub struct GraphArgs {
     form: Form,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &GraphArgs) -> Result<Exit, Failure> {
-    let (project, diagnostics) = Project::open(cli, &args.file, Purpose::Check)?;
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &GraphArgs) -> Result<Exit, Failure> {
+    let (project, diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }

@@ -5,7 +5,7 @@
 
 use super::list::discover;
 use super::run::{planning_events, runtime};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
@@ -54,12 +54,12 @@ pub struct Import {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
     let file = FileArg::of(args.file.clone());
     if args.all {
-        return all(cli, terminal, &file, args);
+        return all(global, terminal, &file, args);
     }
-    let project = Project::open_valid(cli, terminal, &file)?;
+    let project = Project::open_valid(global, terminal, &file)?;
     let kind = kind_of(&project, &args.kind)?;
     let (key, id) = which(&kind, args)?;
     let taken =
@@ -77,12 +77,12 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
             Failure::new(Code::E0606, format!("`{name}` is no name of a tool")).help("give one with `--as`")
         );
     }
-    let store = project.store(cli, terminal, false)?;
+    let store = project.store(global, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
     let id = match id {
         Some(id) => id,
         None => {
-            let drafted = with(cli, &file, &draft(&name, &args.kind, &kind, &key)?)?;
+            let drafted = with(global, &file, &draft(&name, &args.kind, &kind, &key)?)?;
             found(terminal, &drafted, &state, &name, args)?
         }
     };
@@ -95,7 +95,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
         return Err(Failure::new(Code::E0604, format!("{} is in state already, as `{addr}`", quote(&id)))
             .help(format!("there is nothing to import; to give the tool another name, rename it in the program and run `{mv}`")));
     }
-    let text = source_of(cli, terminal, &file, &state, (&args.kind, &kind), &Wanted { name, key, id })?;
+    let text = source_of(global, terminal, &file, &state, (&args.kind, &kind), &Wanted { name, key, id })?;
     if !args.write {
         terminal.raw(&text);
         return Ok(Exit::Done);
@@ -105,10 +105,10 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Import) -> Result<Exit,
 }
 
 /// Everything of a kind that dtm does not manage yet.
-fn all(cli: &Cli, terminal: &Terminal, file: &FileArg, args: &Import) -> Result<Exit, Failure> {
-    let found = discover(cli, terminal, file, &args.kind, &args.which)?;
+fn all(global: &Global, terminal: &Terminal, file: &FileArg, args: &Import) -> Result<Exit, Failure> {
+    let found = discover(global, terminal, file, &args.kind, &args.which)?;
     let mut texts = vec![];
-    let exit = found.sources(cli, terminal, file, &mut |text| texts.push(text.to_string()))?;
+    let exit = found.sources(global, terminal, file, &mut |text| texts.push(text.to_string()))?;
     match texts.is_empty() {
         true => terminal.note(&format!("There is nothing new of `{}` to import.", args.kind)),
         false if args.write => append(terminal, &found.project, &texts.join("\n"))?,
@@ -164,7 +164,7 @@ pub(super) struct Wanted {
 
 /// The `.dts` of an object, by the plan that would adopt it.
 pub(super) fn source_of(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     state: &State,
@@ -172,7 +172,7 @@ pub(super) fn source_of(
     Wanted { name, key, id }: &Wanted,
 ) -> Result<String, Failure> {
     let draft = draft(name, path, kind, key)?;
-    let adopted = with(cli, file, &format!("adopt {name} = {}\n\n{draft}", quote(id)))?;
+    let adopted = with(global, file, &format!("adopt {name} = {}\n\n{draft}", quote(id)))?;
     let plan = planned(terminal, &adopted, state, name)?;
     let node = plan.nodes.iter().find(|n| n.addr == *name && n.action == Action::Adopt).ok_or_else(|| {
         Failure::new(Code::E0704, format!("`{name}` could not be planned; this is a bug in dtm"))
@@ -305,8 +305,8 @@ pub(super) fn placeholder(ty: &Type) -> Option<String> {
 }
 
 /// The configuration with something more at its end.
-pub(super) fn with(cli: &Cli, file: &FileArg, more: &str) -> Result<Project, Failure> {
-    let (project, diagnostics) = Project::with_more(cli, file, more)?;
+pub(super) fn with(global: &Global, file: &FileArg, more: &str) -> Result<Project, Failure> {
+    let (project, diagnostics) = Project::with_more(global, file, more)?;
     match diagnostics.has_errors() {
         true => Err(Failure::all(diagnostics, project.program.sources())),
         false => Ok(project),
@@ -324,7 +324,7 @@ fn found(
     let events = planning_events(terminal);
     let ids = runtime()?.block_on(async {
         let plugins = drafted.plugins(state, None, events)?;
-        Ok::<_, Failure>(ids_by_key(&drafted.program, name, &plugins).await)
+        Ok::<_, Failure>(ids_by_key(&drafted.program, name, &*plugins).await)
     });
     let shown = args.which.join(" ");
     let ids =

@@ -2,7 +2,7 @@
 
 use super::import::{Wanted, address_of, draft, kind_of, name_from, source, source_of, with};
 use super::run::{planning_events, runtime};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
@@ -44,16 +44,16 @@ pub struct List {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
     if args.kind == "plugins" && args.within.is_empty() {
         return super::devstream_compat::plugins(terminal);
     }
     let file = FileArg::of(args.file.clone());
-    let found = discover(cli, terminal, &file, &args.kind, &args.within)?;
+    let found = discover(global, terminal, &file, &args.kind, &args.within)?;
     let mut exit = Exit::Done;
     if args.dts && !terminal.json {
         let mut out = |text: &str| terminal.out(&format!("\n{text}"));
-        exit = found.sources(cli, terminal, &file, &mut out)?;
+        exit = found.sources(global, terminal, &file, &mut out)?;
     } else {
         for object in &found.objects {
             if terminal.json {
@@ -97,18 +97,18 @@ pub(super) struct Discovered {
 
 /// Asks a plugin what exists of a kind.
 pub(super) fn discover(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     path: &str,
     words: &[String],
 ) -> Result<Discovered, Failure> {
-    let project = Project::open_valid(cli, terminal, file)?;
+    let project = Project::open_valid(global, terminal, file)?;
     let kind = kind_of(&project, path)?;
     let within = within(&kind, words)?;
-    let store = project.store(cli, terminal, false)?;
+    let store = project.store(global, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
-    let asking = with(cli, file, &draft(ASKS, path, &kind, &within)?)?;
+    let asking = with(global, file, &draft(ASKS, path, &kind, &within)?)?;
     let (inputs, _) = asking
         .program
         .find(ASKS)
@@ -119,7 +119,7 @@ pub(super) fn discover(
     let events = planning_events(terminal);
     let found = runtime()?.block_on(async {
         let plugins = asking.plugins(&state, None, events)?;
-        Ok::<_, Failure>(listed(&asking.program, ASKS, given, &plugins).await)
+        Ok::<_, Failure>(listed(&asking.program, ASKS, given, &*plugins).await)
     });
     let found = found?.map_err(|why| {
         Failure::new(Code::E0607, format!("the objects of `{path}` could not be listed: {why}"))
@@ -146,7 +146,7 @@ impl Discovered {
     /// The `.dts` of every object that neither the state nor the program has.
     pub(super) fn sources(
         &self,
-        cli: &Cli,
+        global: &Global,
         terminal: &Terminal,
         file: &FileArg,
         out: &mut dyn FnMut(&str),
@@ -161,7 +161,7 @@ impl Discovered {
             let name = name_from(from.trim_matches('"'), &self.kind, &|name| taken.contains(name));
             taken.insert(name.clone());
             let wanted = Wanted { name, key, id };
-            match source_of(cli, terminal, file, &self.state, (&self.path, &self.kind), &wanted) {
+            match source_of(global, terminal, file, &self.state, (&self.path, &self.kind), &wanted) {
                 Ok(text) => out(&text),
                 // One that cannot be written does not stop the others.
                 Err(failure) => {

@@ -1,6 +1,6 @@
 //! `dtm output [NAME]`: the outputs of the last apply.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::Terminal;
@@ -28,8 +28,8 @@ pub struct OutputArgs {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, &FileArg::of(args.file.clone()))?;
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(global, &FileArg::of(args.file.clone()))?;
     let outputs = store.load()?.state.outputs;
     let Some(name) = &args.name else {
         match terminal.json {

@@ -2,7 +2,7 @@
 
 use super::run::{needs_plugins, planning_events, runtime};
 use super::saved;
-use crate::args::{Cli, ConfigFiles, FileArg, SelectArgs};
+use crate::args::{ConfigFiles, FileArg, Global, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::project::{Project, holder};
@@ -43,13 +43,13 @@ pub struct PlanArgs {
     detailed_exitcode: bool,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
     let code = |plan: &Plan| match args.detailed_exitcode && !plan.is_empty() {
         true => Exit::Changes,
         false => Exit::Done,
     };
     if let Some(path) = args.file.as_deref().filter(|path| Saved::is_one(path)) {
-        saved::only_the_plan(cli, &args.select)?;
+        saved::only_the_plan(global, &args.select)?;
         if args.out.is_some() || args.no_read {
             let headline = "a saved plan is saved already";
             return Err(Failure::new(Code::E0901, headline).help("leave `-o` and `--no-read` out").usage());
@@ -63,7 +63,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
     let (project, made_of) = match &args.out {
         Some(_) => {
             let (project, inputs, read) = Project::recorded(
-                cli,
+                global,
                 terminal,
                 &FileArg { file: args.file.clone(), more: args.more.clone() },
             )?;
@@ -71,7 +71,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         }
         None => (
             Project::open_valid(
-                cli,
+                global,
                 terminal,
                 &FileArg { file: args.file.clone(), more: args.more.clone() },
             )?,
@@ -79,7 +79,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &PlanArgs) -> Result<Exi
         ),
     };
     project.leave();
-    let store = project.store(cli, terminal, false)?;
+    let store = project.store(global, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
     if let Some(left) = project.made_by_devstream(&loaded.state) {
         terminal.note(&format!("note: {}", left.headline));

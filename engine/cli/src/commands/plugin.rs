@@ -1,6 +1,6 @@
 //! `dtm plugin ...`: for authors of plugins.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::params::inputs;
 use crate::project::{Placed, placed, surroundings, unreadable};
@@ -42,13 +42,13 @@ pub struct Check {
     cases: Option<PathBuf>,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &PluginCommand) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, command: &PluginCommand) -> Result<Exit, Failure> {
     match command {
-        PluginCommand::Check(args) => check(cli, terminal, args),
+        PluginCommand::Check(args) => check(global, terminal, args),
     }
 }
 
-fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
+fn check(global: &Global, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
     let file = library(&args.plugin)?;
     let path = args.cases.clone().unwrap_or_else(|| beside(&args.plugin));
     if !path.is_file() {
@@ -58,7 +58,7 @@ fn check(cli: &Cli, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> 
         ));
     }
     let Placed { root, name, prefix } = placed(&path)?;
-    let inputs = inputs(cli, &FileArg::of(Some(path.clone())))?;
+    let inputs = inputs(global, &FileArg::of(Some(path.clone())))?;
     let around = surroundings(root.clone(), inputs.env.all().clone())?;
     let cases = Cases::load(&name, &root, &prefix, &inputs)
         .map_err(|(diagnostics, sources)| Failure::all(diagnostics, &sources))?;

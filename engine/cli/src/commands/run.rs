@@ -1,6 +1,5 @@
 //! What the commands share that carry out a plan: consent, interrupts, the run itself, and its end.
 
-use crate::args::Cli;
 use crate::exit::{Exit, Failure, reason, state_diagnostic};
 use crate::terminal::{Terminal, is_yes};
 use crate::trace::Trace;
@@ -174,13 +173,7 @@ fn limits(program: &Program) -> BTreeMap<String, usize> {
 }
 
 /// Carries out a plan; shows progress, failures, the summary and the outputs.
-pub fn carry_out(
-    cli: &Cli,
-    terminal: &Terminal,
-    rt: &tokio::runtime::Runtime,
-    run: Run,
-) -> Result<Exit, Failure> {
-    let _ = cli;
+pub fn carry_out(terminal: &Terminal, rt: &tokio::runtime::Runtime, run: Run) -> Result<Exit, Failure> {
     let total = run.plan.nodes.iter().filter(|n| n.action != Action::NoOp).count();
     let (view, events) = progress::view(terminal, total);
     let events = run.trace.hearing(events);

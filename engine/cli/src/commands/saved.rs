@@ -1,6 +1,6 @@
 //! Saved plans: `dtm plan -o FILE`, `dtm plan FILE`, `dtm apply FILE`.
 
-use crate::args::{Cli, SelectArgs};
+use crate::args::{Global, SelectArgs};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
 use crate::project::{Project, holder};
@@ -119,14 +119,14 @@ fn applied_already(Applied { who, time, serial, .. }: &Applied) -> Failure {
 }
 
 /// A saved plan has its own params.
-pub(super) fn only_the_plan(cli: &Cli, select: &SelectArgs) -> Result<(), Failure> {
+pub(super) fn only_the_plan(global: &Global, select: &SelectArgs) -> Result<(), Failure> {
     if select.any() {
         let headline = "a saved plan says itself what is planned";
         return Err(Failure::new(Code::E0901, headline)
             .help("plan again, with `--only`, `--skip` and the others there")
             .usage());
     }
-    match cli.global.gives_params() {
+    match global.gives_params() {
         false => Ok(()),
         true => Err(Failure::new(Code::E0901, "a saved plan has the params that it was made with")
             .help("leave out `--set`, `--params`, `--env` and `--params-from`, or plan again")
@@ -192,7 +192,7 @@ pub(super) fn show(terminal: &Terminal, path: &Path) -> Result<(Project, Plan, A
     let plan = rt.block_on(async {
         // None of them is started: a plan that was saved is only read.
         let plugins = project.around.plugins(Some(&project.program), &state, None, events);
-        saved.plan(&project.program, &plugins)
+        saved.plan(&project.program, &*plugins)
     });
     let plan = plan.map_err(|e| {
         Failure::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()))

@@ -1,7 +1,7 @@
 //! `dtm show [TOOL]`: what is in state.
 
 use super::devstream_compat::{self, Shown};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
@@ -37,11 +37,11 @@ pub struct Show {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
     // As DevStream had it; a tool of that name is shown by `dtm state show`.
     match args.tool.as_deref() {
         Some("config") => return devstream_compat::config(terminal, &args.shown),
-        Some("status") => return devstream_compat::status(cli, terminal, args.file.clone(), &args.shown),
+        Some("status") => return devstream_compat::status(global, terminal, args.file.clone(), &args.shown),
         _ if args.shown.any() => {
             return Err(
                 Failure::new(Code::E0901, "this goes with `show config` and `show status` only").usage()
@@ -49,7 +49,7 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Show) -> Result<Exit, F
         }
         _ => {}
     }
-    let (around, store, _) = state_of(cli, &FileArg::of(args.file.clone()))?;
+    let (around, store, _) = state_of(global, &FileArg::of(args.file.clone()))?;
     let state = store.load()?.state;
     tools(terminal, &state, args.tool.as_deref(), &around.redactor)
 }

@@ -1,6 +1,6 @@
 //! `dtm test`: runs the tests of a program. Each plans against an empty state, without plugins and network.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
 use crate::project::Project;
@@ -50,14 +50,14 @@ impl Ran {
     }
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Test) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Test) -> Result<Exit, Failure> {
     let (project, diagnostics) = Project::bare(&args.file, Purpose::Check)?;
     let program = &project.program;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, program.sources()));
     }
     terminal.diagnostics(&diagnostics, program.sources());
-    if cli.global.gives_params() {
+    if global.gives_params() {
         let d = Diagnostic::new(Code::E0410, "a test sets its own params");
         return Err(Failure::of(d.help("write them in the test: `given { name = value }`")));
     }

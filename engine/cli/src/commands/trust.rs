@@ -1,6 +1,6 @@
 //! `dtm trust`: shows what a project makes dtm run while it plans, and trusts it.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::params::program_of;
 use crate::project::{Project, here, open_store};
@@ -33,7 +33,7 @@ pub struct Trust {
     revoke: bool,
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Trust) -> Result<Exit, Failure> {
     if args.list {
         return list(terminal);
     }
@@ -42,13 +42,13 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Trust) -> Result<Exit, 
     }
     let file = FileArg::of(args.project.clone());
     let mut all = vec![];
-    if let Some((around, source)) = program_of(cli, &file)? {
+    if let Some((around, source)) = program_of(global, &file)? {
         all.push(source.clone());
         if !agree(terminal, args, &around, vec![source])? {
             return Ok(Exit::Failed);
         }
     }
-    let (project, diagnostics) = Project::open(cli, &file, Purpose::Check)?;
+    let (project, diagnostics) = Project::open(global, &file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }

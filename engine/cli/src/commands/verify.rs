@@ -1,6 +1,6 @@
 //! `dtm verify`: what changed outside of dtm. Changes nothing.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::terminal::Terminal;
@@ -25,9 +25,9 @@ impl Verify {
     }
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
-    let project = Project::open_valid(cli, terminal, &args.file)?;
-    let store = project.store(cli, terminal, false)?;
+pub(super) fn run(global: &Global, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
+    let project = Project::open_valid(global, terminal, &args.file)?;
+    let store = project.store(global, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
     let plan = super::plan::make(terminal, &project, &loaded.state, BuildOptions::default())?;
     let unreadable: Vec<_> = plan

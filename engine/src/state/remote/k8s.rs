@@ -219,9 +219,7 @@ impl K8sObjects {
             401 => {
                 self.no_credentials("the server does not know these credentials, or they have expired".into())
             }
-            403 if is_terminating(status) => {
-                deny("the namespace is on its way out: name another one")
-            }
+            403 if is_terminating(status) => deny("the namespace is on its way out: name another one"),
             403 => deny(match self.place.kind {
                 K8sKind::ConfigMap => {
                     "this user needs get, list, create, update, delete of configmaps in the namespace"

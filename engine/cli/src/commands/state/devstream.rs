@@ -1,6 +1,6 @@
 //! `dtm state import --devstream`: what DevStream made becomes known, without touching it or the file that it is noted in.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, guard, unreadable};
 use crate::terminal::Terminal;
@@ -25,16 +25,16 @@ const MADE: &str = "devstream-state.yaml";
 /// Imports a state file of DevStream's. What is in it is put into ours as begun and not known to have ended: the next plan looks for
 /// each by its key, and takes over what it finds.
 pub(in crate::commands) fn import(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     config: &FileArg,
     file: &Path,
 ) -> Result<Exit, Failure> {
     let made = program(file)?;
-    let project = Project::open_valid(cli, terminal, config)?;
-    let store = project.store(cli, terminal, false)?;
+    let project = Project::open_valid(global, terminal, config)?;
+    let store = project.store(global, terminal, false)?;
     guard(&project.around, &project.file, &project.place()?, &store, project.program.param_selects_state())?;
-    let mut session = project.lock(cli, terminal, "state import", &store, false)?;
+    let mut session = project.lock(global, terminal, "state import", &store, false)?;
     let mut state = session.loaded().state.clone();
     let mut records = vec![Record::Root { root: project.file.clone() }];
     let (mut known, mut unplanned, mut told) = (0, vec![], vec![]);

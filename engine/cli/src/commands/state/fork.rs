@@ -1,6 +1,6 @@
 //! `dtm state fork`: a new lineage for a state that was copied with its project.
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::copies::{Copied, Leave, only_inside};
 use crate::exit::{Exit, Failure};
 use crate::project::{Opened, guard, state_at};
@@ -9,12 +9,12 @@ use dtm_engine::state::StateStore;
 use dtm_lang::Code;
 
 pub(super) fn run(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     leave: Option<Leave>,
 ) -> Result<Exit, Failure> {
-    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+    let Opened { around, store, place, selected, project } = state_at(global, file)?;
     only_inside(&place)?;
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     guard(&around, &name, &place, &store, selected)?;
@@ -22,7 +22,7 @@ pub(super) fn run(
         return Err(Failure::new(Code::E0606, "there is no state to fork: nothing was made so far"));
     }
     let named = project.as_ref().map(|p| p.named.clone()).unwrap_or_default();
-    let copied = Copied { cli, terminal, around: &around, place: &place, named: &named };
+    let copied = Copied { global, terminal, around: &around, place: &place, named: &named };
     copied.fork(&store, leave)?;
     Ok(Exit::Done)
 }

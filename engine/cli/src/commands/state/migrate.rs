@@ -9,7 +9,7 @@
 //! ```
 
 use super::agreed;
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::copies::Copied;
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, enter, open_store};
@@ -22,13 +22,13 @@ use dtm_lang::{Code, Diagnostic, Purpose};
 use std::path::Path;
 
 pub(super) fn run(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     from: Option<&str>,
     yes: bool,
 ) -> Result<Exit, Failure> {
-    let (project, diagnostics) = Project::open(cli, file, Purpose::Plan)?;
+    let (project, diagnostics) = Project::open(global, file, Purpose::Plan)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));
     }
@@ -40,7 +40,7 @@ pub(super) fn run(
         return Ok(Exit::Done);
     }
     let named = &*project.named;
-    Copied { cli, terminal, around: &project.around, place: &used.place(), named }.settle()?;
+    Copied { global, terminal, around: &project.around, place: &used.place(), named }.settle()?;
     let policy = |lineage: Option<String>| Policy { lineage, even_moved: true };
     let old = open_store(&project.around, &used.place())?.with_policy(policy(None));
     if !old.has_remains()? {
@@ -63,9 +63,9 @@ pub(super) fn run(
         return Ok(Exit::Failed);
     }
     let new = open_store(&project.around, &to)?.with_policy(policy(Some(used.lineage.clone())));
-    let mut leaves = enter(cli, "state migrate", &old)?;
+    let mut leaves = enter(global, "state migrate", &old)?;
     let state = leaves.loaded().state.clone();
-    let mut enters = enter(cli, "state migrate", &new)?;
+    let mut enters = enter(global, "state migrate", &new)?;
     let copy = enters.loaded().state.clone();
     let copies = state.moved_to.is_none() && takes(&copy, &state, &to)?;
     if copies {

@@ -7,7 +7,7 @@ mod migrate;
 mod repair;
 mod surgery;
 
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::copies::Leave;
 use crate::exit::{Exit, Failure};
@@ -200,10 +200,10 @@ impl ConfigArg {
     }
 }
 
-pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) -> Result<Exit, Failure> {
     match command {
         StateCommand::List(config) => {
-            let (_, store, _) = state_of(cli, &config.file())?;
+            let (_, store, _) = state_of(global, &config.file())?;
             let state = store.load()?.state;
             if terminal.json {
                 terminal.line(&state.tools.keys().cloned().collect());
@@ -220,19 +220,19 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
             Ok(Exit::Done)
         }
         StateCommand::Show { tool, at, config } => {
-            let (around, store, _) = state_of(cli, &config.file())?;
+            let (around, store, _) = state_of(global, &config.file())?;
             super::show::tools(terminal, &as_of(&store, *at)?, tool.as_deref(), &around.redactor)
         }
-        StateCommand::History(config) => history(cli, terminal, &config.file()),
-        StateCommand::Mv { from, to, config } => surgery::mv(cli, terminal, &config.file(), from, to),
-        StateCommand::Rm { tools, config } => surgery::rm(cli, terminal, &config.file(), tools),
-        StateCommand::Pull { at, config } => surgery::pull(cli, terminal, &config.file(), *at),
+        StateCommand::History(config) => history(global, terminal, &config.file()),
+        StateCommand::Mv { from, to, config } => surgery::mv(global, terminal, &config.file(), from, to),
+        StateCommand::Rm { tools, config } => surgery::rm(global, terminal, &config.file(), tools),
+        StateCommand::Pull { at, config } => surgery::pull(global, terminal, &config.file(), *at),
         StateCommand::Push { state, at, force, yes, config } => {
             let wanted = surgery::Wanted { file: state.as_deref(), at: *at, force: *force, yes: *yes };
-            surgery::push(cli, terminal, &config.file(), &wanted)
+            surgery::push(global, terminal, &config.file(), &wanted)
         }
         StateCommand::Migrate { from, yes, config } => {
-            migrate::run(cli, terminal, &config.file(), from.as_deref(), *yes)
+            migrate::run(global, terminal, &config.file(), from.as_deref(), *yes)
         }
         StateCommand::Fork { without_shared, yes, config } => {
             let leave = match (without_shared, yes) {
@@ -240,18 +240,18 @@ pub(super) fn run(cli: &Cli, terminal: &Terminal, command: &StateCommand) -> Res
                 (false, true) => Some(Leave::In),
                 (false, false) => None,
             };
-            fork::run(cli, terminal, &config.file(), leave)
+            fork::run(global, terminal, &config.file(), leave)
         }
         StateCommand::Import { devstream, config } => {
-            devstream::import(cli, terminal, &config.file(), devstream)
+            devstream::import(global, terminal, &config.file(), devstream)
         }
-        StateCommand::Recover(config) => repair::recover(cli, terminal, &config.file()),
+        StateCommand::Recover(config) => repair::recover(global, terminal, &config.file()),
         StateCommand::Resolve { tool, id, none: _, config } => {
-            repair::resolve(cli, terminal, &config.file(), tool, id.as_deref())
+            repair::resolve(global, terminal, &config.file(), tool, id.as_deref())
         }
-        StateCommand::Rekey { lost, config } => repair::rekey(cli, terminal, &config.file(), *lost),
+        StateCommand::Rekey { lost, config } => repair::rekey(global, terminal, &config.file(), *lost),
         StateCommand::Unlock { yes, gone, config } => {
-            repair::unlock(cli, terminal, &config.file(), *yes, *gone)
+            repair::unlock(global, terminal, &config.file(), *yes, *gone)
         }
     }
 }
@@ -270,8 +270,8 @@ fn as_of(store: &Store, at: Option<u64>) -> Result<State, Failure> {
     }))
 }
 
-fn history(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+fn history(global: &Global, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
+    let (_, store, _) = state_of(global, file)?;
     let kept = store.history()?;
     if terminal.json {
         terminal.line(&json!(kept));

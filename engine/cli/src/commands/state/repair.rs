@@ -1,7 +1,7 @@
 //! `dtm state recover`, `resolve`, `rekey`, `unlock`: what helps after an accident.
 
 use super::agreed;
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::{Opened, guard, holder, state_at, state_of};
 use crate::terminal::Terminal;
@@ -14,8 +14,8 @@ use dtm_lang::Code;
 use dtm_lang::shell::word;
 use std::time::Duration;
 
-pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
-    let Opened { around, store, place, selected, project } = state_at(cli, file)?;
+pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
+    let Opened { around, store, place, selected, project } = state_at(global, file)?;
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     if !store.has_pieces()? {
         guard(&around, &name, &place, &store, selected).map_err(|failure| {
@@ -34,7 +34,7 @@ pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<
         Ok(_) | Err(StateError::Corrupt { .. } | StateError::Missing { .. }) => {}
         Err(e) => return Err(e.into()),
     }
-    let (state, behind) = store.recover(&holder("state recover"), cli.global.lock_timeout)?;
+    let (state, behind) = store.recover(&holder("state recover"), global.lock_timeout)?;
     terminal.note(&format!(
         "Recovered the state as of serial {}: {}.",
         state.serial,
@@ -51,13 +51,13 @@ pub(super) fn recover(cli: &Cli, terminal: &Terminal, file: &FileArg) -> Result<
 }
 
 pub(super) fn resolve(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     tool: &str,
     id: Option<&str>,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+    let (_, store, _) = state_of(global, file)?;
     if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
     }
@@ -66,7 +66,7 @@ pub(super) fn resolve(
             .help(format!("say that nothing exists: `dtm state resolve {} --none`", word(tool)))
             .usage());
     }
-    let session = store.lock(holder("state resolve"), cli.global.lock_timeout)?;
+    let session = store.lock(holder("state resolve"), global.lock_timeout)?;
     let state = session.loaded().state.clone();
     let (addr, entry) = crate::commands::show::find(&state, tool)?;
     let (addr, mut entry) = (addr.clone(), entry.clone());
@@ -102,8 +102,13 @@ pub(super) fn resolve(
     Ok(Exit::Done)
 }
 
-pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) -> Result<Exit, Failure> {
-    let (around, store, _) = state_of(cli, file)?;
+pub(super) fn rekey(
+    global: &Global,
+    terminal: &Terminal,
+    file: &FileArg,
+    lost: bool,
+) -> Result<Exit, Failure> {
+    let (around, store, _) = state_of(global, file)?;
     if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
     }
@@ -120,7 +125,7 @@ pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) 
         }
         None => None,
     };
-    let dropped = store.rekey(&holder("state rekey"), cli.global.lock_timeout, key, lost)?;
+    let dropped = store.rekey(&holder("state rekey"), global.lock_timeout, key, lost)?;
     terminal.note(&match (lost, new.is_some()) {
         (true, _) => format!("{} dropped; the next apply creates them again.", count(dropped, "secret")),
         (false, true) => {
@@ -132,13 +137,13 @@ pub(super) fn rekey(cli: &Cli, terminal: &Terminal, file: &FileArg, lost: bool) 
 }
 
 pub(super) fn unlock(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     yes: bool,
     gone: bool,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+    let (_, store, _) = state_of(global, file)?;
     if !store.has_remains()? {
         terminal.note("There is no state.");
         return Ok(Exit::Done);

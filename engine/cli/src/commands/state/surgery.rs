@@ -1,7 +1,7 @@
 //! `dtm state mv`, `rm`, `pull`, `push`: changes by hand. The state before is kept as a snapshot, so that each can be undone.
 
 use super::{agreed, as_of};
-use crate::args::{Cli, FileArg};
+use crate::args::{FileArg, Global};
 use crate::commands::show::named;
 use crate::exit::{Exit, Failure, reason};
 use crate::project::{enter, state_of, unreadable};
@@ -20,8 +20,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The state under lock, once it is kept as a snapshot.
-fn kept(cli: &Cli, terminal: &Terminal, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
-    let mut session = enter(cli, doing, store)?;
+fn kept(
+    global: &Global,
+    terminal: &Terminal,
+    doing: &str,
+    store: &Store,
+) -> Result<Box<dyn Session>, Failure> {
+    let mut session = enter(global, doing, store)?;
     let loaded = session.loaded().clone();
     loaded.notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
     let newest = store.history()?.first().map(|w| w.serial);
@@ -63,8 +68,8 @@ fn undo(terminal: &Terminal, before: u64) {
 }
 
 /// A state that is there.
-fn there(cli: &Cli, file: &FileArg) -> Result<Store, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+fn there(global: &Global, file: &FileArg) -> Result<Store, Failure> {
+    let (_, store, _) = state_of(global, file)?;
     match store.has_remains()? {
         true => Ok(store),
         false => Err(Failure::new(Code::E0606, "there is no state: nothing was applied yet")),
@@ -72,14 +77,14 @@ fn there(cli: &Cli, file: &FileArg) -> Result<Store, Failure> {
 }
 
 pub(super) fn mv(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     from: &str,
     to: &str,
 ) -> Result<Exit, Failure> {
-    let store = there(cli, file)?;
-    let mut session = kept(cli, terminal, "state mv", &store)?;
+    let store = there(global, file)?;
+    let mut session = kept(global, terminal, "state mv", &store)?;
     let state = &session.loaded().state;
     let (from, to) = (typed(from), typed(to));
     let (from, to) = (from.as_str(), to.as_str());
@@ -107,9 +112,14 @@ pub(super) fn mv(
     Ok(Exit::Done)
 }
 
-pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String]) -> Result<Exit, Failure> {
-    let store = there(cli, file)?;
-    let mut session = kept(cli, terminal, "state rm", &store)?;
+pub(super) fn rm(
+    global: &Global,
+    terminal: &Terminal,
+    file: &FileArg,
+    tools: &[String],
+) -> Result<Exit, Failure> {
+    let store = there(global, file)?;
+    let mut session = kept(global, terminal, "state rm", &store)?;
     let state = session.loaded().state.clone();
     let mut gone = BTreeMap::new();
     for tool in tools {
@@ -126,8 +136,13 @@ pub(super) fn rm(cli: &Cli, terminal: &Terminal, file: &FileArg, tools: &[String
     Ok(Exit::Done)
 }
 
-pub(super) fn pull(cli: &Cli, terminal: &Terminal, file: &FileArg, at: Option<u64>) -> Result<Exit, Failure> {
-    let store = there(cli, file)?;
+pub(super) fn pull(
+    global: &Global,
+    terminal: &Terminal,
+    file: &FileArg,
+    at: Option<u64>,
+) -> Result<Exit, Failure> {
+    let store = there(global, file)?;
     let sealed = store.seal(&as_of(&store, at)?)?;
     let text = match terminal.json {
         true => sealed.to_json().to_string(),
@@ -146,12 +161,12 @@ pub(super) struct Wanted<'a> {
 }
 
 pub(super) fn push(
-    cli: &Cli,
+    global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     wanted: &Wanted<'_>,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(cli, file)?;
+    let (_, store, _) = state_of(global, file)?;
     let new = match wanted.file {
         Some(path) => read(path)?,
         None => as_of(&store, wanted.at)?,
@@ -174,7 +189,7 @@ pub(super) fn push(
     if !agreed(terminal, wanted.yes, "Put it in the place of the state?", "dtm state push -y ...") {
         return Ok(Exit::Failed);
     }
-    let mut session = kept(cli, terminal, "state push", &store)?;
+    let mut session = kept(global, terminal, "state push", &store)?;
     let now = session.loaded().state.clone();
     if now.serial != old.serial {
         return Err(changed(now.serial, old.serial));
