@@ -1,6 +1,6 @@
 //! What the engine tells while it works: one closed enum that the terminal, `--json`, tests and traces read.
 
-use crate::execute::StopLevel;
+use crate::stop::StopLevel;
 use serde::Serialize;
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ pub mod secret;
 #[cfg(feature = "sops")]
 pub mod sops;
 pub mod state;
+pub mod stop;
 mod tasks;
 #[cfg(test)]
 mod testing;

@@ -2,7 +2,7 @@
 
 use crate::event::Events;
 use crate::plugin::{Locations, PluginCalls, Plugins, Spec, installed_interface, shipped_names};
-use crate::secret::{Key, Redactor};
+use crate::secret::{Key, Redactor, WeakKey};
 use crate::state::State;
 use crate::state::StateError;
 use crate::state::place::{Opening, Place, Store};
@@ -172,7 +172,7 @@ impl Surroundings {
     pub fn store(&self, place: &Place) -> Result<Store, StateError> {
         if self.env.get("DTM_STATE_KEY").is_some_and(String::is_empty) {
             // A variable that a pipeline meant to fill.
-            return Err(StateError::WeakKey { why: "it is empty".into() });
+            return Err(WeakKey { why: "it is empty".into() }.into());
         }
         let key = self.given_key();
         let (keys, redactor) = (self.keys(), self.redactor.clone());

@@ -145,7 +145,7 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             .note("a key beside the state that it seals would protect nothing")
             .help("set `HOME` or `XDG_DATA_HOME` to an absolute path outside of the project")
             .help("or make a key, keep it where your secrets are, and pass it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
-        StateError::WeakKey { .. } => of(Code::E0805)
+        StateError::WeakKey(_) => of(Code::E0805)
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
             .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
         StateError::Foreign { path, .. } => of(Code::E0806)

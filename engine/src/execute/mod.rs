@@ -12,7 +12,6 @@ mod attempt;
 #[cfg(test)]
 mod laws;
 mod operation;
-mod stop;
 mod turns;
 
 use crate::clock::Lease;
@@ -31,7 +30,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use turns::Turns;
 
-pub use stop::StopLevel;
+pub use crate::stop::StopLevel;
 
 /// How a plan is carried out.
 #[derive(Clone, Debug)]

@@ -8,7 +8,6 @@ pub use forms::without_headers;
 pub use strength::{SHORTEST_KEY, weakness};
 
 use crate::Fields;
-use crate::state::StateError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit};
@@ -49,9 +48,9 @@ impl Key {
     ///
     /// # Errors
     /// When it is weak.
-    pub fn seals(self, named: Option<&str>) -> Result<Key, StateError> {
+    pub fn seals(self, named: Option<&str>) -> Result<Key, WeakKey> {
         match &self.weak {
-            Some(why) if named != Some(&*self.id()) => Err(StateError::WeakKey { why: why.to_string() }),
+            Some(why) if named != Some(&*self.id()) => Err(WeakKey { why: why.to_string() }),
             _ => Ok(self),
         }
     }
@@ -99,6 +98,14 @@ impl Key {
         let plain = self.cipher().decrypt(&XNonce::from(nonce), sealed).ok()?;
         serde_json::from_slice(&plain).ok()
     }
+}
+
+/// A key that is too easy to guess seals nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`DTM_STATE_KEY` is too weak: {why}")]
+pub struct WeakKey {
+    /// What is weak about it.
+    pub why: String,
 }
 
 /// A value could not be sealed or opened.

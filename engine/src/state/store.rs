@@ -2,6 +2,7 @@
 
 use super::{Record, State};
 use crate::clock::Lease;
+use crate::secret::WeakKey;
 use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -272,11 +273,8 @@ pub enum StateError {
         place: String,
     },
     /// A key that is easy to guess, for something that it has not sealed yet.
-    #[error("`DTM_STATE_KEY` is too weak: {why}")]
-    WeakKey {
-        /// Why.
-        why: String,
-    },
+    #[error(transparent)]
+    WeakKey(#[from] WeakKey),
     /// Something in its folder was not made by dtm, and may lead anywhere.
     #[error("`{}` is {why}", path.display())]
     Foreign {

@@ -205,6 +205,83 @@ fn one_crate_knows_the_tag_of_what_json_does_not_have() {
     }
 }
 
+/// Modules at the top of a crate that use each other, with the reason why they may.
+const CIRCLES: [(&str, usize, &str); 3] = [
+    ("lang/src", 18, "values, types and the tree know each other; to be divided"),
+    ("engine/cli/src", 15, "commands, their arguments and what opens a project; to be divided"),
+    ("plugins/scm/src", 2, "git runs in a repository of our own, which git makes"),
+];
+
+/// What the module at the top of a crate uses of the others, tests left out.
+fn uses(crate_root: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let word = Regex::new(r"\bcrate::(\w+)").expect("a pattern");
+    let mut all = vec![];
+    files(crate_root, &mut all);
+    let top = |path: &Path| {
+        let first = path.strip_prefix(crate_root).expect("below").components().next().expect("a name");
+        first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_string()
+    };
+    let code = all.iter().filter(|p| p.extension().is_some_and(|e| e == "rs"));
+    let code: Vec<&PathBuf> = code
+        .filter(|p| !["lib", "main", "testing"].contains(&&*top(p)) || crate_root.ends_with("lang/src"))
+        .collect();
+    let names: BTreeSet<String> = code.iter().map(|p| top(p)).filter(|n| n != "lib" && n != "main").collect();
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in code {
+        let text = std::fs::read_to_string(path).expect("code");
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let test = ["tests.rs", "table.rs", "laws.rs", "double.rs"].iter().any(|t| path.ends_with(t));
+        let from = top(path);
+        if test || !names.contains(&from) {
+            continue;
+        }
+        let found = word.captures_iter(text).map(|c| c[1].to_string());
+        graph.entry(from.clone()).or_default().extend(found.filter(|n| *n != from && names.contains(n)));
+    }
+    graph
+}
+
+/// The modules that reach themselves.
+fn in_circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let reaches_itself = |start: &String| {
+        let (mut seen, mut stack) = (BTreeSet::new(), vec![start]);
+        while let Some(at) = stack.pop() {
+            for next in graph.get(at).into_iter().flatten() {
+                if next == start {
+                    return true;
+                }
+                if seen.insert(next) {
+                    stack.push(next);
+                }
+            }
+        }
+        false
+    };
+    graph.keys().filter(|name| reaches_itself(name)).cloned().collect()
+}
+
+#[test]
+fn modules_use_each_other_in_one_direction() {
+    for folder in [
+        "lang/src",
+        "engine/src",
+        "engine/cli/src",
+        "lsp/src",
+        "plugins/sdk/src",
+        "plugins/core/src",
+        "plugins/scm/src",
+    ] {
+        let circles = in_circles(&uses(&root().join(folder)));
+        let allowed = CIRCLES.iter().find(|(crate_root, ..)| *crate_root == folder).map_or(0, |(_, n, _)| *n);
+        assert!(circles.len() <= allowed, "{folder}: {circles:?} use each other");
+        assert!(
+            circles.len() == allowed,
+            "{folder}: only {} are left, so say so in CIRCLES: {circles:?}",
+            circles.len()
+        );
+    }
+}
+
 #[test]
 fn every_file_of_a_test_program_is_a_module_of_it() {
     for program in ["base", "services"] {

@@ -48,7 +48,7 @@ pub(super) fn save(
         let unwritten =
             |e| Failure::new(Code::E0903, format!("a key for the plan cannot be written: {}", reason(&e)));
         if let Some(given) = key.take() {
-            key = Some(given.seals(state.key.as_deref())?);
+            key = Some(given.seals(state.key.as_deref()).map_err(StateError::from)?);
         }
         key = Some(key.map_or_else(|| project.around.make_plan_key(&saved.id), Ok).map_err(unwritten)?);
     }

@@ -94,7 +94,7 @@ impl LocalSession {
     /// The state's key, made when there is none.
     fn key(&mut self) -> Result<Key, StateError> {
         if let Some(key) = &self.key {
-            return key.clone().seals(self.loaded.state.key.as_deref());
+            return Ok(key.clone().seals(self.loaded.state.key.as_deref())?);
         }
         let path = self.store.key_file(&self.loaded.state.lineage)?;
         let folder = self.store.key_folder()?.to_path_buf();
@@ -200,7 +200,7 @@ impl Session for LocalSession {
 
     fn keeps_secrets(&self) -> Result<(), StateError> {
         match &self.key {
-            Some(key) => key.clone().seals(self.loaded.state.key.as_deref()).map(drop),
+            Some(key) => Ok(key.clone().seals(self.loaded.state.key.as_deref()).map(drop)?),
             None => self.store.key_folder().map(drop),
         }
     }

@@ -144,7 +144,7 @@ impl RemoteSession {
     fn key(&self) -> Result<Key, StateError> {
         let key = self.key.clone();
         let key = key.ok_or_else(|| StateError::NeedsKey { place: self.store.wire.place() })?;
-        key.seals(self.loaded.state.key.as_deref())
+        Ok(key.seals(self.loaded.state.key.as_deref())?)
     }
 
     fn sealed(&mut self, records: &[Record]) -> Result<Vec<u8>, StateError> {
