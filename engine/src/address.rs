@@ -29,7 +29,7 @@ pub fn typed(text: &str) -> String {
 /// The valid names for these tools: their addresses, and the families and components that they are in.
 pub fn names<'a>(addrs: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     let ends = |addr: &'a str| addr.match_indices(['[', '/']).map(|(end, _)| end).chain([addr.len()]);
-    // A key may hold these characters too; what is cut inside of one is no address.
+    // A key may hold these characters too; what is cut inside of one is not an address.
     let is_name = |name: &&str| dtm_lang::syntax::is_address(name);
     addrs.into_iter().flat_map(|addr| ends(addr).map(|end| &addr[..end]).filter(is_name)).collect()
 }

@@ -47,7 +47,7 @@ impl Loader for FileLoader {
             return Err("it is a directory".into());
         }
         if !metadata.is_file() {
-            return Err("it is no plain file".into());
+            return Err("it is not a regular file".into());
         }
         if metadata.len() > 64 << 20 {
             return Err("it is larger than 64 MiB".into());

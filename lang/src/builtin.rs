@@ -96,7 +96,7 @@ fn int(v: &Value) -> i64 {
 fn version(v: &Value) -> Result<semver::Version, String> {
     let text = text(v);
     let plain = text.strip_prefix('v').unwrap_or(&text);
-    semver::Version::parse(plain).map_err(|e| format!("{} is no version: {e}", quoted(&text)))
+    semver::Version::parse(plain).map_err(|e| format!("{} is not a version: {e}", quoted(&text)))
 }
 
 fn whole(v: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
@@ -348,7 +348,7 @@ builtins! {
     version_matches(version: Type::String, requirement: Type::String) -> Type::Bool, Deep, |a| {
         let version = version(&a[0])?;
         let wanted = text(&a[1]);
-        let wanted = semver::VersionReq::parse(&wanted).map_err(|e| format!("{} is no requirement: {e}", quoted(&wanted)))?;
+        let wanted = semver::VersionReq::parse(&wanted).map_err(|e| format!("{} is not a version requirement: {e}", quoted(&wanted)))?;
         Ok(Value::plain(Data::Bool(wanted.matches(&version))))
     };
     /// The versions in order, the lowest first: `version_sort(["1.10.0", "1.9.0"])` is `["1.9.0", "1.10.0"]`.

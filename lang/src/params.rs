@@ -210,7 +210,7 @@ fn from_text(sources: &mut Sources, text: &str, ty: &Type, how: &str) -> Result<
         Some(value) => Ok(value),
         None => {
             let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::value::quoted(text) };
-            let d = Diagnostic::new(Code::E0407, format!("{how} gives {shown}, which is no `{ty}`"));
+            let d = Diagnostic::new(Code::E0407, format!("{how} gives {shown}, which is not of type `{ty}`"));
             Err(d.help("write a literal as in a `.dts` file: `3`, `true`, `10m`, `[1, 2]`").into())
         }
     }

@@ -304,7 +304,7 @@ impl Type {
         let members = self.members();
         members.len() > 1 && members.iter().all(number) && members.contains(&Type::Float)
     }
-    /// Whether a tool is anywhere inside: a tool is no data.
+    /// Whether a tool is anywhere inside: a tool is not data.
     pub fn has_tool(&self) -> bool {
         self.sum().tool
     }

@@ -16,7 +16,7 @@ pub fn only_over(path: &Path, what: &str, is_one: impl Fn(&Path) -> bool) -> Res
     // A pipe is not looked into: that would take what is in it, or wait for ever.
     match path.exists() && !(path.is_file() && is_one(path)) {
         true => {
-            Err(Failure::new(Code::E0903, format!("`{}` is there already, and is no {what}", path.display()))
+            Err(Failure::new(Code::E0903, format!("`{}` already exists, and is not a {what}", path.display()))
                 .help(format!("name another file; a {what} is overwritten")))
         }
         false => Ok(()),

@@ -151,7 +151,7 @@ impl<'a> Lifecycle<'a> {
         }
         match trial.presence(&op, &inputs).await {
             Ok(Some(true)) => {
-                let why = "it exists already, and a case must begin with nothing".to_string();
+                let why = "it already exists, and a case must begin with nothing".to_string();
                 return self.report.note(&subject, Rule::Create, Outcome::NotTried(why));
             }
             Ok(_) => {}

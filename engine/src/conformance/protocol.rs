@@ -89,8 +89,8 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("an empty line", vec![]),
-        ("a line that is no JSON", b"this is no message".to_vec()),
-        ("bytes that are no UTF-8", vec![0xff, 0xfe, 0x00, 0x80]),
+        ("a line that is not JSON", b"this is not a message".to_vec()),
+        ("bytes that are not UTF-8", vec![0xff, 0xfe, 0x00, 0x80]),
         ("half a message", br#"{"jsonrpc":"2.0","id":4503599627370496,"method":"hel"#.to_vec()),
         ("a number", b"42".to_vec()),
         ("an empty list", b"[]".to_vec()),

@@ -69,7 +69,7 @@ impl Rule {
             }
             Rule::Unknown => "an unknown method, kind or configuration is an error, and changes nothing",
             Rule::Garbage => {
-                "a line that is no message is answered with an error or not at all; the process lives on"
+                "a line that is not a message is answered with an error or not at all; the process lives on"
             }
             Rule::Parallel => "requests run at the same time, and every one is answered under its own id",
             Rule::Secrets => {

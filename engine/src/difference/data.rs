@@ -32,7 +32,7 @@ impl Syntax {
 /// So long are texts that are read as data at most.
 const LONGEST: usize = 1 << 20;
 
-/// What differs in the data of two texts, and the texts where more than that differs. `None` where either is no data, or
+/// What differs in the data of two texts, and the texts where more than that differs. `None` where either is not data, or
 /// where both are the same data.
 pub(super) fn within(a: &str, b: &str) -> Option<(Syntax, Vec<Leaf>, Option<Text>)> {
     let syntax = match a.trim_start().starts_with(['{', '[']) && b.trim_start().starts_with(['{', '[']) {

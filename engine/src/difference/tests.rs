@@ -201,7 +201,7 @@ fn long_lines_are_compared_by_words() {
 
 #[test]
 fn bytes_are_size_and_hash() {
-    let marker = format!("\0{} bytes that are no text, sha256 {}", 3, "ab".repeat(32));
+    let marker = format!("\0{} bytes that are not text, sha256 {}", 3, "ab".repeat(32));
     check(
         json!(marker),
         json!("text"),

@@ -167,12 +167,14 @@ impl Operation<'_> {
                     let text =
                         format!("{verb} did not end within {}", duration_text(after.as_nanos() as i64));
                     let d = *self.fail(Code::E0707, text);
-                    let d = d.help("give it more time: `with { timeout = 1h }`; the next apply finds out what became of it");
+                    let d = d.help(
+                        "give it more time: `with { timeout = 1h }`; the next apply determines the outcome",
+                    );
                     return Err(AttemptError::unknown(d));
                 }
                 Err(CallError::Unusable(why)) => {
                     let d = *self.fail(Code::E0705, why);
-                    return Err(AttemptError::unknown(d.help("the next apply finds out what became of it")));
+                    return Err(AttemptError::unknown(d.help("the next apply determines the outcome")));
                 }
                 Err(CallError::Lost(why)) => {
                     if *self.cx.stop.borrow() == StopLevel::Kill {
@@ -182,13 +184,13 @@ impl Operation<'_> {
                     if alone {
                         let d = *self.fail(Code::E0705, format!("its plugin crashed: {why}"));
                         let d = d.note("it was alone in the plugin at that moment, so it is the cause");
-                        let d = d.help("the next apply finds out what became of it");
+                        let d = d.help("the next apply determines the outcome");
                         return Err(AttemptError::unknown(d));
                     }
                     // What became of it is found out before it is done again, alone.
                     alone = true;
                     let text = format!(
-                        "its plugin crashed: {why}; what became of it is found out, then it is tried again"
+                        "its plugin crashed: {why}; its outcome is determined, and then it is tried again"
                     );
                     let (addr, text) = (self.node.addr.clone(), self.cx.redactor.mask(&text));
                     (self.cx.events)(Event::Warned { addr, text });
@@ -204,7 +206,7 @@ impl Operation<'_> {
     async fn resolve(&self, verb: Method, entry: &Entry) -> Result<Option<Object>, AttemptError> {
         let Some(kind) = &self.node.kind else { return Ok(None) };
         let unknown = |why: String| {
-            let text = format!("what became of it could not be found out: {why}");
+            let text = format!("its outcome could not be determined: {why}");
             AttemptError::unknown(self.fail(Code::E0607, text))
         };
         match (verb, &entry.id) {

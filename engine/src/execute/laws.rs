@@ -216,7 +216,7 @@ async fn a_lost_process_of_which_nobody_can_find_out_is_left_to_a_person() {
     same(
         &bench.apply(text).await,
         expect![[r#"
-        n failed: E0607 `n`: what became of it could not be found out: its kind gives no way to
+        n failed: E0607 `n`: its outcome could not be determined: its kind gives no way to
     "#]],
     );
     assert_eq!(recorded(&bench), "n Creating without an id\n");
@@ -363,7 +363,7 @@ async fn a_replaced_object_that_cannot_be_deleted_stays_recorded() {
     );
     assert_eq!(bench.state().tools["a"].retired.len(), 1);
     expect![[r#"
-        a read: the object that it replaced is still to be deleted
+        a read: the object that it replaced has yet to be deleted
     "#]]
     .assert_eq(&shown(&bench.plan(&first("b")).await));
     assert!(bench.apply(&first("b")).await.is_complete());
@@ -390,7 +390,7 @@ async fn what_came_into_being_since_the_plan_is_not_overwritten() {
     same(
         &bench.carry_out(Some(program(A)), plan).await,
         expect![[r#"
-        a failed: E0601 `a`: it exists already, as "thing-1"
+        a failed: E0601 `a`: it already exists, as "thing-1"
     "#]],
     );
     assert!(bench.cloud.log().is_empty());

@@ -438,7 +438,7 @@ impl Operation<'_> {
                 Ok(ids) if ids.is_empty() => entry.absent_before = true,
                 Ok(ids) => {
                     let id = dtm_lang::value::quote(&ids[0]);
-                    let d = *self.fail(Code::E0601, format!("it exists already, as {id}"));
+                    let d = *self.fail(Code::E0601, format!("it already exists, as {id}"));
                     return Err(Box::new(
                         d.help(format!("to manage it with dtm, write `adopt {} = {id}`", self.node.addr)),
                     ));

@@ -485,7 +485,7 @@ impl Builder<'_> {
             let d = Diagnostic::new(
                 Code::E0609,
                 format!(
-                    "`{addr}` is not in the program any more, and its plugin `{plugin}` cannot be used: {why}"
+                    "`{addr}` is no longer in the program, and its plugin `{plugin}` cannot be used: {why}"
                 ),
             );
             return self.problem(

@@ -121,7 +121,7 @@ impl Builder<'_> {
             return d.also(self.program.instance(id).span, "and this one");
         }
         let text = format!("moved {} -> {}", old.addr, new.addr);
-        let d = d.note(format!("`{}` is in state, and not in the program any more", old.addr));
+        let d = d.note(format!("`{}` is in state, and no longer in the program", old.addr));
         // A `moved` onto an address that the state has would only be the next error.
         if new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
             let rm = command(["dtm", "state", "rm", &*new.addr]);
@@ -194,7 +194,7 @@ impl Builder<'_> {
                     let id = dtm_lang::value::quote(&ids[0]);
                     let d = place(Diagnostic::new(
                         Code::E0601,
-                        format!("`{}` exists already, as {id}", node.addr),
+                        format!("`{}` already exists, as {id}", node.addr),
                     ));
                     let d = d.tool(node.addr.clone());
                     let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));

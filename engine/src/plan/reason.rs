@@ -58,7 +58,7 @@ pub enum Reason {
     },
     /// An `adopt` takes over the object with this id.
     Adopted(String),
-    /// It is not in the program any more.
+    /// It is no longer in the program.
     Removed,
     /// A `forget` leaves the object as it is.
     Forgotten,
@@ -84,21 +84,21 @@ impl fmt::Display for Reason {
             Reason::Plain => "",
             Reason::Gone => "gone: it was removed outside of dtm",
             Reason::Elsewhere => "missing here: it was created in another folder",
-            Reason::Requested => "asked for with `--replace`",
+            Reason::Requested => "requested with `--replace`",
             Reason::LeftOut => "left out",
             Reason::OutputsChanged => "its outputs changed outside of dtm",
             Reason::OptionsChanged => "its options or dependencies changed",
             Reason::KeyUnknown => "its key is known after apply",
-            Reason::Retired => "the object that it replaced is still to be deleted",
-            Reason::Imported => "another tool noted that it made it",
-            Reason::ImportedAbsent => "another tool noted that it made it, and it is not there",
-            Reason::ImportedAs(id) => return write!(f, "another tool made it: it is taken over, as `{id}`"),
+            Reason::Retired => "the object that it replaced has yet to be deleted",
+            Reason::Imported => "another tool recorded that it created it",
+            Reason::ImportedAbsent => "another tool recorded that it created it, and it does not exist",
+            Reason::ImportedAs(id) => return write!(f, "another tool created it: it is adopted as `{id}`"),
             Reason::Interrupted => "an earlier operation on it was interrupted or failed",
             Reason::Plugin(reasons) => return f.write_str(&reasons.join("; ")),
             Reason::Immutable(inputs) => {
                 return write!(f, "`{}` cannot be changed in place", inputs.join("`, `"));
             }
-            Reason::OutputLost => "an output that is given only once was lost",
+            Reason::OutputLost => "an output that is returned only once was lost",
             Reason::Drift(inputs) => {
                 return write!(f, "drift: `{}` changed outside of dtm", inputs.join("`, `"));
             }
@@ -116,9 +116,9 @@ impl fmt::Display for Reason {
                 return write!(f, "its kind changes from `{from}` to `{to}`");
             }
             Reason::Adopted(id) => return write!(f, "adopted as `{id}`"),
-            Reason::Removed => "not in the program any more",
+            Reason::Removed => "no longer in the program",
             Reason::Forgotten => "forgotten: the object is left as it is",
-            Reason::NeverCreated => "nothing of it was made",
+            Reason::NeverCreated => "it was never created",
             Reason::AlreadyGone => "already gone",
             Reason::Destroyed => "to be destroyed",
         };

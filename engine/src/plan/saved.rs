@@ -30,7 +30,7 @@ const MAGIC: &[u8; 4] = b"DTMP";
 /// No plan is larger.
 const LARGEST: u64 = 1 << 30;
 
-/// Why a file is no plan that can be used.
+/// Why a file is not a plan that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedError {
     /// It is cut or damaged.
@@ -195,7 +195,7 @@ impl Saved {
     /// As [`Saved::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Saved, SavedError> {
         let damaged = |why: &str| SavedError::Damaged(why.into());
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it is no plan"))?;
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it is not a plan"))?;
         let (frame, _) = decode(rest).ok_or_else(|| damaged("its checksum does not fit"))?;
         if frame.length != rest.len() {
             return Err(damaged("bytes follow its end"));

@@ -301,7 +301,7 @@ async fn removed_from_the_program() {
         &Bench::with(&format!("{A}\n{REST}")).await,
         REST,
         expect![[r#"
-        a delete: not in the program any more
+        a delete: no longer in the program
         rest no-op
     "#]],
     )
@@ -317,7 +317,7 @@ async fn removed_from_the_program_and_protected() {
         &bench,
         REST,
         expect![[r#"
-        a delete: not in the program any more
+        a delete: no longer in the program
         rest no-op
         E0602: `a` is protected and would be deleted
     "#]],
@@ -333,7 +333,7 @@ async fn removed_from_the_program_and_changed_outside() {
         &bench,
         REST,
         expect![[r#"
-        a delete: not in the program any more
+        a delete: no longer in the program
           size: 7 -> null drift
         rest no-op
     "#]],
@@ -476,7 +476,7 @@ async fn something_else_has_the_key() {
         A,
         expect![[r#"
         a create
-        E0601: `a` exists already, as "thing-1"
+        E0601: `a` already exists, as "thing-1"
     "#]],
     )
     .await;
@@ -561,7 +561,7 @@ async fn asked_to_be_replaced() {
         &bench,
         A,
         expect![[r#"
-        a replace: asked for with `--replace`
+        a replace: requested with `--replace`
     "#]],
     )
     .await;
@@ -577,7 +577,7 @@ async fn the_plugin_cannot_be_used() {
         expect![[r#"
         rest no-op
         E0607: `rest` could not be read: its file is missing
-        E0609: `a` is not in the program any more, and its plugin `cloud` cannot be used: its file is missing
+        E0609: `a` is no longer in the program, and its plugin `cloud` cannot be used: its file is missing
     "#]],
     )
     .await;
@@ -591,7 +591,7 @@ async fn an_output_that_is_returned_once_is_lost() {
         &bench,
         r#"tool d: cloud.Disk { label = "d" }"#,
         expect![[r#"
-        d replace: an output that is given only once was lost
+        d replace: an output that is returned only once was lost
     "#]],
     )
     .await;
@@ -887,7 +887,7 @@ async fn an_interrupted_create_left_the_program() {
         &bench,
         REST,
         expect![[r#"
-        a delete: not in the program any more
+        a delete: no longer in the program
         rest no-op
     "#]],
     )
@@ -897,7 +897,7 @@ async fn an_interrupted_create_left_the_program() {
         &bench,
         REST,
         expect![[r#"
-        a forget: nothing of it was made
+        a forget: it was never created
         rest no-op
     "#]],
     )
@@ -912,7 +912,7 @@ async fn another_tool_recorded_it() {
         &bench,
         A,
         expect![[r#"
-        a adopt: another tool made it: it is taken over, as `thing-1`
+        a adopt: another tool created it: it is adopted as `thing-1`
     "#]],
     )
     .await;
@@ -921,7 +921,7 @@ async fn another_tool_recorded_it() {
         &bench,
         A,
         expect![[r#"
-        a create: another tool noted that it made it, and it is not there
+        a create: another tool recorded that it created it, and it does not exist
     "#]],
     )
     .await;

@@ -17,11 +17,11 @@ pub enum Incoming {
 /// Reads a line.
 ///
 /// # Errors
-/// When it is no message of the protocol: how it begins.
+/// When it is not a message of the protocol: how it begins.
 pub fn read(line: &[u8]) -> Result<Incoming, String> {
     let garbage = || {
         let shown = String::from_utf8_lossy(&line[..line.len().min(60)]).trim_end().to_string();
-        format!("it wrote something that is no message of the protocol: `{shown}`")
+        format!("it wrote something that is not a message of the protocol: `{shown}`")
     };
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,

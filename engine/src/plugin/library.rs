@@ -48,7 +48,7 @@ impl Library {
             format!("it cannot be loaded: {all}")
         })?;
         let library: &'static libloading::Library = Box::leak(Box::new(library));
-        let missing = |name: &str| format!("it is no plugin of dtm: the symbol `{name}` is missing");
+        let missing = |name: &str| format!("it is not a dtm plugin: the symbol `{name}` is missing");
         // SAFETY: the types of the four symbols are those of `dtm_plugin.h`, and the ABI number is checked first.
         unsafe {
             let abi = library

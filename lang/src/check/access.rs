@@ -286,7 +286,7 @@ impl Checker<'_> {
             return (Expr::error(span), Type::Error);
         }
         let A::Name(name) = &*callee.kind else {
-            self.error(Code::E0306, callee.span, "this is no function", "only functions are called");
+            self.error(Code::E0306, callee.span, "this is not a function", "only functions are called");
             return (Expr::error(span), Type::Error);
         };
         if let Some((Def::Error, _)) = self.value(m, name) {

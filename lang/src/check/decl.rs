@@ -242,7 +242,7 @@ impl Checker<'_> {
                 self.misplaced(decl.span, "this", "modules other than the root file");
             }
             DeclKind::Plugin(_) | DeclKind::Kind { .. } => {
-                self.misplaced(decl.span, "this", "files that are no interface")
+                self.misplaced(decl.span, "this", "files that are not interfaces")
             }
             DeclKind::In(_) | DeclKind::Out(_) => {
                 self.misplaced(decl.span, "a port", "places outside of a kind or component")
@@ -339,7 +339,7 @@ impl Checker<'_> {
                         let d =
                             Diagnostic::new(Code::E0320, format!("an output is data, and this is `{found}`"));
                         self.diags.push(
-                            d.at(value.span, "a tool is no data").help("name one of its outputs: `.id`"),
+                            d.at(value.span, "a tool is not data").help("name one of its outputs: `.id`"),
                         );
                     }
                     self.hir.outputs.push(Output {

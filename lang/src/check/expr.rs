@@ -45,13 +45,13 @@ impl Checker<'_> {
                 self.error(
                     Code::E0306,
                     span,
-                    "a function is no value",
+                    "a function is not a value",
                     "only an argument of a builtin may be one",
                 );
                 (Expr::error(span), Type::Error)
             }
             A::Construct { name, .. } => {
-                let headline = format!("`{} {{ ... }}` is no expression", name.text);
+                let headline = format!("`{} {{ ... }}` is not an expression", name.text);
                 self.error(Code::E0101, span, headline, "only `state = NAME { ... }` is written so");
                 (Expr::error(span), Type::Error)
             }
@@ -235,7 +235,7 @@ impl Checker<'_> {
             Def::Tool(id) => (node(span, H::Tool(*id)), self.tool_type(*id)),
             Def::Fn(id) => {
                 let name = self.fns[*id].name.text.clone();
-                let d = Diagnostic::new(Code::E0306, "a function is no value").at(span, "not called");
+                let d = Diagnostic::new(Code::E0306, "a function is not a value").at(span, "not called");
                 self.diags.push(d.help(format!("call it: `{name}(...)`")));
                 (Expr::error(span), Type::Error)
             }
@@ -244,7 +244,12 @@ impl Checker<'_> {
                 (node(span, H::In(*at)), ty)
             }
             Def::Module(_) => {
-                self.error(Code::E0306, span, "a module is no value", "read something of it: `module.name`");
+                self.error(
+                    Code::E0306,
+                    span,
+                    "a module is not a value",
+                    "read something of it: `module.name`",
+                );
                 (Expr::error(span), Type::Error)
             }
         }

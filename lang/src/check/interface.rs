@@ -217,7 +217,7 @@ impl Checker<'_> {
             .find_map(|d| if let DeclKind::Plugin(name) = &d.kind { Some((d, name)) } else { None });
         let Some((decl, name)) = header else {
             let span = Span::new(self.modules[m].file, 0, 0);
-            let d = Diagnostic::new(Code::E0212, "this file is no interface of a plugin")
+            let d = Diagnostic::new(Code::E0212, "this file is not the interface of a plugin")
                 .at(span, "no `plugin NAME` in it");
             self.diags.push(d);
             return None;
@@ -526,7 +526,7 @@ impl Checker<'_> {
             Err(()) => return None,
         }
         let [plugin, kind] = path.parts.as_slice() else {
-            let headline = format!("`{}` is no kind", self.sources.text(path.span));
+            let headline = format!("`{}` is not a kind", self.sources.text(path.span));
             let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
             let known = self.component_names(m);
             self.diags.push(match path.parts.as_slice() {

@@ -55,7 +55,7 @@ impl Checker<'_> {
                     self.error(
                         Code::E0203,
                         e.span,
-                        "this literal is no type",
+                        "this literal is not a type",
                         "only strings, ints, `true`, `false` and `null` are",
                     );
                     Type::Error
@@ -73,7 +73,7 @@ impl Checker<'_> {
                 None => Type::Error,
             },
             TypeKind::Function => {
-                let d = Diagnostic::new(Code::E0111, "a function is no value, and has no type");
+                let d = Diagnostic::new(Code::E0111, "a function is not a value, and has no type");
                 self.diags.push(d.at(span, "the type of a function").help(
                     "give what the function would compute; builtins take `x => ...` where they need one",
                 ));
@@ -221,7 +221,7 @@ impl Checker<'_> {
                     self.error(
                         Code::E0203,
                         part.span,
-                        format!("`{}` is no imported module", part.text),
+                        format!("`{}` is not an imported module", part.text),
                         "not a module",
                     );
                     return Type::Error;
@@ -257,8 +257,8 @@ impl Checker<'_> {
                 return ty.clone();
             }
             if path.parts.len() == 1 && &*last.text == "tool" {
-                let d =
-                    Diagnostic::new(Code::E0112, "`tool` alone is no type").at(last.span, "of which kind?");
+                let d = Diagnostic::new(Code::E0112, "`tool` alone is not a type")
+                    .at(last.span, "of which kind?");
                 self.diags.push(
                     d.help("name the kind: `tool<core.File>`").note(
                         "what can be read of a tool, its kind says: there is nothing that all tools have",

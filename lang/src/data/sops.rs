@@ -237,8 +237,8 @@ fn sealed(node: &Node, metadata: &Node) -> Result<Sealed, String> {
     let only = matches!(only, Some(NodeKind::Scalar(v)) if matches!(v.data, Data::Bool(true)));
     Ok(Sealed {
         recipients,
-        last_modified: text_of(metadata, "lastmodified").ok_or("its `lastmodified` is no text")?.into(),
-        mac: text_of(metadata, "mac").ok_or("its `mac` is no text")?.into(),
+        last_modified: text_of(metadata, "lastmodified").ok_or("its `lastmodified` is not text")?.into(),
+        mac: text_of(metadata, "mac").ok_or("its `mac` is not text")?.into(),
         covered: if only { Covered::Encrypted } else { Covered::All },
         leaves,
     })

@@ -11,7 +11,7 @@ use crate::value::Data;
 const BEGIN: char = '\u{E000}';
 const END: char = '\u{E001}';
 
-/// The data that a text stands for; everything in it has the place of the text. What is no YAML is told.
+/// The data that a text stands for; everything in it has the place of the text. What is not YAML is told.
 pub(super) fn data(given: &Expr) -> Result<Expr, String> {
     let span = given.span;
     let ExprKind::Str(parts) = &*given.kind else { return Ok(given.clone()) };

@@ -1,4 +1,4 @@
-//! What is no YAML is hidden from the reader of YAML: `[[ ... ]]`, and `${{ tool.instance.outputs.key }}`. Each becomes a word of
+//! What is not YAML is hidden from the reader of YAML: `[[ ... ]]`, and `${{ tool.instance.outputs.key }}`. Each becomes a word of
 //! the same length, so that places stay true.
 
 use std::ops::Range;

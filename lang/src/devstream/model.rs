@@ -139,7 +139,7 @@ fn with_hint(d: Diagnostic, source: &str) -> Diagnostic {
 }
 
 impl Reader<'_> {
-    /// The documents of a file; `None` where it is no YAML.
+    /// The documents of a file; `None` where it is not YAML.
     fn documents(&mut self, file: FileId, text: &str) -> Option<Vec<Node>> {
         let (plain, masked) = mask(text);
         self.sources.push(Source { file, text: text.into(), masked });
@@ -179,7 +179,7 @@ impl Reader<'_> {
     }
 
     fn model(&mut self, root: FileId, mut documents: Vec<Node>) -> Option<Model> {
-        // A folder is no file: what is said of the whole is said at its first one.
+        // A folder is not a file: what is said of the whole is said at its first one.
         let root = self.sources.first().map_or(root, |source| source.file);
         // Up to v0.9 variables and tools may be in files of their own.
         let mut older_files = self.named(&documents, "varFile");
@@ -310,7 +310,7 @@ impl Reader<'_> {
         };
         let found = self.static_text(value, &global_node(self))?;
         if found.text.is_empty() || dns && !is_dns(&found.text) {
-            let d = Diagnostic::new(Code::E0140, format!("`{}` is no DNS name", found.text))
+            let d = Diagnostic::new(Code::E0140, format!("`{}` is not a DNS name", found.text))
                 .at(value.span, "not so");
             let d = d
                 .note("small letters, digits, `-` and `.`, with a letter or digit at both ends, 253 at most");
@@ -330,7 +330,7 @@ impl Reader<'_> {
         for (key, at, _) in entries(node).iter().filter(|(key, ..)| !known.contains(&&**key)) {
             let d = Diagnostic::new(
                 Code::W0140,
-                format!("`{key}` is no key of {what}: DevStream passed over it"),
+                format!("`{key}` is not a key of {what}: DevStream passed over it"),
             );
             self.push(d.at(*at, "has no effect").nearest(key, known.iter().copied()));
         }

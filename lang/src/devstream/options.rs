@@ -21,7 +21,7 @@ static TYPES: LazyLock<IndexMap<String, Arc<RecordType>>> = LazyLock::new(|| {
     kinds.map(|(name, kind)| (kebab(name), Arc::new(RecordType::new(of(kind), false)))).collect()
 });
 
-/// In the description, what is no plugin.
+/// In the description, what is not a plugin.
 const CONFIG: &str = "config";
 
 /// Plugins of earlier versions, whose options are not looked at.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// of ours could use.
 ///
 /// # Errors
-/// Where it is no state of DevStream's; an empty file is the state of nothing.
+/// Where it is not a state of DevStream's; an empty file is the state of nothing.
 pub fn state(file: FileId, text: &str) -> Result<String, Diagnostics> {
     let documents = yaml_documents(file, text).map_err(|d| Diagnostics::from(*d))?;
     let mut tools: Vec<Value> = vec![];
@@ -21,7 +21,7 @@ pub fn state(file: FileId, text: &str) -> Result<String, Diagnostics> {
         documents.iter().filter(|d| !matches!(&d.kind, NodeKind::Scalar(v) if matches!(v.data, Data::Null)))
     {
         let wrong = |at: Span, why: &str| {
-            let d = Diagnostic::new(Code::E0140, "this is no state of DevStream's").at(at, why);
+            let d = Diagnostic::new(Code::E0140, "this is not a DevStream state").at(at, why);
             d.note("it is a map of `PLUGIN_INSTANCE` to what was made")
         };
         if !matches!(document.kind, NodeKind::Map(_)) {

@@ -162,13 +162,13 @@ impl Parser<'_> {
             return self.apply(&function, operands, span);
         }
         if piped.is_some() {
-            return Err(("what stands after `|` is no function that is known".into(), span));
+            return Err(("what stands after `|` is not a known function".into(), span));
         }
         let next = self.tokens.get(self.at + 1).map(|(token, _)| token);
         if matches!(self.peek(), Some(Token::Word(_)))
             && !matches!(next, None | Some(Token::Pipe | Token::Close))
         {
-            return Err(("this is no function that is known".into(), span));
+            return Err(("this is not a known function".into(), span));
         }
         let value = self.operand()?;
         match self.peek() {

@@ -534,12 +534,18 @@ impl<'p, 'w> Evaluator<'p, 'w> {
                         self.report(d.help("say in the type which of it is secret: `secret string`"));
                         Value::error()
                     }
-                    Err(_) if secret => {
-                        self.fail(Code::E0411, span, format!("(secret) is no `{ty}`"), "converted here")
-                    }
-                    Err(why) => {
-                        self.fail(Code::E0411, span, format!("this is no `{ty}`: {why}"), "converted here")
-                    }
+                    Err(_) if secret => self.fail(
+                        Code::E0411,
+                        span,
+                        format!("(secret) is not of type `{ty}`"),
+                        "converted here",
+                    ),
+                    Err(why) => self.fail(
+                        Code::E0411,
+                        span,
+                        format!("this is not of type `{ty}`: {why}"),
+                        "converted here",
+                    ),
                 }
             }
         }

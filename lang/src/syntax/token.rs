@@ -189,7 +189,7 @@ pub enum Kind {
     InterpEnd,
     /// The closing quote.
     StrEnd,
-    /// Text that is no token; already reported.
+    /// Text that is not a token; already reported.
     Error,
 }
 
@@ -280,7 +280,7 @@ impl Kind {
             InterpStart => "`${`",
             InterpEnd => "`}`",
             StrEnd => "the end of the string",
-            Error => "text that is no token",
+            Error => "text that is not a token",
         }
     }
 

@@ -62,7 +62,7 @@ const DECLARATIONS: [(&str, &str); 15] = [
     ("configure", "the settings of a plugin"),
     ("moved", "an address that has another name now"),
     ("forget", "a tool that is left alone from now on"),
-    ("adopt", "an object that exists already, by its key or its id"),
+    ("adopt", "an object that already exists, by its key or its id"),
     ("component", "several tools with inputs and outputs of their own"),
     ("test", "what a plan must look like"),
 ];

@@ -49,14 +49,14 @@ fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(
         }
     })();
     done.or_else(|e: std::io::Error| {
-        // What is there already with this very content may be what an interrupted try has left.
+        // What already exists with this very content may be what an interrupted try has left.
         if e.kind() != ErrorKind::AlreadyExists {
             return Err(e);
         }
         let regular = std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
         match regular && std::fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
             true => std::fs::rename(&temporary, path),
-            false => Err(std::io::Error::other("it exists already, and did not when this was begun")),
+            false => Err(std::io::Error::other("it already exists, and did not when this was begun")),
         }
     })
     .map_err(|e| {
@@ -133,12 +133,12 @@ fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failu
     }
 }
 
-/// Bytes as the content of a tool. What is no UTF-8 is no text that anybody could have wanted: what stands for it holds a zero
+/// Bytes as the content of a tool. What is not UTF-8 is not text that anybody could have wanted: what stands for it holds a zero
 /// byte and its hash, so that it equals nothing and differs when the bytes do.
 fn content(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| {
         let bytes = e.as_bytes();
-        format!("\0{} bytes that are no text, sha256 {}", bytes.len(), sha256(bytes))
+        format!("\0{} bytes that are not text, sha256 {}", bytes.len(), sha256(bytes))
     })
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 /// `0644` as a number.
 pub(crate) fn mode(text: &str) -> Result<u32, Failure> {
     u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|m| *m <= 0o7777).ok_or_else(|| {
-        Failure::clean(format!("`{text}` is no file mode; write it in octal, as \"0644\"")).input("mode")
+        Failure::clean(format!("`{text}` is not a file mode; write it in octal, as \"0644\"")).input("mode")
     })
 }
 

@@ -44,7 +44,7 @@ fn write(ctx: &Ctx, place: &Place, inputs: &Inputs, prior: &ManagedFiles) -> Res
     })
 }
 
-/// What a file holds, for comparing with the input: a link is no text that anybody could want.
+/// What a file holds, for comparing with the input: a link is not text that anybody could want.
 fn content(store: &Store<'_>, place: &Place, entry: &Entry) -> Result<String, Failure> {
     let there = store.contents(&[&entry.id]).map_err(|e| place.failure(&e))?.pop().unwrap_or_default();
     let text = String::from_utf8_lossy(&there).into_owned();

@@ -59,11 +59,11 @@ pub(crate) struct Outcome {
     pub(crate) edits: usize,
 }
 
-/// What a file holds, for a person; bytes that are no text as their number and hash.
+/// What a file holds, for a person; bytes that are not text as their number and hash.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| {
         let hash: String = sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        format!("\0{} bytes that are no text, sha256 {hash}", bytes.len())
+        format!("\0{} bytes that are not text, sha256 {hash}", bytes.len())
     })
 }
 
@@ -292,7 +292,7 @@ impl ManagedFiles {
             task.store.begin()?;
         }
         if edits.is_empty() && (commit.is_empty() || !self.drifted(&tree).is_empty()) {
-            // It is there already: after an interruption by an earlier commit of its own, or by somebody else's.
+            // It already exists: after an interruption by an earlier commit of its own, or by somebody else's.
             let earlier = task.store.commit_with(&trailer(task.id))?;
             commit = earlier.or_else(|| task.store.start().map(String::from)).unwrap_or_default();
         }

@@ -233,7 +233,7 @@ fn init(ctx: &Ctx, path: &Path, branch: &str) -> Result<Vec<String>, Failure> {
         if text.is_ok_and(|text| text.lines().next() == Some(&*ctx.op)) {
             return Ok(made_for(path).iter().filter_map(Value::as_str).map(String::from).collect());
         }
-        return Err(Failure::clean(format!("`{}` exists already", path.display())).input("destination"));
+        return Err(Failure::clean(format!("`{}` already exists", path.display())).input("destination"));
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
     let here = std::env::current_dir().map_err(failed)?;

@@ -375,7 +375,7 @@ pub struct PlannedFile {
     /// Where.
     pub path: String,
     /// What is there; none where nothing is. Bytes that are not UTF-8 are told as
-    /// `\\0N bytes that are no text, sha256 HASH`.
+    /// `\\0N bytes that are not text, sha256 HASH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// The content afterwards; none if the file is removed.

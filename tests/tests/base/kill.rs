@@ -216,7 +216,7 @@ fn commands_and_repositories_survive_kills() {
     let sandbox = sandbox();
     sandbox.write("template/README.tpl", "[[ name ]]\n");
     sandbox.write("template/main.go", "package main\n");
-    // Whoever makes a thing that is there already leaves a mark.
+    // Whoever makes a thing that already exists leaves a mark.
     sandbox.write("make.sh", "mkdir -p cloud\nmkdir cloud/$1 || touch cloud/.double\n");
     let names = |from: usize| (from..from + 12).map(|n| format!("t{n}")).collect::<Vec<_>>();
     let judge = |wanted: &[String]| {

@@ -95,7 +95,7 @@ fn every_module_is_in_the_one_style() {
 fn interfaces_are_interfaces() {
     for (name, text) in dtm_stdlib::INTERFACES {
         let (plugin, _, diagnostics) = dtm_lang::read_interface(&format!("{name}.dts"), text);
-        let plugin = plugin.unwrap_or_else(|| panic!("{name} is no interface"));
+        let plugin = plugin.unwrap_or_else(|| panic!("{name} is not an interface"));
         assert!(!diagnostics.has_errors(), "{name}: {diagnostics:?}");
         assert_eq!(&*plugin.name, *name);
         for (kind, read) in &plugin.kinds {

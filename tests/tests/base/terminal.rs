@@ -144,7 +144,7 @@ fn params_without_a_value_are_asked_for_and_secrets_are_not_shown() {
         ("Who it is for.", ""),
         ("owner (string):", "ann\n"),
         ("count (int):", "three\n"),
-        ("which is no `int`", "3\n"),
+        ("which is not of type `int`", "3\n"),
         ("key (secret string, not shown while you type):", "hunter2\n"),
         ("port (int where ", "0\n"),
         ("0 is not allowed here", "80\n"),

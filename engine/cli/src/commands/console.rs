@@ -186,7 +186,7 @@ fn answer(terminal: &Terminal, session: &mut Session, line: &str) {
         Some(expression) => (expression, true),
         None if line.starts_with(':') => {
             let command = line.split(' ').next().unwrap_or(line);
-            return terminal.out(&format!("`{command}` is no command: `:help` says what there is\n"));
+            return terminal.out(&format!("`{command}` is not a command: `:help` says what there is\n"));
         }
         None => (line, false),
     };

@@ -200,7 +200,7 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
     for (path, text) in &all {
         // A pipe is written to, and not looked into.
         if path.is_file() && std::fs::read_to_string(path).ok().as_ref() != Some(*text) {
-            return Err(Failure::new(Code::E0903, format!("`{}` is there already", path.display()))
+            return Err(Failure::new(Code::E0903, format!("`{}` already exists", path.display()))
                 .help("see what would change: `--diff`")
                 .help("name another file, or remove this one"));
         }

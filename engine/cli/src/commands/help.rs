@@ -22,7 +22,7 @@ pub struct Help {
     command: Vec<String>,
 }
 
-/// What has a page, and is no command.
+/// What has a page, and is not a command.
 pub(crate) const TOPICS: [&str; 2] = ["exit-codes", "addresses"];
 
 const ADDRESSES: &str = "\

@@ -1,4 +1,4 @@
-//! `dtm import KIND KEY`: writes the `.dts` for what exists already, with the `adopt` that takes it over.
+//! `dtm import KIND KEY`: writes the `.dts` for what already exists, with the `adopt` that takes it over.
 //!
 //! The tool is first written with its key and with placeholders, adopted in a plan of its own, and then written again with
 //! what its plugin has seen.
@@ -73,9 +73,8 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Import) -> Result
         None => name_from(args.which.last().map_or("", String::as_str), &kind, &taken),
     };
     if !dtm_lang::syntax::is_address(&name) || name.contains(['[', '/']) {
-        return Err(
-            Failure::new(Code::E0606, format!("`{name}` is no name of a tool")).help("give one with `--as`")
-        );
+        return Err(Failure::new(Code::E0606, format!("`{name}` is not the name of a tool"))
+            .help("give one with `--as`"));
     }
     let store = project.store(global, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
@@ -182,7 +181,7 @@ pub(super) fn source_of(
         seen.into_iter().find(|(_, v)| v.as_str().is_some_and(|text| text.contains('\0')))
     {
         let headline =
-            format!("{}: `{input}` holds bytes that are no text, which a program cannot say", quote(id));
+            format!("{}: `{input}` holds bytes that are not text, which a program cannot say", quote(id));
         return Err(Failure::new(Code::E0607, headline));
     }
     Ok(written(node, path, kind, key, id))

@@ -95,7 +95,7 @@ impl Wire {
         Ok(Some((head, found.version)))
     }
 
-    /// Writes an object of a new name; that it is there already, with these bytes, is an answer that was lost.
+    /// Writes an object of a new name; that it already exists, with these bytes, is an answer that was lost.
     pub(super) fn create(&self, name: &str, bytes: &[u8], patience: Duration) -> Result<(), StateError> {
         self.patiently("write", patience, || match self.objects.put(name, bytes, &Condition::Absent) {
             Ok(_) => Ok(()),

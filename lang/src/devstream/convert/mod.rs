@@ -108,7 +108,7 @@ pub fn convert(root: &str, loader: &dyn Loader, joined: bool) -> (Option<Convers
     for part in &parts {
         match writer.text(part, file) {
             Ok(text) => texts.push((part.name.clone(), text)),
-            // What was printed is no program: that is a fault of ours, and is told as one.
+            // What was printed is not a program: that is a fault of ours, and is told as one.
             Err(why) => {
                 let why = format!("what was made of it cannot be read again: {why}");
                 return (None, sources, failed(root, &why));

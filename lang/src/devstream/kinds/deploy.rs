@@ -173,7 +173,7 @@ fn values(m: &mut Mapping<'_>, given: Expr) {
     match inner::data(&given) {
         Ok(data) => m.set("values", data),
         Err(why) => {
-            let d = Diagnostic::new(Code::W0140, format!("these values of a chart are no YAML: {why}"));
+            let d = Diagnostic::new(Code::W0140, format!("these values of a chart are not YAML: {why}"));
             m.told.push(d.at(Span { end: span.start, ..span }, "the text that begins here"));
             m.set("values", given);
         }

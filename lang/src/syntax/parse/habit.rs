@@ -108,7 +108,7 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             )
         }
         "-" if p.text(1) == "-" && p.text(2) == "-" => {
-            say(Code::E0120, "this is no YAML: a file begins with `dts 1`, and has no `---`")
+            say(Code::E0120, "this is not YAML: a file begins with `dts 1`, and has no `---`")
         }
         "-" => say(Code::E0120, "a list is written `[a, b]`"),
         "{" => say(

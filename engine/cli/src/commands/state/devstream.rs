@@ -85,7 +85,7 @@ pub(in crate::commands) fn import(
     }
     told.iter().for_each(|t| terminal.note(&format!("note: {t}")));
     for addr in &unplanned {
-        terminal.note(&format!("note: `{addr}` is no tool of `{}`: an apply deletes it", project.file));
+        terminal.note(&format!("note: `{addr}` is not a tool of `{}`: an apply deletes it", project.file));
     }
     if known > 0 {
         terminal.note(&format!("{} in state already.", count(known, "tool")));

@@ -102,7 +102,7 @@ pub(super) fn mv(
                 .help(format!("to let it go first: `dtm state rm {}`", word(other))));
         }
         if !dtm_lang::syntax::is_address(&to) {
-            return Err(Failure::new(Code::E0606, format!("`{to}` is no address of a tool"))
+            return Err(Failure::new(Code::E0606, format!("`{to}` is not the address of a tool"))
                 .help("write it as `dtm state list` does: `site`, `site[\"eu\"]`, `shop/site`"));
         }
         told.push(format!("`{from}` is `{to}` now."));
@@ -247,7 +247,7 @@ fn contradiction(state: &State) -> Option<String> {
     let mut objects = BTreeMap::new();
     for (addr, entry) in &state.tools {
         if !dtm_lang::syntax::is_address(addr) {
-            return Some(format!("`{addr}` is no address of a tool"));
+            return Some(format!("`{addr}` is not the address of a tool"));
         }
         let object = (&entry.plugin.name, &entry.kind, &entry.place, &entry.id);
         let key = entry.id.as_ref().map(|_| format!("{object:?}"));
