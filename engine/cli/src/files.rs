@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 pub fn only_over(path: &Path, what: &str, is_one: impl Fn(&Path) -> bool) -> Result<(), Failure> {
     // A pipe is not looked into: that would take what is in it, or wait for ever.
     match path.exists() && !(path.is_file() && is_one(path)) {
-        true => {
-            Err(Failure::new(Code::E0903, format!("`{}` already exists, and is not a {what}", path.display()))
-                .help(format!("name another file; a {what} is overwritten")))
-        }
+        true => Err(Failure::new(
+            Code::E0903,
+            format!("`{}` already exists, and is not a {what}", path.display()),
+        )
+        .help(format!("name another file; a {what} is overwritten"))),
         false => Ok(()),
     }
 }

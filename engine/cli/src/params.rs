@@ -149,6 +149,7 @@ pub fn ask(terminal: &Terminal, program: &Program) -> Vec<Given> {
         let doc = param.doc.as_deref().map(|d| format!("{}\n", d.trim_end())).unwrap_or_default();
         let note = if hidden { ", not shown while you type" } else { "" };
         let question = format!("{doc}{} ({}{note}): ", param.name, param.ty);
+        let _hidden = hidden.then(|| terminal.without_echo());
         let answer = loop {
             let Some(answer) = terminal.read_line(&question, hidden) else { return given };
             match program.refuses(param, &answer) {

@@ -95,6 +95,20 @@ pub fn note_once(text: &str) {
     }
 }
 
+/// A terminal that does not show what is typed, as long as this lives.
+pub struct WithoutEcho {
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Drop for WithoutEcho {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ =
+                rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
+}
+
 impl Terminal {
     /// By the options and what the descriptors are.
     pub fn new(global: &Global) -> Terminal {
@@ -138,21 +152,26 @@ impl Terminal {
         !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// Asks for a line of text; `hidden` answers are not shown. `None` at the end of input.
-    pub fn read_line(&self, question: &str, hidden: bool) -> Option<String> {
+    /// What is typed is not shown until the result is dropped: also between a wrong answer and the next question.
+    pub fn without_echo(&self) -> WithoutEcho {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         let stdin = std::io::stdin();
-        let shown = tcgetattr(&stdin).ok().filter(|_| hidden);
-        if let Some(shown) = &shown {
-            let mut silent = shown.clone();
+        let before = tcgetattr(&stdin).ok();
+        if let Some(before) = &before {
+            let mut silent = before.clone();
             silent.local_modes -= LocalModes::ECHO;
             let _ = tcsetattr(&stdin, OptionalActions::Now, &silent);
         }
+        WithoutEcho { before }
+    }
+
+    /// Asks for a line of text; after a `hidden` one, a line is ended that the terminal did not show. `None` at the end of
+    /// input.
+    pub fn read_line(&self, question: &str, hidden: bool) -> Option<String> {
         let _ = write!(std::io::stderr(), "{}", safe(question)).and_then(|()| std::io::stderr().flush());
         let mut answer = String::new();
-        let read = stdin.read_line(&mut answer);
-        if let Some(shown) = &shown {
-            let _ = tcsetattr(&stdin, OptionalActions::Now, shown);
+        let read = std::io::stdin().read_line(&mut answer);
+        if hidden {
             let _ = writeln!(std::io::stderr());
         }
         match read {
