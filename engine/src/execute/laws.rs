@@ -456,6 +456,7 @@ async fn a_conditional_change_that_turns_out_to_be_none_is_none() {
         a update
     "#]],
     );
+    assert_eq!(bench.state().tools["d"].inputs["thing"], json!("new"), "what was not known is not recorded");
     assert_eq!(bench.cloud.log(), ["update a"]);
 }
 

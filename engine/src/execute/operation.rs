@@ -153,7 +153,7 @@ impl Operation<'_> {
         let (time, using, deps) = (now(), self.using(), self.node.deps.clone());
         let mut entry = Entry { time, protect, timeout, using, deps, ..Entry::clone(&prior) };
         // What somebody else has changed to what the program wants.
-        for change in &self.node.changes {
+        for change in self.node.changes.iter().filter(|c| self.node.is_kept(c)) {
             match change.after.is_null() {
                 true => _ = entry.inputs.remove(&change.name),
                 false => _ = entry.inputs.insert(change.name.clone(), change.after.clone()),

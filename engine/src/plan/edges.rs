@@ -15,11 +15,12 @@ pub(super) fn keeps_key(node: &Node) -> bool {
 
 impl Builder<'_> {
     /// What is created first while its dependency is deleted first would lose it: create-first spreads to every
-    /// dependency that is replaced too.
-    fn create_first_spreads(&mut self) {
+    /// dependency that is replaced too. Whether that is impossible somewhere, which is a problem of the plan.
+    fn create_first_spreads(&mut self) -> bool {
         let index: HashMap<String, usize> =
             self.plan.nodes.iter().enumerate().map(|(i, n)| (n.addr.clone(), i)).collect();
         let first = |n: &Node| n.action == Action::Replace { create_first: true };
+        let mut impossible = false;
         let mut stack: Vec<usize> =
             (0..self.plan.nodes.len()).filter(|i| first(&self.plan.nodes[*i])).collect();
         while let Some(at) = stack.pop() {
@@ -45,24 +46,28 @@ impl Builder<'_> {
                         );
                     }
                     self.problem(
-                        d.help("take `replace = \"create-first\"` off one, or change one at a time"),
+                        d.help("remove `replace = \"create-first\"` from one, or change one at a time"),
                     );
+                    impossible = true;
                     continue;
                 }
                 self.plan.nodes[dep].action = Action::Replace { create_first: true };
                 stack.push(dep);
             }
         }
+        impossible
     }
 
     /// The steps, their order and the waves.
     pub(super) fn finish(&mut self) {
-        self.create_first_spreads();
+        let impossible = self.create_first_spreads();
         match schedule(&self.plan.nodes) {
             Ok(schedule) => {
                 self.plan.waves = schedule.waves(self.plan.nodes.len());
                 self.plan.schedule = schedule;
             }
+            // What cannot be replaced create-first waits for what it makes wait: that was said.
+            Err(_) if impossible => self.plan.waves = vec![0; self.plan.nodes.len()],
             Err(cycle) => {
                 let names: Vec<String> =
                     cycle.iter().map(|n| format!("`{}`", self.plan.nodes[*n].addr)).collect();

@@ -10,6 +10,8 @@ pub(crate) mod existing;
 mod files;
 pub(crate) mod identity;
 mod import;
+#[cfg(test)]
+mod interrupted;
 mod moved;
 mod order;
 mod place;

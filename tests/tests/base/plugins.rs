@@ -99,7 +99,7 @@ fn a_hang_is_one_failed_tool() {
 
 #[test]
 fn garbage_is_one_failed_tool() {
-    fault("garbage", "no message of the protocol");
+    fault("garbage", "not a message of the protocol");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn an_executable_speaks_the_same_protocol() {
     assert_eq!(sandbox.run(&["verify"]).code, 4);
     assert_eq!(apply(&sandbox).code, 0);
     for (fault, words) in
-        [("exit", "status: 3"), ("garbage", "no message of the protocol"), ("long", "longer than 16 MiB")]
+        [("exit", "status: 3"), ("garbage", "not a message of the protocol"), ("long", "longer than 16 MiB")]
     {
         sandbox.write("main.dts", program("other", fault));
         let ran = apply(&sandbox);

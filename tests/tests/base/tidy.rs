@@ -230,7 +230,9 @@ fn uses(crate_root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     for path in code {
         let text = std::fs::read_to_string(path).expect("code");
         let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-        let test = ["tests.rs", "table.rs", "laws.rs", "double.rs"].iter().any(|t| path.ends_with(t));
+        let test = ["tests.rs", "table.rs", "interrupted.rs", "laws.rs", "double.rs"]
+            .iter()
+            .any(|t| path.ends_with(t));
         let from = top(path);
         if test || !names.contains(&from) {
             continue;

@@ -6,6 +6,7 @@ use crate::trace::Trace;
 use crate::trust::{Ledger, witness};
 use crate::view::{count, progress, summary};
 use clap::Args;
+use dtm_engine::difference::natural;
 use dtm_engine::event::{Event, Events};
 use dtm_engine::execute::{self, Options, Outcome, StopLevel};
 use dtm_engine::plan::{Action, Plan};
@@ -250,7 +251,10 @@ const HEADLINE: usize = 1_000;
 fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
     let mut all = Diagnostics::default();
     let told = !terminal.quiet && !terminal.json;
-    for (_, d) in &outcome.failed {
+    // By address: which of several failed first is chance.
+    let mut failed: Vec<_> = outcome.failed.iter().collect();
+    failed.sort_by(|(a, _), (b, _)| natural(a, b));
+    for (_, d) in failed {
         let mut d = d.clone();
         let first = d.headline.lines().next().unwrap_or_default();
         let short: String = first.chars().take(HEADLINE).collect();
