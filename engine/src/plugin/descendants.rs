@@ -5,7 +5,7 @@
 //! On systems without subreapers (macOS), only the process group is killed.
 
 use rustix::process::{Pid, Signal};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Makes this process the parent of every orphan among its descendants.
 pub(super) fn adopt_orphans() {
@@ -18,9 +18,13 @@ pub(super) fn adopt_orphans() {
 /// is seen.
 pub(super) const WALKS: u32 = 2;
 
-/// Kills every descendant of this process, repeatedly, until none is left. Waits for a process that this one may not signal
-/// (one that runs as another user).
+/// How long a process has to clean up after SIGTERM: git removes its lock files, which would stop the next run.
+const CLEANUP: Duration = Duration::from_millis(200);
+
+/// Ends every descendant of this process: asks them to, then kills them, repeatedly, until none is left. Waits for a process
+/// that this one may not signal (one that runs as another user).
 pub(super) fn end_all() {
+    ask_all();
     let mut pause = Duration::from_millis(1);
     let mut without = 0;
     while without < WALKS {
@@ -31,6 +35,23 @@ pub(super) fn end_all() {
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// Sends SIGTERM to every descendant, and waits until none is left or [`CLEANUP`] is over.
+fn ask_all() {
+    use rustix::process::{WaitOptions, getpid, kill_process, waitpid};
+    for process in below(getpid()).into_iter().filter(|p| !p.zombie) {
+        let _ = kill_process(process.pid, Signal::TERM);
+    }
+    let until = Instant::now() + CLEANUP;
+    while Instant::now() < until {
+        let found = below(getpid());
+        found.iter().filter(|p| p.zombie).for_each(|p| _ = waitpid(Some(p.pid), WaitOptions::NOHANG));
+        if found.iter().all(|p| p.zombie) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
