@@ -152,7 +152,7 @@ impl Operation<'_> {
         let (protect, timeout) = options.map_or((prior.protect, prior.timeout), |o| (o.protect, o.timeout));
         let (time, using, deps) = (now(), self.using(), self.node.deps.clone());
         let mut entry = Entry { time, protect, timeout, using, deps, ..Entry::clone(&prior) };
-        // What somebody else has changed to what the program wants.
+        // Inputs that were changed outside of dtm to what the program wants.
         for change in self.node.changes.iter().filter(|c| self.node.is_kept(c)) {
             match change.after.is_null() {
                 true => _ = entry.inputs.remove(&change.name),

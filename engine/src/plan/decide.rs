@@ -253,7 +253,7 @@ impl Builder<'_> {
             return;
         }
         if !node.forced && !node.conditional && node.changes.iter().all(|c| node.is_kept(c)) {
-            // Somebody else has made the change already: it is recorded, and nothing is changed.
+            // Someone has made the change already: it is recorded, and the object is not touched.
             node.reason = Reason::Drift(node.changes.iter().map(|c| c.name.clone()).collect());
             node.action = Action::Read;
             return;
