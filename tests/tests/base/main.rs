@@ -22,7 +22,6 @@ mod remote;
 mod saved;
 mod schema;
 mod secrets;
-mod state;
 mod stdlib;
 mod taint;
 mod terminal;

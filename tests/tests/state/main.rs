@@ -1,4 +1,7 @@
 //! The stores pass the contract of stores, and what the local one survives.
+//!
+//! A program of its own, which starts no process: a child inherits an open lock file, and holds its lock, until it calls
+//! `exec`. Beside tests that start processes, a lock that was just released would sometimes still be taken.
 
 use dtm_engine::secret::{Key, Redactor};
 use dtm_engine::state::local::LocalStore;
