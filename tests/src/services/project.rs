@@ -198,3 +198,69 @@ pub fn survive(store: &RemoteStore, proxy: &Proxy) {
     ]);
     assert_eq!(store.load().expect("whole").state, found, "reads are asked again");
 }
+
+/// The tools of `tests/data/state-format-2/servers`, whose state is there as S3 and Kubernetes kept it.
+const OF_FORMAT_2: &str = r#"
+param version: int = 1
+
+tool readme: core.File { path = "docs/readme.txt", content = "hello\n" }
+tool folder: core.Directory { path = "folder" }
+tool key: core.Password { length = 20 }
+tool secret: core.SecretFile { path = "secret.txt", content = key.value }
+tool old: core.Directory {
+  path = "old${version}"
+} with { replace = "create-first", after = [folder] }
+tool broken: core.Exec { create = ["sh", "-c", "test -e allowed-${version}"] }
+
+output place = readme.absolute
+output word = key.value
+"#;
+
+impl Project {
+    /// On the server is a state of format 2, of a project in a folder that no longer exists, written by an earlier dtm: what
+    /// it manages is found in this folder, and from the first record on it is of the format of today.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn upgrade(&self, format: impl Fn() -> u64) {
+        self.set(OF_FORMAT_2);
+        let ran = self.run("plan --set version=2");
+        assert!(ran.stderr.contains("E0805"), "nothing is read without its key: {}", ran.transcript());
+        let shell = |line: &str| {
+            self.sandbox.shell(&format!("export {} DTM_STATE_KEY='the key of format two'; {line}", self.env))
+        };
+        let done = |line: &str| {
+            let ran = shell(line);
+            assert_eq!(ran.code, 0, "{line}: {}", ran.transcript());
+            ran.stdout
+        };
+        let word = done("dtm output word --reveal");
+        assert_eq!(word.trim().len(), 20, "what was sealed is opened");
+        // The same objects as they were where the state was written.
+        done("mkdir -p docs folder old1 old2 && printf 'hello\\n' > docs/readme.txt && touch old1/of-others");
+        done("dtm output word --reveal | tr -d '\\n' > secret.txt && chmod 600 secret.txt");
+        let plan = shell("dtm plan --set version=2").stdout;
+        for tool in ["readme", "folder", "secret", "key"] {
+            for mark in ["+", "-", "~", ">", "-/+"] {
+                assert!(!plan.contains(&format!("{mark} {tool}: ")), "{mark} {tool}: {plan}");
+            }
+        }
+        assert_eq!(format(), 2, "who only looks changes nothing");
+        let ran = shell("dtm apply -y -q --set version=2");
+        assert!(ran.stderr.contains("old1") && ran.stderr.contains("broken"), "{}", ran.transcript());
+        assert!(self.sandbox.path().join("old1/of-others").exists(), "it is not ours");
+        assert_eq!(format(), 3);
+        done("rm old1/of-others; touch allowed-2; dtm apply -y -q --set version=2");
+        assert!(done("dtm plan --set version=2").starts_with("No changes"));
+        assert!(!self.sandbox.path().join("old1").exists(), "the object that was replaced has gone");
+        assert_eq!(done("dtm output word --reveal"), word);
+        assert_eq!(
+            done("dtm output place").trim(),
+            self.sandbox.path().join("docs/readme.txt").to_string_lossy()
+        );
+        assert!(
+            done("dtm state history").lines().count() >= 2,
+            "what an earlier dtm wrote is in the history"
+        );
+    }
+}

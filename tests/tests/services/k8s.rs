@@ -81,6 +81,24 @@ fn it_passes_the_exam_and_survives_lost_answers() {
 }
 
 #[test]
+fn a_state_of_format_2_is_upgraded() {
+    let Some(server) = Kubernetes::start() else { return };
+    let data =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("data/state-format-2/servers/kubernetes/configmaps.json");
+    let maps: Vec<Value> =
+        serde_json::from_slice(&std::fs::read(data).expect("the data")).expect("ConfigMaps");
+    maps.into_iter().for_each(|map| server.make("/api/v1/namespaces/dtm/configmaps", map));
+    let admin = server.kubeconfig("admin", None);
+    let state =
+        format!("k8s {{ namespace = \"dtm\", name = \"app\", kubeconfig = \"{}\" }}", admin.display());
+    Project::new(env!("CARGO_BIN_EXE_dtm-under-test"), &state, "", "").upgrade(|| {
+        let head =
+            objects(place(&admin, "app", K8sKind::ConfigMap)).get("head").expect("read").expect("the head");
+        serde_json::from_slice::<Value>(&head.bytes).expect("JSON")["format"].as_u64().expect("a format")
+    });
+}
+
+#[test]
 fn a_project_lives_in_a_cluster_and_its_lease_shows_who_holds_it() {
     let Some(server) = Kubernetes::start() else { return };
     let proxy = server.proxy();

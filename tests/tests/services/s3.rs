@@ -11,7 +11,8 @@ use dtm_tests::services::identity::{Identity, ROLE};
 use dtm_tests::services::minio::{Minio, PASSWORD, USER};
 use dtm_tests::services::project::{Project, survive};
 use dtm_tests::services::proxy::{Proxy, Speaks};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,21 @@ fn a_project_lives_in_s3_with_few_requests() {
     let (requests, writes) = project.live(&proxy);
     println!("apply of 1,000 tools: {requests} requests, {writes} of them writes");
     project.expire(&proxy, "token has expired");
+}
+
+#[test]
+fn a_state_of_format_2_is_upgraded() {
+    let Some(server) = Minio::start() else { return };
+    let objects = objects(place(server.port, "team/app"));
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/state-format-2/servers/s3/app");
+    for file in std::fs::read_dir(data).expect("the data").map(|e| e.expect("a file")) {
+        let bytes = std::fs::read(file.path()).expect("an object");
+        objects.put(&file.file_name().to_string_lossy(), &bytes, &Condition::Absent).expect("written");
+    }
+    project(server.port, "").upgrade(|| {
+        let head = objects.get("head").expect("read").expect("the head");
+        serde_json::from_slice::<Value>(&head.bytes).expect("JSON")["format"].as_u64().expect("a format")
+    });
 }
 
 #[test]
