@@ -46,7 +46,13 @@ async function main() {
     const { page, visible, boxes, done } = await open("10", "light");
     const summary = await page.textContent("#summary");
     say(`10: ${summary}`);
+    const grouped = page.locator("p.same").first();
+    say(`10: ${(await grouped.textContent()).replace(/\s+/g, " ").trim()}`);
+    check("one is shown for all that are the same", (await boxes()) === (await visible()) + 9);
+    await grouped.locator("button").click();
     check("as many boxes as tools", (await boxes()) === (await visible()));
+    await grouped.locator("button").click();
+    check("folded again", (await boxes()) === (await visible()) + 9);
     await page.keyboard.press("j");
     const first = await page.locator("details.chosen b").textContent();
     await page.keyboard.press("j");
@@ -101,7 +107,7 @@ async function main() {
   {
     const { page, visible, boxes, done } = await open("300", "dark");
     say(`300: ${await page.textContent("#summary")}`);
-    check("300 boxes", (await boxes()) === 300 && (await visible()) === 300);
+    check("300 boxes, and a tool for each layer", (await boxes()) === 300 && (await visible()) === 30);
     check("dark", (await page.evaluate(() => document.documentElement.dataset.theme)) === "dark");
     await page.click("#theme");
     check("light", (await page.evaluate(() => document.documentElement.dataset.theme)) === "light");
@@ -121,7 +127,7 @@ async function main() {
   {
     const { page, visible, boxes, done, took } = await open("3000", "light");
     say(`3000: ${await page.textContent("#summary")}`);
-    check("3,000 boxes", (await boxes()) === 3000 && (await visible()) === 3000);
+    check("3,000 boxes, and a tool for each layer", (await boxes()) === 3000 && (await visible()) === 300);
     const began = Date.now();
     await page.fill("#search", "layer299");
     await page.waitForFunction(() => document.querySelectorAll("details:not(.off)").length === 10);

@@ -18,6 +18,9 @@ pub struct Style {
 }
 
 impl Style {
+    /// No colors.
+    pub const PLAIN: Style = Style { on: false };
+
     /// Whether there are colors.
     pub fn is_on(self) -> bool {
         self.on

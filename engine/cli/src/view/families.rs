@@ -4,13 +4,14 @@
 //! replaced with `${key}`. The replacement is reversible, so no information is lost.
 
 use super::paper::{Paint, Paper};
-use super::plan::{body, head, why};
+use super::plan::{body, head, waves, why};
 use super::{count, drift};
+use crate::terminal::Style;
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::natural;
 use dtm_engine::plan::{Action, Change, Node, Plan};
 use dtm_lang::value::quote;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// The number of tools with the same change from which on they are grouped.
@@ -177,27 +178,43 @@ impl Families {
         addrs: &[&str],
         head: impl Fn(&mut Paper, &str),
     ) {
-        match &group.drawn.family {
-            Some(family) => {
-                let all = self.members.get(family).copied().unwrap_or(group.at.len());
-                head(paper, &family.replacen("[]", &format!("[{} of {all}]", group.at.len()), 1));
-                let members: Vec<Member> = group.at.iter().filter_map(|at| member(addrs[*at])).collect();
-                let mut keys: Vec<&str> = members.iter().map(|m| m.key.as_str()).collect();
-                keys.sort_by(|a, b| natural(a, b));
-                let mut line = format!("key in {}", ranges(&keys).join(", "));
-                if group.way == Way::Numbered
-                    && (group.drawn.body.contains(END) || group.drawn.body.contains(END_NUMBER))
-                {
-                    line += "; ${number} is the number at its end";
-                }
-                paper.put(6, 8, &[(Paint::Dim, line)]);
-            }
-            None => {
-                head(paper, &count(group.at.len(), "tool"));
-                let names: Vec<&str> = group.at.iter().map(|at| addrs[*at]).collect();
-                paper.put(6, 8, &[(Paint::Dim, names.join(", "))]);
+        let (name, which) = self.named(group, addrs);
+        head(paper, &name);
+        paper.put(6, 8, &[(Paint::Dim, which)]);
+    }
+
+    /// The name of a group, and which tools are in it.
+    fn named(&self, group: &Group, addrs: &[&str]) -> (String, String) {
+        let Some(family) = &group.drawn.family else {
+            let names: Vec<&str> = group.at.iter().map(|at| addrs[*at]).collect();
+            return (count(group.at.len(), "tool"), names.join(", "));
+        };
+        let all = self.members.get(family).copied().unwrap_or(group.at.len());
+        let members: Vec<Member> = group.at.iter().filter_map(|at| member(addrs[*at])).collect();
+        let mut keys: Vec<&str> = members.iter().map(|m| m.key.as_str()).collect();
+        keys.sort_by(|a, b| natural(a, b));
+        let mut which = format!("key in {}", ranges(&keys).join(", "));
+        if group.way == Way::Numbered
+            && (group.drawn.body.contains(END) || group.drawn.body.contains(END_NUMBER))
+        {
+            which += "; ${number} is the number at its end";
+        }
+        (family.replacen("[]", &format!("[{} of {all}]", group.at.len()), 1), which)
+    }
+
+    /// The changes that are the same, for the page: of each group its name, which tools are in it, and their addresses.
+    pub(super) fn same(&self, plan: &Plan) -> Vec<Value> {
+        let paper = Paper::new(Style::PLAIN, 200, false);
+        let mut same = vec![];
+        for nodes in waves(plan) {
+            let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+            for group in groups(&addrs, |at, way| draw(&paper, plan, nodes[at], way)).0 {
+                let (name, which) = self.named(&group, &addrs);
+                let tools: Vec<&str> = group.at.iter().map(|at| addrs[*at]).collect();
+                same.push(json!({ "name": name, "which": which, "tools": tools }));
             }
         }
+        same
     }
 }
 

@@ -33,13 +33,8 @@ pub fn text(plan: &Plan, mut paper: Paper) -> String {
         paper.put(2, 6, &[(Paint::Dim, "> ".into()), plain(format!("{from} is now {to}"))]);
     }
     drift::section(&mut paper, plan);
-    let mut waves: BTreeMap<usize, Vec<&Node>> = BTreeMap::new();
-    for (i, node) in plan.nodes.iter().enumerate().filter(|(_, n)| n.action != Action::NoOp) {
-        waves.entry(plan.waves.get(i).copied().unwrap_or(0)).or_default().push(node);
-    }
     let families = Families::of(plan);
-    for (i, nodes) in waves.values_mut().enumerate() {
-        nodes.sort_by(|a, b| natural(&a.addr, &b.addr));
+    for (i, nodes) in waves(plan).iter().enumerate() {
         if !paper.out.is_empty() {
             paper.blank();
         }
@@ -51,6 +46,17 @@ pub fn text(plan: &Plan, mut paper: Paper) -> String {
     }
     paper.put(0, 2, &[plain(summary(plan))]);
     paper.out
+}
+
+/// The tools that change, by wave and in the order in which they are shown.
+pub(super) fn waves(plan: &Plan) -> Vec<Vec<&Node>> {
+    let mut waves: BTreeMap<usize, Vec<&Node>> = BTreeMap::new();
+    for (i, node) in plan.nodes.iter().enumerate().filter(|(_, n)| n.action != Action::NoOp) {
+        waves.entry(plan.waves.get(i).copied().unwrap_or(0)).or_default().push(node);
+    }
+    let mut waves: Vec<Vec<&Node>> = waves.into_values().collect();
+    waves.iter_mut().for_each(|nodes| nodes.sort_by(|a, b| natural(&a.addr, &b.addr)));
+    waves
 }
 
 fn plain(text: impl Into<String>) -> Piece {

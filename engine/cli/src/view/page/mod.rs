@@ -1,5 +1,6 @@
 //! A plan as one page: nothing is loaded from anywhere, so it can be kept, sent and opened without a network.
 
+use super::families::Families;
 use super::value::text;
 use crate::commit;
 use dtm_engine::plan::Plan;
@@ -32,9 +33,10 @@ pub fn plan(plan: &Plan, program: &Program, title: &str, about: &About) -> Strin
         facts
             .push(json!([format!("param {name}"), format!("`{}`", text(&to_wire(value)).replace('`', "'"))]));
     }
+    let same = Families::of(plan).same(plan);
     let mut plan = super::json::plan(plan, program.sources());
     exact(&mut plan);
-    let data = json!({ "plan": plan, "about": about.line, "facts": facts });
+    let data = json!({ "plan": plan, "same": same, "about": about.line, "facts": facts });
     // No text of a plan can end the element that it is in.
     let data = data.to_string().replace('<', "\\u003c");
     let mut out = String::with_capacity(PAGE.len() + STYLE.len() + SCRIPT.len() + data.len());

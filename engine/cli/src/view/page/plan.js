@@ -1,5 +1,5 @@
 "use strict";
-const { plan, about, facts } = JSON.parse(document.getElementById("data").textContent);
+const { plan, same, about, facts } = JSON.parse(document.getElementById("data").textContent);
 const SIGNS = {
   "create": "+", "update": "~", "replace": "-/+", "read": "<", "find": "?", "adopt": ">", "delete": "-", "forget": "x", "no-op": "=",
 };
@@ -346,10 +346,42 @@ const natural = new Intl.Collator("en", { numeric: true }).compare;
   if (!waves.has(tool.wave)) waves.set(tool.wave, []);
   waves.get(tool.wave).push(tool);
 });
-const ordered = [...waves.values()].flat();
+
+// Of changes that are the same, one is shown; the others follow it, folded until they are asked for or searched for.
+for (const { name, which, tools: addresses } of same) {
+  const group = { name, which, tools: addresses.map((address) => byAddress.get(address)), open: false };
+  group.tools.sort((a, b) => natural(a.address, b.address));
+  group.tools.forEach((tool) => (tool.group = group));
+}
+let searching = false;
+const isFirst = (tool) => tool.group === undefined || tool.group.tools[0] === tool;
+const isFolded = (tool) => !isFirst(tool) && !tool.group.open && !searching;
+
+/** The line below the first of a group: how many others there are, and which. */
+function others(group) {
+  const row = make("p", "same");
+  const button = make("button");
+  button.type = "button";
+  group.label = () => (button.textContent = `${group.open ? "Hide" : "Show"} the other ${group.tools.length - 1}`);
+  group.label();
+  button.addEventListener("click", () => {
+    group.open = !group.open;
+    filter();
+  });
+  row.append(make("b", "", group.name), ` same change; ${group.which} `, button);
+  group.row = row;
+  return row;
+}
+
+const ordered = [];
 for (const [wave, members] of waves) {
   const part = make("div");
-  part.append(make("h2", "", `wave ${wave}`), ...members.map(entry));
+  part.append(make("h2", "", `wave ${wave}`));
+  for (const first of members.filter(isFirst)) {
+    const [, ...rest] = first.group?.tools ?? [first];
+    ordered.push(first, ...rest);
+    part.append(entry(first), ...(first.group ? [others(first.group)] : []), ...rest.map(entry));
+  }
   members.part = part;
   $("tools").append(part);
 }
@@ -448,6 +480,10 @@ function choose(tool, go) {
   tool.details.classList.add("chosen");
   mark();
   if (!go) return;
+  if (isFolded(tool)) {
+    tool.group.open = true;
+    filter();
+  }
   fill(tool.details, tool);
   tool.details.open = true;
   const summary = tool.details.querySelector("summary");
@@ -457,9 +493,13 @@ function choose(tool, go) {
 
 function filter() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  searching = words.length > 0;
   for (const tool of tools) {
     tool.hidden = !shown.has(tool.action) || !words.every((word) => tool.words.includes(word));
-    tool.details.classList.toggle("off", tool.hidden);
+    tool.details.classList.toggle("off", tool.hidden || isFolded(tool));
+    if (!tool.group || !isFirst(tool)) continue;
+    tool.group.row.classList.toggle("off", tool.hidden || searching);
+    tool.group.label();
   }
   for (const members of waves.values()) members.part.classList.toggle("off", members.every((tool) => tool.hidden));
   const visible = tools.filter((tool) => !tool.hidden).length;
@@ -500,7 +540,7 @@ for (const action of Object.keys(SIGNS)) {
 }
 
 $("unfold").addEventListener("click", () => {
-  const visible = tools.filter((tool) => !tool.hidden);
+  const visible = tools.filter((tool) => !tool.hidden && !isFolded(tool));
   const open = visible.some((tool) => !tool.details.open);
   visible.forEach((tool) => (tool.details.open = open));
   $("unfold").textContent = open ? "Fold all" : "Unfold all";
@@ -521,7 +561,7 @@ document.addEventListener("keydown", (event) => {
     }
     return;
   }
-  const visible = ordered.filter((tool) => !tool.hidden);
+  const visible = ordered.filter((tool) => !tool.hidden && !isFolded(tool));
   const at = visible.indexOf(chosen);
   const step = (by) => {
     const next = visible[Math.min(Math.max(at + by, 0), visible.length - 1)];
@@ -590,13 +630,13 @@ document.documentElement.dataset.text = "inline";
 // Changes are expanded; new objects only if they are short.
 for (const tool of tools) {
   const changes = tool.changes.length + (tool.files || []).length > 0;
-  if (changes && tool.action !== "no-op" && (tool.action !== "create" || tools.length <= 100)) {
+  if (changes && !isFolded(tool) && tool.action !== "no-op" && (tool.action !== "create" || tools.length <= 100)) {
     fill(tool.details, tool);
     tool.details.open = true;
   }
 }
 
-$("unfold").textContent = tools.some((tool) => !tool.hidden && shown.has(tool.action) && !tool.details.open) ? "Unfold all" : "Fold all";
+$("unfold").textContent = tools.some((tool) => !tool.hidden && !isFolded(tool) && shown.has(tool.action) && !tool.details.open) ? "Unfold all" : "Fold all";
 
 for (const problem of plan.diagnostics) {
   const list = $("problems").querySelector("ul") || $("problems").appendChild(make("ul"));
