@@ -10,6 +10,7 @@ mod conformance;
 mod devstream;
 mod disk;
 mod examples;
+mod features;
 mod git_server;
 mod grammar;
 mod ide;

@@ -1,5 +1,5 @@
 //! `--trace FILE`: how long everything took, from the events of a run, in the trace event format that Perfetto
-//! (<https://ui.perfetto.dev>) and `chrome://tracing` open. Built with the feature `otel`, the same spans go to a collector of
+//! (<https://ui.perfetto.dev>) and `chrome://tracing` open. With the feature `otel`, the same spans go to a collector of
 //! OpenTelemetry where `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
 
 #[cfg(feature = "otel")]

@@ -8,6 +8,7 @@ use dtm_lang::Code;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -39,11 +40,7 @@ pub(super) fn export(
         Failure::new(Code::E0903, format!("the trace could not be sent to the OpenTelemetry collector: {e}"))
             .help("see `OTEL_EXPORTER_OTLP_ENDPOINT`; the run itself is not touched by this")
     };
-    // `OTEL_EXPORTER_OTLP_HEADERS` holds tokens: they are for the collector that was named, and for no other host.
-    let client =
-        reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
-    let client = client.build().map_err(|e| failed(&e))?;
-    let exporter = SpanExporter::builder().with_http().with_http_client(client).with_timeout(PATIENCE);
+    let exporter = SpanExporter::builder().with_http().with_http_client(Client::new()).with_timeout(PATIENCE);
     let exporter = exporter.build().map_err(|e| failed(&e))?;
     let config = BatchConfigBuilder::default().with_max_queue_size(recorded.spans.len() + 16).build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
@@ -87,6 +84,36 @@ pub(super) fn export(
     drop(cx);
     provider.force_flush().map_err(|e| failed(&e))?;
     provider.shutdown().map_err(|e| failed(&e))
+}
+
+/// Sends to the collector over HTTP or HTTPS; it blocks, on the thread of the exporter.
+struct Client(ureq::Agent);
+
+impl Client {
+    fn new() -> Client {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            // `OTEL_EXPORTER_OTLP_HEADERS` holds tokens: they are for the collector that was named, and for no other host.
+            .max_redirects(0)
+            .build();
+        Client(ureq::Agent::new_with_config(config))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let answer = self.0.run(request.map(|body| body.to_vec()))?;
+        let (head, mut body) = answer.into_parts();
+        Ok(Response::from_parts(head, body.read_to_vec()?.into()))
+    }
 }
 
 /// What this run is a part of.
