@@ -17,6 +17,9 @@ use std::collections::HashMap;
 /// The number of tools with the same change from which on they are grouped.
 const MANY: usize = 3;
 
+/// What the placeholders of a key and of a number begin with.
+const KEY_SIGN: char = '\u{e000}';
+const NUMBER_SIGN: char = '\u{e002}';
 /// The placeholder of a key while a change is rendered; as wide as `${key}`.
 const KEY: &str = "\u{e000}\u{e000}key\u{e001}";
 /// The placeholder of a number that is the key.
@@ -29,6 +32,8 @@ const END_NUMBER: &str = "\u{e005}";
 /// In which way changes are compared. The later ways are tried for what the earlier ones did not find to be the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
+    /// As they are, with nothing put in the place of the key.
+    Verbatim,
     /// As they are shown.
     Whole,
     /// Without the equal lines around those that differ.
@@ -42,12 +47,17 @@ impl Way {
 
     /// A paper to draw a change on.
     pub(super) fn paper(self, paper: &Paper) -> Paper {
-        let context = if self == Way::Whole { paper.context } else { 0 };
-        Paper { context, ..paper.fresh() }
+        match self {
+            Way::Verbatim | Way::Whole => Paper { context: paper.context, ..paper.fresh() },
+            Way::Bare | Way::Numbered => Paper { context: 0, ..paper.fresh() },
+        }
     }
 
     /// A text with the key of a member replaced.
     pub(super) fn replaced(self, text: &str, member: &Member) -> String {
+        if self == Way::Verbatim {
+            return text.into();
+        }
         let text = put_for(text, &member.key, KEY);
         match member.number().filter(|_| self == Way::Numbered) {
             Some(number) => put_for(&text, number, END),
@@ -94,6 +104,13 @@ pub(super) struct Drawn {
     pub(super) body: String,
 }
 
+impl Drawn {
+    /// Whether a key was found in it.
+    fn has_key(&self) -> bool {
+        [&self.why, &self.body].iter().any(|text| text.contains([KEY_SIGN, NUMBER_SIGN]))
+    }
+}
+
 /// Changes that are the same.
 pub(super) struct Group {
     way: Way,
@@ -124,6 +141,17 @@ pub(super) fn groups(addrs: &[&str], draw: impl Fn(usize, Way) -> Drawn) -> (Vec
                 at.iter().for_each(|one| of[*one] = Some(groups.len()));
                 groups.push(Group { way, drawn, at });
             }
+        }
+    }
+    // A change in which no key was found is that of all, also of those whose key it holds by chance: `1 -> 2` and key "1".
+    let keyless = groups.iter().enumerate().filter(|(_, g)| g.way == Way::Whole && !g.drawn.has_key());
+    let keyless: HashMap<Drawn, usize> = keyless.map(|(group, g)| (g.drawn.clone(), group)).collect();
+    let left = (0..addrs.len()).filter(|_| !keyless.is_empty());
+    for at in left.filter(|at| of[*at].is_none()).collect::<Vec<_>>() {
+        if let Some(group) = keyless.get(&draw(at, Way::Verbatim)) {
+            of[at] = Some(*group);
+            groups[*group].at.push(at);
+            groups[*group].at.sort_unstable();
         }
     }
     (groups, of)
@@ -278,7 +306,7 @@ fn with_key(change: &Change, member: &Member, way: Way) -> Change {
 fn put(value: &Value, member: &Member, way: Way) -> Value {
     match value {
         Value::String(text) => Value::String(way.replaced(text, member)),
-        Value::Number(n) if n.to_string() == member.key => NUMBER.into(),
+        Value::Number(n) if way != Way::Verbatim && n.to_string() == member.key => NUMBER.into(),
         Value::Number(n) if way == Way::Numbered && Some(&*n.to_string()) == member.number() => {
             END_NUMBER.into()
         }
