@@ -57,7 +57,20 @@ const FROM_USER: [&str; 6] = [
 
 /// Why git failed.
 pub(crate) struct GitError {
+    /// What it wrote, or what was wrong before it ran.
     pub(crate) text: String,
+    how: How,
+}
+
+/// How git failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It did not run, or not to its end.
+    Unfinished,
+    /// It exited with this code; with none, by a signal.
+    Exited(Option<i32>),
+    /// Its push arrived too late: the branch has other commits by now.
+    Overtaken,
 }
 
 impl<'c> Git<'c> {
@@ -84,8 +97,6 @@ impl<'c> Git<'c> {
                 (format!("http.{}.extraHeader", remote.url), header),
                 ("http.followRedirects".to_string(), "false".to_string()),
                 ("credential.helper".to_string(), String::new()),
-                // Git takes the header along to wherever a server sends it.
-                ("http.followRedirects".to_string(), "false".to_string()),
             ];
             self.env.push(("GIT_CONFIG_COUNT".into(), settings.len().to_string()));
             for (i, (name, value)) in settings.into_iter().enumerate() {
@@ -162,11 +173,9 @@ impl<'c> Git<'c> {
             .stdin(if stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|e| GitError {
-            text: match e.kind() {
-                std::io::ErrorKind::NotFound => "the program `git` is not installed".into(),
-                _ => format!("`git` cannot be started: {e}"),
-            },
+        let mut child = command.spawn().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => GitError::new("the program `git` is not installed"),
+            _ => GitError::new(format!("`git` cannot be started: {e}")),
         })?;
         if let Some(mut pipe) = child.stdin.take() {
             std::thread::spawn(move || _ = pipe.write_all(&stdin));
@@ -192,37 +201,53 @@ impl<'c> Git<'c> {
                 Err(RecvTimeoutError::Timeout) if self.ctx.is_cancelled() => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(GitError { text: "stopped".into() });
+                    return Err(GitError::new("stopped"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        let status = child.wait().map_err(|e| GitError { text: e.to_string() })?;
+        let status = child.wait().map_err(|e| GitError::new(e.to_string()))?;
         let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
         if status.success() {
             return Ok(out);
         }
         let both = [String::from_utf8_lossy(&err), String::from_utf8_lossy(&out)].join("\n");
         let text = both.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
-        Err(GitError { text: if text.is_empty() { format!("git ended with {status}") } else { text } })
+        let text = if text.is_empty() { format!("git ended with {status}") } else { text };
+        Err(GitError { text, how: How::Exited(status.code()) })
     }
 }
 
 impl GitError {
+    /// One that git did not report.
+    pub(crate) fn new(text: impl Into<String>) -> GitError {
+        GitError { text: text.into(), how: How::Unfinished }
+    }
+    /// The branch has other commits by now, whatever git itself said.
+    pub(crate) fn overtaken(self) -> GitError {
+        GitError { how: How::Overtaken, ..self }
+    }
+    /// Git says no: what was asked for is not there. Faults have other exit codes.
+    pub(crate) fn is_no(&self) -> bool {
+        self.how == How::Exited(Some(1))
+    }
+    /// Whether it wrote any of these words. Git has one exit code, 128, for all that goes wrong on the way to another
+    /// repository; its words are those of the locale C.
     fn says(&self, words: &[&str]) -> bool {
         let text = self.text.to_lowercase();
         words.iter().any(|w| text.contains(w))
     }
     /// Somebody else was faster, or the branch went another way.
     pub(crate) fn is_lost_race(&self) -> bool {
-        self.says(&[
-            "non-fast-forward",
-            "fetch first",
-            "does not contain",
-            "cannot lock ref",
-            "failed to lock",
-            "stale info",
-        ])
+        self.how == How::Overtaken
+            || self.says(&[
+                "non-fast-forward",
+                "fetch first",
+                "does not contain",
+                "cannot lock ref",
+                "failed to lock",
+                "stale info",
+            ])
     }
     /// There is no such branch.
     pub(crate) fn is_no_ref(&self) -> bool {
@@ -272,28 +297,17 @@ impl GitError {
         if self.says(&[
             "returned error: 301",
             "returned error: 302",
+            "returned error: 303",
             "returned error: 307",
             "returned error: 308",
         ]) {
-            let why = "the server redirects to another address, and credentials are not sent there: write the address of today";
+            let why = "the server redirects to another address, and credentials are not sent there: write that address";
             return Failure::clean(format!("{doing}: {why}: {last}")).input("destination");
         }
         if self.is_network() {
             return Failure::retryable(format!("{doing}: the server cannot be reached: {last}"), None);
         }
         let said = |why: &str| Failure::clean(format!("{doing}: {why}: {last}"));
-        if self.says(&[
-            "returned error: 301",
-            "returned error: 302",
-            "returned error: 303",
-            "returned error: 307",
-            "returned error: 308",
-        ]) {
-            return said(
-                "the server sends to another address, where the token is not sent; name that address",
-            )
-            .input("destination");
-        }
         if self.says(&["protected branch", "hook declined", "prohibited", "not allowed to push"]) {
             return said("the repository refuses it");
         }

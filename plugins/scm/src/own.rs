@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn failed(what: &Path) -> impl Fn(std::io::Error) -> GitError {
-    move |e| GitError { text: format!("`{}` cannot be read: {e}", what.display()) }
+    move |e| GitError::new(format!("`{}` cannot be read: {e}", what.display()))
 }
 
 fn no_folder(e: std::io::Error) -> GitError {
-    GitError { text: format!("no temporary folder: {e}") }
+    GitError::new(format!("no temporary folder: {e}"))
 }
 
 /// An empty bare repository in a temporary folder, made without git.
@@ -110,7 +110,7 @@ fn folders(path: &Path) -> Result<(PathBuf, PathBuf), GitError> {
     };
     if !is(&git) {
         let text = format!("`{}` does not appear to be a git repository", path.display());
-        return Err(GitError { text });
+        return Err(GitError::new(text));
     }
     let common = pointer(&git.join("commondir"), "").unwrap_or_else(|| git.clone());
     Ok((git, common))
@@ -125,7 +125,7 @@ fn head(git: &Path) -> Result<(String, Option<String>), GitError> {
     let commit = text.bytes().all(|b| b.is_ascii_hexdigit());
     let known = branch.as_deref().map_or(commit, |name| name.starts_with("refs/"));
     if !known || text.len() > 4096 || text.contains(char::is_control) {
-        return Err(GitError { text: format!("`{}` is damaged", file.display()) });
+        return Err(GitError::new(format!("`{}` is damaged", file.display())));
     }
     let branch = branch.and_then(|name| name.strip_prefix("refs/heads/").map(String::from));
     Ok((text.to_string(), branch))

@@ -141,7 +141,7 @@ fn has_hooks(ctx: &Ctx, path: &Path) -> Result<bool, GitError> {
     let asked = Git::at(ctx, path).into_folder().run(&["config", "--type=path", "--get", "core.hooksPath"]);
     let folder = match asked {
         Ok(out) => path.join(text(&out)),
-        Err(e) if e.text.starts_with("git ended with exit status: 1") => path.join("hooks"),
+        Err(e) if e.is_no() => path.join("hooks"),
         Err(e) => return Err(e),
     };
     let hooks =
@@ -224,7 +224,7 @@ fn start_of(ctx: &Ctx, own: &Path, named: Option<&str>) -> Result<Start, GitErro
 fn commit_at(git: &Git<'_>, name: &str) -> Result<Option<String>, GitError> {
     match git.run(&["rev-parse", "--verify", "-q", name]) {
         Ok(out) => Ok(Some(text(&out))),
-        Err(e) if e.text.starts_with("git ended with exit status: 1") || e.is_no_ref() => Ok(None),
+        Err(e) if e.is_no() || e.is_no_ref() => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -256,11 +256,11 @@ impl<'c> Store<'c> {
                 match std::fs::metadata(path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     Err(e) => {
-                        return Err(GitError { text: format!("`{}` cannot be read: {e}", path.display()) });
+                        return Err(GitError::new(format!("`{}` cannot be read: {e}", path.display())));
                     }
                     Ok(_) if !is_repository(path) => {
                         let text = format!("`{}` is not a bare repository", path.display());
-                        return Err(GitError { text });
+                        return Err(GitError::new(text));
                     }
                     Ok(_) => {}
                 }
@@ -309,7 +309,7 @@ impl<'c> Store<'c> {
         depth: u32,
     ) -> Result<Store<'c>, GitError> {
         let Target::Remote(remote) = &target else {
-            return Err(GitError { text: "a folder is not on a server; this is a bug in dtm".into() });
+            return Err(GitError::new("a folder is not on a server; this is a bug in dtm"));
         };
         let asked = match branch {
             Branch::Named(name) => Some(format!("refs/heads/{name}")),
@@ -401,12 +401,10 @@ impl<'c> Store<'c> {
     /// Refuses to create a branch without the history of the repository.
     fn has_a_beginning(&self) -> Result<(), GitError> {
         match &self.unclear {
-            Some(default) if self.head.is_none() => Err(GitError {
-                text: format!(
-                    "`{}` would begin at the default branch `{default}`, which has no commits: push one, or make another branch the default",
-                    self.branch
-                ),
-            }),
+            Some(default) if self.head.is_none() => Err(GitError::new(format!(
+                "`{}` would begin at the default branch `{default}`, which has no commits: push one, or make another branch the default",
+                self.branch
+            ))),
             _ => Ok(()),
         }
     }
@@ -501,9 +499,7 @@ impl<'c> Store<'c> {
         match self.now() {
             Ok(Some(tip)) if tip == commit => Ok(()),
             // Somebody committed on top of it already, or instead of it: the next look tells.
-            Ok(tip) if tip != self.head && error.is_network() => {
-                Err(GitError { text: format!("non-fast-forward: {}", error.text) })
-            }
+            Ok(tip) if tip != self.head && error.is_network() => Err(error.overtaken()),
             _ => Err(error),
         }
     }
@@ -530,7 +526,7 @@ pub(crate) fn contents(git: &Git<'_>, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitE
             let text = format!(
                 "it lacks the object {id}: a partial or damaged clone is not completed from elsewhere"
             );
-            GitError { text }
+            GitError::new(text)
         };
         let line = out[at..].iter().position(|b| *b == b'\n').ok_or_else(broken)?;
         let header = String::from_utf8_lossy(&out[at..at + line]).into_owned();
