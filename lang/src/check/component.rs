@@ -310,11 +310,11 @@ impl Checker<'_> {
                 look(&hir.defaults[slot]);
             }
         }
-        for (at, (what, by)) in found {
+        for (at, (read, by, place)) in found {
             let text = self.sources.text(at).to_string();
-            let d = Diagnostic::new(Code::E0215, format!("a component cannot read {what}"));
+            let d = Diagnostic::new(Code::E0215, format!("a component cannot read {}", said(read, by)));
             let d = d.at(at, "from outside of the component");
-            let d = if by == at { d } else { d.also(by, "by way of this") };
+            let d = if place == at { d } else { d.also(place, "by way of this") };
             let name = text.rsplit('.').next().unwrap_or(&text).to_string();
             self.diags
                 .push(d.help(format!("take it in: `in {name}: T`, and give it where the component is used")));
@@ -333,8 +333,35 @@ impl Checker<'_> {
     }
 }
 
-/// What an expression reads that a component may not: by what is read, and where.
-type Found = (&'static str, Span);
+/// What of the program an expression reads, which a component may not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Param,
+    Tool,
+}
+
+/// By what it is read.
+#[derive(Clone, Copy)]
+enum By {
+    Itself,
+    Let,
+    Function,
+}
+
+/// What is read, by what, and where.
+type Found = (Read, By, Span);
+
+/// What a message says of it.
+fn said(read: Read, by: By) -> &'static str {
+    match (by, read) {
+        (By::Itself, Read::Param) => "a param",
+        (By::Itself, Read::Tool) => "a tool of the program",
+        (By::Let, Read::Param) => "a `let` that reads a param",
+        (By::Let, Read::Tool) => "a `let` that reads a tool",
+        (By::Function, Read::Param) => "a function that reads a param",
+        (By::Function, Read::Tool) => "a function that reads a tool",
+    }
+}
 
 /// Finds params and tools of the program that an expression reads, by way of `let`s, functions and defaults as well.
 struct Outside {
@@ -346,34 +373,14 @@ struct Outside {
 impl Outside {
     fn find(&mut self, hir: &crate::hir::Hir, e: &Expr, found: &mut dyn FnMut(Span, Found)) {
         let here = match &*e.kind {
-            H::Param(_) => Some(("a param", e.span)),
-            H::Tool(id) if hir.tools[*id].home.is_none() => Some(("a tool of the program", e.span)),
-            H::Let(id) if hir.lets[*id].home.is_none() => {
-                let inner = self.first(hir, |o| &mut o.lets, *id, &hir.lets[*id].expr);
-                inner.map(|(what, at)| {
-                    (
-                        if what == "a param" {
-                            "a `let` that reads a param"
-                        } else {
-                            "a `let` that reads a tool"
-                        },
-                        at,
-                    )
-                })
-            }
-            H::CallFn(id, _) => {
-                let inner = self.first(hir, |o| &mut o.fns, *id, &hir.fns[*id].body);
-                inner.map(|(what, at)| {
-                    (
-                        if what == "a param" {
-                            "a function that reads a param"
-                        } else {
-                            "a function that reads a tool"
-                        },
-                        at,
-                    )
-                })
-            }
+            H::Param(_) => Some((Read::Param, By::Itself, e.span)),
+            H::Tool(id) if hir.tools[*id].home.is_none() => Some((Read::Tool, By::Itself, e.span)),
+            H::Let(id) if hir.lets[*id].home.is_none() => self
+                .first(hir, |o| &mut o.lets, *id, &hir.lets[*id].expr)
+                .map(|(read, _, at)| (read, By::Let, at)),
+            H::CallFn(id, _) => self
+                .first(hir, |o| &mut o.fns, *id, &hir.fns[*id].body)
+                .map(|(read, _, at)| (read, By::Function, at)),
             H::Default(id) => self.first(hir, |o| &mut o.defaults, *id, &hir.defaults[*id]),
             _ => None,
         };
@@ -399,10 +406,7 @@ impl Outside {
         // Meeting it again is a cycle, which is reported elsewhere.
         of(self).insert(id, None);
         let mut first = None;
-        self.find(hir, body, &mut |_, (what, at)| {
-            let what = if what.ends_with("param") { "a param" } else { "a tool of the program" };
-            first = first.or(Some((what, at)));
-        });
+        self.find(hir, body, &mut |_, (read, _, at)| first = first.or(Some((read, By::Itself, at))));
         of(self).insert(id, first);
         first
     }

@@ -9,14 +9,25 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let document = toml_edit::Document::parse(text).map_err(|e| {
         let at = e.span().unwrap_or(0..0);
         let why = e.message().lines().next().unwrap_or("").to_string();
-        let written = text.get(at.clone()).unwrap_or("").trim_start_matches(['+', '-']);
-        let is_number =
-            !written.is_empty() && written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let why = if is_number && why.contains("integer") { NOT_EXACT.into() } else { why };
+        let why = if is_integer(text.get(at.clone()).unwrap_or("")) { NOT_EXACT.into() } else { why };
         syntax(Span::new(file, at.start as u32, at.end as u32), why)
     })?;
     let whole = Span::new(file, 0, text.len() as u32);
     toml_item(file, document.as_item(), whole, 0)
+}
+
+/// Whether an integer is written here, however large.
+fn is_integer(written: &str) -> bool {
+    let digits = written.trim_start_matches(['+', '-']);
+    let (digits, radix) = match digits.get(..2) {
+        Some("0x") => (&digits[2..], 16),
+        Some("0o") => (&digits[2..], 8),
+        Some("0b") => (&digits[2..], 2),
+        _ => (digits, 10),
+    };
+    let is_padded = radix == 10 && digits.len() > 1 && digits.starts_with('0');
+    let groups = digits.split('_').all(|group| !group.is_empty() && group.chars().all(|c| c.is_digit(radix)));
+    groups && !is_padded
 }
 
 fn toml_item(
