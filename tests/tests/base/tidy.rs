@@ -311,7 +311,7 @@ fn every_code_has_a_page_and_every_page_a_code() {
 fn the_readme_says_two_commands_and_shows_a_program_that_checks() {
     let text = read("README.md");
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).filter_map(|b| b.split("```").next()).collect();
-    assert_eq!(blocks[0].trim(), "cargo run --release -- apply -y stdlib/examples/quickstart/main.dts");
+    assert_eq!(blocks[0].trim(), "cargo run -- apply -y stdlib/examples/quickstart/main.dts");
     assert_eq!(blocks[1].trim(), "cargo test --workspace");
     assert!(read(".ci/run").contains("\ncargo test --workspace\n"));
     let sandbox = dtm_tests::sandbox::Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
