@@ -14,6 +14,25 @@ pub enum Incoming {
     Answer(u64, Result<Value, RpcError>),
 }
 
+/// The levels that the parser reads.
+const PARSED: usize = 127;
+
+/// Whether arrays and objects are nested deeper than that; what is not JSON may be counted wrong.
+fn nests_deeper(line: &[u8], limit: usize) -> bool {
+    let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
+    line.iter().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_string => is_escaped = true,
+            b'"' => is_string = !is_string,
+            b'[' | b'{' if !is_string => depth += 1,
+            b']' | b'}' if !is_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > limit
+    })
+}
+
 /// Reads a line.
 ///
 /// # Errors
@@ -26,7 +45,7 @@ pub fn read(line: &[u8]) -> Result<Incoming, String> {
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
         // Deeper than the parser goes: an answer that is too deep, not an exit of the process.
-        Err(e) if e.to_string().starts_with("recursion limit") => {
+        Err(_) if nests_deeper(line, PARSED) => {
             let id = id_of(line).ok_or_else(garbage)?;
             let message = format!("the plugin's answer is nested more than {MAX_DEPTH} levels deep");
             return Ok(Incoming::Answer(id, Err(RpcError { code: -32603, message, data: Box::default() })));

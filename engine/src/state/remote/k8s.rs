@@ -275,12 +275,16 @@ impl Objects for K8sObjects {
         if let Condition::Same(version) = condition {
             let sheet = self.sheet(name, 0, bytes, 1, Some(version));
             let (api, full) = (self.objects.clone(), self.piece(name, 0));
-            return match self.ask(async move { api.replace(&full, &PostParams::default(), &sheet).await }) {
-                Ok(made) => Ok(made.metadata.resource_version.unwrap_or_default()),
-                // What is to be replaced is not there.
-                Err(Fault::Denied { why, .. }) if why.ends_with("not found") => Err(Fault::Refused),
-                Err(fault) => Err(fault),
+            let replace = async move {
+                match api.replace(&full, &PostParams::default(), &sheet).await {
+                    Ok(made) => Ok(Some(made)),
+                    // What is to be replaced is not there.
+                    Err(Error::Api(status)) if status.code == 404 => Ok(None),
+                    Err(e) => Err(e),
+                }
             };
+            let made = self.ask(replace)?.ok_or(Fault::Refused)?;
+            return Ok(made.metadata.resource_version.unwrap_or_default());
         }
         let mut chunks: Vec<&[u8]> = bytes.chunks(PIECE).collect();
         if chunks.is_empty() {

@@ -3,6 +3,7 @@
 use super::objects::{Condition, Fault, Object, Objects};
 use super::runtime::{PATIENCE, Runtime, chain};
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -11,6 +12,9 @@ use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation}
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -96,25 +100,23 @@ impl S3Objects {
         Ok(S3Objects { place, client: Client::from_conf(config), runtime })
     }
 
-    /// An answer that did not come, with the address that did not give it.
-    fn named(&self, fault: Fault) -> Fault {
-        match (fault, &self.place.endpoint) {
-            (Fault::Unsure { why, after }, Some(endpoint)) if why.starts_with("dispatch failure") => {
-                let cause = in_words(&why);
-                let cause = cause.rsplit(": ").next().unwrap_or_default();
-                Fault::Unsure { why: format!("`{endpoint}` does not answer: {cause}"), after }
-            }
-            (fault, _) => fault,
-        }
-    }
-
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.key)
     }
 }
 
-/// What a failed request means.
-fn fault<E>(error: &SdkError<E>) -> Fault
+/// The first error of a type among the causes of another.
+fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    causes(error).find_map(|e| e.downcast_ref())
+}
+
+/// An error and its causes.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |e: &&'e (dyn Error + 'static)| (*e).source())
+}
+
+/// What a failed request means; the address is that of a server that is not AWS.
+fn fault<E>(error: &SdkError<E>, endpoint: Option<&str>) -> Fault
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -129,9 +131,14 @@ where
         (code, message) => format!("{code}: {message}"),
     };
     let deny = |help: &str| Fault::Denied { why: told.clone(), help: help.into() };
-    let none = matches!(error, SdkError::ConstructionFailure(_));
-    if none || status == 0 && (told.contains("credentials") || told.contains("credential provider")) {
-        return no_credentials(&told);
+    let credentials = cause::<CredentialsError>(error).filter(|_| status == 0);
+    if credentials.is_some() || matches!(error, SdkError::ConstructionFailure(_)) {
+        return no_credentials(&told, credentials);
+    }
+    if let (SdkError::DispatchFailure(_), Some(endpoint)) = (error, endpoint) {
+        let said = in_words(&told);
+        let last = said.rsplit(": ").next().unwrap_or_default();
+        return Fault::Unsure { why: format!("`{endpoint}` does not answer: {last}"), after: None };
     }
     match (status, code) {
         (412, _) => Fault::Refused,
@@ -162,8 +169,22 @@ where
     }
 }
 
+/// Whether those who give credentials may give them later: they did not answer, or said that the fault is theirs.
+fn is_temporary(error: &CredentialsError) -> bool {
+    let refused = |status: u16| status >= 500;
+    matches!(error, CredentialsError::ProviderTimedOut(_))
+        || causes(error)
+            .any(|e| e.downcast_ref::<ConnectorError>().is_some_and(|e| e.is_io() || e.is_timeout()))
+        || cause::<SdkError<AssumeRoleWithWebIdentityError>>(error)
+            .and_then(|e| e.raw_response())
+            .is_some_and(|answer| refused(answer.status().as_u16()))
+        || cause::<SdkError<AssumeRoleError>>(error)
+            .and_then(|e| e.raw_response())
+            .is_some_and(|answer| refused(answer.status().as_u16()))
+}
+
 /// No credentials, and so no request.
-fn no_credentials(told: &str) -> Fault {
+fn no_credentials(told: &str, error: Option<&CredentialsError>) -> Fault {
     // What the client says of its own layers says nothing to a person.
     let layers = [
         "dispatch failure: other: ",
@@ -172,15 +193,11 @@ fn no_credentials(told: &str) -> Fault {
         "service error: ",
     ];
     let cause = layers.iter().fold(told, |told, layer| told.strip_prefix(layer).unwrap_or(told));
-    let why = match told.contains("no credentials found in chain") {
-        true => "no credentials were found".to_string(),
-        false => format!("no credentials could be got: {}", in_words(cause)),
+    let why = match error {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_string(),
+        _ => format!("no credentials could be got: {}", in_words(cause)),
     };
-    // Whoever gives them did not answer: it may later.
-    if ["client error", "timed out", "ServiceUnavailable", "InternalFailure"]
-        .iter()
-        .any(|sign| told.contains(sign))
-    {
+    if error.is_some_and(is_temporary) {
         return Fault::Unsure { why, after: None };
     }
     let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
@@ -198,21 +215,20 @@ fn no_credentials(told: &str) -> Fault {
 impl Objects for S3Objects {
     fn get(&self, name: &str) -> Result<Option<Object>, Fault> {
         let request = self.client.get_object().bucket(&self.place.bucket).key(self.path(name));
-        self.runtime
-            .wait(async move {
-                let found = match request.send().await {
-                    Ok(found) => found,
-                    Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
-                    Err(e) => return Err(fault(&e)),
-                };
-                let version = found.e_tag().unwrap_or_default().to_string();
-                let whole = tokio::time::timeout(PATIENCE, found.body.collect()).await;
-                let cut = |why: String| Fault::Unsure { why, after: None };
-                let whole = whole.map_err(|_| cut("the answer did not end".into()))?;
-                let bytes = whole.map_err(|e| cut(format!("the answer was cut: {}", chain(&e))))?;
-                Ok(Some(Object { bytes: bytes.to_vec(), version }))
-            })
-            .map_err(|fault| self.named(fault))
+        let endpoint = self.place.endpoint.clone();
+        self.runtime.wait(async move {
+            let found = match request.send().await {
+                Ok(found) => found,
+                Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+                Err(e) => return Err(fault(&e, endpoint.as_deref())),
+            };
+            let version = found.e_tag().unwrap_or_default().to_string();
+            let whole = tokio::time::timeout(PATIENCE, found.body.collect()).await;
+            let cut = |why: String| Fault::Unsure { why, after: None };
+            let whole = whole.map_err(|_| cut("the answer did not end".into()))?;
+            let bytes = whole.map_err(|e| cut(format!("the answer was cut: {}", chain(&e))))?;
+            Ok(Some(Object { bytes: bytes.to_vec(), version }))
+        })
     }
 
     fn put(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<String, Fault> {
@@ -228,18 +244,17 @@ impl Objects for S3Objects {
             Condition::Absent => request.if_none_match("*"),
             Condition::Same(version) => request.if_match(version),
         };
-        self.runtime
-            .wait(async move {
-                match request.send().await {
-                    Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
-                    // What is to be replaced is not there.
-                    Err(e) if e.as_service_error().and_then(|e| e.code()) == Some("NoSuchKey") => {
-                        Err(Fault::Refused)
-                    }
-                    Err(e) => Err(fault(&e)),
+        let endpoint = self.place.endpoint.clone();
+        self.runtime.wait(async move {
+            match request.send().await {
+                Ok(done) => Ok(done.e_tag().unwrap_or_default().to_string()),
+                // What is to be replaced is not there.
+                Err(e) if e.as_service_error().and_then(|e| e.code()) == Some("NoSuchKey") => {
+                    Err(Fault::Refused)
                 }
-            })
-            .map_err(|fault| self.named(fault))
+                Err(e) => Err(fault(&e, endpoint.as_deref())),
+            }
+        })
     }
 
     fn list(&self) -> Result<Vec<String>, Fault> {
@@ -253,8 +268,10 @@ impl Objects for S3Objects {
                 .bucket(&self.place.bucket)
                 .prefix(&prefix)
                 .set_continuation_token(more.take());
-            let page =
-                self.runtime.wait(async move { request.send().await }).map_err(|e| self.named(fault(&e)))?;
+            let page = self
+                .runtime
+                .wait(async move { request.send().await })
+                .map_err(|e| fault(&e, self.place.endpoint.as_deref()))?;
             let found = page.contents().iter().filter_map(|o| o.key()?.strip_prefix(&prefix));
             names.extend(found.map(String::from));
             match page.next_continuation_token() {
@@ -266,7 +283,10 @@ impl Objects for S3Objects {
 
     fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_object().bucket(&self.place.bucket).key(self.path(name));
-        self.runtime.wait(async move { request.send().await }).map(drop).map_err(|e| self.named(fault(&e)))
+        self.runtime
+            .wait(async move { request.send().await })
+            .map(drop)
+            .map_err(|e| fault(&e, self.place.endpoint.as_deref()))
     }
 
     fn describe(&self) -> String {
