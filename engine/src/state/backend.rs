@@ -112,12 +112,7 @@ impl Backends {
             std::fs::create_dir_all(folder)?;
         }
         let begins = path.symlink_metadata().is_err();
-        let temporary = path.with_extension("tmp");
         let bytes = serde_json::to_vec_pretty(&self).unwrap_or_default();
-        let mut file = own::created(&temporary)?;
-        file.write_all(&bytes)?;
-        // Before the rename: after a crash, the name must not lead to a file without content.
-        file.sync_all()?;
         if begins {
             // Keeps it out of git; an existing file is the user's decision.
             let ignore = path.with_file_name(".gitignore");
@@ -125,6 +120,6 @@ impl Backends {
                 own::created(&ignore)?.write_all(b"*\n")?;
             }
         }
-        std::fs::rename(&temporary, &path)
+        own::replaced(&path, &path.with_extension("tmp"), &bytes)
     }
 }

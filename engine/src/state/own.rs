@@ -4,7 +4,7 @@
 
 use super::StateError;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path};
 
@@ -129,6 +129,30 @@ pub(super) fn created(path: &Path) -> io::Result<File> {
         }
         other => other,
     }
+}
+
+/// Replaces a file of a state so that after a crash it is there as a whole, as it was or as it is now: a temporary file beside
+/// it, synced before the rename that the folder's sync makes last.
+pub(super) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    replaced(path, temporary, bytes).map_err(|source| StateError::Io {
+        doing: "write",
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// As [`replace`].
+pub(super) fn replaced(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = created(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)?;
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Reads a file of a state, without following a link.

@@ -203,12 +203,7 @@ impl LocalStore {
         journal.write_all(&frame).map_err(io("write", &path))?;
         journal.sync_all().map_err(io("sync", &path))?;
         let target = self.path(&format!("snapshot-{generation}"));
-        let temporary = self.path("snapshot.tmp");
-        let mut file = own::create(&temporary)?;
-        file.write_all(&snapshot).map_err(io("write", &temporary))?;
-        file.sync_all().map_err(io("sync", &temporary))?;
-        std::fs::rename(&temporary, &target).map_err(io("rename", &temporary))?;
-        sync_folder(&self.folder)?;
+        own::replace(&target, &self.path("snapshot.tmp"), &snapshot)?;
         Ok((journal, crc, frame.len() as u64))
     }
 

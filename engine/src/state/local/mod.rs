@@ -201,8 +201,7 @@ fn read_key(path: &Path) -> Option<Key> {
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StateError> {
-    let file = File::open(folder).map_err(io("open", folder))?;
-    file.sync_all().map_err(io("sync", folder))
+    own::sync(folder).map_err(io("sync", folder))
 }
 
 fn make_folder(path: &Path) -> Result<(), StateError> {

@@ -9,7 +9,6 @@ use crate::state::own;
 use crate::state::seal::{open_state, without_sealed};
 use crate::state::{Holder, Record, State, StateError, StateStore, Written};
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +170,7 @@ impl LocalStore {
                 let text = Key::random_text()
                     .map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;
                 make_folder(self.key_folder()?)?;
-                write_whole(&self.next_key_file(&lineage)?, text.as_bytes())?;
+                replace(&self.next_key_file(&lineage)?, text.as_bytes())?;
                 Key::from_text(&text)
             }
         };
@@ -195,7 +194,7 @@ impl LocalStore {
             if let Some(opened) = opened {
                 let form = Form::sealing(&opened, &self.redactor, || Ok(key.clone()))?;
                 let payload = form.bytes(&by.unwrap_or_else(|| form.by(holder)))?;
-                write_whole(&path, &encode(opened.serial, 0, &payload).0)?;
+                replace(&path, &encode(opened.serial, 0, &payload).0)?;
             }
         }
         if made {
@@ -231,10 +230,10 @@ impl LocalStore {
         }
         // The secrets stay sealed with the same key, which is found by the lineage.
         if let Some(key) = read_file(&self.key_file(&before)?)? {
-            write_whole(&self.key_file(&state.lineage)?, &key)?;
+            replace(&self.key_file(&state.lineage)?, &key)?;
         }
         session.replace(&state)?;
-        write_whole(&self.path("lineage"), format!("{}\n", state.lineage).as_bytes())?;
+        replace(&self.path("lineage"), format!("{}\n", state.lineage).as_bytes())?;
         Ok(state.lineage)
     }
 
@@ -277,15 +276,6 @@ pub(super) fn read_history(path: &Path) -> Option<State> {
     form::read(frame.payload).ok()
 }
 
-/// Writes a file by temporary file, sync and rename.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let temporary = path.with_extension("tmp");
-    let mut file = own::create(&temporary)?;
-    file.write_all(bytes).map_err(io("write", &temporary))?;
-    file.sync_all().map_err(io("sync", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(io("rename", &temporary))?;
-    match path.parent() {
-        Some(folder) => sync_folder(folder),
-        None => Ok(()),
-    }
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    own::replace(path, &path.with_extension("tmp"), bytes)
 }
