@@ -1,6 +1,107 @@
-//! Addresses as people type them: of a tool, a family or a component.
+//! Addresses: of a tool as the engine knows it, and of tools, families and components as people type them.
 
+use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The address of a tool: `ci`, `svc["cart"]`, `shop/db`. Copies share one text; written, it is that text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ToolAddr(Arc<str>);
+
+impl Deref for ToolAddr {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ToolAddr {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<str> for ToolAddr {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl fmt::Display for ToolAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for ToolAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl From<Arc<str>> for ToolAddr {
+    fn from(text: Arc<str>) -> ToolAddr {
+        ToolAddr(text)
+    }
+}
+
+impl From<&Arc<str>> for ToolAddr {
+    fn from(text: &Arc<str>) -> ToolAddr {
+        ToolAddr(text.clone())
+    }
+}
+
+impl From<&str> for ToolAddr {
+    fn from(text: &str) -> ToolAddr {
+        ToolAddr(text.into())
+    }
+}
+
+impl From<String> for ToolAddr {
+    fn from(text: String) -> ToolAddr {
+        ToolAddr(text.into())
+    }
+}
+
+impl From<ToolAddr> for Arc<str> {
+    fn from(addr: ToolAddr) -> Arc<str> {
+        addr.0
+    }
+}
+
+impl From<ToolAddr> for String {
+    fn from(addr: ToolAddr) -> String {
+        addr.to_string()
+    }
+}
+
+impl From<&ToolAddr> for String {
+    fn from(addr: &ToolAddr) -> String {
+        addr.to_string()
+    }
+}
+
+impl PartialEq<str> for ToolAddr {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for ToolAddr {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<String> for ToolAddr {
+    fn eq(&self, other: &String) -> bool {
+        **self == **other
+    }
+}
 
 /// Whether an address is `outer`, a member of the family `outer`, or inside of the component `outer`.
 pub fn within(addr: &str, outer: &str) -> bool {
@@ -35,8 +136,8 @@ pub fn names<'a>(addrs: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> 
 }
 
 /// The entries that an address names: the tool of that address, the members of a family, what is inside a component.
-pub fn named<'m, T>(all: &'m BTreeMap<String, T>, outer: &str) -> Vec<(&'m String, &'m T)> {
-    all.range(outer.to_string()..)
+pub fn named<'m, T>(all: &'m BTreeMap<ToolAddr, T>, outer: &str) -> Vec<(&'m ToolAddr, &'m T)> {
+    all.range(ToolAddr::from(outer)..)
         .take_while(|(addr, _)| addr.starts_with(outer))
         .filter(|(addr, _)| within(addr, outer))
         .collect()
@@ -72,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_its_members_and_not_for_longer_names() {
-        let all: BTreeMap<String, ()> = ["repo[\"a\"]", "repo[\"b\"]/db", "repo_2", "shop", "shop/db"]
-            .map(|a| (a.to_string(), ()))
+        let all: BTreeMap<ToolAddr, ()> = ["repo[\"a\"]", "repo[\"b\"]/db", "repo_2", "shop", "shop/db"]
+            .map(|a| (ToolAddr::from(a), ()))
             .into();
         let names = |outer: &str| named(&all, outer).into_iter().map(|(a, ())| a.clone()).collect::<Vec<_>>();
         assert_eq!(names("repo"), ["repo[\"a\"]", "repo[\"b\"]/db"]);

@@ -1,5 +1,6 @@
 //! What the engine tells while it works: one closed enum that the terminal, `--json`, tests and traces read.
 
+use crate::address::ToolAddr;
 use crate::stop::StopLevel;
 use serde::Serialize;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub enum Event {
     Started {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// What is done.
         verb: &'static str,
     },
@@ -25,7 +26,7 @@ pub enum Event {
     Progress {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// The plugin's words.
         text: String,
     },
@@ -33,7 +34,7 @@ pub enum Event {
     Warned {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// The plugin's words.
         text: String,
     },
@@ -55,7 +56,7 @@ pub enum Event {
     Retrying {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// Milliseconds until then.
         after_ms: u64,
         /// Why.
@@ -65,7 +66,7 @@ pub enum Event {
     Finished {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// What was done.
         verb: &'static str,
         /// How long it took.
@@ -75,13 +76,13 @@ pub enum Event {
     Unchanged {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
     },
     /// A tool failed.
     Failed {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// The code of the error.
         code: String,
         /// Why.
@@ -91,7 +92,7 @@ pub enum Event {
     Skipped {
         /// The tool.
         #[serde(rename = "address")]
-        addr: String,
+        addr: ToolAddr,
         /// The tool that failed.
         because: String,
     },

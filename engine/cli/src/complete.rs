@@ -86,7 +86,7 @@ fn in_state(project: &Project) -> Vec<String> {
     let Ok(place @ Place::Local { .. }) = project.place() else { return vec![] };
     let Ok(around) = at(project.around.root.clone()) else { return vec![] };
     let loaded = around.store(&place).ok().and_then(|store| store.load().ok());
-    loaded.map(|l| l.state.tools.keys().cloned().collect()).unwrap_or_default()
+    loaded.map(|l| l.state.tools.keys().map(|addr| addr.to_string()).collect()).unwrap_or_default()
 }
 
 fn addresses(of: &[fn(&Project) -> Vec<String>]) -> Candidates {

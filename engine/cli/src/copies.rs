@@ -5,6 +5,7 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::project::holder;
 use crate::terminal::{Terminal, note_once};
+use dtm_engine::address::ToolAddr;
 use dtm_engine::project::Surroundings;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::belonging::{Belonging, belonging};
@@ -83,7 +84,7 @@ impl Copied<'_> {
     /// When the state cannot be read or written.
     pub fn fork(&self, store: &Store, leave: Option<Leave>) -> Result<(), Failure> {
         let state = store.load()?.state;
-        let shared: BTreeSet<String> =
+        let shared: BTreeSet<ToolAddr> =
             state.tools.iter().filter(|(_, e)| is_outside(e)).map(|(addr, _)| addr.clone()).collect();
         let mut left_out = BTreeSet::new();
         if !shared.is_empty() {
@@ -111,7 +112,7 @@ impl Copied<'_> {
         Ok(())
     }
 
-    fn tell(&self, state: &State, shared: &BTreeSet<String>) {
+    fn tell(&self, state: &State, shared: &BTreeSet<ToolAddr>) {
         self.terminal.note("Outside of the project's folder, both projects manage the same objects:");
         for addr in shared {
             let Some(entry) = state.tools.get(addr) else { continue };

@@ -4,12 +4,11 @@
 use super::StopLevel;
 use super::operation::{Failed, Operation};
 use crate::event::Event;
-use crate::plan::reads::{Seen, find, read_alone};
-use crate::plan::recover::{natural_key, recovery};
+use crate::plan::reads::{Seen, read_alone};
+use crate::plan::recover::{Left, left};
 use crate::plugin::{CallError, LONGEST_PAUSE, Request};
 use crate::state::Entry;
 use dtm_lang::Code;
-use dtm_lang::interface::Recover;
 use dtm_lang::value::duration_text;
 use dtm_plugin::protocol::{Call, Class, Method, Object};
 use serde_json::Value as Json;
@@ -209,48 +208,28 @@ impl Operation<'_> {
             let text = format!("its outcome could not be determined: {why}");
             AttemptError::unknown(self.fail(Code::E0607, text))
         };
+        let (plugins, plugin, settings) = (&*self.cx.plugins, &*self.node.plugin, &self.settings);
         match (verb, &entry.id) {
-            (Method::Create, None) => match recovery(kind, &entry.inputs) {
-                Recover::Rerun => Ok(None),
-                Recover::Read => {
-                    let asked = Entry { id: Some(entry.op.0.clone()), ..entry.clone() };
-                    match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
-                        Seen::Absent => Ok(None),
-                        Seen::Object(_) => {
-                            Err(unknown("it is there now, and the next apply completes it".into()))
-                        }
-                        Seen::Failed(why) => Err(unknown(why)),
+            (Method::Create, None) => match left(plugins, plugin, settings, kind, entry).await {
+                // Creating it again with the same key completes what is half-made.
+                Left::Nothing | Left::There(_) => Ok(None),
+                Left::Perhaps(asked) => match read_alone(plugins, plugin, settings, &asked).await {
+                    Seen::Absent => Ok(None),
+                    Seen::Object(_) => {
+                        Err(unknown("it is there now, and the next apply completes it".into()))
                     }
-                }
-                way @ (Recover::Op | Recover::Key) if entry.absent_before || way == Recover::Op => {
-                    let key = natural_key(kind, &entry.inputs);
-                    let found = find(
-                        &*self.cx.plugins,
-                        &self.node.plugin,
-                        &self.settings,
-                        &entry.kind,
-                        key,
-                        &entry.op.0,
-                    )
-                    .await;
-                    match found {
-                        Ok(ids) if ids.is_empty() => Ok(None),
-                        // It exists, perhaps half-made: creating again with the same key completes it.
-                        Ok(ids) if ids.len() == 1 => Ok(None),
-                        Ok(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),
-                        Err(e) => Err(unknown(e.to_string())),
-                    }
-                }
-                _ => Err(unknown("its kind gives no way to".into())),
-            },
-            (Method::Delete, _) => {
-                match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
-                    Seen::Absent => Ok(Some(Object::default())),
-                    Seen::Object(_) => Ok(None),
                     Seen::Failed(why) => Err(unknown(why)),
-                }
-            }
-            _ => match read_alone(&*self.cx.plugins, &self.node.plugin, &self.settings, entry).await {
+                },
+                Left::Several(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),
+                Left::Unread(e) => Err(unknown(e.to_string())),
+                Left::Untold => Err(unknown("its kind gives no way to".into())),
+            },
+            (Method::Delete, _) => match read_alone(plugins, plugin, settings, entry).await {
+                Seen::Absent => Ok(Some(Object::default())),
+                Seen::Object(_) => Ok(None),
+                Seen::Failed(why) => Err(unknown(why)),
+            },
+            _ => match read_alone(plugins, plugin, settings, entry).await {
                 Seen::Absent | Seen::Object(_) => Ok(None),
                 Seen::Failed(why) => Err(unknown(why)),
             },

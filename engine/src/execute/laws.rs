@@ -1,6 +1,7 @@
 //! The laws of the walk and of an operation, under paused time and without a process.
 
 use super::{Outcome, StopLevel};
+use crate::address::ToolAddr;
 use crate::event::Event;
 use crate::plugin::double::Fault;
 use crate::state::{Record, Status};
@@ -32,7 +33,7 @@ fn same(outcome: &Outcome, expected: Expect) {
 /// What the state records: each tool with its status and whether it has an id.
 fn recorded(bench: &Bench) -> String {
     let state = bench.state();
-    let line = |(addr, e): (&String, &std::sync::Arc<crate::state::Entry>)| {
+    let line = |(addr, e): (&ToolAddr, &std::sync::Arc<crate::state::Entry>)| {
         let id = if e.id.is_some() { "with an id" } else { "without an id" };
         format!("{addr} {:?} {id}\n", e.status)
     };
@@ -598,21 +599,22 @@ proptest! {
             let outcome = bench.apply(&text).await;
             (outcome, bench.cloud.log(), bench.state())
         });
+        let tool = |i: usize| ToolAddr::from(format!("t{i}"));
         let mut bad: BTreeSet<usize> = BTreeSet::new();
-        let mut failed: BTreeSet<String> = BTreeSet::new();
+        let mut failed: BTreeSet<ToolAddr> = BTreeSet::new();
         for (i, before) in deps.iter().enumerate() {
             if before.iter().any(|n| bad.contains(n)) {
                 bad.insert(i);
             } else if failing.contains(&i) {
                 bad.insert(i);
-                failed.insert(format!("t{i}"));
+                failed.insert(tool(i));
             }
         }
-        let names = |list: Vec<String>| list.into_iter().collect::<BTreeSet<_>>();
+        let names = |list: Vec<ToolAddr>| list.into_iter().collect::<BTreeSet<_>>();
         prop_assert_eq!(names(outcome.failed.iter().map(|f| f.0.clone()).collect()), failed.clone());
-        let skipped = bad.iter().map(|i| format!("t{i}")).filter(|name| !failed.contains(name));
+        let skipped = bad.iter().map(|i| tool(*i)).filter(|name| !failed.contains(name));
         prop_assert_eq!(names(outcome.skipped.iter().map(|s| s.0.clone()).collect()), skipped.collect::<BTreeSet<_>>());
-        let good: BTreeSet<String> = (0..deps.len()).filter(|i| !bad.contains(i)).map(|i| format!("t{i}")).collect();
+        let good: BTreeSet<ToolAddr> = (0..deps.len()).filter(|i| !bad.contains(i)).map(tool).collect();
         prop_assert_eq!(names(state.tools.keys().cloned().collect()), good);
         let at = |i: usize| log.iter().position(|l| *l == format!("create t{i}"));
         for (i, before) in deps.iter().enumerate().filter(|(i, _)| at(*i).is_some()) {

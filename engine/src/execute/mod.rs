@@ -14,6 +14,7 @@ mod laws;
 mod operation;
 mod turns;
 
+use crate::address::ToolAddr;
 use crate::clock::Lease;
 use crate::event::{Event, Events};
 use crate::plan::identity::identity_of;
@@ -72,13 +73,13 @@ impl Default for Options {
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Tools that were changed, by verb.
-    pub done: Vec<(String, &'static str)>,
+    pub done: Vec<(ToolAddr, &'static str)>,
     /// Tools that failed.
-    pub failed: Vec<(String, Diagnostic)>,
+    pub failed: Vec<(ToolAddr, Diagnostic)>,
     /// Tools that were not begun, with the one that is the cause.
-    pub skipped: Vec<(String, String)>,
+    pub skipped: Vec<(ToolAddr, ToolAddr)>,
     /// Tools that were not begun because the run was stopped.
-    pub stopped: Vec<String>,
+    pub stopped: Vec<ToolAddr>,
     /// Whether it was interrupted.
     pub interrupted: bool,
     /// Asserts that do not hold now that their values are known.
@@ -109,7 +110,7 @@ pub(crate) struct Context {
     /// Entries with replaced objects that are still to be deleted, by node.
     retired: Mutex<BTreeMap<usize, Arc<Entry>>>,
     /// The identities of all objects, each with its address.
-    identities: Mutex<HashMap<String, String>>,
+    identities: Mutex<HashMap<String, ToolAddr>>,
 }
 
 impl Context {
@@ -118,9 +119,9 @@ impl Context {
     }
 
     /// Claims an identity for an address; gives the other address that has it.
-    pub(crate) fn claim(&self, identity: String, addr: &str) -> Option<String> {
+    pub(crate) fn claim(&self, identity: String, addr: &ToolAddr) -> Option<ToolAddr> {
         let mut all = self.identities.lock().unwrap_or_else(|e| e.into_inner());
-        let owner = all.entry(identity).or_insert_with(|| addr.to_string());
+        let owner = all.entry(identity).or_insert_with(|| addr.clone());
         (owner != addr).then(|| owner.clone())
     }
 }
@@ -128,7 +129,7 @@ impl Context {
 #[derive(PartialEq, Eq)]
 struct Ready {
     remaining: usize,
-    addr: std::cmp::Reverse<String>,
+    addr: std::cmp::Reverse<ToolAddr>,
     step: usize,
 }
 
@@ -444,7 +445,7 @@ impl Walk {
                     let text = "it is deleted already; the next apply creates it again".to_string();
                     (self.cx.events)(Event::Warned { addr: addr.clone(), text });
                 }
-                outcome.skipped.push((addr, cause.to_string()));
+                outcome.skipped.push((addr, cause.into()));
             }
         }
     }

@@ -19,7 +19,7 @@ use super::select::Selection;
 use super::upgrade::upgrade;
 use super::{Action, Change, Known, Node, Plan, Reason};
 use crate::Fields;
-use crate::address::within;
+use crate::address::{ToolAddr, within};
 use crate::event::{Event, Events};
 use crate::plugin::{PluginCalls, Settings};
 use crate::secret::with_secrets_of;
@@ -47,17 +47,17 @@ pub(super) struct Builder<'a> {
     pub(super) plugins: &'a Arc<dyn PluginCalls>,
     pub(super) options: &'a BuildOptions,
     pub(super) plan: Plan,
-    pub(super) tools: BTreeMap<String, Arc<Entry>>,
+    pub(super) tools: BTreeMap<ToolAddr, Arc<Entry>>,
     /// Addresses that stay as they are.
-    pub(super) left_out: BTreeSet<String>,
-    pub(super) seen: HashMap<String, Seen>,
+    pub(super) left_out: BTreeSet<ToolAddr>,
+    pub(super) seen: HashMap<ToolAddr, Seen>,
     pub(super) known: Known,
-    forgotten: BTreeSet<String>,
+    forgotten: BTreeSet<ToolAddr>,
     /// Addresses that share an identity with another one.
-    pub(super) conflicts: BTreeSet<String>,
-    pub(super) adopts: HashMap<String, (Option<String>, Span)>,
+    pub(super) conflicts: BTreeSet<ToolAddr>,
+    pub(super) adopts: HashMap<ToolAddr, (Option<String>, Span)>,
     /// Objects of somebody else's that were not found, by address.
-    pub(super) missing: Vec<(String, Diagnostic)>,
+    pub(super) missing: Vec<(ToolAddr, Diagnostic)>,
 }
 
 /// Makes a plan. Problems are in its diagnostics; the rest of it is there all the same.
@@ -97,7 +97,7 @@ pub async fn build(
     for id in order {
         b.instance(id).await;
     }
-    let gone: Vec<String> = b.tools.keys().filter(|a| !addrs.contains_key(&***a)).cloned().collect();
+    let gone: Vec<ToolAddr> = b.tools.keys().filter(|a| !addrs.contains_key(&***a)).cloned().collect();
     for addr in gone {
         b.removed(addr).await;
     }
@@ -186,7 +186,7 @@ impl Builder<'_> {
                 );
                 self.problem(d.at(span, "adopted here"));
             } else {
-                self.adopts.insert(addr.to_string(), (id.map(|id| id.to_string()), span));
+                self.adopts.insert(ToolAddr::from(&addr), (id.map(|id| id.to_string()), span));
             }
         }
     }
@@ -289,7 +289,7 @@ impl Builder<'_> {
     async fn instance(&mut self, id: InstanceId) {
         let program = self.program;
         let instance = program.instance(id);
-        let addr = instance.addr.to_string();
+        let addr = ToolAddr::from(&instance.addr);
         if self.left_out.contains(&addr) {
             let node = self.left_alone(id);
             self.reveal_outputs(&node, id);
@@ -334,8 +334,8 @@ impl Builder<'_> {
             forced: false,
             seen: None,
             deps: {
-                let mut deps: Vec<String> =
-                    instance.edges.keys().map(|d| program.instance(*d).addr.to_string()).collect();
+                let mut deps: Vec<ToolAddr> =
+                    instance.edges.keys().map(|d| ToolAddr::from(&program.instance(*d).addr)).collect();
                 deps.sort();
                 deps
             },
@@ -397,7 +397,7 @@ impl Builder<'_> {
         let instance = self.program.instance(id);
         let prior = self.tools.get(&*instance.addr).cloned();
         Node {
-            addr: instance.addr.to_string(),
+            addr: (&instance.addr).into(),
             action: Action::NoOp,
             reason: Reason::LeftOut,
             conditional: false,
@@ -446,7 +446,7 @@ impl Builder<'_> {
     }
 
     /// One tool that is in state and not in the program.
-    async fn removed(&mut self, addr: String) {
+    async fn removed(&mut self, addr: ToolAddr) {
         if self.left_out.contains(&addr) {
             return;
         }

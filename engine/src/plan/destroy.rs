@@ -6,7 +6,7 @@ use super::recover::{Found, resolve};
 use super::steps::schedule;
 use super::upgrade::upgrade;
 use super::{Action, Node, Plan, Reason};
-use crate::address::{named, names};
+use crate::address::{ToolAddr, named, names};
 use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
@@ -61,7 +61,7 @@ pub async fn destroy(
     reality: Reality,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut chosen: BTreeSet<&String> = match only {
+    let mut chosen: BTreeSet<&ToolAddr> = match only {
         None => state.tools.keys().collect(),
         Some(names) => names.iter().flat_map(|n| named(&state.tools, n)).map(|(addr, _)| addr).collect(),
     };
@@ -70,7 +70,7 @@ pub async fn destroy(
         plan.diagnostics.push(d.nearest(missing, names(state.tools.keys().map(|k| &**k))));
     }
     loop {
-        let more: Vec<&String> = state
+        let more: Vec<&ToolAddr> = state
             .tools
             .iter()
             .filter(|(k, e)| !chosen.contains(k) && e.deps.iter().any(|d| chosen.contains(d)))
@@ -91,7 +91,7 @@ pub async fn destroy(
         let entry = &entry;
         if entry.protect {
             let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
-                .tool(addr.as_str());
+                .tool((*addr).clone());
             plan.diagnostics.push(d.help("take `protect = true` off it and apply that first"));
         }
         let kind = kinds(&entry.plugin.name, &entry.kind).or_else(|| {
@@ -104,7 +104,7 @@ pub async fn destroy(
         {
             let headline =
                 format!("`{addr}` cannot be deleted, because its plugin `{plugin}` cannot be used: {why}");
-            let d = Diagnostic::new(Code::E0609, headline).tool(addr.as_str());
+            let d = Diagnostic::new(Code::E0609, headline).tool((*addr).clone());
             plan.diagnostics.push(d.help(format!(
                 "bring the plugin back, or leave the object alone: `forget {addr}` and apply"
             )));
@@ -120,7 +120,7 @@ pub async fn destroy(
             }
         }
         plan.nodes.push(Node {
-            addr: addr.to_string(),
+            addr: (*addr).clone(),
             action,
             reason,
             conditional: false,

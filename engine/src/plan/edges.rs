@@ -1,8 +1,9 @@
 //! What follows from the actions together: create-first spreads, the steps are put in order.
 
 use super::build::Builder;
-use super::steps::schedule;
+use super::steps::{make_certain, schedule};
 use super::{Action, Node};
+use crate::address::ToolAddr;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ impl Builder<'_> {
     /// What is created first while its dependency is deleted first would lose it: create-first spreads to every
     /// dependency that is replaced too. Whether that is impossible somewhere, which is a problem of the plan.
     fn create_first_spreads(&mut self) -> bool {
-        let index: HashMap<String, usize> =
+        let index: HashMap<ToolAddr, usize> =
             self.plan.nodes.iter().enumerate().map(|(i, n)| (n.addr.clone(), i)).collect();
         let first = |n: &Node| n.action == Action::Replace { create_first: true };
         let mut impossible = false;
@@ -61,6 +62,7 @@ impl Builder<'_> {
     /// The steps, their order and the waves.
     pub(super) fn finish(&mut self) {
         let impossible = self.create_first_spreads();
+        make_certain(&mut self.plan.nodes);
         match schedule(&self.plan.nodes) {
             Ok(schedule) => {
                 self.plan.waves = schedule.waves(self.plan.nodes.len());

@@ -6,6 +6,7 @@ use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
 use super::{Action, Node};
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::plugin::CallError;
 use crate::secret::public;
 use crate::tasks::Tasks;
@@ -73,7 +74,7 @@ impl Builder<'_> {
     }
 
     /// What is adopted is in state under no other address: kinds without a natural key are told apart by their ids.
-    fn same_ids(&self, problems: &mut Vec<(Diagnostic, [String; 2])>) {
+    fn same_ids(&self, problems: &mut Vec<(Diagnostic, [ToolAddr; 2])>) {
         let of = |node: &Node| {
             let prior = node.prior.as_ref().filter(|_| node.action != Action::Forget)?;
             let kind = node.kind.as_ref()?;

@@ -37,6 +37,7 @@ pub use select::Selection;
 pub use steps::{Part, Schedule, Step};
 
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::plugin::Settings;
 use crate::state::{Entry, OpKey, State};
 use dtm_lang::interface::Kind;
@@ -111,7 +112,7 @@ pub struct Change {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// Its address.
-    pub addr: String,
+    pub addr: ToolAddr,
     /// What is done.
     pub action: Action,
     /// Why.
@@ -151,7 +152,7 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Fields>,
     /// Direct dependencies, by address.
-    pub deps: Vec<String>,
+    pub deps: Vec<ToolAddr>,
 }
 
 impl Node {
@@ -177,7 +178,7 @@ pub struct Plan {
     /// The wave of each node.
     pub waves: Vec<usize>,
     /// Addresses that change: from, to.
-    pub moves: Vec<(String, String)>,
+    pub moves: Vec<(ToolAddr, ToolAddr)>,
     /// Moves that were made by an earlier apply: their declarations can go.
     pub done_moves: Vec<(String, String)>,
     /// What is wrong. With errors the plan is only to be looked at.
@@ -191,9 +192,9 @@ pub struct Plan {
     /// The program's outputs, where they differ from those in state only because the project is in another folder.
     pub local_outputs: Option<Fields>,
     /// The files that tools write, change and remove, by address, if their plugins report them.
-    pub files: BTreeMap<String, Vec<PlannedFile>>,
+    pub files: BTreeMap<ToolAddr, Vec<PlannedFile>>,
     /// Tools that are not planned, by address.
-    pub left_out: Vec<String>,
+    pub left_out: Vec<ToolAddr>,
     /// Whether it comes from a file, so that reality may have changed since.
     pub saved: bool,
 }

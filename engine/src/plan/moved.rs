@@ -7,7 +7,7 @@
 //! ```
 
 use super::build::Builder;
-use crate::address::within;
+use crate::address::{ToolAddr, within};
 use crate::state::renamed;
 use dtm_lang::{Code, Diagnostic, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ impl Builder<'_> {
         if rules.is_empty() || self.goes_in_circles(&rules) {
             return;
         }
-        let mut moves: BTreeMap<String, (String, Span)> = BTreeMap::new();
+        let mut moves: BTreeMap<ToolAddr, (ToolAddr, Span)> = BTreeMap::new();
         for addr in self.tools.keys() {
             if let Some((to, span)) = self.destination(&rules, addr) {
                 moves.insert(addr.clone(), (to, span));
@@ -75,9 +75,9 @@ impl Builder<'_> {
             while let Some((_, next)) = ends.last().and_then(|at| rule_for(rules, at)) {
                 ends.push(next);
             }
-            let at_an_end = |addr: &String| ends.iter().any(|end| within(addr, end));
-            let waits = |addr: &String| rule.target(addr).is_some() && self.program.find(addr).is_none();
-            let moves = |(from, to): &(String, String)| within(from, &rule.from) || at_an_end(to);
+            let at_an_end = |addr: &ToolAddr| ends.iter().any(|end| within(addr, end));
+            let waits = |addr: &ToolAddr| rule.target(addr).is_some() && self.program.find(addr).is_none();
+            let moves = |(from, to): &(ToolAddr, ToolAddr)| within(from, &rule.from) || at_an_end(to);
             self.tools.keys().any(at_an_end)
                 && !self.tools.keys().any(waits)
                 && !self.plan.moves.iter().any(moves)
@@ -108,7 +108,7 @@ impl Builder<'_> {
     }
 
     /// Where an address of the state ends up: the first name along its declarations that the program has, or else the last one.
-    fn destination(&self, rules: &[Rule], addr: &str) -> Option<(String, Span)> {
+    fn destination(&self, rules: &[Rule], addr: &str) -> Option<(ToolAddr, Span)> {
         let (rule, first) = rule_for(rules, addr)?;
         if rule.is_nested() && addr != rule.from && self.program.find(addr).is_some() {
             return None;
@@ -120,14 +120,17 @@ impl Builder<'_> {
                 None => break,
             }
         }
-        Some((at, rule.span))
+        Some((at.into(), rule.span))
     }
 
     /// The moves that are really made: a name that the program still has is left only for another tool that moves there.
-    fn settled(&mut self, mut moves: BTreeMap<String, (String, Span)>) -> BTreeMap<String, (String, Span)> {
+    fn settled(
+        &mut self,
+        mut moves: BTreeMap<ToolAddr, (ToolAddr, Span)>,
+    ) -> BTreeMap<ToolAddr, (ToolAddr, Span)> {
         loop {
-            let targets: BTreeSet<&String> = moves.values().map(|(to, _)| to).collect();
-            let stays = |from: &&String| self.program.find(from).is_some() && !targets.contains(*from);
+            let targets: BTreeSet<&ToolAddr> = moves.values().map(|(to, _)| to).collect();
+            let stays = |from: &&ToolAddr| self.program.find(from).is_some() && !targets.contains(*from);
             let Some(from) = moves.keys().find(stays).cloned() else { return moves };
             let Some((to, span)) = moves.remove(&from) else { return moves };
             // Another declaration leads here: the tools were moved up one place, and are there.
@@ -140,10 +143,10 @@ impl Builder<'_> {
         }
     }
 
-    fn carry_out(&mut self, mut moves: BTreeMap<String, (String, Span)>) {
+    fn carry_out(&mut self, mut moves: BTreeMap<ToolAddr, (ToolAddr, Span)>) {
         while !moves.is_empty() {
             // A name is taken only after the tool that had it has left.
-            let free = |(_, (to, _)): &(&String, &(String, Span))| !moves.contains_key(to);
+            let free = |(_, (to, _)): &(&ToolAddr, &(ToolAddr, Span))| !moves.contains_key(to);
             let Some(from) = moves.iter().find(free).map(|(from, _)| from.clone()) else { return };
             let Some((to, span)) = moves.remove(&from) else { return };
             if self.tools.contains_key(&to) {

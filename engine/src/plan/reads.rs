@@ -1,6 +1,7 @@
 //! Reading reality: every tool in state, in batches, at the same time.
 
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::plugin::{CallError, PluginCalls, Request, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
@@ -28,7 +29,7 @@ pub(crate) enum Seen {
 
 /// One tool to be read.
 pub(super) struct ToRead {
-    pub(super) addr: String,
+    pub(super) addr: ToolAddr,
     pub(super) plugin: String,
     pub(super) settings: Settings,
     pub(super) entry: Entry,
@@ -46,7 +47,7 @@ fn call(entry: &Entry) -> Call {
 }
 
 /// Reads them all.
-pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<String, Seen> {
+pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<ToolAddr, Seen> {
     let mut groups: HashMap<(String, String), Vec<ToRead>> = HashMap::new();
     for tool in tools {
         let key = (tool.plugin.clone(), serde_json::to_string(&tool.settings).unwrap_or_default());
@@ -67,7 +68,7 @@ pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>)
             && let Some((plugin, batch)) = waiting.next()
         {
             let plugins = plugins.clone();
-            let addrs: Vec<String> = batch.iter().map(|t| t.addr.clone()).collect();
+            let addrs: Vec<ToolAddr> = batch.iter().map(|t| t.addr.clone()).collect();
             running.spawn(addrs, async move { read_batch(&*plugins, &plugin, batch).await });
         }
         match running.next().await {
@@ -79,7 +80,7 @@ pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>)
     }
 }
 
-async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>) -> Vec<(String, Seen)> {
+async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>) -> Vec<(ToolAddr, Seen)> {
     let calls: Vec<Call> = batch.iter().map(|t| call(&t.entry)).collect();
     let Some(settings) = batch.first().map(|t| t.settings.clone()) else { return vec![] };
     let params = json!({ "calls": calls });

@@ -9,7 +9,7 @@
 
 use super::reads::{Seen, find, read_one};
 use crate::Fields;
-use crate::plugin::{PluginCalls, Settings};
+use crate::plugin::{CallError, PluginCalls, Settings};
 use crate::state::{Entry, Status};
 use dtm_lang::interface::{Kind, Recover};
 use dtm_lang::shell::word;
@@ -26,6 +26,55 @@ pub(crate) enum Found {
     Ask(Diagnostic),
 }
 
+/// What an interrupted operation left, before anything is read: the one place that decides it, for the plan and for a call
+/// whose plugin has crashed.
+pub(crate) enum Left {
+    /// Nothing, or something that is harmless to do again.
+    Nothing,
+    /// The object with this id, if there is one: reading it tells.
+    Perhaps(Box<Entry>),
+    /// This object, perhaps half-made.
+    There(Box<Entry>),
+    /// Several objects with its key: their ids.
+    Several(Vec<String>),
+    /// The plugin could not say.
+    Unread(CallError),
+    /// Its kind has no way to find out.
+    Untold,
+}
+
+/// Finds out what the operation of an open entry left.
+pub(crate) async fn left(
+    plugins: &dyn PluginCalls,
+    plugin: &str,
+    settings: &Settings,
+    kind: &Kind,
+    entry: &Entry,
+) -> Left {
+    let with_id = |id: &str| Box::new(Entry { id: Some(id.to_string()), ..entry.clone() });
+    if entry.id.is_some() {
+        return Left::Perhaps(Box::new(entry.clone()));
+    }
+    let way = recovery(kind, &entry.inputs);
+    match way {
+        Recover::Rerun => Left::Nothing,
+        // An object that is found by reading it has the key of its operation as its id.
+        Recover::Read => Left::Perhaps(with_id(&entry.op.0)),
+        Recover::Key | Recover::Op if entry.absent_before || way == Recover::Op => {
+            let key = natural_key(kind, &entry.inputs);
+            match find(plugins, plugin, settings, &entry.kind, key, &entry.op.0).await {
+                Ok(ids) => match &*ids {
+                    [] => Left::Nothing,
+                    [id] => Left::There(with_id(id)),
+                    _ => Left::Several(ids),
+                },
+                Err(e) => Left::Unread(e),
+            }
+        }
+        Recover::Key | Recover::Op | Recover::Ask => Left::Untold,
+    }
+}
+
 /// Finds out what an open entry stands for.
 pub(crate) async fn resolve(
     plugins: &dyn PluginCalls,
@@ -36,42 +85,30 @@ pub(crate) async fn resolve(
     entry: &Entry,
     seen: Option<Seen>,
 ) -> Found {
-    let look = async |entry: Entry, seen: Option<Seen>| {
-        let seen = match seen {
-            Some(seen) => seen,
-            None => read_one(plugins, plugin, settings, &entry).await,
-        };
-        match seen {
-            Seen::Absent => Found::Nothing,
-            Seen::Object(object) => Found::Object(Box::new(entry), object),
-            Seen::Failed(why) => Found::Ask(unread(addr, &plugins.redactor().mask(&why))),
-        }
-    };
-    if entry.id.is_some() {
-        return look(entry.clone(), seen).await;
-    }
-    let way = recovery(kind, &entry.inputs);
-    match way {
-        Recover::Rerun => Found::Nothing,
-        Recover::Read => look(Entry { id: Some(entry.op.0.clone()), ..entry.clone() }, None).await,
-        Recover::Key | Recover::Op if entry.absent_before || way == Recover::Op => {
-            let key = natural_key(kind, &entry.inputs);
-            match find(plugins, plugin, settings, &entry.kind, key, &entry.op.0).await {
-                Ok(ids) if ids.is_empty() => Found::Nothing,
-                Ok(ids) if ids.len() == 1 => {
-                    look(Entry { id: ids.into_iter().next(), ..entry.clone() }, None).await
-                }
-                Ok(ids) => {
-                    let (list, word) = (ids.join("`, `"), word(addr));
-                    let d = interrupted(addr, entry.status);
-                    Found::Ask(d.note(format!("several objects have its key: `{list}`")).help(format!(
-                        "look at them, then choose one: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
-                    )))
-                }
-                Err(e) => Found::Ask(unread(addr, &plugins.redactor().mask(&e.to_string()))),
+    let unread = |why: &str| Found::Ask(unread(addr, &plugins.redactor().mask(why)));
+    match left(plugins, plugin, settings, kind, entry).await {
+        Left::Nothing => Found::Nothing,
+        Left::Perhaps(asked) | Left::There(asked) => {
+            // What was seen was seen by the id that is recorded.
+            let seen = match seen.filter(|_| entry.id.is_some()) {
+                Some(seen) => seen,
+                None => read_one(plugins, plugin, settings, &asked).await,
+            };
+            match seen {
+                Seen::Absent => Found::Nothing,
+                Seen::Object(object) => Found::Object(asked, object),
+                Seen::Failed(why) => unread(&why),
             }
         }
-        _ => Found::Ask(untold(addr, kind, entry)),
+        Left::Several(ids) => {
+            let (list, word) = (ids.join("`, `"), word(addr));
+            let d = interrupted(addr, entry.status);
+            Found::Ask(d.note(format!("several objects have its key: `{list}`")).help(format!(
+                "look at them, then choose one: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
+            )))
+        }
+        Left::Unread(e) => unread(&e.to_string()),
+        Left::Untold => Found::Ask(untold(addr, kind, entry)),
     }
 }
 

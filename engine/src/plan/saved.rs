@@ -7,6 +7,7 @@
 
 use super::{Node, Plan, Reason, Schedule, Step};
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::archive::Archive;
 use crate::graph::Graph;
 use crate::plugin::PluginCalls;
@@ -104,13 +105,13 @@ struct Form {
     edges: Vec<(usize, usize)>,
     order: Vec<usize>,
     waves: Vec<usize>,
-    moves: Vec<(String, String)>,
+    moves: Vec<(ToolAddr, ToolAddr)>,
     waiting_asserts: Vec<(usize, Vec<u32>)>,
     prior_outputs: Fields,
     outputs_changed: bool,
-    left_out: Vec<String>,
+    left_out: Vec<ToolAddr>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    files: BTreeMap<String, Vec<dtm_plugin::protocol::PlannedFile>>,
+    files: BTreeMap<ToolAddr, Vec<dtm_plugin::protocol::PlannedFile>>,
 }
 
 impl Saved {

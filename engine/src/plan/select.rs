@@ -1,7 +1,7 @@
 //! What of a program is planned: all of it, only some tools with what they need, or all but some.
 
 use super::build::Builder;
-use crate::address::{names, typed, within};
+use crate::address::{ToolAddr, names, typed, within};
 use crate::state::Status;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::BTreeSet;
@@ -32,11 +32,12 @@ impl Builder<'_> {
         if self.options.selection == Selection::default() {
             return;
         }
-        let live: BTreeSet<String> = self.program.instances().iter().map(|i| i.addr.to_string()).collect();
-        let all: BTreeSet<String> = live.iter().chain(self.tools.keys()).cloned().collect();
+        let live: BTreeSet<ToolAddr> =
+            self.program.instances().iter().map(|i| ToolAddr::from(&i.addr)).collect();
+        let all: BTreeSet<ToolAddr> = live.iter().chain(self.tools.keys()).cloned().collect();
         let only_these = self.chosen(&only, "--only", &all);
         let skipped = self.chosen(&skip, "--skip", &all);
-        let in_state: BTreeSet<String> = self.tools.keys().cloned().collect();
+        let in_state: BTreeSet<ToolAddr> = self.tools.keys().cloned().collect();
         self.chosen(&replace, "--replace", &in_state);
         if !only.is_empty() {
             let wanted = self.with_what_they_need(only_these, &live);
@@ -45,7 +46,7 @@ impl Builder<'_> {
         let skipped = self.with_what_needs_them(skipped, &live);
         self.left_out.extend(skipped);
         for outer in &replace {
-            let lost = |a: &&String| within(a, outer) && (self.left_out.contains(*a) || !live.contains(*a));
+            let lost = |a: &&ToolAddr| within(a, outer) && (self.left_out.contains(*a) || !live.contains(*a));
             if let Some(addr) = in_state.iter().find(lost).cloned() {
                 let headline =
                     format!("`--replace {outer}`: `{addr}` is not planned, so it is not re-created");
@@ -55,10 +56,10 @@ impl Builder<'_> {
     }
 
     /// Those that are named; a name that is none is a problem.
-    fn chosen(&mut self, wanted: &[String], option: &str, among: &BTreeSet<String>) -> BTreeSet<String> {
+    fn chosen(&mut self, wanted: &[String], option: &str, among: &BTreeSet<ToolAddr>) -> BTreeSet<ToolAddr> {
         let mut found = BTreeSet::new();
         for outer in wanted {
-            let these: Vec<String> = among.iter().filter(|a| within(a, outer)).cloned().collect();
+            let these: Vec<ToolAddr> = among.iter().filter(|a| within(a, outer)).cloned().collect();
             if these.is_empty() {
                 let what =
                     if option == "--replace" { "no such tool is in state" } else { "there is no such tool" };
@@ -71,14 +72,18 @@ impl Builder<'_> {
     }
 
     /// What is planned needs its dependencies; what goes needs those to go first, or to let go, that depend on it.
-    fn with_what_they_need(&self, wanted: BTreeSet<String>, live: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut stack: Vec<String> = wanted.iter().cloned().collect();
+    fn with_what_they_need(
+        &self,
+        wanted: BTreeSet<ToolAddr>,
+        live: &BTreeSet<ToolAddr>,
+    ) -> BTreeSet<ToolAddr> {
+        let mut stack: Vec<ToolAddr> = wanted.iter().cloned().collect();
         let mut wanted = wanted;
         while let Some(addr) = stack.pop() {
-            let more: Vec<String> = match self.program.find(&addr) {
+            let more: Vec<ToolAddr> = match self.program.find(&addr) {
                 Some(id) => {
                     let edges = self.program.instance(id).edges.keys();
-                    edges.map(|d| self.program.instance(*d).addr.to_string()).collect()
+                    edges.map(|d| ToolAddr::from(&self.program.instance(*d).addr)).collect()
                 }
                 None => {
                     let holding = self.tools.iter().filter(|(_, e)| e.deps.contains(&addr));
@@ -92,12 +97,16 @@ impl Builder<'_> {
     }
 
     /// What is not there cannot be depended on; and what stays as it is keeps what it depends on.
-    fn with_what_needs_them(&self, skipped: BTreeSet<String>, live: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut stack: Vec<String> = skipped.iter().cloned().collect();
+    fn with_what_needs_them(
+        &self,
+        skipped: BTreeSet<ToolAddr>,
+        live: &BTreeSet<ToolAddr>,
+    ) -> BTreeSet<ToolAddr> {
+        let mut stack: Vec<ToolAddr> = skipped.iter().cloned().collect();
         let mut skipped = skipped;
         while let Some(addr) = stack.pop() {
             let entry = self.tools.get(&addr);
-            let mut more: Vec<String> = vec![];
+            let mut more: Vec<ToolAddr> = vec![];
             if let Some(entry) = entry {
                 more.extend(entry.deps.iter().filter(|d| !live.contains(*d)).cloned());
             }
@@ -105,7 +114,7 @@ impl Builder<'_> {
                 (self.program.find(&addr), entry.is_some_and(|e| e.status == Status::Ok))
             {
                 let needs = self.program.instances().iter().filter(|i| i.edges.contains_key(&id));
-                more.extend(needs.map(|i| i.addr.to_string()));
+                more.extend(needs.map(|i| ToolAddr::from(&i.addr)));
             }
             stack.extend(more.into_iter().filter(|a| skipped.insert(a.clone())));
         }

@@ -9,9 +9,14 @@
 //!
 //! There are two kinds of edges. Edges of the *program* order creations; *recorded* edges order deletions, in reverse.
 //! The edge of an update that only drops a dependency before its deletion yields where the two contradict each other.
+//!
+//! Nothing is deleted before its difference is final, with one exception: what was made in an object that is replaced for
+//! certain goes before that object, also where its own difference waits for it ([`make_certain`]).
 
-use super::{Action, Node};
+use super::{Action, Node, Reason};
+use crate::address::ToolAddr;
 use crate::graph::Graph;
+use dtm_lang::wire::has_unknown;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -79,6 +84,43 @@ fn removes_first(node: &Node) -> bool {
         && (node.forced || node.changes.iter().any(|c| c.replaces && node.is_certain(c)))
 }
 
+/// Makes replacements certain that depend on one. What an object was made in is deleted only after it: a file that was made in a
+/// folder by way of an output of the folder, which is not known before the folder is there again, goes before the folder does.
+pub(super) fn make_certain(nodes: &mut [Node]) {
+    let index: HashMap<ToolAddr, usize> =
+        nodes.iter().enumerate().map(|(i, n)| (n.addr.clone(), i)).collect();
+    let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (i, node) in nodes.iter().enumerate().filter(|(_, node)| may_follow(node)) {
+        let recorded = node.prior.iter().flat_map(|p| &p.deps).filter(|d| node.deps.contains(d));
+        for d in recorded.filter_map(|d| index.get(d)) {
+            waiting.entry(*d).or_default().push(i);
+        }
+    }
+    let mut certain: Vec<usize> = match waiting.is_empty() {
+        true => return,
+        false => (0..nodes.len()).filter(|i| removes_first(&nodes[*i])).collect(),
+    };
+    while let Some(d) = certain.pop() {
+        for i in waiting.remove(&d).unwrap_or_default() {
+            if !removes_first(&nodes[i]) {
+                (nodes[i].conditional, nodes[i].forced) = (false, true);
+                certain.push(i);
+            }
+        }
+    }
+}
+
+/// Whether a node is a replacement that depends on what an input turns out to be.
+fn may_follow(node: &Node) -> bool {
+    node.action == Action::Replace { create_first: false }
+        && !removes_first(node)
+        && node.prior.as_ref().is_some_and(|p| p.id.is_some())
+        && node
+            .changes
+            .iter()
+            .any(|c| has_unknown(&c.after) && (c.replaces || matches!(node.reason, Reason::Plugin(_))))
+}
+
 /// Where the steps of a node are in the schedule.
 struct Places {
     whole: usize,
@@ -119,7 +161,7 @@ impl Planner<'_> {
     }
 
     /// The nodes of recorded dependencies.
-    fn recorded(&self, deps: &[String]) -> Vec<usize> {
+    fn recorded(&self, deps: &[ToolAddr]) -> Vec<usize> {
         deps.iter().filter_map(|d| self.index.get(&**d).copied()).collect()
     }
 
@@ -178,7 +220,7 @@ impl Planner<'_> {
             _ => (place.make, false),
         };
         let stored = self.recorded(&prior.deps);
-        let retired: Vec<String> = prior.retired.iter().flat_map(|r| r.deps.iter().cloned()).collect();
+        let retired: Vec<ToolAddr> = prior.retired.iter().flat_map(|r| r.deps.iter().cloned()).collect();
         let retired = self.recorded(&retired);
         let old = place.clean_up.unwrap_or(place.whole);
         let edges = stored.into_iter().map(|d| (d, lets_go, certain));
@@ -238,8 +280,8 @@ mod tests {
     const REPLACE: Action = Action::Replace { create_first: false };
     const FIRST: Action = Action::Replace { create_first: true };
 
-    fn names(words: &str) -> Vec<String> {
-        words.split_whitespace().map(String::from).collect()
+    fn names(words: &str) -> Vec<ToolAddr> {
+        words.split_whitespace().map(ToolAddr::from).collect()
     }
 
     /// A tool, its action, and its dependencies in the program and in the state; a replaced object that still exists depended
@@ -276,7 +318,7 @@ mod tests {
             instance: (action != Action::Delete).then_some(InstanceId(0)),
             prior: (action != Action::Create).then(|| entry.into()),
             action,
-            reason: crate::plan::Reason::Plain,
+            reason: Reason::Plain,
             conditional: false,
             plugin: "own".into(),
             kind: None,
@@ -344,6 +386,29 @@ mod tests {
         let mut table = node("table", REPLACE, "db", "db", None);
         (table.conditional, table.forced) = (true, false);
         check(&[node("db", REPLACE, "", "", None), table], "db table");
+    }
+
+    #[test]
+    fn a_replacement_that_waits_for_a_certain_one_goes_before_it() {
+        let waits = |addr: &str, on: &str| {
+            let mut node = node(addr, REPLACE, on, on, None);
+            (node.conditional, node.forced) = (true, false);
+            node.changes.push(crate::plan::Change {
+                name: "path".into(),
+                before: "a".into(),
+                after: dtm_lang::wire::unknown(),
+                replaces: true,
+                drift: false,
+            });
+            node
+        };
+        let mut nodes = [node("db", REPLACE, "", "", None), waits("table", "db"), waits("row", "table")];
+        make_certain(&mut nodes);
+        check(&nodes, "-row -table db +table +row");
+        assert!(nodes.iter().all(|n| !n.conditional));
+        let mut nodes = [node("db", Action::Update, "", "", None), waits("table", "db")];
+        make_certain(&mut nodes);
+        assert!(nodes[1].conditional, "an update may leave the output as it is");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! memory, so that neither the decision table nor the walk needs a process.
 
 use super::{CallError, Settings};
+use crate::address::ToolAddr;
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey};
 use dtm_lang::interface::Plugin;
@@ -53,7 +54,7 @@ pub trait PluginCalls: Send + Sync {
     fn redactor(&self) -> &Redactor;
 
     /// Notes which tool an operation belongs to, for its progress and checkpoints.
-    fn watch(&self, op: &OpKey, addr: &str, journal: &Journal);
+    fn watch(&self, op: &OpKey, addr: &ToolAddr, journal: &Journal);
 
     /// Forgets an operation that has ended.
     fn unwatch(&self, op: &OpKey);

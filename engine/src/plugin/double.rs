@@ -4,6 +4,7 @@
 //! on one object twice at the same time, or begin an operation under a key that already belongs to another one.
 
 use super::{CallError, Pending, PluginCalls, Request};
+use crate::address::ToolAddr;
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey};
 use dtm_lang::wire::{has_unknown, reveal};
@@ -435,7 +436,7 @@ impl PluginCalls for Cloud {
         &self.redactor
     }
 
-    fn watch(&self, _: &OpKey, _: &str, _: &Journal) {}
+    fn watch(&self, _: &OpKey, _: &ToolAddr, _: &Journal) {}
 
     fn unwatch(&self, _: &OpKey) {}
 

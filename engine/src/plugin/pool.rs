@@ -2,6 +2,7 @@
 
 use super::calls::{Pending, PluginCalls, Request};
 use super::process::{GREETING, Listener, Process};
+use crate::address::ToolAddr;
 use crate::event::{Event, Events};
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
@@ -103,7 +104,7 @@ struct Slot {
 }
 
 struct Watched {
-    addr: String,
+    addr: ToolAddr,
     journal: Journal,
     warned: Warned,
 }
@@ -464,10 +465,10 @@ impl PluginCalls for Plugins {
         &self.redactor
     }
 
-    fn watch(&self, op: &OpKey, addr: &str, journal: &Journal) {
+    fn watch(&self, op: &OpKey, addr: &ToolAddr, journal: &Journal) {
         lock(&self.watched).insert(
             op.0.clone(),
-            Watched { addr: addr.into(), journal: journal.clone(), warned: Warned::default() },
+            Watched { addr: addr.clone(), journal: journal.clone(), warned: Warned::default() },
         );
     }
 

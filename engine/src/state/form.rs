@@ -9,6 +9,7 @@
 use super::seal::needs_key;
 use super::{Applied, Entry, FORMAT, Holder, OpKey, PluginRef, Retired, State, StateError, Status, Written};
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::secret::{Key, Redactor};
 use serde::ser::{Error, SerializeMap};
 use serde::{Deserialize, Serialize, Serializer};
@@ -151,7 +152,7 @@ struct Row<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     private: Cow<'a, Value>,
     #[serde(default, skip_serializing_if = "is_default")]
-    deps: Cow<'a, [String]>,
+    deps: Cow<'a, [ToolAddr]>,
     #[serde(default, skip_serializing_if = "is_default")]
     protect: Cow<'a, bool>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -248,7 +249,7 @@ struct Second {
     moved_to: Option<String>,
     root: String,
     kinds: Vec<Kind>,
-    tools: BTreeMap<String, Row<'static>>,
+    tools: BTreeMap<ToolAddr, Row<'static>>,
     outputs: Fields,
     #[serde(default)]
     applied: Vec<Applied>,

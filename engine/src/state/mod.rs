@@ -21,6 +21,7 @@ pub use seal::has_sealed;
 pub use store::{Holder, Loaded, Session, StateError, StateStore, Written};
 
 use crate::Fields;
+use crate::address::ToolAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,7 +61,7 @@ pub struct State {
     #[serde(default)]
     pub root: String,
     /// The tools, by address.
-    pub tools: BTreeMap<String, Arc<Entry>>,
+    pub tools: BTreeMap<ToolAddr, Arc<Entry>>,
     /// The program's outputs after the last apply.
     #[serde(default)]
     pub outputs: Fields,
@@ -155,7 +156,7 @@ pub struct Entry {
     pub private: Value,
     /// Direct dependencies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deps: Vec<String>,
+    pub deps: Vec<ToolAddr>,
     /// `with { protect = true }` when it was last applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
@@ -189,7 +190,7 @@ pub struct Retired {
     pub private: Value,
     /// What it depended on, which goes after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deps: Vec<String>,
+    pub deps: Vec<ToolAddr>,
     /// The key of its delete.
     pub op: OpKey,
 }
@@ -215,14 +216,14 @@ pub enum Record {
     /// An operation is about to begin; the entry has an open status.
     Begin {
         /// The tool.
-        addr: String,
+        addr: ToolAddr,
         /// As it will be, with the operation's key.
         entry: Arc<Entry>,
     },
     /// A plugin gave an id before the operation ended.
     Checkpoint {
         /// The tool.
-        addr: String,
+        addr: ToolAddr,
         /// The operation.
         op: OpKey,
         /// The id.
@@ -233,21 +234,21 @@ pub enum Record {
     /// A tool is so now.
     Put {
         /// The tool.
-        addr: String,
+        addr: ToolAddr,
         /// As it is.
         entry: Arc<Entry>,
     },
     /// A tool is gone, or left alone.
     Remove {
         /// The tool.
-        addr: String,
+        addr: ToolAddr,
     },
     /// `moved`
     Move {
         /// The old address.
-        from: String,
+        from: ToolAddr,
         /// The new one.
-        to: String,
+        to: ToolAddr,
     },
     /// The program's outputs.
     Outputs {
@@ -326,7 +327,7 @@ pub(crate) fn renamed(entry: &mut Arc<Entry>, from: &str, to: &str) {
     if names(entry) {
         let Entry { deps, retired, .. } = Arc::make_mut(entry);
         let deps = deps.iter_mut().chain(retired.iter_mut().flat_map(|r| &mut r.deps));
-        deps.filter(|d| **d == from).for_each(|d| *d = to.to_string());
+        deps.filter(|d| **d == from).for_each(|d| *d = to.into());
     }
 }
 

@@ -10,6 +10,7 @@ use super::remote::objects::{Fault, Objects};
 #[cfg(feature = "s3")]
 use super::remote::s3::{S3Objects, S3Place};
 use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
+use crate::address::ToolAddr;
 use crate::secret::{Key, Redactor};
 use crate::workspace::stays_inside;
 use serde::{Deserialize, Serialize};
@@ -228,7 +229,7 @@ impl Store {
         &self,
         holder: &Holder,
         wait: Duration,
-        without: &BTreeSet<String>,
+        without: &BTreeSet<ToolAddr>,
     ) -> Result<String, StateError> {
         match self {
             Store::Local(store) => store.fork(holder, wait, without),

@@ -42,7 +42,7 @@ impl Place {
         self.store().load().expect("whole").state
     }
     fn tools(&self) -> Vec<String> {
-        self.state().tools.keys().cloned().collect()
+        self.state().tools.keys().map(|addr| addr.to_string()).collect()
     }
     fn named(&self, what: &str) -> String {
         self.objects.names().into_iter().find(|n| n.starts_with(what)).expect("one of this kind")
@@ -551,7 +551,7 @@ fn another_key_seals_state_and_history() {
     for (n, token) in ["first-token", "second-token"].into_iter().enumerate() {
         let mut session = place.keyed(Some("old")).lock(holder("apply"), Duration::ZERO).expect("free");
         let tool = Arc::new(entry("1", Some(token)));
-        session.append(&[Record::Put { addr: format!("t{n}"), entry: tool }]).expect("durable");
+        session.append(&[Record::Put { addr: format!("t{n}").into(), entry: tool }]).expect("durable");
         let state = place.keyed(Some("old")).load().expect("whole").state;
         session.snapshot(&state).expect("written");
     }

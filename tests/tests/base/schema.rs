@@ -29,7 +29,7 @@ fn part(of: &str) -> jsonschema::Validator {
 
 #[test]
 fn every_event_is_in_the_schema() {
-    let (addr, text) = (|| "a".to_string(), || "text".to_string());
+    let (addr, text) = (|| "a".into(), || "text".to_string());
     let all = [
         Event::Reading { tools: 3 },
         Event::Started { addr: addr(), verb: "create" },

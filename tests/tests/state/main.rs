@@ -78,7 +78,7 @@ impl Place {
         place
     }
     fn tools(&self) -> Vec<String> {
-        self.store().load().expect("whole").state.tools.keys().cloned().collect()
+        self.store().load().expect("whole").state.tools.keys().map(|addr| addr.to_string()).collect()
     }
     fn corrupt(&self, words: &str) {
         let error = self.store().load().expect_err("refused");
@@ -344,7 +344,7 @@ proptest! {
                 }
                 Step::Remove(a) => {
                     before = model.clone();
-                    live.append(&[Record::Remove { addr: name(a) }]).expect("durable");
+                    live.append(&[Record::Remove { addr: name(a).into() }]).expect("durable");
                     model.remove(&name(a));
                     torn_safe = true;
                 }
@@ -382,7 +382,7 @@ proptest! {
                 Step::Tear(_) => {}
             }
             let seen: std::collections::BTreeMap<String, String> = place.store().load().expect("whole").state.tools.into_iter()
-                .map(|(a, e)| (a, e.id.clone().expect("an id"))).collect();
+                .map(|(a, e)| (a.to_string(), e.id.clone().expect("an id"))).collect();
             prop_assert_eq!(&seen, &model);
         }
     }

@@ -12,7 +12,7 @@ use crate::view::value::masked;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::Fields;
-use dtm_engine::address::{self, typed};
+use dtm_engine::address::{self, ToolAddr, typed};
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Entry, State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
@@ -73,10 +73,11 @@ pub(super) fn tools(
         Some(tool) => named(state, tool)?,
         None => state.tools.iter().collect(),
     };
-    let tools: Vec<(&String, Entry)> = chosen.into_iter().map(|(a, e)| (a, hide(Entry::clone(e)))).collect();
+    let tools: Vec<(&ToolAddr, Entry)> =
+        chosen.into_iter().map(|(a, e)| (a, hide(Entry::clone(e)))).collect();
     // One tool is one value; a family is a list of them, even of one member.
     if let (Some(tool), [(addr, entry)], true) = (tool, &*tools, terminal.json)
-        && **addr == typed(tool)
+        && ***addr == *typed(tool)
     {
         terminal.line(&json(addr, entry));
         return Ok(Exit::Done);
@@ -93,13 +94,16 @@ pub(super) fn tools(
 }
 
 /// The entry of one tool.
-pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<(&'s String, &'s Entry), Failure> {
-    let found = state.tools.get_key_value(&typed(tool)).map(|(addr, entry)| (addr, &**entry));
+pub(super) fn find<'s>(state: &'s State, tool: &str) -> Result<(&'s ToolAddr, &'s Entry), Failure> {
+    let found = state.tools.get_key_value(&*typed(tool)).map(|(addr, entry)| (addr, &**entry));
     found.ok_or_else(|| unknown(state, tool))
 }
 
 /// The entries that an address names: of a tool, a family or a component.
-pub(super) fn named<'s>(state: &'s State, tool: &str) -> Result<Vec<(&'s String, &'s Arc<Entry>)>, Failure> {
+pub(super) fn named<'s>(
+    state: &'s State,
+    tool: &str,
+) -> Result<Vec<(&'s ToolAddr, &'s Arc<Entry>)>, Failure> {
     match address::named(&state.tools, &typed(tool)) {
         none if none.is_empty() => Err(unknown(state, tool)),
         these => Ok(these),

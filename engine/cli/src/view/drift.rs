@@ -111,7 +111,7 @@ pub(super) fn section(paper: &mut Paper, plan: &Plan) {
         paper.blank();
     }
     paper.put(0, 0, &[(Paint::Bold, "changed outside of dtm".into())]);
-    let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+    let addrs: Vec<&str> = nodes.iter().map(|node| &*node.addr).collect();
     let (groups, of) = match paper.all {
         true => (vec![], vec![None; nodes.len()]),
         false => groups(&addrs, |at, way| draw(paper, plan, nodes[at], way)),

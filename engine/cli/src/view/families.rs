@@ -170,7 +170,7 @@ impl Families {
 
     /// Writes the tools of a wave.
     pub(super) fn write(&self, paper: &mut Paper, plan: &Plan, nodes: &[&Node]) {
-        let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+        let addrs: Vec<&str> = nodes.iter().map(|node| &*node.addr).collect();
         let (groups, of) = match paper.all {
             true => (vec![], vec![None; nodes.len()]),
             false => groups(&addrs, |at, way| draw(paper, plan, nodes[at], way)),
@@ -235,7 +235,7 @@ impl Families {
         let paper = Paper::new(Style::PLAIN, 200, false);
         let mut same = vec![];
         for nodes in waves(plan) {
-            let addrs: Vec<&str> = nodes.iter().map(|node| node.addr.as_str()).collect();
+            let addrs: Vec<&str> = nodes.iter().map(|node| &*node.addr).collect();
             for group in groups(&addrs, |at, way| draw(&paper, plan, nodes[at], way)).0 {
                 let (name, which) = self.named(&group, &addrs);
                 let tools: Vec<&str> = group.at.iter().map(|at| addrs[*at]).collect();

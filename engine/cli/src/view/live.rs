@@ -12,6 +12,7 @@
 
 use crate::terminal::{Style, safe, size};
 use console::{measure_text_width, truncate_str};
+use dtm_engine::address::ToolAddr;
 use std::io::Write;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ const SPINNER: [&str; 8] = ["⠁", "⠂", "⠄", "⡀", "⢀", "⠠", "⠐", "�
 
 /// A tool that runs.
 pub(super) struct Running {
-    pub(super) addr: String,
+    pub(super) addr: ToolAddr,
     pub(super) verb: &'static str,
     pub(super) since: Instant,
     pub(super) text: String,
@@ -124,7 +125,7 @@ impl Live {
                 let tail: String = r.addr.chars().skip(n - room + 1).collect();
                 format!("…{tail}")
             }
-            _ => r.addr.clone(),
+            _ => r.addr.to_string(),
         };
         let took = r.since.elapsed().as_secs();
         let took = if took >= 60 { format!("{}m{:02}s", took / 60, took % 60) } else { format!("{took}s") };

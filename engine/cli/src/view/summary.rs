@@ -42,7 +42,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
     }
     for (addr, _) in &outcome.failed {
         let _ = write!(out, "{} {addr}", style.red("Failed:"));
-        if let Some(skipped) = because.remove(addr.as_str()) {
+        if let Some(skipped) = because.remove(&**addr) {
             let _ = write!(out, "; skipped because of it: {}", list(&skipped));
         }
         out.push('\n');
@@ -51,7 +51,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
         let _ = writeln!(out, "Skipped because of {cause}: {}", list(&skipped));
     }
     if !outcome.stopped.is_empty() {
-        let stopped: Vec<&str> = outcome.stopped.iter().map(String::as_str).collect();
+        let stopped: Vec<&str> = outcome.stopped.iter().map(|addr| &**addr).collect();
         let _ = writeln!(out, "Not begun: {}", list(&stopped));
     }
     let failed = match (outcome.failed.len(), outcome.asserts.has_errors()) {

@@ -1,6 +1,6 @@
 //! The files of a local state: generations, replay, the switch to a new generation.
 
-use super::{LocalStore, io, sync_folder};
+use super::{LocalStore, io};
 use crate::hash;
 use crate::state::belonging::Glance;
 use crate::state::form::{self, Form, Unreadable};

@@ -2,6 +2,7 @@
 //! there is nothing to lock any more.
 
 use super::{LocalStore, io, make_folder, read_key, sync_folder};
+use crate::address::ToolAddr;
 use crate::secret::Key;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
@@ -217,7 +218,7 @@ impl LocalStore {
         &self,
         holder: &Holder,
         wait: Duration,
-        without: &BTreeSet<String>,
+        without: &BTreeSet<ToolAddr>,
     ) -> Result<String, StateError> {
         let mut session = self.lock(holder.clone(), wait)?;
         let mut state = session.loaded().state.clone();

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, guard, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_engine::address::ToolAddr;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::{Entry, OpKey, PluginRef, Record, Status, now};
 use dtm_lang::interface::Recover;
@@ -156,7 +157,11 @@ fn in_state(problems: &Diagnostics, program: &Program, text: &str, file: &Path) 
 }
 
 /// The address of each tool in the configuration: of the one with the same key, or else the one that it would have.
-fn addresses(program: &Program, made: &Program, unplanned: &mut Vec<String>) -> BTreeMap<InstanceId, String> {
+fn addresses(
+    program: &Program,
+    made: &Program,
+    unplanned: &mut Vec<String>,
+) -> BTreeMap<InstanceId, ToolAddr> {
     let key = |p: &Program, number: usize| {
         let instance = &p.instances()[number];
         let inputs = p.inputs(InstanceId(number as u32), &NoOutputs).0;
@@ -171,12 +176,12 @@ fn addresses(program: &Program, made: &Program, unplanned: &mut Vec<String>) -> 
     for number in 0..made.instances().len() {
         let own = &made.instances()[number].addr;
         let addr = match planned.get(&key(made, number)) {
-            Some(addr) => (*addr).to_string(),
+            Some(addr) => ToolAddr::from(*addr),
             None => {
                 if program.find(own).is_none() {
                     unplanned.push(own.to_string());
                 }
-                own.to_string()
+                ToolAddr::from(own)
             }
         };
         found.insert(InstanceId(number as u32), addr);

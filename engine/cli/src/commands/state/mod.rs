@@ -206,7 +206,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) 
             let (_, store, _) = state_of(global, &config.file())?;
             let state = store.load()?.state;
             if terminal.json {
-                terminal.line(&state.tools.keys().cloned().collect());
+                terminal.line(&state.tools.keys().map(|addr| addr.to_string()).collect());
                 return Ok(Exit::Done);
             }
             for (addr, entry) in &state.tools {

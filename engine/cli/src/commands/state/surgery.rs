@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure, reason};
 use crate::project::{enter, state_of, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_engine::address::ToolAddr;
 use dtm_engine::address::typed;
 use dtm_engine::graph::Graph;
 use dtm_engine::state::place::{Policy, Store};
@@ -37,10 +38,10 @@ fn kept(
 }
 
 /// A tool that cannot be beside one of this address: the same, one whose family or component it would be, or a member of it.
-fn clash<'s>(state: &'s State, moving: &BTreeSet<String>, to: &str) -> Option<&'s String> {
+fn clash<'s>(state: &'s State, moving: &BTreeSet<ToolAddr>, to: &str) -> Option<&'s ToolAddr> {
     let ends = to.char_indices().filter(|(_, c)| ['[', '/'].contains(c)).map(|(i, _)| i).chain([to.len()]);
     let above = ends.filter_map(|end| state.tools.get_key_value(&to[..end])).map(|(addr, _)| addr);
-    let below = state.tools.range(to.to_string()..).map(|(addr, _)| addr);
+    let below = state.tools.range(ToolAddr::from(to)..).map(|(addr, _)| addr);
     let below =
         below.take_while(|addr| addr.starts_with(to)).filter(|addr| addr[to.len()..].starts_with(['[', '/']));
     above.chain(below).find(|addr| !moving.contains(*addr))
@@ -93,7 +94,7 @@ pub(super) fn mv(
         terminal.note("It has that address already.");
         return Ok(Exit::Done);
     }
-    let moving: BTreeSet<String> = members.iter().map(|rest| format!("{from}{rest}")).collect();
+    let moving: BTreeSet<ToolAddr> = members.iter().map(|rest| format!("{from}{rest}").into()).collect();
     let (mut records, mut told) = (vec![], vec![]);
     for rest in members {
         let (from, to) = (format!("{from}{rest}"), format!("{to}{rest}"));
@@ -106,7 +107,7 @@ pub(super) fn mv(
                 .help("write it as `dtm state list` does: `site`, `site[\"eu\"]`, `shop/site`"));
         }
         told.push(format!("`{from}` is `{to}` now."));
-        records.push(Record::Move { from, to });
+        records.push(Record::Move { from: from.into(), to: to.into() });
     }
     write(terminal, &mut *session, records, &told)?;
     Ok(Exit::Done)
@@ -125,7 +126,7 @@ pub(super) fn rm(
     for tool in tools {
         gone.extend(named(&state, tool)?.into_iter().map(|(addr, entry)| (addr.clone(), entry)));
     }
-    let tell = |(addr, entry): (&String, &&Arc<Entry>)| {
+    let tell = |(addr, entry): (&ToolAddr, &&Arc<Entry>)| {
         let id = entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id)));
         let (kind, id) = (format!("{}.{}", entry.plugin.name, entry.kind), id.unwrap_or_default());
         format!("`{addr}` ({kind}{id}) is known no longer; it stays as it is.")
@@ -265,8 +266,8 @@ fn contradiction(state: &State) -> Option<String> {
 }
 
 /// A tool that depends on itself.
-fn circle(state: &State) -> Option<String> {
-    let index: BTreeMap<&String, usize> = state.tools.keys().enumerate().map(|(i, a)| (a, i)).collect();
+fn circle(state: &State) -> Option<ToolAddr> {
+    let index: BTreeMap<&ToolAddr, usize> = state.tools.keys().enumerate().map(|(i, a)| (a, i)).collect();
     let mut graph = Graph::new(index.len());
     for (addr, entry) in &state.tools {
         if entry.deps.contains(addr) {
@@ -300,7 +301,7 @@ fn changed(now: u64, then: u64) -> Failure {
 
 /// What differs between two states, a line for each tool.
 fn changes(old: &State, new: &State) -> Vec<String> {
-    let all: BTreeSet<&String> = old.tools.keys().chain(new.tools.keys()).collect();
+    let all: BTreeSet<&ToolAddr> = old.tools.keys().chain(new.tools.keys()).collect();
     let lines = all.into_iter().filter_map(|addr| match (old.tools.get(addr), new.tools.get(addr)) {
         (None, Some(_)) => Some(format!("+ {addr}")),
         (Some(_), None) => Some(format!("- {addr}")),
