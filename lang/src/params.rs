@@ -25,7 +25,8 @@ pub(crate) fn params(
     let world = &mut World::default();
     let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
     let unknown = |name: &str, how: String, at: Option<Span>, diags: &mut Diagnostics| {
-        let d = Diagnostic::new(Code::E0410, format!("{how} gives `{name}`, but no param has that name"));
+        let d =
+            Diagnostic::new(Code::E0410, format!("{how} sets `{name}`, but the program has no such param"));
         let d = match at {
             Some(at) => d.at(at, "no param"),
             None => d,

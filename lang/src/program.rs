@@ -532,7 +532,7 @@ fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usiz
     if let Some(using) = &tool.with.using
         && !hir.configures.iter().any(|c| c.name.as_ref() == Some(using))
     {
-        let d = Diagnostic::new(Code::E0201, format!("no configuration `{using}` is known"));
+        let d = Diagnostic::new(Code::E0201, format!("unknown configuration `{using}`"));
         ev.diags.push(d.at(tool.span, "this component uses it"));
     }
     for (at, given) in tool.inputs.values().enumerate() {
@@ -657,8 +657,7 @@ fn instance(
         }
     }
     if let (Some(using), None) = (&using, config) {
-        let d =
-            Diagnostic::new(Code::E0201, format!("no configuration `{using}` of `{}` is known", tool.plugin));
+        let d = Diagnostic::new(Code::E0201, format!("unknown configuration `{using}` of `{}`", tool.plugin));
         ev.diags.push(d.at(tool.span, "this tool uses it"));
     }
     let mut option = |e: &Option<Expr>, name: &str| {

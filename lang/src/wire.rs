@@ -127,7 +127,7 @@ fn convert(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
                 out.insert(name.clone(), convert(value, &field.ty, &format!("{path}.{name}"))?);
             }
             if let (false, Some(extra)) = (r.open, m.keys().find(|k| !r.fields.contains_key(unescape(k)))) {
-                return Err(format!("{path}: no field `{extra}` is known"));
+                return Err(format!("{path}: unknown field `{extra}`"));
             }
             Value::map(out)
         }

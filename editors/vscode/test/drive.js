@@ -56,7 +56,7 @@ async function main() {
   await page.locator(".view-line span", { hasText: "contnet" }).last().hover();
   await page.waitForSelector(".monaco-hover:not(.hidden) .marker");
   const marker = (await page.textContent(".monaco-hover:not(.hidden) .marker")).replace(/\s+/g, " ").trim();
-  check("the message", marker.includes("no input `contnet` is known here") && marker.includes("E0303"));
+  check("the message", marker.includes("unknown input `contnet`") && marker.includes("E0303"));
   say(`hover over the squiggle: ${marker}`);
   await page.screenshot({ path: path.join(OUT, "squiggle.png") });
 

@@ -38,9 +38,9 @@ pub enum DiagnosticFormat {
     Human,
     /// One line each: `path:line:column: error[E0301]: headline`.
     Short,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// One SARIF 2.1.0 log; for `check`.
+    /// A single SARIF 2.1.0 log (only for `check`).
     Sarif,
 }
 
@@ -65,14 +65,14 @@ pub struct Global {
     /// Changes to this directory first.
     #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
     pub directory: Option<PathBuf>,
-    /// Sets a param: a string as it is, anything else as a literal (repeatable). For secrets use DTM_PARAM_NAME or a
+    /// Sets a param: strings verbatim, anything else as a `.dts` literal (repeatable). For secrets use DTM_PARAM_NAME or a
     /// params file.
     #[arg(long = "set", value_name = "NAME=VALUE", global = true, add = ArgValueCandidates::new(complete::params))]
     pub sets: Vec<String>,
     /// Reads params from a YAML, JSON or TOML file (repeatable).
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub params: Vec<PathBuf>,
-    /// Reads `params/ENV.params` of the project, and sets the param `env` if there is one.
+    /// Reads `params/ENV.params` from the project, and sets the param `env` if the program declares it.
     #[arg(long, value_name = "ENV", global = true, add = ArgValueCandidates::new(complete::environments))]
     pub env: Option<String>,
     /// Reads params from the output of a program: a JSON object, or lines `name = value`.
@@ -93,16 +93,16 @@ pub struct Global {
     /// How long to wait for a locked state, such as `30s`.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
     pub lock_timeout: Duration,
-    /// Says that the project was moved here with its state, although the folder it was in still has one.
+    /// Confirms that the project was moved here with its state, even though the old folder still has one.
     #[arg(long, global = true)]
     pub moved: bool,
     /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
     #[arg(long, global = true)]
     pub no_pager: bool,
-    /// Prints only what was asked for, and errors.
+    /// Prints only the requested output and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Prints more: what is equal in a plan, what plugins log and what dtm does; `-vv` prints every request too.
+    /// Prints more: unchanged parts of a plan, plugin logs and what dtm is doing; `-vv` also prints every request.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// As `-vv`, which DevStream called so.
@@ -153,7 +153,7 @@ pub struct FileArg {
 /// The configuration as DevStream named it.
 #[derive(Args, Clone, Default)]
 pub struct ConfigFiles {
-    /// The configuration, as an option; repeat it for several files of DevStream's YAML.
+    /// The configuration file, given as an option; repeatable for DevStream YAML files.
     #[arg(short = 'f', long = "file", alias = "config-file", value_name = "FILE", conflicts_with = "file", value_hint = ValueHint::FilePath)]
     pub config_file: Vec<PathBuf>,
     /// Variables of tools as v0.4 of DevStream wrote them.
@@ -202,7 +202,7 @@ impl SelectArgs {
 pub enum Command {
     /// Shows what `apply` would do.
     Plan(commands::plan::PlanArgs),
-    /// Plans, asks, and carries the plan out.
+    /// Plans, asks for confirmation, and applies the plan.
     Apply(commands::apply::Apply),
     /// Checks a configuration without touching anything.
     Check(commands::check::Check),
@@ -248,7 +248,7 @@ pub enum Command {
     /// Checks plugins against the protocol.
     #[command(subcommand, after_help = "Example:\n  dtm plugin check target/debug/libmine.so")]
     Plugin(commands::plugin::PluginCommand),
-    /// Converts DevStream's YAML to `.dts`, and proves that both plan the same.
+    /// Converts DevStream YAML to `.dts`, and verifies that both produce the same plan.
     Convert(commands::convert::Convert),
     /// Starts the language server.
     Lsp(commands::lsp::Lsp),

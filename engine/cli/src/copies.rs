@@ -49,7 +49,7 @@ impl Copied<'_> {
         if self.terminal.can_ask() {
             self.terminal.note(&format!(
                 "This project was copied with its state from `{from_shown}`, where the state still is.\n\
-                 A copy gets a state of its own; if the project was moved, this state goes on."
+                 A copy gets its own state; a moved project keeps this one."
             ));
             let answer = self.terminal.read_line("Was it copied or moved? [copied/moved/cancel] ", false);
             match answer.as_deref().map(str::trim) {

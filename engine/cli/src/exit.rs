@@ -45,14 +45,14 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "success, or nothing to do; warnings alone do not fail a command",
-            Exit::Failed => "an error, a failed test, or a question answered with no",
+            Exit::Failed => "an error, a failed test, or a declined prompt",
             Exit::Changes => "the plan has changes (only with `dtm plan --detailed-exitcode`)",
             Exit::Partly => {
                 "some tools or late asserts failed and the rest is done; `dtm verify` found drift"
             }
             Exit::Locked => "the state is locked by another run",
             Exit::Stale => "the saved plan is stale or was applied already: plan again",
-            Exit::Usage => "wrong usage: an unknown command or option, or a value that does not fit",
+            Exit::Usage => "wrong usage: an unknown command or option, or an invalid value",
             Exit::Interrupted => "interrupted (Ctrl-C, SIGTERM or SIGHUP)",
         }
     }

@@ -8,6 +8,7 @@ mod complete;
 mod copies;
 mod crash;
 mod doc;
+mod elsewhere;
 mod exit;
 mod files;
 mod log;
@@ -29,6 +30,13 @@ use terminal::Terminal;
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     complete::answer();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some((word, tip)) = elsewhere::tip(&words) {
+        let text =
+            format!("error: dtm has no `{word}`\n\n  tip: {tip}\n\nFor more information, try '--help'.\n");
+        let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
+        return Exit::Usage.into();
+    }
     let mut cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

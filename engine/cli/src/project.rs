@@ -297,7 +297,7 @@ impl Project {
             )
             .note("without it, everything would be made a second time")
             .help(format!("take it over: `{} --devstream {}`", self.command_on("state import"), word(&name)))
-            .help("if it is gone for good, begin anew: `dtm apply --new-state`")
+            .help("if it is gone for good, start over: `dtm apply --new-state`")
         })
     }
 
@@ -545,7 +545,7 @@ pub fn placed(path: &Path) -> Result<Placed, Failure> {
 
 /// Who works on a state.
 pub fn holder(doing: &str) -> Holder {
-    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Holder {
         who: format!("{user}@{host}"),
@@ -642,7 +642,7 @@ fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
     for path in given {
         if !path.to_str().is_some_and(devstream::is_yaml) {
             return Err(Failure::new(Code::E0901, format!("`{}` is not DevStream's YAML", path.display()))
-                .help("only of that several files are one configuration; in `.dts`, one imports others")
+                .help("only DevStream YAML can be split over several files; in `.dts`, import the others")
                 .usage());
         }
         let full = path.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
@@ -682,7 +682,7 @@ pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
     if !path.exists() {
         let failure = unreadable(&path, "there is no such file");
         return Err(
-            failure.help("name the configuration: `dtm plan FILE`, or make one: `dtm new quickstart DIR`")
+            failure.help("pass the configuration file, or create a project: `dtm new quickstart DIR`")
         );
     }
     Ok(path)

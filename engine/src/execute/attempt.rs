@@ -222,7 +222,7 @@ impl Operation<'_> {
                 },
                 Left::Several(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),
                 Left::Unread(e) => Err(unknown(e.to_string())),
-                Left::Untold => Err(unknown("its kind gives no way to".into())),
+                Left::Untold => Err(unknown("its kind does not support this".into())),
             },
             (Method::Delete, _) => match read_alone(plugins, plugin, settings, entry).await {
                 Seen::Absent => Ok(Some(Object::default())),

@@ -217,7 +217,7 @@ async fn a_lost_process_of_which_nobody_can_find_out_is_left_to_a_person() {
     same(
         &bench.apply(text).await,
         expect![[r#"
-        n failed: E0607 `n`: its outcome could not be determined: its kind gives no way to
+        n failed: E0607 `n`: its outcome could not be determined: its kind does not support this
     "#]],
     );
     assert_eq!(recorded(&bench), "n Creating without an id\n");

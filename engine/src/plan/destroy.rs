@@ -10,6 +10,7 @@ use crate::address::{ToolAddr, named, names};
 use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
+use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,10 +24,13 @@ pub enum Reality {
     Recorded,
 }
 
-/// Reads what is about to be deleted: what is gone already is only dropped from the state, and what was changed outside is shown. An
-/// object that cannot be read is deleted all the same, as far as its plugin can.
+/// Reads what is about to be deleted: what is gone already is only dropped from the state, and what was changed outside is shown.
+/// Nothing is deleted that could not be looked at, except what an interrupted operation left: nobody knows whether that is there.
 async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
+    // Where something is wrong already, it cannot be read in the right place.
+    let is_wrong = |n: &&Node| plan.diagnostics.iter().any(|d| d.tool.as_deref() == Some(&*n.addr));
     let wanted = plan.nodes.iter().filter(|n| n.action == Action::Delete && n.kind.is_some());
+    let wanted = wanted.filter(|n| !is_wrong(n));
     let wanted = wanted.filter_map(|n| {
         let prior = n.prior.as_ref().filter(|p| p.id.is_some() && plugins.usable(&n.plugin).is_ok())?;
         Some(ToRead {
@@ -45,6 +49,14 @@ async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
                 node.reason = Reason::AlreadyGone;
             }
             Seen::Object(object) => see_what_goes(node, &kind, &object.inputs),
+            Seen::Failed(why) if node.prior.as_ref().is_some_and(|p| !p.status.is_open()) => {
+                let why = plugins.redactor().mask(&why);
+                let d = Diagnostic::new(Code::E0607, format!("`{}` could not be read: {why}", node.addr));
+                plan.diagnostics.push(d.tool(node.addr.clone()).help(format!(
+                    "to delete it without looking at it, add `--no-read`; to leave it as it is: `dtm state rm {}`",
+                    word(&node.addr)
+                )));
+            }
             Seen::Absent | Seen::Failed(_) => {}
         }
     }
@@ -92,7 +104,7 @@ pub async fn destroy(
         if entry.protect {
             let d = Diagnostic::new(Code::E0602, format!("`{addr}` is protected and would be deleted"))
                 .tool((*addr).clone());
-            plan.diagnostics.push(d.help("take `protect = true` off it and apply that first"));
+            plan.diagnostics.push(d.help("remove `protect = true` from it and apply that first"));
         }
         let kind = kinds(&entry.plugin.name, &entry.kind).or_else(|| {
             let path = entry.plugin.path.as_ref()?;

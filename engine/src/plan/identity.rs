@@ -58,7 +58,8 @@ impl Builder<'_> {
         for node in self.plan.nodes.iter().filter(|n| self.is_existing(n)) {
             let other = identity_of(node).and_then(|identity| seen.get(&identity));
             let Some(other) = other.map(|o| &self.plan.nodes[*o]) else { continue };
-            let headline = format!("`{}` is said to exist, and `{}` makes it", node.addr, other.addr);
+            let headline =
+                format!("`{}` is declared as existing, but `{}` creates it", node.addr, other.addr);
             let mut d = Diagnostic::new(Code::E0603, headline).tool(node.addr.clone());
             for (id, text) in [(node.instance, "somebody else's"), (other.instance, "this project's")] {
                 let Some(id) = id else { continue };
@@ -203,7 +204,7 @@ impl Builder<'_> {
                         i,
                         match retired {
                             true => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
-                                "end the replacement first: apply with the inputs of before, once what failed is mended",
+                                "end the replacement first: fix what failed, then apply with the previous inputs",
                             ),
                             false => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
                         },

@@ -75,7 +75,7 @@ impl Checker<'_> {
             let d = Diagnostic::new(Code::E0309, format!("this may be null: it is `{ty}`"))
                 .at(base.span, "may be null");
             let after = base.span.after();
-            self.diags.push(d.help("write `?.`, which gives null when it is, or test it first").fix(
+            self.diags.push(d.help("write `?.`, which yields null if this is null, or test it first").fix(
                 "write `?`",
                 after,
                 "?",
@@ -176,7 +176,7 @@ impl Checker<'_> {
                     Access { expr: field(base), ty, short }
                 }
                 None => {
-                    let d = Diagnostic::new(Code::E0303, format!("no field `{}` is known here", name.text));
+                    let d = Diagnostic::new(Code::E0303, format!("unknown field `{}`", name.text));
                     let d =
                         d.at(name.span, "unknown field").nearest(&name.text, r.fields.keys().map(|k| &**k));
                     let d = if r.open {
@@ -259,7 +259,7 @@ impl Checker<'_> {
                     return Access::error(span);
                 };
                 let Some(field) = r.fields.get(&name) else {
-                    let d = Diagnostic::new(Code::E0303, format!("no field `{name}` is known here"));
+                    let d = Diagnostic::new(Code::E0303, format!("unknown field `{name}`"));
                     self.diags.push(d.at(index.span, "unknown field"));
                     return Access::error(span);
                 };
@@ -391,7 +391,7 @@ impl Checker<'_> {
             (None, Some(_)) => Code::E0219,
             (None, None) => Code::E0208,
         };
-        let d = Diagnostic::new(code, format!("no function `{name}` is known")).at(span, "unknown function");
+        let d = Diagnostic::new(code, format!("unknown function `{name}`")).at(span, "unknown function");
         let d = match (ours, instead) {
             (Some(ours), _) => {
                 let title = format!("write `{ours}`");
@@ -458,8 +458,10 @@ impl Checker<'_> {
                 }
                 None => {
                     let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
-                    let d =
-                        Diagnostic::new(Code::E0305, format!("`{}` takes no such argument", builtin.name));
+                    let d = Diagnostic::new(
+                        Code::E0305,
+                        format!("`{}` does not take this argument", builtin.name),
+                    );
                     self.diags.push(
                         d.at(at, "one too many").note(format!("the function is `{}`", signature(builtin))),
                     );

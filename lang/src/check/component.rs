@@ -30,6 +30,18 @@ pub(super) struct ComponentState {
     pub(super) uses: Vec<(usize, Span)>,
 }
 
+/// The `in` or `out` that was meant by a declaration that a component cannot hold.
+fn meant(decl: &Decl, name: &ast::Name, ty: Option<&ast::TypeExpr>, value: Option<&ast::Expr>) -> ast::Field {
+    ast::Field {
+        name: name.clone(),
+        doc: decl.doc.clone(),
+        annotations: vec![],
+        ty: ty.cloned(),
+        value: value.cloned(),
+        span: decl.span,
+    }
+}
+
 impl Checker<'_> {
     pub(super) fn declare_component(&mut self, m: usize, decl: &Decl) {
         let DeclKind::Component { name, body } = &decl.kind else { return };
@@ -38,37 +50,44 @@ impl Checker<'_> {
         for decl in body {
             match &decl.kind {
                 DeclKind::In(_) | DeclKind::Out(_) | DeclKind::Let { .. } | DeclKind::Tool(_) => {
-                    kept.push(decl)
+                    kept.push(decl.clone())
                 }
                 DeclKind::Assert { .. } | DeclKind::Existing { .. } | DeclKind::Broken { .. } => {
-                    kept.push(decl)
+                    kept.push(decl.clone())
                 }
-                DeclKind::Param { name, .. } => {
+                DeclKind::Param { name, ty, default } => {
                     let d = Diagnostic::new(Code::E0109, "a component has no params of its own");
                     let d = d.at(decl.span, "inside a component").help(format!(
-                        "take it in: `in {}: T`, and give it where the component is used",
+                        "declare it as an input, `in {}: T`, and pass it where the component is used",
                         name.text
                     ));
                     self.diags.push(d);
+                    // It is taken for what was meant, so that its name is known from here on.
+                    let field = meant(decl, name, Some(ty), default.as_ref());
+                    kept.push(Decl { kind: DeclKind::In(field), ..decl.clone() });
                 }
-                DeclKind::Output { name, .. } => {
-                    let d = Diagnostic::new(Code::E0109, "what a component gives is an `out`");
+                DeclKind::Output { name, ty, value } => {
+                    let d = Diagnostic::new(Code::E0109, "a component declares its outputs with `out`");
                     self.diags.push(
                         d.at(decl.span, "an output of the program")
                             .help(format!("write `out {}: T = ...`", name.text)),
                     );
+                    if ty.is_some() {
+                        let field = meant(decl, name, ty.as_ref(), Some(value));
+                        kept.push(Decl { kind: DeclKind::Out(field), ..decl.clone() });
+                    }
                 }
                 _ => {
                     let span = Span { end: decl.span.end.min(decl.span.start + 200), ..decl.span };
-                    let d =
-                        Diagnostic::new(Code::E0109, "this cannot stand in a component").at(span, "not here");
+                    let d = Diagnostic::new(Code::E0109, "this is not allowed in a component")
+                        .at(span, "not here");
                     self.diags.push(
                         d.note("a component holds `in`, `out`, `let`, `tool`, `existing` and `assert`"),
                     );
                 }
             }
         }
-        let ast = ast::Module { decls: kept.into_iter().cloned().collect(), comments: vec![] };
+        let ast = ast::Module { decls: kept, comments: vec![] };
         let outer = &self.modules[m];
         let module = Module {
             file: outer.file,
@@ -314,10 +333,11 @@ impl Checker<'_> {
             let text = self.sources.text(at).to_string();
             let d = Diagnostic::new(Code::E0215, format!("a component cannot read {}", said(read, by)));
             let d = d.at(at, "from outside of the component");
-            let d = if place == at { d } else { d.also(place, "by way of this") };
+            let d = if place == at { d } else { d.also(place, "through this") };
             let name = text.rsplit('.').next().unwrap_or(&text).to_string();
-            self.diags
-                .push(d.help(format!("take it in: `in {name}: T`, and give it where the component is used")));
+            self.diags.push(d.help(format!(
+                "declare it as an input, `in {name}: T`, and pass it where the component is used"
+            )));
         }
     }
 

@@ -261,7 +261,7 @@ impl Checker<'_> {
 
     fn misplaced(&mut self, span: Span, what: &str, place: &str) {
         let at = Span { end: span.end.min(span.start + 200), ..span };
-        self.error(Code::E0109, at, format!("{what} cannot stand in {place}"), "not here");
+        self.error(Code::E0109, at, format!("{what} is not allowed in {place}"), "not here");
     }
 
     fn import_names(&mut self, m: usize, import: &ast::Import) {
@@ -445,7 +445,7 @@ impl Checker<'_> {
         for entry in entries {
             let ast::Entry::Field { name, value: Some(value), .. } = entry else { continue };
             if !known.contains(&name.text) {
-                let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text));
+                let d = Diagnostic::new(Code::E0204, format!("unknown plugin `{}`", name.text));
                 self.diags
                     .push(d.at(name.span, "unknown plugin").nearest(&name.text, known.iter().map(|k| &**k)));
             }
@@ -465,8 +465,8 @@ impl Checker<'_> {
             let checked = match (&*name.text, &*value.kind) {
                 ("state", A::Construct { name: backend, record }) => self.backend(m, backend, record),
                 ("state", _) => {
-                    let d =
-                        Diagnostic::new(Code::E0301, "`state` names a backend").at(value.span, "no backend");
+                    let d = Diagnostic::new(Code::E0301, "`state` names a backend")
+                        .at(value.span, "not a backend");
                     self.diags.push(d.help("write `state = local { path = \".dtm/state\" }`"));
                     continue;
                 }
@@ -480,7 +480,7 @@ impl Checker<'_> {
                     self.check_expr(m, value, &Type::Map(Arc::new(Type::Int)), None)
                 }
                 (other, _) => {
-                    let d = Diagnostic::new(Code::E0303, format!("no setting `{other}` is known"))
+                    let d = Diagnostic::new(Code::E0303, format!("unknown setting `{other}`"))
                         .at(name.span, "unknown setting");
                     self.diags.push(d.nearest(other, KNOWN).note(format!("known: {}", KNOWN.join(", "))));
                     continue;
@@ -499,7 +499,7 @@ impl Checker<'_> {
 
     fn backend(&mut self, m: usize, backend: &ast::Name, record: &ast::Expr) -> Expr {
         let Some((_, fields)) = BACKENDS.iter().find(|(name, _)| *name == &*backend.text) else {
-            let d = Diagnostic::new(Code::E0303, format!("no backend `{}` is known", backend.text))
+            let d = Diagnostic::new(Code::E0303, format!("unknown backend `{}`", backend.text))
                 .at(backend.span, "unknown backend");
             self.diags.push(d.nearest(&backend.text, BACKENDS.map(|(name, _)| name)));
             return Expr::error(record.span);

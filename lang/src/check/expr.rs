@@ -179,7 +179,10 @@ impl Checker<'_> {
                     let (expr, ty) = self.infer(m, e);
                     secret |= ty.has_secret();
                     if !ty.is_scalar() {
-                        let d = Diagnostic::new(Code::E0306, format!("`{ty}` cannot stand in a string"));
+                        let d = Diagnostic::new(
+                            Code::E0306,
+                            format!("`{ty}` cannot be interpolated into a string"),
+                        );
                         let d = d.at(e.span, format!("this is `{ty}`"));
                         self.diags.push(match ty.is_nullable() {
                             true => d.help("provide a value for null: `${x ?? \"none\"}`"),
@@ -291,7 +294,7 @@ impl Checker<'_> {
             return;
         }
         if &**name == "var" || &**name == "local" {
-            self.diags.push(d.help("params and lets are named alone: `name`, not `var.name`"));
+            self.diags.push(d.help("refer to a param or `let` by its bare name: `name`, not `var.name`"));
             return;
         }
         if let Some(help) = self.foreign_name(name, span) {
@@ -304,7 +307,9 @@ impl Checker<'_> {
         // What a member is taken from is not a text.
         let text = &self.sources.file(span.file).text;
         let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
-        let word = !member && nearest(name, known.iter().copied()).is_none();
+        // Nor is what stands in one already.
+        let inside = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with("${"));
+        let word = !member && !inside && nearest(name, known.iter().copied()).is_none();
         let d = d.nearest(name, known);
         self.diags.push(if word { d.help(format!("quote a string: `\"{name}\"`")) } else { d });
     }

@@ -174,7 +174,7 @@ impl Checker<'_> {
                 let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
                 let d = Diagnostic::new(
                     Code::E0305,
-                    format!("`{}` takes no such argument", self.fns[id].name.text),
+                    format!("`{}` does not take this argument", self.fns[id].name.text),
                 );
                 let d = d.at(at, if arg.name.is_some() { "unknown argument" } else { "one too many" });
                 let known = self.fns[id].params.iter().map(|p| &*p.name.text);
@@ -268,5 +268,5 @@ pub(super) fn cycle(
     };
     let last = way.len() - 1;
     let d = Diagnostic::new(Code::E0404, headline).at(way[last].1, "closes the cycle");
-    way[..last].iter().take(8).fold(d, |d, (_, at)| d.also(*at, "by way of this"))
+    way[..last].iter().take(8).fold(d, |d, (_, at)| d.also(*at, "through this"))
 }

@@ -72,7 +72,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         "filebase64" => Instead("write `base64(file(path))`"),
         "md5" | "sha1" | "sha512" => Instead("write `sha256(text)`"),
         "toset" => Instead(
-            "a list serves as it is: `tool NAME[x in xs]: ...`; `unique(xs)` is the list without repetitions",
+            "use the list directly: `tool NAME[x in xs]: ...`; `unique(xs)` is the list without repetitions",
         ),
         "set" => Instead("write `unique(xs)`"),
         "tolist" | "list" | "tuple" | "Array" => Instead("a list is written `[a, b]`"),

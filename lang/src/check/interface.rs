@@ -145,7 +145,7 @@ impl Checker<'_> {
             required => {
                 let Some(shipped) = self.loader.shipped(&name.text) else {
                     let names = self.loader.shipped_names();
-                    let d = Diagnostic::new(Code::E0204, format!("no plugin `{}` is known", name.text))
+                    let d = Diagnostic::new(Code::E0204, format!("unknown plugin `{}`", name.text))
                         .at(name.span, "unknown plugin");
                     let d = d.nearest(&name.text, names.iter().map(|n| &**n));
                     self.diags
@@ -281,7 +281,7 @@ impl Checker<'_> {
                     }
                 }
                 DeclKind::Edition(..) | DeclKind::Plugin(_) | DeclKind::Type { .. } => {}
-                _ => self.error(Code::E0109, decl.span, "this cannot stand in an interface", "not here"),
+                _ => self.error(Code::E0109, decl.span, "this is not allowed in an interface", "not here"),
             }
         }
         self.shared_objects(ast, &plugin);
@@ -514,7 +514,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn unknown_annotation(&mut self, a: &Annotation, known: &[&str]) {
-        let d = Diagnostic::new(Code::E0213, format!("no annotation `@{}` is known here", a.name.text));
+        let d = Diagnostic::new(Code::E0213, format!("unknown annotation `@{}`", a.name.text));
         self.diags.push(d.at(a.name.span, "unknown annotation").nearest(&a.name.text, known.iter().copied()));
     }
 

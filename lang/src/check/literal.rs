@@ -431,11 +431,11 @@ impl Checker<'_> {
             }
             _ => Code::E0303,
         };
-        let d = Diagnostic::new(code, format!("no {what} `{}` is known here", name.text))
+        let d = Diagnostic::new(code, format!("unknown {what} `{}`", name.text))
             .at(name.span, format!("unknown {what}"));
         let d = match &*name.text {
             "depends_on" | "dependsOn" if what == "input" => d.help(
-                "order comes by itself from what a tool reads; without data, write `with { after = [...] }`",
+                "dtm infers the order from references; to order tools without one, write `with { after = [...] }`",
             ),
             option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
                 if what == "input" =>

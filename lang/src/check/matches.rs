@@ -84,11 +84,11 @@ impl Checker<'_> {
         if !left.is_empty() && !broken {
             let at = Span { end: span.start + 5, ..span };
             let parts: Vec<String> = left.iter().take(5).map(|t| format!("`{t}`")).collect();
-            let d = Diagnostic::new(Code::E0313, format!("this `match` leaves out {}", parts.join(", ")));
+            let d = Diagnostic::new(Code::E0313, format!("this `match` does not cover {}", parts.join(", ")));
             let d = d.at(at, "has no arm for it").also(subject.span, format!("this is `{ty}`"));
             let open = left.iter().any(|t| !matches!(t, Type::Lit(_) | Type::Null));
             self.diags.push(match open {
-                true => d.help("say what stands for everything else: `_ => ...`"),
+                true => d.help("add an arm for everything else: `_ => ...`"),
                 false => {
                     d.help(format!("add an arm: `{} => ...`, or `_ => ...` for all that is left", left[0]))
                 }
@@ -105,7 +105,7 @@ impl Checker<'_> {
                 if matches!(&*path.parts[0].text, "default" | "otherwise")
                     && !self.modules[m].types.contains_key(&path.parts[0].text) =>
             {
-                let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", path.parts[0].text));
+                let d = Diagnostic::new(Code::E0203, format!("unknown type `{}`", path.parts[0].text));
                 let d = d.at(pattern.span, "unknown type").help("what is left is matched by `_`");
                 self.diags.push(d.fix("write `_`", pattern.span, "_"));
                 return (true, None);

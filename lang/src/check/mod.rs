@@ -298,7 +298,10 @@ impl Checker<'_> {
             self.error(
                 Code::E0207,
                 span,
-                format!("these modules import each other: {}", names.join(" → ")),
+                match &*names {
+                    [this, _] => format!("{this} imports itself"),
+                    _ => format!("these modules import each other: {}", names.join(" → ")),
+                },
                 "closes the cycle",
             );
             return None;
@@ -390,6 +393,9 @@ impl Checker<'_> {
                 self.diags.push(d.at(*span, "this dtm knows edition 1").fix("write `1`", *span, "1"));
             }
             _ if &*self.sources.file(file).path == EXPRESSION => {}
+            // It is there, and what follows it cannot be read.
+            Some(DeclKind::Broken { .. }) if self.sources.file(file).text.trim_start().starts_with("dts") => {
+            }
             _ => {
                 let span = Span::new(file, 0, 0);
                 let d = Diagnostic::new(Code::W0101, "the edition line is missing").at(span, "before this");
@@ -513,12 +519,13 @@ impl Checker<'_> {
             Lazy::Done(ty) => return ty.clone(),
             Lazy::Busy => {
                 let name = self.lets[id].name.clone();
-                let mut d = Diagnostic::new(Code::E0404, format!("`{}` is defined by itself", name.text))
-                    .at(at, "read here while it is computed")
-                    .also(name.span, "defined here");
+                let mut d =
+                    Diagnostic::new(Code::E0404, format!("`{}` is defined in terms of itself", name.text))
+                        .at(at, "read here while it is computed")
+                        .also(name.span, "defined here");
                 let from = self.under_way.iter().position(|(l, _)| *l == id).map_or(usize::MAX, |at| at + 1);
                 for (_, step) in self.under_way.iter().skip(from).take(8) {
-                    d = d.also(*step, "by way of this");
+                    d = d.also(*step, "through this");
                 }
                 self.diags.push(d);
                 return Type::Error;

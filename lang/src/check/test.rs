@@ -68,8 +68,8 @@ impl Checker<'_> {
                 }
                 DeclKind::Broken { .. } => {}
                 _ => {
-                    let d =
-                        Diagnostic::new(Code::E0109, "this cannot stand in a test").at(decl.span, "not here");
+                    let d = Diagnostic::new(Code::E0109, "this is not allowed in a test")
+                        .at(decl.span, "not here");
                     self.diags.push(d.note("a test holds `given`, `mock` and `assert`"));
                 }
             }
@@ -94,7 +94,7 @@ impl Checker<'_> {
                 }
             };
             let Some(id) = self.hir.params.iter().position(|p| p.name == name.text) else {
-                let d = Diagnostic::new(Code::E0410, format!("no param `{}` is known", name.text));
+                let d = Diagnostic::new(Code::E0410, format!("unknown param `{}`", name.text));
                 let known: Vec<Symbol> = self.hir.params.iter().map(|p| p.name.clone()).collect();
                 self.diags.push(d.at(name.span, "no param").nearest(&name.text, known.iter().map(|n| &**n)));
                 continue;

@@ -201,7 +201,7 @@ impl Checker<'_> {
                     ),
                 },
                 other => {
-                    let d = Diagnostic::new(Code::E0303, format!("no option `{other}` is known"))
+                    let d = Diagnostic::new(Code::E0303, format!("unknown option `{other}`"))
                         .at(name.span, "unknown option");
                     let ours = match other {
                         "prevent_destroy" | "preventDestroy" => Some("protect = true"),
@@ -235,7 +235,7 @@ impl Checker<'_> {
             match name {
                 Some(name) if kind.inputs.contains_key(&name) => out.ignore.push(name),
                 Some(name) => {
-                    let d = Diagnostic::new(Code::E0303, format!("no input `{name}` is known"))
+                    let d = Diagnostic::new(Code::E0303, format!("unknown input `{name}`"))
                         .at(e.span, "unknown input");
                     self.diags.push(d.nearest(&name, kind.inputs.keys().map(|k| &**k)));
                 }

@@ -268,7 +268,7 @@ impl Checker<'_> {
             }
             let known = names(&self.modules[home].types);
             let all: Vec<&str> = known.into_iter().chain(BUILTIN.iter().map(|b| b.0)).collect();
-            let d = Diagnostic::new(Code::E0203, format!("no type `{}` is known", last.text))
+            let d = Diagnostic::new(Code::E0203, format!("unknown type `{}`", last.text))
                 .at(last.span, "unknown type");
             let d = match &*last.text {
                 "str" | "String" | "text" => {

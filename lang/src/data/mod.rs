@@ -367,7 +367,7 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                     None => {
                         misspelt.extend(crate::diag::nearest(name, r.fields.keys().map(|k| &**k)));
                         diags.push(
-                            Diagnostic::new(Code::E0303, format!("no field `{name}` is known here"))
+                            Diagnostic::new(Code::E0303, format!("unknown field `{name}`"))
                                 .at(*at, "unknown field")
                                 .nearest(name, r.fields.keys().map(|k| &**k)),
                         );

@@ -131,7 +131,7 @@ impl App<'_, '_> {
             }
         }
         if !TYPES.contains(&&*kind.text) {
-            let d = Diagnostic::new(Code::E0140, format!("no pipeline of the type `{}` is known", kind.text));
+            let d = Diagnostic::new(Code::E0140, format!("unknown pipeline type `{}`", kind.text));
             let all = TYPES.iter().copied().chain(["template"]);
             file.push(
                 d.at(kind.span, "unknown type")

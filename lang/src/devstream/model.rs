@@ -214,7 +214,7 @@ impl Reader<'_> {
         }
         for (key, at, _) in &sections {
             if !SECTIONS.contains(&&**key) && !OLDER.contains(&&**key) {
-                let d = Diagnostic::new(Code::E0140, format!("no section `{key}` is known"));
+                let d = Diagnostic::new(Code::E0140, format!("unknown section `{key}`"));
                 self.push(d.at(*at, "unknown section").nearest(key, SECTIONS));
             }
         }

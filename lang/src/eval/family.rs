@@ -90,7 +90,7 @@ impl Evaluator<'_, '_> {
                     format!("two of these tools have the key {}", crate::value::quoted(&name)),
                 );
                 let d = d
-                    .at(span, "gives it twice")
+                    .at(span, "produces it twice")
                     .note(format!("first: {other}"))
                     .note(format!("second: {shown}"));
                 self.diags.push(d);

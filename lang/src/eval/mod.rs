@@ -238,7 +238,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             let mut d = Diagnostic::new(Code::E0404, format!("`{name}` depends on itself"))
                 .at(span, "read here, which closes the cycle");
             for (_, step) in way.iter().skip(1).take(8) {
-                d = d.also(*step, "by way of this");
+                d = d.also(*step, "through this");
             }
             self.diags.push(d);
             return Value::error();
@@ -720,7 +720,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             .filter(|(n, i)| matches!(i.field.ty, Type::Any) && tool.inputs.contains_key(*n))
             .map(|(n, _)| n.clone())
             .collect();
-        // An input that is being computed reads itself by way of this output: the cycle is found by the graph.
+        // An input that is being computed reads itself through this output: the cycle is found by the graph.
         let under_way = |ev: &Self, n: &Symbol| {
             let at = tool.inputs.get_index_of(n);
             at.is_some_and(|at| ev.busy.iter().any(|(b, _)| *b == Busy::Input(id, at)))
@@ -740,7 +740,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let Some((at, _, expr)) = hir.tools[tool].inputs.get_full(name) else {
             if hir.tools[tool].existing {
                 let addr = &self.world.instances[id.0 as usize].addr;
-                let headline = format!("`{addr}` is somebody else's: its input `{name}` is not known");
+                let headline = format!("`{addr}` is managed elsewhere: its input `{name}` is not known");
                 return self.fail(Code::E0303, span, headline, "not part of its key");
             }
             return Value::error();

@@ -147,8 +147,7 @@ impl Lexer<'_> {
             None => format!("`{char}`"),
         };
         let code = if matches!(char, '\'' | '`' | '“' | '”') { Code::E0008 } else { Code::E0001 };
-        let mut d =
-            Diagnostic::new(code, format!("unexpected character {named}")).at(span, "no token begins so");
+        let mut d = Diagnostic::new(code, format!("unexpected character {named}")).at(span, "not valid here");
         let from = self.pos.saturating_sub(2);
         let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
             || self.text[self.pos..].starts_with("'''");
@@ -157,7 +156,7 @@ impl Lexer<'_> {
                 let title = if with.is_empty() { "remove it" } else { "write a plain blank or line end" };
                 d.note("this character is not visible").help(title).fix(title, span, with)
             }
-            _ if triple => d.help("a text of several lines stands between `\"\"\"`"),
+            _ if triple => d.help("a multi-line string is written between `\"\"\"`"),
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
             '&' => d.help("write `&&` for and"),

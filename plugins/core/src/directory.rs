@@ -93,10 +93,11 @@ impl Kind for Directory {
         let outputs = directory::Outputs { absolute: shown(id)? };
         Ok(Change { outputs, id: object.id, private: object.private })
     }
-    async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
+    async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         let id = &*object.id;
-        let link = look(id)?.is_some_and(|there| there.is_symlink());
-        if replaced_parent(&object.private).is_some() || link {
+        let link = look(id)?.is_some_and(|there| there.is_symlink()).then_some(id);
+        if let Some(link) = replaced_parent(&object.private).or(link) {
+            ctx.left(&format!("`{link}` is a link now, so `{id}` is not the folder that was made; it stays"));
             return Ok(());
         }
         remove_with_parents(id, &object.private, || match std::fs::remove_dir(id) {

@@ -83,9 +83,10 @@ fn update(ctx: &Ctx, id: &str, private: &Value, content: &str, mode_text: &str) 
     Ok(if private.get("made").is_some() { made } else { private.clone() })
 }
 
-fn delete(id: &str, private: &Value) -> Result<(), Failure> {
+fn delete(ctx: &Ctx, id: &str, private: &Value) -> Result<(), Failure> {
     // The file is not behind a link that took the place of its folder.
-    if replaced_parent(private).is_some() {
+    if let Some(folder) = replaced_parent(private) {
+        ctx.left(&format!("`{folder}` is a link now, so `{id}` is not the file that was written; it stays"));
         return Ok(());
     }
     remove_with_parents(id, private, || match std::fs::remove_file(id) {
@@ -122,6 +123,13 @@ fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failu
     };
     if let Some(link) = link {
         return Ok(Some(Seen { bytes: vec![], mode: recorded.to_string(), link: Some(link_text(link)) }));
+    }
+    // A pipe or a device is not opened: that would wait for its other end, or never end.
+    match std::fs::metadata(id) {
+        Ok(there) if !there.is_file() && !there.is_dir() => {
+            return Err(Failure::clean(format!("cannot read `{id}`: it is not a regular file")));
+        }
+        _ => {}
     }
     match std::fs::read(id) {
         Ok(bytes) => {
@@ -186,8 +194,8 @@ impl Kind for File {
         let private = update(ctx, &object.id, &object.private, &inputs.content, &inputs.mode)?;
         Ok(Change { outputs: outputs(&object.id, inputs.content.as_bytes())?, id: object.id, private })
     }
-    async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        delete(&object.id, &object.private)
+    async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
+        delete(ctx, &object.id, &object.private)
     }
 }
 
@@ -228,7 +236,7 @@ impl Kind for SecretFile {
         let private = update(ctx, &object.id, &object.private, &inputs.content.0, &inputs.mode)?;
         Ok(Change { outputs: secret_file::Outputs { absolute: shown(&object.id)? }, id: object.id, private })
     }
-    async fn delete(_: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        delete(&object.id, &object.private)
+    async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
+        delete(ctx, &object.id, &object.private)
     }
 }

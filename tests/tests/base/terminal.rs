@@ -122,7 +122,7 @@ fn apply_asks_and_yes_is_the_only_yes() {
         let mut command = sandbox.dtm();
         command.arg("apply");
         let mut terminal = Terminal::start(command, 80);
-        assert!(terminal.until("Carry this out? [y/N]"));
+        assert!(terminal.until("Apply this plan? [y/N]"));
         terminal.master.write_all(answer.as_bytes()).expect("typed");
         let (screen, _, found) = terminal.finish();
         assert_eq!(found, code, "{screen}");

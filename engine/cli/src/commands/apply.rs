@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// The arguments of `dtm apply`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm apply\n  dtm apply -y --set env=prod main.dts\n  dtm apply the.plan        what `dtm plan -o the.plan` has saved, exactly\n  dtm apply --new-state     begins a state where another one was used before"
+    after_help = "Examples:\n  dtm apply\n  dtm apply -y --set env=prod main.dts\n  dtm apply the.plan        exactly what `dtm plan -o the.plan` saved\n  dtm apply --new-state     begins a state where another one was used before"
 )]
 pub struct Apply {
     /// The configuration, or a saved plan [default: main.dts].
@@ -35,10 +35,10 @@ pub struct Apply {
     run: RunArgs,
     #[command(flatten)]
     select: SelectArgs,
-    /// Begins a new state, although another one was used before.
+    /// Starts a new state, even if this project used another one before.
     #[arg(long)]
     new_state: bool,
-    /// Takes over a state that belongs to another root file; what that file made and this one does not is deleted.
+    /// Takes over the state of another root file; tools that are not in this file are deleted.
     #[arg(long)]
     take_over: bool,
 }
@@ -118,7 +118,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
         }
         return Ok(Exit::Done);
     }
-    if !ask(terminal, &args.run, "Carry this out?") {
+    if !ask(terminal, &args.run, "Apply this plan?") {
         terminal.note("Nothing was changed.");
         return Ok(Exit::Failed);
     }

@@ -22,10 +22,10 @@ use std::time::{Duration, SystemTime};
 pub struct Check {
     #[command(flatten)]
     file: FileArg,
-    /// Carries out every fix that is safe, then checks what is there.
+    /// Applies every safe fix, then checks the result.
     #[arg(long)]
     fix: bool,
-    /// With `--fix`: also what is a guess, as the nearest name is.
+    /// With `--fix`: also applies guesses, such as the nearest name.
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
     /// Checks again whenever a file of the program changes, until it is interrupted.
@@ -60,7 +60,7 @@ fn mend(global: &Global, terminal: &Terminal, args: &Check) -> Result<(), Failur
             changed.insert(file.shown.to_string());
         }
     }
-    changed.iter().for_each(|file| terminal.note(&format!("mended {file}")));
+    changed.iter().for_each(|file| terminal.note(&format!("fixed {file}")));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use dtm_lang::Code;
 /// The arguments of `dtm completion`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm completion bash > ~/.local/share/bash-completion/completions/dtm\n  dtm completion zsh > ~/.zfunc/_dtm\n  dtm completion fish > ~/.config/fish/completions/dtm.fish\n\nBesides commands and options it completes addresses, params, starters, kinds and codes. Nothing is run for it."
+    after_help = "Examples:\n  dtm completion bash > ~/.local/share/bash-completion/completions/dtm\n  dtm completion zsh > ~/.zfunc/_dtm\n  dtm completion fish > ~/.config/fish/completions/dtm.fish\n\nIt also completes addresses, params, starters, kinds and codes, without running any project code."
 )]
 pub struct Completion {
     /// The shell.

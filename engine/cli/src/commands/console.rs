@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 /// The arguments of `dtm console`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm console\n  dtm console prod.dts --set env=prod\n\nAn expression shows its value; `let`, `fn`, `type` and `import` are kept for the lines after them.\n:type EXPRESSION   its type        :doc NAME   what a builtin does\n:reload            the files anew  :quit       leaves (or Ctrl-D)"
+    after_help = "Examples:\n  dtm console\n  dtm console prod.dts --set env=prod\n\nAn expression shows its value; `let`, `fn`, `type` and `import` are kept for the lines after them.\n:type EXPRESSION   its type        :doc NAME   what a builtin does\n:reload            reads the files again  :quit       leaves (or Ctrl-D)"
 )]
 pub struct Console {
     /// The configuration [default: main.dts, if it is there].
@@ -34,7 +34,7 @@ const HELP: &str =
     "An expression shows its value. `let`, `fn`, `type` and `import` are kept for what follows.
   :type EXPRESSION   the type of an expression
   :doc NAME          what a builtin function does
-  :reload            reads the files anew
+  :reload            reads reads the files again
   :quit              leaves; so does Ctrl-D
 ";
 

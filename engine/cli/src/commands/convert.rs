@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The arguments of `dtm convert`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets that stand in the YAML go to a file of params beside the .dts, NAME.params, which only you can read."
+    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets in the YAML go to NAME.params, next to the .dts file, readable only by you."
 )]
 pub struct Convert {
     #[command(flatten)]
@@ -28,13 +28,13 @@ pub struct Convert {
     /// Writes nothing; shows what would change in the file.
     #[arg(long)]
     diff: bool,
-    /// Does not compare the plans of both.
+    /// Does not compare the two plans.
     #[arg(long)]
     no_proof: bool,
-    /// Takes over what DevStream has made, from the file in which it kept its state.
+    /// Imports what DevStream created, from its state file.
     #[arg(long, value_name = "STATE")]
     state: Option<PathBuf>,
-    /// Writes beside the YAML, which is kept with `.old` at the end of its name.
+    /// Writes next to the YAML file, which is renamed with the suffix `.old`.
     #[arg(long)]
     in_place: bool,
 }

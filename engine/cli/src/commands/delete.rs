@@ -9,6 +9,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::address::typed;
+use dtm_engine::plan::Reality;
 use dtm_engine::state::StateStore;
 use dtm_lang::Code;
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub struct Delete {
     /// The configuration [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Does not look at the objects before they are deleted.
+    #[arg(long)]
+    no_read: bool,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -38,7 +42,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result
         let list: Vec<String> = state.tools.keys().map(|k| format!("  {k}\n")).collect();
         terminal.out(&list.concat());
         if args.run.yes {
-            return Err(Failure::new(Code::E0901, "`dtm delete -y` needs to be told which tools")
+            return Err(Failure::new(Code::E0901, "`dtm delete -y` needs the tools to delete")
                 .help("name them, or use `dtm destroy`")
                 .usage());
         }
@@ -55,5 +59,6 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result
         can_ask(&args.run, "delete")?;
     }
     let tools: Vec<String> = tools.iter().map(|tool| typed(tool)).collect();
-    super::destroy::remove(global, terminal, &file, &args.run, Some(&tools), false)
+    let reality = if args.no_read { Reality::Recorded } else { Reality::Read };
+    super::destroy::remove(global, terminal, &file, &args.run, Some(&tools), (false, reality))
 }

@@ -27,24 +27,29 @@ pub struct Destroy {
     file: FileArg,
     #[command(flatten)]
     run: RunArgs,
-    /// Needs no readable configuration: only the state counts.
+    /// Uses only the state; works without a readable configuration.
     #[arg(long)]
     state: bool,
+    /// Does not look at the objects before they are deleted.
+    #[arg(long)]
+    no_read: bool,
 }
 
 pub(super) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
     can_ask(&args.run, "destroy")?;
-    remove(global, terminal, &args.file, &args.run, None, !args.state)
+    let reality = if args.no_read { Reality::Recorded } else { Reality::Read };
+    remove(global, terminal, &args.file, &args.run, None, (!args.state, reality))
 }
 
-/// Removes `only`, or everything. With `checked` a configuration with errors is refused.
+/// Removes `only`, or everything. With `checked` a configuration with errors is refused; `reality` says whether the objects are
+/// read first.
 pub(super) fn remove(
     global: &Global,
     terminal: &Terminal,
     file: &FileArg,
     run_args: &RunArgs,
     only: Option<&[String]>,
-    checked: bool,
+    (checked, reality): (bool, Reality),
 ) -> Result<Exit, Failure> {
     let trace = Trace::begin("destroy", run_args.trace.as_deref())?;
     trace.phase("check");
@@ -54,7 +59,7 @@ pub(super) fn remove(
         let project = crate::project::Project::open_valid(global, terminal, file);
         return project
             .map(|_| Exit::Failed)
-            .map_err(|f| f.help("to remove what is in state all the same: `dtm destroy --state`"));
+            .map_err(|f| f.help("to destroy everything in the state anyway: `dtm destroy --state`"));
     }
     if !store.has_remains()? {
         if !terminal.json && !terminal.quiet {
@@ -86,7 +91,7 @@ pub(super) fn remove(
     let events = switch.events();
     let plugins =
         rt.block_on(async { trusted_plugins(&around, program.as_deref(), &state, lock, events) })?;
-    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, Reality::Read));
+    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, reality));
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
         let mut value = view::json::plan(&plan, &sources);

@@ -70,7 +70,7 @@ fn sample(terminal: &Terminal, wanted: &str) -> Result<Exit, Failure> {
     let Some(plugin) = interface(name) else {
         let mut names = loader()?.shipped_names();
         names.extend(devstream::plugins().map(Symbol::from));
-        let d = Diagnostic::new(Code::E0204, format!("no plugin `{wanted}` is known"));
+        let d = Diagnostic::new(Code::E0204, format!("unknown plugin `{wanted}`"));
         return Err(Failure::of(
             d.nearest(wanted, names.iter().map(|n| &**n)).help("`dtm list plugins` lists them"),
         ));

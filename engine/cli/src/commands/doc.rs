@@ -137,7 +137,7 @@ fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
     let loader = FileLoader::new(PathBuf::new(), String::new());
     let plugin = |name: &str| {
         loader.shipped(name).map(|shipped| page(&format!("plugin {name}"), &shipped.text)).ok_or_else(|| {
-            let d = Diagnostic::new(Code::E0204, format!("no plugin `{name}` is known"));
+            let d = Diagnostic::new(Code::E0204, format!("unknown plugin `{name}`"));
             Failure::of(d.nearest(name, loader.shipped_names().iter().map(|n| &**n)))
         })
     };

@@ -18,13 +18,13 @@ use std::path::PathBuf;
 /// The arguments of `dtm eval`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n  dtm eval --as devstream config.yaml --json\n\nOutputs of tools are what the state says; what is not there yet shows as (known after apply). A secret\nis never shown. Without a configuration the expression stands alone."
+    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n  dtm eval --as devstream config.yaml --json\n\nOutputs of tools come from the state; those that do not exist yet show as (known after apply). A secret\nis never shown. Without a configuration the expression stands alone."
 )]
 pub struct Eval {
     /// The expression; `-` reads it from standard input. With `--as`, the file.
     #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: String,
-    /// Shows what a configuration stands for: the tools of one in DevStream's YAML, apps expanded.
+    /// Shows the tools that a DevStream configuration describes, with apps expanded.
     #[arg(long = "as", value_name = "FORM", conflicts_with_all = ["file", "ty"])]
     form: Option<Form>,
     /// Shows secrets too; only with `--as`.

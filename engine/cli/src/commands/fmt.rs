@@ -18,10 +18,10 @@ use std::sync::Arc;
 pub struct Fmt {
     /// Files and directories; `-` is standard input [default: .].
     paths: Vec<PathBuf>,
-    /// Writes nothing; exits 1 when a file is not in the style.
+    /// Writes nothing; exits 1 if a file is not formatted.
     #[arg(long)]
     check: bool,
-    /// Writes nothing; shows what would change, and exits 1 when a file is not in the style.
+    /// Writes nothing; shows what would change, and exits 1 if a file is not formatted.
     #[arg(long)]
     diff: bool,
 }
@@ -77,7 +77,7 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         terminal.note(&format!("formatted {}", file.display()));
     }
     if changed == 0 && exit == Exit::Done && !args.only_looks() {
-        terminal.note(&format!("{} in the style already", crate::view::count(files.len(), "file")));
+        terminal.note(&format!("{} already formatted", crate::view::count(files.len(), "file")));
     }
     Ok(exit)
 }

@@ -13,7 +13,7 @@ use std::fmt::Write;
 /// The form of a graph.
 #[derive(Clone, Copy, ValueEnum)]
 enum Form {
-    /// By wave, each tool with what it waits for.
+    /// By wave, each tool with its dependencies.
     Text,
     /// For Graphviz.
     Dot,

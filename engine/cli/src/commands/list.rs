@@ -36,7 +36,7 @@ pub struct List {
     /// Where to look, by inputs of its key: `path=docs`.
     #[arg(value_name = "NAME=VALUE")]
     within: Vec<String>,
-    /// Writes the `.dts` of what neither the state nor the program has.
+    /// Prints the `.dts` for objects that are in neither the state nor the program.
     #[arg(long)]
     dts: bool,
     /// The configuration [default: main.dts].

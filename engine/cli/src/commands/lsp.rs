@@ -11,7 +11,7 @@ use std::sync::Arc;
     after_help = "Editors start it; see the folder `editors` of dtm's repository.\n\nExample:\n  dtm lsp"
 )]
 pub struct Lsp {
-    /// Speaks over standard input and output, as it always does; some editors ask for it.
+    /// Accepted for editors that pass it; stdio is the only transport.
     #[arg(long)]
     stdio: bool,
 }

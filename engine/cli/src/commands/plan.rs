@@ -27,7 +27,7 @@ pub struct PlanArgs {
     file: Option<PathBuf>,
     #[command(flatten)]
     more: ConfigFiles,
-    /// Saves the plan, to be carried out as it is: `dtm apply PLAN`.
+    /// Saves the plan, so that `dtm apply PLAN` can apply exactly that.
     #[arg(short = 'o', long = "out", value_name = "PLAN")]
     out: Option<PathBuf>,
     /// Writes the plan as one page, to be opened in a browser; it needs no network.
@@ -35,7 +35,7 @@ pub struct PlanArgs {
     html: Option<PathBuf>,
     #[command(flatten)]
     select: SelectArgs,
-    /// Takes the state for reality: reads nothing from plugins.
+    /// Assumes that reality matches the state, and reads nothing through plugins.
     #[arg(long)]
     no_read: bool,
     /// Exits 0 without changes, 2 with changes, 1 on errors.
@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Resu
     if let Some(path) = args.file.as_deref().filter(|path| Saved::is_one(path)) {
         saved::only_the_plan(global, &args.select)?;
         if args.out.is_some() || args.no_read {
-            let headline = "a saved plan is saved already";
+            let headline = "this plan is already saved";
             return Err(Failure::new(Code::E0901, headline).help("leave `-o` and `--no-read` out").usage());
         }
         let (project, plan, about) = saved::show(terminal, path)?;
@@ -137,7 +137,7 @@ fn write_page(
     let title = format!("Plan of {}", project.file);
     let page = view::page::plan(plan, &project.program, &title, about);
     files::write(path, page)?;
-    terminal.note(&format!("Written as a page: {}", path.display()));
+    terminal.note(&format!("Wrote the plan as a page: {}", path.display()));
     Ok(())
 }
 

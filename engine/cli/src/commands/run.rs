@@ -26,16 +26,16 @@ use tokio::sync::watch;
 /// Options of every command that changes something.
 #[derive(Args, Clone)]
 pub struct RunArgs {
-    /// Does not ask.
+    /// Skips the confirmation prompt.
     #[arg(short = 'y', long = "yes")]
     pub yes: bool,
-    /// Operations at the same time [default: the program's setting, or 10].
+    /// Maximum number of concurrent operations [default: the program's setting, or 10].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub parallelism: Option<u16>,
     /// Starts nothing new after the first failure.
     #[arg(long)]
     pub fail_fast: bool,
-    /// The deadline of an operation that has none of its own, as `10m` [default: the program's setting, or 20m].
+    /// The timeout for operations without their own, such as `10m` [default: the program's setting, or 20m].
     #[arg(long, value_name = "DURATION", value_parser = crate::args::deadline)]
     pub timeout: Option<Duration>,
     /// Writes how long everything took to FILE, for <https://ui.perfetto.dev>.
@@ -61,11 +61,9 @@ pub fn can_ask(args: &RunArgs, command: &str) -> Result<(), Failure> {
     if args.yes || std::io::stdin().is_terminal() {
         return Ok(());
     }
-    let failure = Failure::new(
-        Code::E0902,
-        format!("`dtm {command}` asks before it changes anything, and there is no terminal to ask on"),
-    );
-    Err(failure.help(format!("look at the plan first, then say yes beforehand: `dtm {command} -y`")).usage())
+    let failure =
+        Failure::new(Code::E0902, format!("`dtm {command}` asks for confirmation, but there is no terminal"));
+    Err(failure.help(format!("review the plan, then skip the prompt: `dtm {command} -y`")).usage())
 }
 
 /// Asks a question; only `yes` or `y` is one.

@@ -58,7 +58,7 @@ pub(super) fn save(
         Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(&e)))
     })?;
     terminal
-        .note(&format!("Saved. To carry out exactly this: `dtm apply {}`", word(&path.to_string_lossy())));
+        .note(&format!("Saved. To apply exactly this plan: `dtm apply {}`", word(&path.to_string_lossy())));
     Ok(())
 }
 
@@ -121,7 +121,7 @@ fn applied_already(Applied { who, time, serial, .. }: &Applied) -> Failure {
 /// A saved plan has its own params.
 pub(super) fn only_the_plan(global: &Global, select: &SelectArgs) -> Result<(), Failure> {
     if select.any() {
-        let headline = "a saved plan says itself what is planned";
+        let headline = "a saved plan cannot be narrowed or changed";
         return Err(Failure::new(Code::E0901, headline)
             .help("plan again, with `--only`, `--skip` and the others there")
             .usage());

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// The arguments of `dtm test`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm test\n  dtm test main.dts --filter production\n  dtm test --junit report.xml\n  dtm test --coverage\n\nA test says what params are (`given`), puts outputs, data and variables in place (`mock`), and asserts\nwhat must hold of the plan. It needs no state, no plugins and no network, and sees no environment."
+    after_help = "Examples:\n  dtm test\n  dtm test main.dts --filter production\n  dtm test --junit report.xml\n  dtm test --coverage\n\nA test sets params (`given`), mocks outputs, data and environment variables (`mock`), and asserts\nproperties of the plan. It needs no state, no plugins and no network, and sees no environment."
 )]
 pub struct Test {
     #[command(flatten)]
@@ -27,10 +27,10 @@ pub struct Test {
     /// Runs only tests whose name contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Writes a report in the form of JUnit.
+    /// Writes a JUnit report.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Tells which tools and branches no test reaches.
+    /// Lists tools and branches that no test covers.
     #[arg(long)]
     coverage: bool,
 }

@@ -22,7 +22,7 @@ pub struct Trust {
     /// The folder of the project, or its configuration [default: the current folder].
     #[arg(value_name = "DIR")]
     project: Option<PathBuf>,
-    /// Does not ask.
+    /// Skips the confirmation prompt.
     #[arg(short = 'y', long = "yes")]
     yes: bool,
     /// Lists the projects that are trusted.

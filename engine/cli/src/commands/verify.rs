@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// The arguments of `dtm verify`.
 #[derive(Args)]
-#[command(after_help = "Example:\n  dtm verify || echo 'somebody changed something'")]
+#[command(after_help = "Example:\n  dtm verify || echo 'drift detected'")]
 pub struct Verify {
     #[command(flatten)]
     file: FileArg,
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Verify) -> Result
         let drift = view::json::drifted(&plan);
         terminal.line(&json!({ "format": view::json::FORMAT, "drift": drift }));
     } else {
-        terminal.out(&view::drift::found(&plan, terminal.paper()));
+        terminal.out(&view::drift::found(&plan, terminal.paper(), unreadable.is_empty()));
     }
     if !unreadable.is_empty() {
         let mut all = dtm_lang::Diagnostics::default();

@@ -66,7 +66,14 @@ pub fn leaves(paper: &mut Paper, indent: usize, leaves: &[Leaf], note: &str) {
         if let Edit::Same(value) = &leaf.edit {
             match paper.all {
                 true => {
-                    self::value(paper, indent, Side::Same, &format!("{} = ", leaf.path), "", value);
+                    self::value(
+                        paper,
+                        indent,
+                        Side::Same,
+                        &format!("{} = ", visible(&leaf.path.to_string())),
+                        "",
+                        value,
+                    );
                 }
                 false => folded += 1,
             }
@@ -95,7 +102,8 @@ fn tail(leaf: &Leaf, note: Option<&str>) -> String {
 
 fn leaf(paper: &mut Paper, indent: usize, leaf: &Leaf, note: Option<&str>) {
     let tail = tail(leaf, note);
-    let path = leaf.path.to_string();
+    // A key that cannot be seen is spelled out, so that no two look alike.
+    let path = visible(&leaf.path.to_string());
     let changed = || vec![(Paint::Yellow, "~ ".to_string()), plain(path.clone())];
     let head = |paper: &mut Paper, what: String| {
         let mut pieces = changed();

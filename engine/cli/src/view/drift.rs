@@ -185,10 +185,13 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
     }
 }
 
-/// What differs from reality, for `verify`.
-pub fn found(plan: &Plan, mut paper: Paper) -> String {
+/// What differs from reality, for `verify`; it is not complete where something could not be read.
+pub fn found(plan: &Plan, mut paper: Paper, complete: bool) -> String {
     let nodes = tools(plan);
     match nodes.len() {
+        0 if !complete => {
+            paper.put(0, 2, &[(Paint::Plain, "The check is not complete: see the errors.".into())])
+        }
         0 => paper.put(0, 2, &[(Paint::Plain, "No drift: everything is as the state says.".into())]),
         n => {
             section(&mut paper, plan);

@@ -5,7 +5,7 @@ use super::drift;
 use super::families::Families;
 use super::paper::{Paint, Paper, Piece, cells};
 use dtm_engine::PlannedFile;
-use dtm_engine::difference::{Leaf, difference, natural, of_file};
+use dtm_engine::difference::{Leaf, difference, natural, of_file, visible};
 use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -93,8 +93,11 @@ pub(super) fn why(plan: &Plan, node: &Node) -> String {
 /// The line of a tool.
 pub(super) fn head(paper: &mut Paper, node: &Node, name: &str, why: &str) {
     let (mark, paint) = mark(&node.action);
-    let mut pieces =
-        vec![(paint, format!("{mark} ")), (Paint::Bold, name.into()), plain(format!(": {}", kind_of(node)))];
+    let mut pieces = vec![
+        (paint, format!("{mark} ")),
+        (Paint::Bold, visible(name)),
+        plain(format!(": {}", kind_of(node))),
+    ];
     if !why.is_empty() {
         pieces.push((Paint::Dim, format!("  ({why})")));
     }

@@ -7,6 +7,7 @@
 use super::live::{Live, Running, Scene};
 use crate::log;
 use crate::terminal::{Style, Terminal, safe};
+use dtm_engine::difference::visible;
 use dtm_engine::event::{Event, Events};
 use dtm_engine::execute::StopLevel;
 use dtm_lang::diag::visible_json;
@@ -112,7 +113,7 @@ impl View {
                 }
             }
             Event::Warned { addr, text } => {
-                self.say(&self.style.yellow(&format!("  ! {addr}: warning: {text}")));
+                self.say(&self.style.yellow(&format!("  ! {}: warning: {text}", visible(addr))));
             }
             Event::Log { plugin, text } => {
                 if self.verbose {
@@ -121,13 +122,15 @@ impl View {
             }
             Event::Retrying { addr, after_ms, message } => {
                 let wait = Duration::from_millis(*after_ms).as_secs_f32();
-                self.say(&self.style.yellow(&format!("  ! {addr}: {message}; again in {wait:.1}s")));
+                self.say(
+                    &self.style.yellow(&format!("  ! {}: {message}; again in {wait:.1}s", visible(addr))),
+                );
             }
             Event::Finished { addr, verb, ms } => {
                 self.ended(addr);
                 let (mark, word) = done(verb, self.style);
                 let took = if *ms >= 100 { format!(" ({:.1}s)", *ms as f32 / 1000.0) } else { String::new() };
-                self.say(&format!("  {mark} {addr} {word}{took}"));
+                self.say(&format!("  {mark} {} {word}{took}", visible(addr)));
             }
             Event::Unchanged { addr } => self.ended(addr),
             Event::Failed { addr, message, .. } => {
@@ -164,9 +167,9 @@ impl View {
 fn failure(addr: &str, message: &str, style: Style) -> String {
     let mut lines = message.lines();
     let first = lines.next().unwrap_or("");
-    let mut out = format!("  {} {addr} failed: {first}", style.red("!"));
+    let mut out = format!("  {} {} failed: {first}", style.red("!"), visible(addr));
     for line in lines {
-        let line = dtm_engine::difference::visible(line);
+        let line = visible(line);
         out += format!("\n      {line}").trim_end();
     }
     out

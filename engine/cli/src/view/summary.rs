@@ -29,7 +29,7 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
     .collect();
     let done = match (parts.is_empty(), outcome.is_complete()) {
         (true, true) => "recorded".to_string(),
-        (true, false) => "no tool was finished".to_string(),
+        (true, false) => "nothing was completed".to_string(),
         _ => parts.join(", "),
     };
     if outcome.is_complete() {

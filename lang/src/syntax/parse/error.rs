@@ -72,9 +72,9 @@ impl ParseError {
         };
         let headline = match &list {
             Some(list) => format!("expected {list}, found {found}"),
-            None => format!("{found} cannot stand here"),
+            None => format!("{found} is not allowed here"),
         };
-        Diagnostic::new(Code::E0101, headline).at(self.span, format!("{found} does not fit"))
+        Diagnostic::new(Code::E0101, headline).at(self.span, format!("unexpected"))
     }
 }
 

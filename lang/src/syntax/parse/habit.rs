@@ -81,7 +81,7 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
         ),
         "data" => say(Code::E0115, "data is imported from a file: `import \"./data.yaml\" as NAME: T`"),
         "terraform" | "config" => {
-            say(Code::E0116, "where state is kept and the like is written `settings { ... }`")
+            say(Code::E0116, "settings such as where to keep the state are written `settings { ... }`")
         }
         "const" | "var" | "val" | "local" | "def"
             if p.kind(1).is_some_and(Kind::is_word) && p.text(2) == "=" =>
@@ -204,9 +204,7 @@ fn header(p: &Place<'_>) -> Option<Habit> {
         {
             mend(Code::E0124, "a kind is named without quotes", p.span(0).to(p.span(2)), p.text(1))
         }
-        ("tool", "") if p.at == p.run.len() => {
-            say(Code::E0125, "the `{` of its inputs stands on the same line")
-        }
+        ("tool", "") if p.at == p.run.len() => say(Code::E0125, "put the `{` of its inputs on the same line"),
         ("tool", _) if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" && innermost(p).is_none() => {
             say(Code::E0125, "the inputs stand in braces: `{ name = value }`")
         }
@@ -289,7 +287,9 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         ("==" | "!=", "=") if p.touches(0) => mend(Code::E0129, "two are enough", p.span(0), ""),
         ("*", "*") if p.touches(0) => say(Code::E0129, "there is no operator for powers"),
         ("/", "*") if p.touches(0) => say(Code::E0133, "comments begin with `//` and end with the line"),
-        (_, "?") => say(Code::E0131, "a choice is written `if c then a else b`; `x ?? y` stands in for null"),
+        (_, "?") => {
+            say(Code::E0131, "a conditional is written `if c then a else b`; `x ?? y` replaces a null")
+        }
         (_, "!") => say(Code::E0129, "provide a value for null: `x ?? default`"),
         (_, "if") => say(Code::E0130, "a choice is written `if c then a else b`"),
         (_, "{") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::If) => {
@@ -304,9 +304,9 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         (_, ".") if p.kind(1) == Some(Kind::Number) => {
             mend(Code::E0134, "write a digit before the point", p.span(0).before(), "0")
         }
-        ("<", "<") if p.touches(0) => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
-        ("=", "<") if p.text(1) == "<" => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
-        ("=", "|") => say(Code::E0132, "a text of several lines stands between `\"\"\"`"),
+        ("<", "<") if p.touches(0) => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
+        ("=", "<") if p.text(1) == "<" => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
+        ("=", "|") => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
         ("switch" | "case" | "when", _) => mend(Code::E0131, "write `match`", p.span(-1), "match"),
         ("lambda", _) => say(Code::E0118, "a function as an argument is written `x => value`"),
         (prefix @ ("f" | "b" | "u" | "R"), _) if p.kind(0) == Some(Kind::StrStart) && p.touches(0) => {

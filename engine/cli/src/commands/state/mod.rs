@@ -43,10 +43,10 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Lists the snapshots that are kept: by whom, when, doing what.
+    /// Lists the kept snapshots, with who made each one, when, and by which command.
     #[command(after_help = "Example:\n  dtm state history")]
     History(ConfigArg),
-    /// Gives a tool, or all of a family or a component, another address; `moved` in the program does it for everybody.
+    /// Moves a tool, family or component to another address; to do so for everyone who uses the program, write `moved`.
     #[command(
         after_help = "Examples:\n  dtm state mv site 'site[\"eu\"]'\n  dtm state mv shop store      and so `shop/site` to `store/site`"
     )]
@@ -60,7 +60,7 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Lets tools go, and all of a family or a component: they stay as they are, and dtm knows them no longer.
+    /// Removes tools, families or components from the state, without touching the objects themselves.
     #[command(after_help = "Example:\n  dtm state rm deploy 'repo[\"cart\"]'")]
     Rm {
         /// Tools, families or components.
@@ -80,7 +80,7 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Puts a state that was pulled, or one of the history, in the place of this one.
+    /// Replaces the state with one that was pulled, or with one from the history.
     #[command(
         after_help = "Examples:\n  dtm state push --at 12      goes back to it\n  dtm state push edited.json\n  dtm state push - < backup.json"
     )]
@@ -102,7 +102,7 @@ pub enum StateCommand {
     },
     /// Moves the state from where it was to where the settings say.
     #[command(
-        after_help = "Example:\n  dtm state migrate      after `state = ...` in `settings` was changed\n\nWhat stays behind is marked, so that nobody goes on with it by mistake."
+        after_help = "Example:\n  dtm state migrate      after `state = ...` in `settings` was changed\n\nThe old state is marked as moved, so that it is not used by mistake."
     )]
     Migrate {
         /// Where it is, as `dtm` names the place [default: where it was used last].
@@ -116,7 +116,7 @@ pub enum StateCommand {
     },
     /// Gives the state a new lineage: for a project that was copied together with its state.
     #[command(
-        after_help = "Examples:\n  dtm state fork\n  dtm state fork --without-shared    leaves out what both projects would manage\n\nNothing is forgotten: files inside of the project are those of the copy from here on. What is outside of it, on servers\nor made by commands, is managed by both projects; `dtm state fork` lists it."
+        after_help = "Examples:\n  dtm state fork\n  dtm state fork --without-shared    leaves out what both projects would manage\n\nNothing is forgotten: from now on, the copy owns the files inside the project. What is outside of it, on servers\nor made by commands, is managed by both projects; `dtm state fork` lists it."
     )]
     Fork {
         /// Leaves out the tools whose objects the original manages too.
@@ -128,7 +128,7 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Takes over what another tool has made and noted.
+    /// Imports what another tool created and recorded.
     #[command(
         after_help = "Example:\n  dtm state import --devstream devstream.state -f config.yaml\n\nThe file is only read. The next plan looks for each tool that is in it, and takes over what it finds."
     )]
@@ -139,10 +139,10 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Rebuilds a damaged state from what is whole.
+    /// Rebuilds a damaged state from its intact parts.
     #[command(after_help = "Example:\n  dtm state recover")]
     Recover(ConfigArg),
-    /// Says what became of an interrupted tool that cannot be found out.
+    /// Records the outcome of an interrupted operation that dtm cannot determine.
     #[command(
         after_help = "Examples:\n  dtm state resolve deploy --id web-1\n  dtm state resolve deploy --none"
     )]
@@ -150,7 +150,7 @@ pub enum StateCommand {
         /// The tool.
         #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: String,
-        /// It exists, as this id.
+        /// It exists, with this id.
         #[arg(long, required_unless_present = "none", conflicts_with = "none")]
         id: Option<String>,
         /// Nothing of it exists.
@@ -161,7 +161,7 @@ pub enum StateCommand {
     },
     /// Seals the secrets of the state and its history with another key.
     #[command(
-        after_help = "Examples:\n  DTM_STATE_NEW_KEY=... dtm state rekey\n  dtm state rekey --lost     the old key is gone: secrets are made anew by the next apply"
+        after_help = "Examples:\n  DTM_STATE_NEW_KEY=... dtm state rekey\n  dtm state rekey --lost     the old key is gone: the next apply creates new secrets"
     )]
     Rekey {
         /// The old key is gone: what it sealed is dropped.
@@ -170,15 +170,15 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Shows who holds the lock; on a server, frees it of a run that is gone.
+    /// Shows who holds the lock; on a server, releases the lock of a dead run.
     #[command(
-        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n  dtm state unlock --gone    its machine is down: what it had begun has ended\n\nA run that still lives can write nothing any more once its lock was freed; what it ends it keeps on its own machine."
+        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n  dtm state unlock --gone    its machine is down: what it had begun has ended\n\nA run that is still alive cannot write after its lock is released; it keeps its results on its own machine."
     )]
     Unlock {
         /// Asks no question.
         #[arg(short = 'y', long)]
         yes: bool,
-        /// Its plugins have ended too: nobody waits for what they had begun.
+        /// Its plugins have exited too: do not wait for their operations.
         #[arg(long)]
         gone: bool,
         #[command(flatten)]

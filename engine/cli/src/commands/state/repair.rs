@@ -172,7 +172,7 @@ fn unlock_on_server(
     match store.holder()? {
         Some(other) => {
             terminal.note(&format!("The state is locked by {other}."));
-            let question = "Free it? That run will write nothing any more.";
+            let question = "Free it? That run can no longer write.";
             if !agreed(terminal, yes, question, "dtm state unlock -y") {
                 return Ok(Exit::Failed);
             }
@@ -186,11 +186,11 @@ fn unlock_on_server(
         (true, _) => {}
         (false, true) => {
             store.nobody_runs(&by)?;
-            terminal.note("Nobody waits for what had been begun.");
+            terminal.note("The next run does not wait for its operations.");
         }
         (false, false) => {
             left.iter().for_each(|h| terminal.note(&format!("What {h} had begun may still run.")));
-            terminal.note("Whoever makes the same waits for its deadline. If it has ended for sure: `dtm state unlock --gone`.");
+            terminal.note("Runs that need the same objects wait for its deadline. If it has certainly ended: `dtm state unlock --gone`.");
         }
     }
     Ok(Exit::Done)

@@ -129,7 +129,7 @@ pub(super) fn rm(
     let tell = |(addr, entry): (&ToolAddr, &&Arc<Entry>)| {
         let id = entry.id.as_deref().map(|id| format!(", id {}", dtm_lang::value::quote(id)));
         let (kind, id) = (format!("{}.{}", entry.plugin.name, entry.kind), id.unwrap_or_default());
-        format!("`{addr}` ({kind}{id}) is known no longer; it stays as it is.")
+        format!("`{addr}` ({kind}{id}) is no longer in the state; the object stays as it is.")
     };
     let told: Vec<String> = gone.iter().map(tell).collect();
     let records = gone.into_keys().map(|addr| Record::Remove { addr }).collect();
@@ -181,7 +181,7 @@ pub(super) fn push(
     let new = store.open(new)?;
     let changes = changes(&old, &new);
     if !begins && changes.is_empty() && old.outputs == new.outputs && old.root == new.root {
-        terminal.note("It says the same as the state: nothing is to be done.");
+        terminal.note("It is identical to the state: nothing to do.");
         return Ok(Exit::Done);
     }
     if !terminal.quiet && !terminal.json {

@@ -51,12 +51,22 @@ function text(value) {
 const holdsUnknown = (value) =>
   isUnknown(value) || (value !== null && typeof value === "object" && Object.values(value).some(holdsUnknown));
 
-/** Why something is not known: the dependencies that are not done yet. */
-function reasons(tool) {
-  const open = tool.dependencies.filter((address) => {
+/** The dependencies that are not done yet. */
+const pending = (tool) =>
+  tool.dependencies.filter((address) => {
     const action = byAddress.get(address)?.action;
     return action && action !== "no-op";
   });
+
+/** What a conditional change waits for. */
+function causes(tool) {
+  const open = pending(tool).map((address) => `\`${address}\``);
+  return `${open.length === 0 ? "an input" : open.join(" or ")} changes`;
+}
+
+/** Why something is not known. */
+function reasons(tool) {
+  const open = pending(tool);
   return open.length === 0 ? "known after apply" : `known after ${open.join(", ")}`;
 }
 
@@ -326,7 +336,7 @@ function entry(tool) {
   summary.append(make("span", `sign ${tool.action}`, SIGNS[tool.action]), make("b", "", tool.address), make("span", "kind", tool.kind || tool.plugin));
   const why = [];
   if (tool.using) why.push(`using ${tool.using}`);
-  if (tool.conditional) why.push("if an input changes");
+  if (tool.conditional) why.push(`if ${causes(tool)}`);
   if (tool.reason) why.push(tool.reason);
   if (why.length > 0) summary.append(rich(make("span", "why"), why.join("; ")));
   summary.setAttribute("aria-label", `${tool.action} ${tool.address}`);
@@ -540,8 +550,10 @@ for (const action of Object.keys(SIGNS)) {
 }
 
 $("unfold").addEventListener("click", () => {
-  const visible = tools.filter((tool) => !tool.hidden && !isFolded(tool));
-  const open = visible.some((tool) => !tool.details.open);
+  const open = tools.some((tool) => !tool.hidden && (isFolded(tool) || !tool.details.open));
+  for (const tool of tools) if (tool.group) tool.group.open = open;
+  filter();
+  const visible = tools.filter((tool) => !tool.hidden);
   visible.forEach((tool) => (tool.details.open = open));
   $("unfold").textContent = open ? "Fold all" : "Unfold all";
 });
@@ -636,7 +648,7 @@ for (const tool of tools) {
   }
 }
 
-$("unfold").textContent = tools.some((tool) => !tool.hidden && !isFolded(tool) && shown.has(tool.action) && !tool.details.open) ? "Unfold all" : "Fold all";
+$("unfold").textContent = tools.some((tool) => !tool.hidden && (isFolded(tool) || !tool.details.open)) ? "Unfold all" : "Fold all";
 
 for (const problem of plan.diagnostics) {
   const list = $("problems").querySelector("ul") || $("problems").appendChild(make("ul"));
