@@ -74,7 +74,7 @@ impl ParseError {
             Some(list) => format!("expected {list}, found {found}"),
             None => format!("{found} is not allowed here"),
         };
-        Diagnostic::new(Code::E0101, headline).at(self.span, format!("unexpected"))
+        Diagnostic::new(Code::E0101, headline).at(self.span, "unexpected")
     }
 }
 
