@@ -11,7 +11,7 @@
 //! The edge of an update that only drops a dependency before its deletion yields where the two contradict each other.
 //!
 //! Nothing is deleted before its difference is final, with one exception: what was made in an object that is replaced for
-//! certain goes before that object, also where its own difference waits for it ([`make_certain`]).
+//! certain goes before that object, also where its own difference waits for it (`make_certain`).
 
 use super::{Action, Node, Reason};
 use crate::address::ToolAddr;
