@@ -1,7 +1,8 @@
 //! What people type who know another tool: its options and commands, and what dtm calls them.
 
 use crate::args::Cli;
-use clap::{Command, CommandFactory};
+use crate::suggest::Names;
+use clap::CommandFactory;
 
 /// Options of Terraform and Pulumi, without their dashes, and what to write.
 const OPTIONS: &[(&str, &str)] = &[
@@ -43,36 +44,32 @@ const COMMANDS: &[(&str, &str)] = &[
     ("workspace", "to use another environment: `--env NAME`, with `params/NAME.params`"),
 ];
 
-/// What to say of a command line that another tool would take, if there is something: the word, and what to write.
+/// The option of another tool that a word is, if it is one.
+fn option(word: &str) -> Option<&'static (&'static str, &'static str)> {
+    let name = word.strip_prefix('-')?.trim_start_matches('-').split('=').next()?;
+    OPTIONS.iter().find(|(known, _)| *known == name)
+}
+
+/// The word of a command line that only another tool knows, and what to write instead. dtm's own command line is built only if
+/// there is a word to compare with it.
 pub fn tip(words: &[String]) -> Option<(&str, &'static str)> {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--").map(String::as_str);
+    let foreign = words.clone().find_map(|word| COMMANDS.iter().find(|(name, _)| *name == word));
+    if foreign.is_none() && words.clone().all(|word| option(word).is_none()) {
+        return None;
+    }
     let cli = Cli::command();
-    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
     let ours = words.clone().find_map(|word| cli.find_subcommand(word));
-    let foreign = words.clone().find_map(|word| COMMANDS.iter().find(|(name, _)| name == word));
     if let (None, Some((command, tip))) = (ours, foreign) {
         return Some((command, tip));
     }
-    let mut options = vec![];
-    long_options(ours.unwrap_or(&cli), &mut options);
-    options.extend(cli.get_arguments().filter_map(|option| option.get_long()));
-    let is_ours = |name: &str| options.contains(&name);
+    let names = Names::of([&cli]);
     words.find_map(|word| {
-        let name = word.trim_start_matches('-').split('=').next().unwrap_or_default();
-        let (known, tip) = OPTIONS.iter().find(|(known, _)| *known == name)?;
-        let is_foreign = match word.len() - word.trim_start_matches('-').len() {
-            // One dash before a long name: clap would take the first letter for an option, the rest for its value.
-            1 => true,
-            2 => !is_ours(known),
-            _ => false,
-        };
-        is_foreign.then_some((word.as_str(), *tip))
+        let (name, tip) = option(word)?;
+        // One dash before a long name: clap would take the first letter for an option, the rest for its value.
+        let is_foreign = !word.starts_with("--") || !names.has(&format!("--{name}"));
+        is_foreign.then_some((word, *tip))
     })
-}
-
-/// The long names of the options of a command and of the commands below it.
-fn long_options<'c>(command: &'c Command, names: &mut Vec<&'c str>) {
-    names.extend(command.get_arguments().flat_map(|option| option.get_long_and_visible_aliases()).flatten());
-    command.get_subcommands().for_each(|below| long_options(below, names));
 }
 
 #[cfg(test)]
@@ -111,6 +108,7 @@ mod tests {
             "dtm state unlock",
             "dtm destroy -y --state",
             "dtm -C up plan",
+            "dtm check -f tools.yaml --var-file variables.yaml",
         ] {
             assert_eq!(told(ours), None, "{ours}");
         }

@@ -12,12 +12,24 @@ pub fn is_visible(command: &Command) -> bool {
 
 /// Names that help shows, and names that it hides.
 #[derive(Default)]
-struct Names {
+pub struct Names {
     shown: BTreeSet<String>,
     hidden: BTreeSet<String>,
 }
 
 impl Names {
+    /// The names of commands, and of what is below them.
+    pub fn of<'c>(commands: impl IntoIterator<Item = &'c Command>) -> Names {
+        let mut names = Names::default();
+        commands.into_iter().for_each(|command| names.of_command(command));
+        names
+    }
+
+    /// Whether a name is taken, shown by help or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.shown.contains(name) || self.hidden.contains(name)
+    }
+
     fn add(&mut self, name: &str, hidden: bool) {
         let to = if hidden { &mut self.hidden } else { &mut self.shown };
         to.insert(name.to_string());
@@ -51,8 +63,7 @@ impl Names {
 
 /// The same error without suggestions that name something hidden.
 pub fn only_visible(mut error: Error) -> Error {
-    let mut names = Names::default();
-    names.of_command(&Cli::command());
+    let names = Names::of([&Cli::command()]);
     for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedCommand] {
         let left = match error.get(kind) {
             Some(ContextValue::String(name)) if names.hides(name) => None,

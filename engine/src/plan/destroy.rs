@@ -28,9 +28,9 @@ pub enum Reality {
 /// Nothing is deleted that could not be looked at, except what an interrupted operation left: nobody knows whether that is there.
 async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
     // Where something is wrong already, it cannot be read in the right place.
-    let is_wrong = |n: &&Node| plan.diagnostics.iter().any(|d| d.tool.as_deref() == Some(&*n.addr));
+    let wrong: BTreeSet<&str> = plan.diagnostics.iter().filter_map(|d| d.tool.as_deref()).collect();
     let wanted = plan.nodes.iter().filter(|n| n.action == Action::Delete && n.kind.is_some());
-    let wanted = wanted.filter(|n| !is_wrong(n));
+    let wanted = wanted.filter(|n| !wrong.contains(&*n.addr));
     let wanted = wanted.filter_map(|n| {
         let prior = n.prior.as_ref().filter(|p| p.id.is_some() && plugins.usable(&n.plugin).is_ok())?;
         Some(ToRead {

@@ -75,7 +75,7 @@ pub(crate) async fn left(
     }
 }
 
-/// Finds out what an open entry stands for.
+/// Determines what exists behind an open entry, reading it where necessary.
 pub(crate) async fn resolve(
     plugins: &dyn PluginCalls,
     plugin: &str,

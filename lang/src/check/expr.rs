@@ -307,7 +307,7 @@ impl Checker<'_> {
         // What a member is taken from is not a text.
         let text = &self.sources.file(span.file).text;
         let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
-        // Nor is what stands in one already.
+        // Inside an interpolation, quotes would not help.
         let inside = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with("${"));
         let word = !member && !inside && nearest(name, known.iter().copied()).is_none();
         let d = d.nearest(name, known);

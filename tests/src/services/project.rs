@@ -200,21 +200,7 @@ pub fn survive(store: &RemoteStore, proxy: &Proxy) {
 }
 
 /// The tools of `tests/data/state-format-2/servers`, whose state is there as S3 and Kubernetes kept it.
-const OF_FORMAT_2: &str = r#"
-param version: int = 1
-
-tool readme: core.File { path = "docs/readme.txt", content = "hello\n" }
-tool folder: core.Directory { path = "folder" }
-tool key: core.Password { length = 20 }
-tool secret: core.SecretFile { path = "secret.txt", content = key.value }
-tool old: core.Directory {
-  path = "old${version}"
-} with { replace = "create-first", after = [folder] }
-tool broken: core.Exec { create = ["sh", "-c", "test -e allowed-${version}"] }
-
-output place = readme.absolute
-output word = key.value
-"#;
+const OF_FORMAT_2: &str = include_str!("../../data/state-format-2/servers/tools.dts");
 
 impl Project {
     /// On the server is a state of format 2, of a project in a folder that no longer exists, written by an earlier dtm: what

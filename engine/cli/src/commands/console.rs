@@ -34,7 +34,7 @@ const HELP: &str =
     "An expression shows its value. `let`, `fn`, `type` and `import` are kept for what follows.
   :type EXPRESSION   the type of an expression
   :doc NAME          what a builtin function does
-  :reload            reads reads the files again
+  :reload            reads the files again
   :quit              leaves; so does Ctrl-D
 ";
 

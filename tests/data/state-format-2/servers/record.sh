@@ -3,7 +3,7 @@
 # MinIO with the bucket `bucket` at $S3, and the kubeconfig of a cluster with the namespace `dtm` in
 # $KUBE, which listens at $SERVER.
 set -euo pipefail
-dtm=$1; out=$2
+dtm=$1; out=$2; here=$(cd "$(dirname "$0")" && pwd)
 work=/tmp/dtm-format-2; rm -rf $work; export HOME=$work/home XDG_DATA_HOME=$work/home/data DTM_STATE_KEY='the key of format two'
 export AWS_ACCESS_KEY_ID=tester AWS_SECRET_ACCESS_KEY=tester-secret AWS_EC2_METADATA_DISABLED=true
 record() {
@@ -11,23 +11,11 @@ record() {
   cat > main.dts <<DTS
 dts 1
 
-param version: int = 1
-
 settings {
   state = $2
 }
 
-tool readme: core.File { path = "docs/readme.txt", content = "hello\n" }
-tool folder: core.Directory { path = "folder" }
-tool key: core.Password { length = 20 }
-tool secret: core.SecretFile { path = "secret.txt", content = key.value }
-tool old: core.Directory {
-  path = "old\${version}"
-} with { replace = "create-first", after = [folder] }
-tool broken: core.Exec { create = ["sh", "-c", "test -e allowed-\${version}"] }
-
-output place = readme.absolute
-output word = key.value
+$(cat "$here/tools.dts")
 DTS
   "$dtm" apply -y -q || true
   # The folder that was replaced cannot be deleted: it is retired.
