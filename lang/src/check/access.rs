@@ -286,7 +286,11 @@ impl Checker<'_> {
             return (Expr::error(span), Type::Error);
         }
         let A::Name(name) = &*callee.kind else {
-            self.error(Code::E0306, callee.span, "this is not a function", "only functions are called");
+            let d = Diagnostic::new(Code::E0306, "this is not a function").at(callee.span, "called here");
+            self.diags.push(match &*callee.kind {
+                A::Member { name, .. } => d.help(super::habit::method(&name.text)),
+                _ => d,
+            });
             return (Expr::error(span), Type::Error);
         };
         if let Some((Def::Error, _)) = self.value(m, name) {

@@ -271,7 +271,7 @@ impl Checker<'_> {
 
     fn unknown_name(&mut self, m: usize, name: &Symbol, span: Span) {
         let mut d =
-            Diagnostic::new(Code::E0201, format!("no `{name}` is defined here")).at(span, "unknown name");
+            Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
             "False" | "no" | "off" => Some("false"),
@@ -307,10 +307,18 @@ impl Checker<'_> {
         // What a member is taken from is not a text.
         let text = &self.sources.file(span.file).text;
         let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
-        // Inside an interpolation, quotes would not help.
+        // Inside an interpolation, quotes would not help: there it is often meant as a variable of the environment.
         let inside = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with("${"));
         let word = !member && !inside && nearest(name, known.iter().copied()).is_none();
+        let near = nearest(name, known.iter().copied()).is_some();
+        let shouted = name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
         let d = d.nearest(name, known);
+        if inside && shouted && !near {
+            let call = format!("env_var(\"{name}\")");
+            let help = format!("a variable of the environment is read by its name: `{call}`");
+            self.diags.push(d.help(help).guess(format!("write `{call}`"), span, call));
+            return;
+        }
         self.diags.push(if word { d.help(format!("quote a string: `\"{name}\"`")) } else { d });
     }
 

@@ -121,7 +121,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         "tobool" | "bool" | "Boolean" => Instead("compare: `text == \"true\"`"),
         "isinstance" | "typeof" => Instead("write `match x { string => ..., int => ... }`"),
         "map" | "filter" | "flat_map" | "flatMap" | "for_each" | "forEach" => {
-            Instead("go through the list with a comprehension: `[f(x) for x in xs if p(x)]`")
+            Instead("write a comprehension: `[f(x) for x in xs if p(x)]`")
         }
         "print" | "println" | "console" | "log" => {
             Instead("a program prints nothing; `output NAME = value` shows a value")
@@ -131,6 +131,17 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         "require" | "include" => Instead("write `import \"./file.dts\" as NAME`"),
         _ => return None,
     })
+}
+
+/// How what other languages write as a method of a value is written here.
+pub(super) fn method(name: &str) -> String {
+    let call = |name: &str| format!("values have no methods: write `{name}(value)`");
+    match function(name) {
+        _ if crate::builtin::find(name).is_some() => call(name),
+        Some(Ours::Named(ours)) => call(ours),
+        Some(Ours::Instead(help)) => format!("values have no methods: {help}"),
+        None => "values have no methods; a function is called with the value in parentheses: `length(xs)`".into(),
+    }
 }
 
 /// What a builtin expects, if the function of that name elsewhere takes other arguments.

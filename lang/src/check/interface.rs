@@ -83,6 +83,17 @@ impl Checker<'_> {
         self.requirements.contains_key(name) || self.loader.shipped(name).is_some()
     }
 
+    /// The kinds of a name, of every plugin that is shipped or that the program names: `core.File`.
+    fn kinds_called(&self, name: &str) -> Vec<String> {
+        let used = self.hir.plugins.values().map(|used| used.plugin.clone());
+        let shipped = self.loader.shipped_names().into_iter().filter_map(|plugin| {
+            let shipped = self.loader.shipped(&plugin)?;
+            read_interface(&format!("{plugin}.dts"), &shipped.text).0
+        });
+        let called = used.chain(shipped).filter_map(|plugin| Some(plugin.kinds.get(name)?.path()));
+        called.collect::<std::collections::BTreeSet<String>>().into_iter().collect()
+    }
+
     /// The plugin of a name, read when first used.
     pub(super) fn plugin(&mut self, name: &ast::Name) -> Option<usize> {
         if let Some(known) = self.plugins.get(&name.text) {
@@ -530,7 +541,13 @@ impl Checker<'_> {
             let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
             let known = self.component_names(m);
             self.diags.push(match path.parts.as_slice() {
-                [name] => d.nearest(&name.text, known.iter().map(|n| &**n)),
+                [name] => match self.kinds_called(&name.text) {
+                    kinds if kinds.is_empty() => d.nearest(&name.text, known.iter().map(|n| &**n)),
+                    kinds => kinds.into_iter().fold(d, |d, kind| {
+                        let help = format!("write `{kind}`");
+                        d.help(help.clone()).guess(help, path.span, kind)
+                    }),
+                },
                 _ => d,
             });
             return None;

@@ -101,6 +101,9 @@ impl Checker<'_> {
             let text = matches!(lp.widen(), Type::String) || matches!(rp.widen(), Type::String);
             self.diags.push(match (op, &lp) {
                 (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
+                (Rem, _) if matches!(lp.widen(), Type::String) => {
+                    d.help("write values into a string: `\"${a}-${b}\"`")
+                }
                 (Add, Type::List(_)) => d.help("join lists with spreads: `[...a, ...b]`"),
                 _ if lp.is_nullable() || rp.is_nullable() => d.help("provide a value for null: `x ?? ...`"),
                 _ => d,

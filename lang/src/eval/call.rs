@@ -79,8 +79,9 @@ impl Evaluator<'_, '_> {
         };
         match result {
             Ok(value) => {
-                if let Some(text) = value.as_str() {
-                    budget::written(text);
+                match value.as_str() {
+                    Some(text) => budget::written(text),
+                    None => budget::work(value.sum().weight),
                 }
                 let value = value.marked(&marks);
                 if secret { value.into_secret() } else { value }
@@ -104,6 +105,7 @@ impl Evaluator<'_, '_> {
             self.set(*slot, value);
         }
         self.calls.push(span);
+        budget::work(2);
         let value = self.within(super::ROOT, |ev| ev.eval(&function.body));
         self.calls.pop();
         self.locals = locals;
@@ -113,8 +115,8 @@ impl Evaluator<'_, '_> {
     /// A text as data of its format.
     fn decode(&mut self, builtin: &Builtin, format: Format, text: &Value, to: &Type, span: Span) -> Value {
         let (secret, text) = (text.has_secret(), text.as_str().cloned().unwrap_or_else(|| "".into()));
-        // Every byte of it is read.
-        budget::written(&text);
+        // Every byte of it is read, and becomes part of a tree.
+        budget::work(text.len() as u64 / 4);
         match crate::data::decode(format, &text, to) {
             Ok((value, warnings)) => {
                 for warning in warnings.into_iter().filter(|_| !secret) {

@@ -159,6 +159,8 @@ impl Lexer<'_> {
             _ if triple => d.help("a multi-line string is written between `\"\"\"`"),
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
+            '~' => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
+            '^' => d.help("there is no operator for powers"),
             '&' => d.help("write `&&` for and"),
             '\r' => d.help("end lines with a line feed, or with carriage return and line feed"),
             '$' => d.help("write `${...}` only inside a string; elsewhere write the expression itself"),

@@ -43,7 +43,7 @@ fn changes_are_told_as_they_come() {
     std::fs::remove_file(sandbox.path().join("main.dts")).expect("removed");
     expect(&lines, "there is no such file");
     sandbox.write("main.dts", "dts 1\n\noutput p = nothing\n");
-    expect(&lines, "no `nothing` is defined here");
+    expect(&lines, "`nothing` is not defined");
     assert!(child.try_wait().expect("a child").is_none(), "it goes on");
     child.kill().expect("killed");
     child.wait().expect("ended");

@@ -2,8 +2,9 @@
 //! JSON, TypeScript and Python write there is recognized and told how it is written here.
 
 use super::error::ParseError;
-use crate::diag::{Code, Diagnostic};
-use crate::source::Span;
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::source::{FileId, Span};
+use crate::syntax::lexer::lex;
 use crate::syntax::token::{Kind, Token};
 
 /// What is said under which code, and the edit that mends it, where there is one that is surely right.
@@ -47,6 +48,13 @@ impl<'t> Place<'t> {
         let before = self.span(offset - 1);
         self.at as isize + offset > 0 && before.end == self.span(offset).start
     }
+    /// Whether a line that was meant as a declaration continues the one before it, because it begins with what can stand within one.
+    fn continues(&self) -> bool {
+        let before = self.src.get(..self.span(0).start as usize).unwrap_or("");
+        before.trim_end_matches([' ', '\t']).ends_with('\n')
+            && (matches!(self.text(0), "if" | "for") || self.text(0) == "/" && self.text(1) == "*")
+            && innermost(self).is_none()
+    }
     fn first(&self) -> &'t str {
         self.run.first().and_then(|t| self.src.get(t.span.range())).unwrap_or("")
     }
@@ -57,7 +65,7 @@ pub(super) fn recognize(error: &ParseError, run: &[Token], src: &str) -> Diagnos
     let mut d = error.diagnostic(src);
     let at = run.iter().position(|t| t.span.start >= error.span.start).unwrap_or(run.len());
     let place = Place { run, src, error, at };
-    let known = if at == 0 { declaration(&place) } else { None };
+    let known = if at == 0 || place.continues() { declaration(&place) } else { None };
     let known = known.or_else(|| header(&place)).or_else(|| types(&place)).or_else(|| expression(&place));
     let Some(Habit { code, help, edit }) = known else { return d };
     d.code = code;
@@ -65,6 +73,42 @@ pub(super) fn recognize(error: &ParseError, run: &[Token], src: &str) -> Diagnos
         Some((span, with)) => d.help(help.clone()).fix(help, span, with),
         None => d.help(help),
     }
+}
+
+/// How comments are written.
+const COMMENT: &str = "comments begin with `//` and end with the line";
+
+/// Whether a word begins a declaration.
+fn keyword(word: &str) -> bool {
+    let tokens = lex(FileId(0), word, &mut Diagnostics::default());
+    tokens.first().is_some_and(|t| t.kind.begins_declaration())
+}
+
+/// Where what was begun in a declaration that cannot be read ends, further down in the text: the marker of a heredoc, or the end
+/// of a block comment. What stands between is no declaration, and no error of its own.
+pub(super) fn swallows(run: &[Token], src: &str) -> Option<u32> {
+    let text = |i: usize| run.get(i).and_then(|t: &Token| src.get(t.span.range())).unwrap_or("");
+    let touches = |i: usize| run.get(i).is_some_and(|t| t.span.start == run[i - 1].span.end);
+    for i in 1..run.len() {
+        let rest = || src.get(run[i].span.end as usize..);
+        let end = match (text(i - 1), text(i)) {
+            ("/", "*") if touches(i) => rest()?.find("*/")? + 2,
+            ("<", "<") if touches(i) => {
+                let dash = usize::from(matches!(text(i + 1), "-" | "~"));
+                let marker = Some(text(i + 1 + dash)).filter(|m| !m.is_empty())?;
+                let mut lines = rest()?.split_inclusive('\n');
+                let mut end = lines.next()?.len();
+                let last = lines.find(|line| {
+                    end += line.len();
+                    line.trim() == marker
+                });
+                last.map(|_| end)?
+            }
+            _ => continue,
+        };
+        return Some(run[i].span.end + end as u32);
+    }
+    None
 }
 
 /// What does not begin a declaration.
@@ -93,6 +137,16 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
         }
         "function" | "def" | "func" | "fun" => {
             say(Code::E0118, "a function is written `fn NAME(x: T) -> R = value`")
+        }
+        "if" => say(
+            Code::E0124,
+            "a tool that exists only under a condition is written `tool NAME: plugin.Kind if condition { ... }`",
+        ),
+        "for" => say(Code::E0124, "one tool for each element is written `tool NAME[x in xs by key]: plugin.Kind { ... }`"),
+        "/" if p.text(1) == "*" => say(Code::E0133, COMMENT),
+        word if p.kind(0) == Some(Kind::Ident) && keyword(&word.to_lowercase()) => {
+            let word = word.to_lowercase();
+            mend(Code::E0119, format!("keywords are written in lower case: `{word}`"), p.span(0), word)
         }
         "enum" => say(Code::E0117, "one of some words is written `type NAME = \"a\" | \"b\"`"),
         "interface" | "struct" | "class" | "record" => {
@@ -170,7 +224,25 @@ fn header(p: &Place<'_>) -> Option<Habit> {
         ("param", "{") if innermost(p).is_none() => {
             say(Code::E0123, "a default follows the type: `param NAME: T = default`")
         }
-        ("existing", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
+        ("import", "as") if innermost(p) == Some(Kind::LBrace) => say(
+            Code::E0137,
+            "a name keeps its name when it is imported; `import \"./file.dts\" as NAME` gives the whole file a name, and `NAME.x` is its `x`",
+        ),
+        ("param", "secret") if p.text(-2) == ":" => {
+            let secret = format!("secret {}", p.text(-1));
+            mend(Code::E0127, format!("`secret` comes first: `{secret}`"), p.span(-1).to(p.span(0)), secret)
+        }
+        ("param", "default") => {
+            let end = p.span(if p.text(1) == "=" { 1 } else { 0 });
+            mend(Code::E0123, "a default follows `=`: `param NAME: T = default`", p.span(0).to(end), "=")
+        }
+        ("output", "") if p.text(2 - p.at as isize) == ":" => {
+            say(Code::E0122, "an output is written `output NAME = value`")
+        }
+        ("fn", ":") if p.text(-1) == ")" => {
+            mend(Code::E0122, "the type of the result follows `->`", p.span(-1).after().to(p.span(0)), " ->")
+        }
+        ("existing" | "tool", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
             mend(Code::E0122, "a kind follows `:`", p.span(-1).after(), ":")
         }
         ("param", "=") if p.at == 2 => say(Code::E0123, "a param has a type: `param NAME: T = default`"),
@@ -283,10 +355,31 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         (_, "not") if p.text(1) == "in" => say(Code::E0128, "write `!(x in xs)`"),
         (_, "is") if p.text(1) == "not" => mend(Code::E0128, "write `!=`", p.span(0).to(p.span(1)), "!="),
         (_, "is") => mend(Code::E0128, "write `==`", p.span(0), "=="),
+        (_, "->") if p.run.iter().any(|t| t.kind == Kind::Match) => {
+            mend(Code::E0131, "an arm of a `match` is written `pattern => value`", p.span(0), "=>")
+        }
+        (_, "|") if p.text(-2) != "as" && crate::builtin::find(p.text(1)).is_some() && !p.error.expects_a("a value") => say(
+            Code::E0129,
+            format!("there are no pipes: call the function, `{}(value)`", p.text(1)),
+        ),
+        (number, unit) if p.kind(-1) == Some(Kind::Number) && unit_of(unit).is_some() => {
+            let with = format!("{number}{}", unit_of(unit).unwrap_or_default());
+            let help = format!("a duration is written `{with}`");
+            mend(Code::E0134, help, p.span(-1).to(p.span(0)), with)
+        }
+        ("\"", _) if p.kind(-1) == Some(Kind::StrEnd) && p.touches(0) && p.kind(0).is_some_and(Kind::is_word) => {
+            say(Code::E0132, "the string ends here; inside it a quote is written `\\\"`")
+        }
+        (_, "else") if p.run[..p.at].iter().any(|t| t.kind == Kind::For) => {
+            say(Code::E0130, "a choice for each element stands before `for`: `[if c then a else b for x in xs]`")
+        }
+        (")", next) if p.error.expects(Kind::Then) && next != "{" && p.kind(0).is_some() => {
+            mend(Code::E0130, "write `then` after the condition", p.span(-1).after(), " then")
+        }
         (_, "elif" | "elsif" | "elseif") => mend(Code::E0130, "write `else if`", p.span(0), "else if"),
         ("==" | "!=", "=") if p.touches(0) => mend(Code::E0129, "two are enough", p.span(0), ""),
         ("*", "*") if p.touches(0) => say(Code::E0129, "there is no operator for powers"),
-        ("/", "*") if p.touches(0) => say(Code::E0133, "comments begin with `//` and end with the line"),
+        ("/", "*") if p.touches(0) => say(Code::E0133, COMMENT),
         (_, "?") => {
             say(Code::E0131, "a conditional is written `if c then a else b`; `x ?? y` replaces a null")
         }
@@ -329,6 +422,19 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         }
         _ => None,
     }
+}
+
+/// How a unit of time is written here.
+fn unit_of(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "weeks" | "week" => "w",
+        "days" | "day" => "d",
+        "hours" | "hour" | "hrs" | "hr" => "h",
+        "minutes" | "minute" | "mins" | "min" => "m",
+        "seconds" | "second" | "secs" | "sec" => "s",
+        "milliseconds" | "millisecond" | "msec" => "ms",
+        _ => return None,
+    })
 }
 
 fn begins_value(kind: Kind) -> bool {

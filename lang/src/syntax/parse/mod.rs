@@ -150,11 +150,16 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let runs = runs(&tokens, text, diags);
     let mut decls = Vec::with_capacity(runs.len());
     let mut headless = false;
+    let mut swallowed = 0;
     for (run, (decl, errors)) in runs.iter().zip(in_parts(&runs, tokens.len(), src, file)) {
         decls.extend(decl.or_else(|| broken(run.tokens(), src)));
         if let Run::Whole(run) = run {
             // The inputs of a tool on a line of their own: that they do not stand behind its kind has been said.
-            let told = headless && run.first().is_some_and(|t| t.kind == Kind::LBrace);
+            let told = headless && run.first().is_some_and(|t| t.kind == Kind::LBrace)
+                || run.first().is_some_and(|t| t.span.start < swallowed);
+            if !told && !errors.is_empty() {
+                swallowed = habit::swallows(run, text).unwrap_or(0);
+            }
             let before = diags.iter().len();
             if !told {
                 report(errors, run, text, diags);
