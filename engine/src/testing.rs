@@ -108,10 +108,15 @@ impl Bench {
 
     /// Plans the deletion of everything.
     pub(crate) async fn destroy(&self) -> Plan {
+        self.delete(None).await
+    }
+
+    /// Plans the deletion of some tools.
+    pub(crate) async fn delete(&self, only: Option<&[String]>) -> Plan {
         let (plugin, _, _) = dtm_lang::read_interface("cloud.dts", INTERFACE);
         let kinds = |_: &str, kind: &str| plugin.as_ref()?.kinds.get(kind).cloned();
         let settings = |_: &str, _: &Entry| Ok(Settings::new());
-        destroy(&self.state(), None, &kinds, &settings, &self.plugins(), Reality::Read).await
+        destroy(&self.state(), only, &kinds, &settings, &self.plugins(), Reality::Read).await
     }
 
     /// Plans and carries out. Nothing is carried out of a plan with errors.

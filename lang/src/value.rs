@@ -5,6 +5,7 @@
 
 use crate::budget::{self, Refused};
 use crate::depth::MAX_DEPTH;
+use crate::diag::is_unseen;
 use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::ExprKind;
@@ -366,7 +367,8 @@ pub fn union(a: &Marks, b: &Marks) -> Marks {
 /// Deep equality; the order of maps does not count. Ints are compared as ints: `1 == 1.0`, and no two ints are equal
 /// because a float cannot tell them apart.
 pub fn equal(a: &Value, b: &Value) -> bool {
-    budget::work(a.sum().weight.min(b.sum().weight));
+    // A part of a map is looked up, which takes longer than a step.
+    budget::work(a.sum().weight.min(b.sum().weight).saturating_mul(3));
     same(a, b)
 }
 
@@ -451,7 +453,7 @@ pub fn float_text(f: f64) -> String {
     if text.contains(['.', 'e', 'E']) { text } else { text + ".0" }
 }
 
-/// A string as source text.
+/// A string as source text; a character that cannot be seen is written as an escape.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -462,7 +464,7 @@ pub fn quote(text: &str) -> String {
             '\r' => out += "\\r",
             '"' => out += "\\\"",
             '\\' => out += "\\\\",
-            c if c.is_control() => out += &format!("\\u{{{:x}}}", c as u32),
+            c if c.is_control() || is_unseen(c) => out += &format!("\\u{{{:x}}}", c as u32),
             c => out.push(c),
         }
     }

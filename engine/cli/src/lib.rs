@@ -22,6 +22,8 @@ mod trust;
 mod view;
 
 use clap::Parser;
+use dtm_lang::diag::render::{Format, render};
+use dtm_lang::{Code, Diagnostic, Sources};
 use exit::{Exit, Failure};
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,8 +36,7 @@ pub fn main() -> ExitCode {
     if let Some((word, tip)) = elsewhere::tip(&words) {
         let text =
             format!("error: dtm has no `{word}`\n\n  tip: {tip}\n\nFor more information, try '--help'.\n");
-        let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
-        return Exit::Usage.into();
+        return misused(&words, &text);
     }
     let mut cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
@@ -45,10 +46,7 @@ pub fn main() -> ExitCode {
                 let _ = e.print();
                 return Exit::Done.into();
             }
-            // It repeats what was typed, which may have been pasted.
-            let text = e.render().to_string();
-            let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
-            return Exit::Usage.into();
+            return misused(&words, &e.render().to_string());
         }
     };
     survive_file_limits();
@@ -61,7 +59,7 @@ pub fn main() -> ExitCode {
     let mut terminal = Terminal::new(&cli.global);
     if terminal.sarif && !matches!(cli.command, args::Command::Check(_)) {
         terminal.sarif = false;
-        let failure = Failure::new(dtm_lang::Code::E0901, "only `dtm check` writes SARIF");
+        let failure = Failure::new(Code::E0901, "only `dtm check` writes SARIF");
         terminal.diagnostics(&failure.diagnostics, &failure.sources);
         return Exit::Usage.into();
     }
@@ -76,6 +74,24 @@ pub fn main() -> ExitCode {
         exit
     });
     terminal.finish(exit).into()
+}
+
+/// Reports a command line that cannot be understood, in the words of clap.
+fn misused(words: &[String], text: &str) -> ExitCode {
+    let code = Code::E0901;
+    if words.iter().any(|word| word == "--json") {
+        let mut paragraphs = text.split("\n\n");
+        let headline = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
+        let headline: Vec<&str> = headline.lines().map(str::trim).collect();
+        let tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+        let d = tips.fold(Diagnostic::new(code, headline.join(" ")), |d, tip| d.help(tip));
+        print!("{}", render(&d, &Sources::default(), Format::Json, false));
+    } else {
+        // It repeats what was typed, which may have been pasted.
+        let text = text.replacen("error: ", &format!("error[{code}]: "), 1);
+        let _ = write!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
+    }
+    Exit::Usage.into()
 }
 
 /// A write beyond the limit of a file's size (`ulimit -f`) fails as on a full disk, and is reported; without a handler for
@@ -100,7 +116,7 @@ fn enter(cli: &args::Cli) -> Result<(), Failure> {
     let Some(directory) = &cli.global.directory else { return Ok(()) };
     std::env::set_current_dir(directory).map_err(|e| {
         let shown = directory.display();
-        Failure::new(dtm_lang::Code::E0903, format!("cannot change to `{shown}`: {}", exit::reason(&e)))
+        Failure::new(Code::E0903, format!("cannot change to `{shown}`: {}", exit::reason(&e)))
             .usage()
     })
 }

@@ -545,7 +545,8 @@ pub fn placed(path: &Path) -> Result<Placed, Failure> {
 
 /// Who works on a state.
 pub fn holder(doing: &str) -> Holder {
-    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Holder {
         who: format!("{user}@{host}"),

@@ -1,6 +1,7 @@
 //! Differences of texts: line by line, or within one long line; and the invisible differences of texts that look alike.
 
 use super::{Blob, Edit, Leaf, Path, data};
+use dtm_lang::diag::is_unseen;
 use dtm_lang::value::quote;
 use serde_json::Value as Json;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -314,13 +315,6 @@ pub fn blob(text: &str) -> Blob {
 
 // ---- what looks alike
 
-/// A blank that is not the plain one, or a character that nobody sees.
-fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{1680}' | '\u{180e}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
-        | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
@@ -422,12 +416,12 @@ pub fn spelled(text: &str) -> String {
 /// A string in quotes, with what is not seen by its number.
 pub fn quoted(text: &str, alike: bool) -> String {
     let quoted = quote(text);
-    if quoted.is_ascii() {
+    if !alike || quoted.is_ascii() {
         return quoted;
     }
     let mut out = String::with_capacity(quoted.len());
     for c in quoted.chars() {
-        match is_unseen(c) || alike && is_mark(c) {
+        match is_mark(c) {
             true => out += &format!("\\u{{{:x}}}", c as u32),
             false => out.push(c),
         }

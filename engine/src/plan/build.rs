@@ -333,6 +333,7 @@ impl Builder<'_> {
             absent_before: false,
             forced: false,
             seen: None,
+            after: vec![],
             deps: {
                 let mut deps: Vec<ToolAddr> =
                     instance.edges.keys().map(|d| ToolAddr::from(&program.instance(*d).addr)).collect();
@@ -416,6 +417,7 @@ impl Builder<'_> {
             absent_before: false,
             forced: false,
             seen: None,
+            after: vec![],
         }
     }
 
@@ -473,6 +475,7 @@ impl Builder<'_> {
             absent_before: false,
             forced: false,
             seen: None,
+            after: vec![],
         };
         if self.forgotten.contains(&addr) {
             node.action = Action::Forget;

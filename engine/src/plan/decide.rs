@@ -9,6 +9,7 @@ use super::{Action, Change, Node, Reason};
 use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
+use dtm_lang::shell::command;
 use dtm_lang::wire::has_unknown;
 use dtm_lang::{Code, Diagnostic, InstanceId};
 use dtm_plugin::protocol::Object;
@@ -38,7 +39,7 @@ impl Builder<'_> {
                 let recorded = recorded.unwrap_or_else(|| "without an id".into());
                 let headline = format!("`{}` is in state already, {recorded}", node.addr);
                 let d = Diagnostic::new(Code::E0604, headline).at(span, "adopted here");
-                let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*node.addr]);
+                let rm = command(["dtm", "state", "rm", &*node.addr]);
                 let d = d.tool(node.addr.clone()).help("to keep what is in state, remove this `adopt`");
                 return self.problem(d.help(format!(
                     "to adopt the other object instead, first remove the recorded one from the state (the object stays): `{rm}`"
@@ -303,13 +304,24 @@ impl Builder<'_> {
             from: format!("{}.{}", prior.plugin.name, prior.kind),
             to: instance.kind.path(),
         };
-        self.seen.remove(&node.addr);
+        let there = matches!(self.seen.remove(&node.addr), Some(Seen::Object(_)));
         let seen = match self.options.no_read || prior.id.is_none() {
             true => None,
             false => Some(read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await),
         };
         match seen {
             Some(Seen::Object(object)) => take_over(node, &instance.kind, entry, *object, reason),
+            // A folder does not become a file: what is there is still an object of the old kind.
+            Some(Seen::Absent | Seen::Failed(_)) if there => {
+                let (old, new) = (&prior.kind, instance.kind.path());
+                let headline = format!(
+                    "`{}` is a `{}.{old}`, and cannot become a `{new}`",
+                    node.addr, prior.plugin.name
+                );
+                let d = Diagnostic::new(Code::E0603, headline).at(instance.span, "of another kind");
+                let delete = command(["dtm", "delete", &*node.addr]);
+                self.problem(d.tool(node.addr.clone()).help(format!("delete it first: `{delete}`")));
+            }
             Some(Seen::Absent) => {
                 node.action = Action::Create;
                 node.reason = Reason::Gone;

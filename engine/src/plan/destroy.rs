@@ -10,7 +10,7 @@ use crate::address::{ToolAddr, named, names};
 use crate::plugin::{PluginCalls, Settings};
 use crate::state::{Entry, OpKey, State, Status};
 use dtm_lang::interface::Kind;
-use dtm_lang::shell::word;
+use dtm_lang::shell::{command, word};
 use dtm_lang::{Code, Diagnostic};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -93,6 +93,17 @@ pub async fn destroy(
         }
         chosen.extend(more);
     }
+    // An object that was replaced and is still there may use what its tool does not use any more.
+    for (addr, entry) in state.tools.iter().filter(|(k, _)| !chosen.contains(k)) {
+        let used = entry.retired.iter().flat_map(|r| &r.deps).find(|d| chosen.contains(d));
+        let Some(used) = used else { continue };
+        let headline = format!("`{used}` is used by an object that was replaced as `{addr}` and still exists");
+        let d = Diagnostic::new(Code::E0617, headline).tool(used.clone());
+        plan.diagnostics.push(d.help(format!(
+            "`dtm apply` deletes the replaced object; `{}` deletes everything of `{addr}`",
+            command(["dtm", "delete", &**addr])
+        )));
+    }
     for addr in &chosen {
         let mut entry = state.tools[*addr].clone();
         let settings = settings(addr, &entry).unwrap_or_else(|d| {
@@ -150,6 +161,7 @@ pub async fn destroy(
             absent_before: false,
             forced: false,
             seen: None,
+            after: vec![],
             deps: entry.deps.clone(),
         });
     }

@@ -4,6 +4,7 @@ use super::build::Builder;
 use super::edges::keeps_key;
 use super::reads::{ask_plugin, find};
 use super::recover::natural_key;
+use super::steps::removes_first;
 use super::{Action, Node};
 use crate::Fields;
 use crate::address::ToolAddr;
@@ -184,15 +185,21 @@ impl Builder<'_> {
             }
             let Some((i, found)) = running.next().await else { break };
             let found = found.unwrap_or_else(|why| Err(CallError::Unusable(why.into())));
-            let node = &mut self.plan.nodes[i];
-            let span = node.instance.map(|id| self.program.instance(id).span);
+            let span = self.plan.nodes[i].instance.map(|id| self.program.instance(id).span);
             let place = |d: Diagnostic| match span {
                 Some(span) => d.at(span, "this tool"),
                 None => d,
             };
             match found {
-                Ok(ids) if ids.is_empty() => node.absent_before = true,
+                Ok(ids) if ids.is_empty() => self.plan.nodes[i].absent_before = true,
                 Ok(ids) => {
+                    let holders = self.holders(i, &ids);
+                    if !holders.is_empty() && holders.iter().all(|j| removes_first(&self.plan.nodes[*j])) {
+                        let addrs = holders.iter().map(|j| self.plan.nodes[*j].addr.clone()).collect();
+                        self.plan.nodes[i].after = addrs;
+                        continue;
+                    }
+                    let node = &self.plan.nodes[i];
                     let id = dtm_lang::value::quote(&ids[0]);
                     let d = place(Diagnostic::new(
                         Code::E0601,
@@ -200,31 +207,49 @@ impl Builder<'_> {
                     ));
                     let d = d.tool(node.addr.clone());
                     let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));
+                    let holder = holders.first().map(|j| &self.plan.nodes[*j].addr);
                     problems.push((
                         i,
-                        match retired {
-                            true => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
+                        match (retired, holder) {
+                            (true, _) => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
                                 "end the replacement first: fix what failed, then apply with the previous inputs",
                             ),
-                            false => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
+                            (false, Some(holder)) => d.note(format!("`{holder}` manages it until this plan is applied")).help(
+                                format!("apply the change of `{holder}` first: `{}`", command(["dtm", "apply", "--only", &**holder])),
+                            ),
+                            (false, None) => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
                         },
                     ));
                 }
                 Err(e) => {
+                    let addr = self.plan.nodes[i].addr.clone();
                     let d = place(Diagnostic::new(
                         Code::E0607,
                         format!(
                             "cannot find out whether `{}` exists: {}",
-                            node.addr,
+                            addr,
                             self.plugins.redactor().mask(&e.to_string())
                         ),
                     ));
-                    problems.push((i, d.tool(node.addr.clone())));
+                    problems.push((i, d.tool(addr)));
                 }
             }
         }
         problems.sort_by_key(|(i, _)| *i);
         problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// Other tools of the same kind of object and place whose objects, as recorded, have one of the ids.
+    fn holders(&self, of: usize, ids: &[String]) -> Vec<usize> {
+        let node = &self.plan.nodes[of];
+        let object = |n: &Node| n.kind.as_ref().map(|k| k.object.clone().unwrap_or_else(|| k.name.clone()));
+        let holds = |n: &Node| {
+            let prior = n.prior.as_ref().and_then(|p| p.id.as_ref());
+            n.action != Action::Forget
+                && prior.is_some_and(|id| ids.contains(id))
+                && (&n.plugin, object(n), &n.place) == (&node.plugin, object(node), &node.place)
+        };
+        (0..self.plan.nodes.len()).filter(|j| *j != of && holds(&self.plan.nodes[*j])).collect()
     }
 
     /// What plugins say of the inputs of tools that are to be made or changed, offline.

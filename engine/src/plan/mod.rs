@@ -153,6 +153,9 @@ pub struct Node {
     pub seen: Option<Fields>,
     /// Direct dependencies, by address.
     pub deps: Vec<ToolAddr>,
+    /// Tools that are replaced, and hold the natural key of this one until then: it is created after their objects are deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<ToolAddr>,
 }
 
 impl Node {

@@ -81,7 +81,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files = |n: usize| if n == 1 { "1 file".into() } else { format!("{n} files") };
         let text = match self {
-            Reason::Plain => "",
+            Reason::Plain | Reason::Destroyed => "",
             Reason::Gone => "gone: it was removed outside of dtm",
             Reason::Elsewhere => "missing here: it was created in another folder",
             Reason::Requested => "requested with `--replace`",
@@ -120,7 +120,6 @@ impl fmt::Display for Reason {
             Reason::Forgotten => "forgotten: the object is left as it is",
             Reason::NeverCreated => "it was never created",
             Reason::AlreadyGone => "already gone",
-            Reason::Destroyed => "to be destroyed",
         };
         f.write_str(text)
     }

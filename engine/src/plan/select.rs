@@ -86,7 +86,7 @@ impl Builder<'_> {
                     edges.map(|d| ToolAddr::from(&self.program.instance(*d).addr)).collect()
                 }
                 None => {
-                    let holding = self.tools.iter().filter(|(_, e)| e.deps.contains(&addr));
+                    let holding = self.tools.iter().filter(|(_, e)| e.uses().any(|d| *d == addr));
                     holding.map(|(a, _)| a.clone()).collect()
                 }
             };
@@ -108,7 +108,7 @@ impl Builder<'_> {
             let entry = self.tools.get(&addr);
             let mut more: Vec<ToolAddr> = vec![];
             if let Some(entry) = entry {
-                more.extend(entry.deps.iter().filter(|d| !live.contains(*d)).cloned());
+                more.extend(entry.uses().filter(|d| !live.contains(*d)).cloned());
             }
             if let (Some(id), false) =
                 (self.program.find(&addr), entry.is_some_and(|e| e.status == Status::Ok))

@@ -77,7 +77,7 @@ impl Schedule {
 }
 
 /// Whether a node's object is deleted before the new one is created, for certain: nothing is deleted before its difference is final.
-fn removes_first(node: &Node) -> bool {
+pub(super) fn removes_first(node: &Node) -> bool {
     node.action == Action::Replace { create_first: false }
         && !node.conditional
         && node.prior.as_ref().is_some_and(|p| p.id.is_some())
@@ -169,8 +169,8 @@ impl Planner<'_> {
         let node = &self.nodes[i];
         let stored = node.prior.as_ref().map(|p| self.recorded(&p.deps)).unwrap_or_default();
         // Something that it depends on goes after it, and comes before it.
-        let splits = removes_first(node)
-            && stored.iter().any(|d| *d != i && (self.goes(*d) || removes_first(&self.nodes[*d])));
+        let before = stored.iter().any(|d| *d != i && (self.goes(*d) || removes_first(&self.nodes[*d])));
+        let splits = removes_first(node) && (before || !node.after.is_empty());
         let mut push = |part: Part| {
             self.steps.push(Step { node: i, part });
             self.steps.len() - 1
@@ -190,8 +190,11 @@ impl Planner<'_> {
         self.places.push(Places { whole, make, clean_up });
     }
 
-    /// What is made, in the order of the program.
+    /// What is made, in the order of the program, and after what holds its natural key until then.
     fn edges_of_program(&mut self, i: usize) {
+        for holder in self.recorded(&self.nodes[i].after) {
+            self.hard.push((self.places[holder].whole, self.places[i].make));
+        }
         if self.nodes[i].instance.is_none() {
             return;
         }
@@ -332,6 +335,7 @@ mod tests {
             absent_before: false,
             forced: true,
             seen: None,
+            after: vec![],
             deps: names(program),
         }
     }

@@ -697,7 +697,7 @@ async fn everything_is_destroyed() {
     bench.cloud.remove("rest");
     let plan = bench.destroy().await;
     expect![[r#"
-        a delete: to be destroyed
+        a delete
           size: 7 -> null drift
         rest forget: already gone
     "#]]
@@ -726,4 +726,49 @@ async fn what_was_planned_is_done_and_the_next_plan_is_empty() {
     "#]]
     .assert_eq(&came_of(&outcome));
     assert!(bench.plan(after).await.is_empty(), "{}", shown(&bench.plan(after).await));
+}
+
+#[tokio::test]
+async fn a_natural_key_passes_from_one_tool_to_another() {
+    let text = |a: &str, b: &str| {
+        format!("tool a: cloud.Thing {{ name = \"{a}\" }}\ntool b: cloud.Thing {{ name = \"{b}\" }}")
+    };
+    let bench = Bench::with(&text("one", "two")).await;
+    for (a, b) in [("two", "three"), ("three", "two"), ("four", "three"), ("three", "four")] {
+        let outcome = bench.apply(&text(a, b)).await;
+        assert!(outcome.is_complete(), "{a} {b}: {}", came_of(&outcome));
+        assert!(bench.plan(&text(a, b)).await.is_empty(), "{a} {b}");
+    }
+    // The object of a create-first replacement is there until the end.
+    let first = "tool a: cloud.Thing { name = \"five\" } with { replace = \"create-first\" }\n\
+                 tool b: cloud.Thing { name = \"three\" }";
+    check(
+        &bench,
+        first,
+        expect![[r#"
+            a replace, create first: `name` cannot be changed in place
+              name: "three" -> "five" replaces
+            b replace: `name` cannot be changed in place
+              name: "four" -> "three" replaces
+            E0601: `b` already exists, as "thing-9"
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_replaced_object_uses_is_not_deleted() {
+    let disk = |zone: &str, thing: &str| {
+        format!("{A}\ntool d: cloud.Disk {{ label = \"{zone}\"{thing} }} with {{ replace = \"create-first\" }}")
+    };
+    let bench = Bench::with(&disk("one", ", thing = a.url")).await;
+    bench.cloud.fail(Method::Delete, "one", Fault::Clean);
+    let outcome = bench.apply(&disk("two", "")).await;
+    assert!(!outcome.is_complete());
+    let plan = bench.delete(Some(&["a".into()])).await;
+    expect![[r#"
+        a delete
+        E0617: `a` is used by an object that was replaced as `d` and still exists
+    "#]]
+    .assert_eq(&shown(&plan));
 }

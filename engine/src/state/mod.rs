@@ -177,6 +177,13 @@ pub struct Entry {
     pub time: String,
 }
 
+impl Entry {
+    /// What its objects depend on: the one that it is, and those that were replaced and are still there.
+    pub fn uses(&self) -> impl Iterator<Item = &ToolAddr> {
+        self.deps.iter().chain(self.retired.iter().flat_map(|r| &r.deps))
+    }
+}
+
 /// A replaced object that is still there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retired {
@@ -323,8 +330,7 @@ impl State {
 
 /// An entry whose dependency has another address now.
 pub(crate) fn renamed(entry: &mut Arc<Entry>, from: &str, to: &str) {
-    let names = |e: &Entry| e.deps.iter().chain(e.retired.iter().flat_map(|r| &r.deps)).any(|d| d == from);
-    if names(entry) {
+    if entry.uses().any(|d| d == from) {
         let Entry { deps, retired, .. } = Arc::make_mut(entry);
         let deps = deps.iter_mut().chain(retired.iter_mut().flat_map(|r| &mut r.deps));
         deps.filter(|d| **d == from).for_each(|d| *d = to.into());

@@ -143,6 +143,9 @@ pub(super) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(),
 
 /// As [`replace`].
 pub(super) fn replaced(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there is not a regular file"));
+    }
     let mut file = created(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;

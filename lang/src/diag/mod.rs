@@ -8,7 +8,7 @@ pub mod sarif;
 mod visible;
 
 pub use codes::{CODES, Code, lookup};
-pub use visible::{is_hidden, visible, visible_json};
+pub use visible::{is_hidden, is_unseen, visible, visible_json};
 
 use crate::maps::HashMap;
 use crate::source::{FileId, Span, Symbol};

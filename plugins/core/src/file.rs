@@ -126,8 +126,9 @@ fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failu
     }
     // A pipe or a device is not opened: that would wait for its other end, or never end.
     match std::fs::metadata(id) {
-        Ok(there) if !there.is_file() && !there.is_dir() => {
-            return Err(Failure::clean(format!("cannot read `{id}`: it is not a regular file")));
+        Ok(there) if !there.is_file() => {
+            let what = if there.is_dir() { "it is a folder" } else { "it is not a regular file" };
+            return Err(Failure::clean(format!("cannot read `{id}`: {what}")));
         }
         _ => {}
     }

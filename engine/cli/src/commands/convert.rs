@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// The arguments of `dtm convert`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets in the YAML go to NAME.params, next to the .dts file, readable only by you."
+    after_help = "Examples:\n  dtm convert config.yaml                   shows the .dts\n  dtm convert config.yaml -o main.dts\n  dtm convert config.yaml -o main.dts --diff  shows what would change in main.dts\n  dtm convert --in-place config.yaml        writes config.dts, and keeps config.yaml as config.yaml.old\n\nSecrets in the YAML go to NAME.params, next to the .dts file, readable only by you.",
+    mut_arg("file", |file| file.help("The YAML of DevStream, or the folder that it is in; `-` for standard input"))
 )]
 pub struct Convert {
     #[command(flatten)]

@@ -10,13 +10,14 @@ use crate::view::count;
 use clap::Args;
 use dtm_engine::project::FileLoader;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Loader, Purpose, Severity, Shipped, Sources, Symbol};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The arguments of `dtm doc`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n  dtm doc --schema                 the JSON Schema of what --json writes\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning\nof a file is that of the module. A manual is a list of links to Markdown files, in order."
+    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n  dtm doc --schema                 the JSON Schema of what --json writes\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning of a file is that of the module. A manual is a list of links to Markdown files, in order."
 )]
 pub struct Doc {
     /// A configuration, or a module of the standard library [default: main.dts].
@@ -60,6 +61,11 @@ pub(super) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, F
         }
     };
     let Some(folder) = &args.html else {
+        if terminal.json {
+            let page = |s: html::Source| json!({ "title": s.title, "markdown": s.markdown });
+            terminal.line(&sources.into_iter().map(page).collect());
+            return Ok(Exit::Done);
+        }
         let texts: Vec<String> = sources.into_iter().map(|s| s.markdown).collect();
         terminal.raw(&texts.join("\n"));
         return Ok(Exit::Done);

@@ -6,6 +6,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use dtm_lang::syntax::format::format;
 use dtm_lang::{Code, Sources};
+use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         collect(path, &mut files)?;
     }
     let mut exit = Exit::Done;
-    let mut changed = 0;
+    let mut changed = vec![];
     for file in &files {
         // One bad file is no reason to leave the others.
         let read = read(file).and_then(|text| Ok((formatted(&file.display().to_string(), &text)?, text)));
@@ -62,21 +63,22 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
         if new == text {
             continue;
         }
+        let shown = file.display().to_string();
+        let diff = args.diff.then(|| difference(&shown, &text, &new, terminal));
+        changed.push(json!({ "file": shown, "diff": diff }));
         if args.only_looks() {
-            let shown = file.display().to_string();
-            terminal.raw(&if args.diff {
-                difference(&shown, &text, &new, terminal)
-            } else {
-                format!("{shown}\n")
-            });
+            if !terminal.json {
+                terminal.raw(&diff.unwrap_or_else(|| format!("{shown}\n")));
+            }
             exit = Exit::Failed;
             continue;
         }
         replace(file, &new)?;
-        changed += 1;
         terminal.note(&format!("formatted {}", file.display()));
     }
-    if changed == 0 && exit == Exit::Done && !args.only_looks() {
+    if terminal.json {
+        terminal.line(&json!({ "files": files.len(), "changed": changed }));
+    } else if changed.is_empty() && exit == Exit::Done && !args.only_looks() {
         terminal.note(&format!("{} already formatted", crate::view::count(files.len(), "file")));
     }
     Ok(exit)

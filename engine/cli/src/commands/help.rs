@@ -40,7 +40,7 @@ Quote an address in a shell: 'site[\"eu\"]'. Because a shell removes the quotes 
 pub(super) fn run(terminal: &Terminal, args: &Help) -> Result<Exit, Failure> {
     match &*args.command {
         [topic] if topic == "exit-codes" => exit_codes(terminal),
-        [topic] if topic == "addresses" => terminal.out(ADDRESSES),
+        [topic] if topic == "addresses" => tell(terminal, args, ADDRESSES),
         words => {
             let mut command = Cli::command();
             command.build();
@@ -57,10 +57,18 @@ pub(super) fn run(terminal: &Terminal, args: &Help) -> Result<Exit, Failure> {
             } else {
                 found.render_long_help().to_string()
             };
-            terminal.out(&page);
+            tell(terminal, args, &page);
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows a page; as JSON, with what was asked for.
+fn tell(terminal: &Terminal, args: &Help, page: &str) {
+    match terminal.json {
+        true => terminal.line(&json!({ "topic": args.command.join(" "), "text": page })),
+        false => terminal.out(page),
+    }
 }
 
 fn unknown(within: &Command, word: &str) -> Failure {

@@ -30,7 +30,7 @@ const UNTOLD: &str = "what-dtm-was-not-told";
 /// The arguments of `dtm import`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n  dtm import core.File --all path=docs --write   everything in docs that is not managed yet\n\nThe declarations are shown, or appended to the configuration with --write. Then `dtm plan` shows what differs, and\n`dtm apply` adopts the objects."
+    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n  dtm import core.File --all path=docs --write   everything in docs that is not managed yet\n\nThe declarations are shown, or appended to the configuration with --write. Then `dtm plan` shows what differs, and `dtm apply` adopts the objects."
 )]
 pub struct Import {
     /// A kind of a plugin, such as `core.File`.

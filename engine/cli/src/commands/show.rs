@@ -13,6 +13,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::Fields;
 use dtm_engine::address::{self, ToolAddr, typed};
+use dtm_engine::difference::visible;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Entry, State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
@@ -67,6 +68,12 @@ pub(super) fn tools(
         entry.outputs = redactor.tagged(entry.outputs);
         entry.private = redactor.tag(entry.private);
         entry.id = entry.id.map(|id| redactor.mask(&id));
+        for retired in &mut entry.retired {
+            retired.id = redactor.mask(&retired.id);
+            retired.inputs = redactor.tagged(std::mem::take(&mut retired.inputs));
+            retired.outputs = redactor.tagged(std::mem::take(&mut retired.outputs));
+            retired.private = redactor.tag(std::mem::take(&mut retired.private));
+        }
         entry
     };
     let chosen = match tool {
@@ -124,7 +131,7 @@ fn json(addr: &str, entry: &Entry) -> Value {
 
 fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
     let style = terminal.style;
-    let mut out = format!("{}: {}.{}", style.bold(addr), entry.plugin.name, entry.kind);
+    let mut out = format!("{}: {}.{}", style.bold(&visible(addr)), entry.plugin.name, entry.kind);
     if entry.status != Status::Ok {
         let _ = write!(out, "  {}", style.red(&format!("({})", entry.status.name())));
     }
@@ -143,7 +150,14 @@ fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
     part("inputs", &entry.inputs);
     part("outputs", &entry.outputs);
     if !entry.deps.is_empty() {
-        let _ = writeln!(out, "  {} {}", style.dim("after"), entry.deps.join(", "));
+        let _ = writeln!(out, "  {} {}", style.dim("after"), visible(&entry.deps.join(", ")));
+    }
+    for retired in &entry.retired {
+        let id = dtm_lang::value::quote(&retired.id);
+        let _ = writeln!(out, "  {} {id}", style.dim("replaced, has yet to be deleted:"));
+        if !retired.deps.is_empty() {
+            let _ = writeln!(out, "    {} {}", style.dim("after"), visible(&retired.deps.join(", ")));
+        }
     }
     out
 }

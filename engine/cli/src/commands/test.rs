@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// The arguments of `dtm test`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm test\n  dtm test main.dts --filter production\n  dtm test --junit report.xml\n  dtm test --coverage\n\nA test sets params (`given`), mocks outputs, data and environment variables (`mock`), and asserts\nproperties of the plan. It needs no state, no plugins and no network, and sees no environment."
+    after_help = "Examples:\n  dtm test\n  dtm test main.dts --filter production\n  dtm test --junit report.xml\n  dtm test --coverage\n\nA test sets params (`given`), mocks outputs, data and environment variables (`mock`), and asserts properties of the plan. It needs no state, no plugins and no network, and sees no environment."
 )]
 pub struct Test {
     #[command(flatten)]

@@ -44,8 +44,8 @@ impl Then {
             Then::TakenBack => "dtm reverts this",
             Then::Overwritten => "dtm overwrites this with the new configuration",
             Then::Kept => "already matches the configuration; dtm records it",
-            Then::Recreated => "dtm replaces the object; this change is lost",
-            Then::Deleted => "dtm deletes the object; this change is lost",
+            Then::Recreated => "dtm replaces the object, without this change",
+            Then::Deleted => "dtm deletes the object, with this change",
             Then::Left => "dtm leaves what was changed in place, and no longer manages it",
         }
     }

@@ -140,7 +140,7 @@ impl LocalStore {
                 let mut text = String::new();
                 let _ = lock.seek(SeekFrom::Start(0)).and_then(|_| lock.read_to_string(&mut text));
                 let unknown = Holder {
-                    who: "somebody".into(),
+                    who: "another process".into(),
                     pid: 0,
                     since: "an unknown time".into(),
                     doing: "something".into(),

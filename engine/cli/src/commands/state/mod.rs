@@ -13,8 +13,10 @@ use crate::copies::Leave;
 use crate::exit::{Exit, Failure};
 use crate::project::state_of;
 use crate::terminal::{Terminal, is_yes};
+use crate::view::count;
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
+use dtm_engine::difference::visible;
 use dtm_engine::state::place::Store;
 use dtm_engine::state::{State, StateStore, Status};
 use dtm_lang::{Code, Diagnostic};
@@ -116,7 +118,7 @@ pub enum StateCommand {
     },
     /// Gives the state a new lineage: for a project that was copied together with its state.
     #[command(
-        after_help = "Examples:\n  dtm state fork\n  dtm state fork --without-shared    leaves out what both projects would manage\n\nNothing is forgotten: from now on, the copy owns the files inside the project. What is outside of it, on servers\nor made by commands, is managed by both projects; `dtm state fork` lists it."
+        after_help = "Examples:\n  dtm state fork\n  dtm state fork --without-shared    leaves out what both projects would manage\n\nNothing is forgotten: from now on, the copy owns the files inside the project. What is outside of it, on servers or made by commands, is managed by both projects; `dtm state fork` lists it."
     )]
     Fork {
         /// Leaves out the tools whose objects the original manages too.
@@ -210,12 +212,13 @@ pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) 
                 return Ok(Exit::Done);
             }
             for (addr, entry) in &state.tools {
-                let status = if entry.status == Status::Ok {
-                    String::new()
-                } else {
-                    format!("  ({})", entry.status.name())
-                };
-                terminal.out(&format!("{addr}{status}\n"));
+                let open = (entry.status != Status::Ok).then(|| entry.status.name().to_string());
+                let retired = (!entry.retired.is_empty())
+                    .then(|| format!("{} yet to be deleted", count(entry.retired.len(), "replaced object")));
+                let notes: Vec<String> = open.into_iter().chain(retired).collect();
+                let notes =
+                    if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
+                terminal.out(&format!("{}{notes}\n", visible(addr)));
             }
             Ok(Exit::Done)
         }

@@ -131,7 +131,16 @@ pub(super) fn rm(
         let (kind, id) = (format!("{}.{}", entry.plugin.name, entry.kind), id.unwrap_or_default());
         format!("`{addr}` ({kind}{id}) is no longer in the state; the object stays as it is.")
     };
-    let told: Vec<String> = gone.iter().map(tell).collect();
+    let mut told: Vec<String> = gone.iter().map(tell).collect();
+    for (addr, entry) in gone.iter().filter(|(_, entry)| !entry.retired.is_empty()) {
+        let ids: Vec<String> = entry.retired.iter().map(|r| dtm_lang::value::quote(&r.id)).collect();
+        let (what, stay) = if ids.len() == 1 { ("object", "stays") } else { ("objects", "stay") };
+        told.push(format!(
+            "warning: the replaced {what} of `{addr}` {stay} as well, and nothing deletes {}: {}",
+            if ids.len() == 1 { "it" } else { "them" },
+            ids.join(", ")
+        ));
+    }
     let records = gone.into_keys().map(|addr| Record::Remove { addr }).collect();
     write(terminal, &mut *session, records, &told)?;
     Ok(Exit::Done)

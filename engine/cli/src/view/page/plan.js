@@ -414,7 +414,7 @@ function draw() {
   let x = 12;
   let bottom = 0;
   for (const [wave, members] of waves) {
-    const visible = members.filter((tool) => !tool.hidden);
+    const visible = members.filter((tool) => !tool.hidden && !isFolded(tool));
     if (visible.length === 0) continue;
     // Near what they depend on, so that fewer lines cross.
     const middle = (tool) => {
@@ -433,26 +433,31 @@ function draw() {
     x += Math.ceil(visible.length / NODE.most) * (NODE.width + 12) + NODE.column - 12;
   }
   for (const tool of ordered) {
-    if (tool.hidden) {
-      tool.box = undefined;
-      continue;
-    }
+    tool.box = undefined;
+    tool.lines = [];
+    if (tool.hidden || isFolded(tool)) continue;
     const box = element("g", { "data-node": tool.index, tabindex: -1, role: "button", "aria-label": `${tool.action} ${tool.address}` });
     const rect = element("rect", { x: tool.x, y: tool.y, width: NODE.width, height: NODE.height, rx: 5, class: tool.action });
     const label = element("text", { x: tool.x + 8, y: tool.y + 15 });
-    const name = `${SIGNS[tool.action]} ${tool.address}`;
+    // One box stands for all tools of a folded group.
+    const folded = tool.group && !tool.group.open && !searching ? tool.group : undefined;
+    const name = `${SIGNS[tool.action]} ${folded ? `${folded.name} × ${folded.tools.length}` : tool.address}`;
     label.textContent = name.length > 25 ? `${name.slice(0, 24)}…` : name;
     const title = element("title", {});
-    title.textContent = `${tool.address}: ${tool.action}`;
+    title.textContent = folded ? `${folded.name}: ${folded.tools.length} × ${tool.action}` : `${tool.address}: ${tool.action}`;
     box.append(rect, label, title);
     boxes.append(box);
     tool.box = box;
-    tool.lines = [];
   }
-  for (const tool of ordered.filter((t) => t.box)) {
-    for (const address of tool.dependencies) {
-      const from = byAddress.get(address);
-      if (!from?.box) continue;
+  const boxed = (tool) => (tool && isFolded(tool) ? tool.group.tools[0] : tool);
+  const drawn = new Set();
+  for (const dependent of ordered.filter((t) => boxed(t).box)) {
+    const tool = boxed(dependent);
+    for (const address of dependent.dependencies) {
+      const from = boxed(byAddress.get(address));
+      const key = `${from?.index} ${tool.index}`;
+      if (!from?.box || from === tool || drawn.has(key)) continue;
+      drawn.add(key);
       const [x1, y1, x2, y2] = [from.x + NODE.width, from.y + NODE.height / 2, tool.x, tool.y + NODE.height / 2];
       const bend = Math.max(30, Math.abs(x2 - x1) / 2);
       const line = element("path", { d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}` });
@@ -521,6 +526,11 @@ function filter() {
   ];
   const other = others.filter(([n]) => n > 0).map(([n, what]) => `, ${n} to ${what}`).join("");
   const first = plan.empty ? "No changes" : `${add} to add, ${change} to change, ${destroy} to destroy${other}`;
+  if (searching && visible === 1) {
+    const [found] = tools.filter((tool) => !tool.hidden);
+    fill(found.details, found);
+    found.details.open = true;
+  }
   $("summary").textContent = `${first}${more}. ${visible} of ${tools.length} tools are shown.`;
   draw();
 }
