@@ -11,7 +11,7 @@ use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
 #[cfg(feature = "sops")]
 use dtm_lang::sealed::{Plain, Sealed, Unopened};
-use dtm_lang::{Loader, Program, Shipped, Symbol, devstream};
+use dtm_lang::{Frontend, Loader, Program, Shipped, Symbol};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -23,19 +23,21 @@ pub struct FileLoader {
     workspace: Workspace,
     /// What a person writes before a path to come from where they are to the root.
     prefix: String,
+    frontends: &'static [&'static dyn Frontend],
 }
 
 impl FileLoader {
-    /// A loader for the project in `root`, a canonical path; `prefix` is shown before the paths of its files.
-    pub fn new(root: PathBuf, prefix: String) -> FileLoader {
-        FileLoader { workspace: Workspace::of(&root), root, prefix }
+    /// A loader for the project in `root`, a canonical path; `prefix` is shown before the paths of its files. Besides `.dts` files,
+    /// the programs in it are those that one of the front ends reads.
+    pub fn new(root: PathBuf, prefix: String, frontends: &'static [&'static dyn Frontend]) -> FileLoader {
+        FileLoader { workspace: Workspace::of(&root), root, prefix, frontends }
     }
 }
 
 impl Loader for FileLoader {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        if path == devstream::FOLDER {
-            return Ok(yaml_files(&self.root).map_err(|e| reason(&e))?.join("\n").into_bytes());
+        if let Some(front) = self.frontends.iter().find(|f| f.folder() == Some(path)) {
+            return Ok(files(&self.root, *front).map_err(|e| reason(&e))?.join("\n").into_bytes());
         }
         let full = self.root.join(path);
         let real = full.canonicalize().map_err(|e| reason(&e))?;
@@ -73,6 +75,9 @@ impl Loader for FileLoader {
     fn home(&self) -> &str {
         &self.workspace.home
     }
+    fn frontends(&self) -> &'static [&'static dyn Frontend] {
+        self.frontends
+    }
     #[cfg(feature = "sops")]
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
         crate::sops::open(file, &|name| std::env::var(name).ok())
@@ -98,8 +103,8 @@ fn shown(prefix: &str, path: &str) -> String {
     if prefix.is_empty() { path.to_string() } else { format!("{prefix}/{path}") }
 }
 
-/// The YAML files of a folder and of those below it, in the order of their names; hidden ones are none.
-fn yaml_files(root: &Path) -> std::io::Result<Vec<String>> {
+/// The files of a folder and of those below it that a front end reads, in the order of their names; hidden ones are left out.
+fn files(root: &Path, front: &dyn Frontend) -> std::io::Result<Vec<String>> {
     let (mut found, mut open) = (vec![], vec![root.to_path_buf()]);
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder)? {
@@ -109,7 +114,7 @@ fn yaml_files(root: &Path) -> std::io::Result<Vec<String>> {
                 _ if name.starts_with('.') => {}
                 kind if kind.is_dir() => open.push(path),
                 // A link to a file counts, as in a mounted ConfigMap; whether it leads outside is seen when it is read.
-                kind if devstream::is_yaml(&name) && (kind.is_file() || path.is_file()) => {
+                kind if front.reads(&name) && (kind.is_file() || path.is_file()) => {
                     found.extend(path.strip_prefix(root).map(|p| p.to_string_lossy().into_owned()));
                 }
                 _ => {}

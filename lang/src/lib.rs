@@ -4,13 +4,13 @@
 mod budget;
 pub mod builtin;
 mod check;
-mod data;
+pub mod data;
 mod depth;
-pub mod devstream;
 pub mod diag;
 pub mod encode;
 mod environment;
 mod eval;
+pub mod frontend;
 pub mod hir;
 pub mod interface;
 pub mod loader;
@@ -27,13 +27,16 @@ pub mod value;
 pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
-pub use check::{Checked, EXPRESSION, check, check_for_editor, check_inside, interface_hash, read_interface};
+pub use check::{
+    Checked, EXPRESSION, check, check_for_editor, check_inside, check_leniently, interface_hash, read_interface,
+};
 pub use data::sops as sealed;
 pub use data::{read_data, same_json, toml_keys};
 pub use depth::{MAX_DEPTH, depth, too_deep};
 pub use diag::{Code, Diagnostic, Diagnostics, Severity};
 pub use environment::Environment;
 pub use eval::{NoOutputs, Outputs};
+pub use frontend::Frontend;
 pub use loader::{Loader, Shipped};
 pub use program::{Given, Inputs, Instance, Options, Origin, Program, Purpose};
 pub use source::{FileId, Sources, Span, Symbol};

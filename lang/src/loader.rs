@@ -1,5 +1,6 @@
 //! The only way in which the language reaches files.
 
+use crate::frontend::Frontend;
 use crate::sealed::{Plain, Sealed, Unopened};
 use crate::source::Symbol;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub trait Loader: Send + Sync {
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
         let _ = file;
         Err(Unopened::NoKey(vec![]))
+    }
+    /// The languages besides `.dts` whose files are modules of a program.
+    fn frontends(&self) -> &'static [&'static dyn Frontend] {
+        &[]
     }
     /// How to show the path of a file to a person.
     fn shown(&self, path: &str) -> String {
@@ -79,6 +84,9 @@ impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader f
     }
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
         self.inner.open_sealed(file)
+    }
+    fn frontends(&self) -> &'static [&'static dyn Frontend] {
+        self.inner.frontends()
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)

@@ -3,9 +3,9 @@
 
 use crate::budget;
 use crate::check::{Checked, check, check_leniently};
-use crate::devstream;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::environment::Environment;
+use crate::frontend;
 use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World, leaks};
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
 use crate::interface::Kind;
@@ -198,8 +198,10 @@ impl Program {
         if is_valid && diags.iter().all(|d| d.code == Code::E0402 || d.severity() == Severity::Warning) {
             diags.append(program.build());
         }
-        if program.sources.files().next().is_some_and(|(_, file)| devstream::is_yaml(&file.path)) {
-            diags = devstream::once(diags);
+        // An expression of such a file may stand in several tools.
+        let root = program.sources.files().next();
+        if root.is_some_and(|(_, file)| frontend::of(program.loader.frontends(), &file.path).is_some()) {
+            diags = diags.once();
         }
         diags.sort();
         (program, diags)

@@ -6,8 +6,8 @@
 use crate::documents::{Document, Edit};
 use dtm_lang::source::{FileId, Sources};
 use dtm_lang::{
-    Cursor, Diagnostic, Diagnostics, Facts, Inputs, Loader, Program, Purpose, Shipped, Symbol,
-    check_for_editor, devstream,
+    Cursor, Diagnostic, Diagnostics, Facts, Frontend, Inputs, Loader, Program, Purpose, Shipped, Symbol,
+    check_for_editor,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,7 @@ impl Analysis {
 /// Documents and analyses. One thread owns it.
 pub struct World {
     loaders: Loaders,
+    frontends: &'static [&'static dyn Frontend],
     documents: HashMap<PathBuf, Document>,
     /// By the root file of the program.
     analyses: HashMap<PathBuf, Arc<Analysis>>,
@@ -86,6 +87,9 @@ impl Loader for Overlay {
     fn home(&self) -> &str {
         self.disk.home()
     }
+    fn frontends(&self) -> &'static [&'static dyn Frontend] {
+        self.disk.frontends()
+    }
 }
 
 /// Whether a path of a program's sources is one of a file, and not of what is built in.
@@ -111,7 +115,8 @@ fn workspace<'f>(folder: &'f Path, loader: &dyn Loader) -> &'f Path {
 impl World {
     /// Nothing is open.
     pub fn new(loaders: Loaders) -> World {
-        World { loaders, documents: HashMap::new(), analyses: HashMap::new(), roots: HashMap::new() }
+        let frontends = loaders(Path::new("/")).frontends();
+        World { loaders, frontends, documents: HashMap::new(), analyses: HashMap::new(), roots: HashMap::new() }
     }
 
     /// A text is open in the editor.
@@ -158,9 +163,14 @@ impl World {
         text.len() <= LARGEST && !is_device_tree(text)
     }
 
-    /// Whether more is told of a text than what is wrong: of YAML nothing is.
+    /// Whether more is reported of a text than what is wrong: not of one that a front end reads.
     pub fn answers(&self, path: &Path) -> bool {
-        self.is_ours(path) && !path.to_str().is_some_and(devstream::is_yaml)
+        self.is_ours(path) && path.to_str().is_none_or(|path| self.frontend(path).is_none())
+    }
+
+    /// The front end that reads a file, if it is not a `.dts` file.
+    fn frontend(&self, path: &str) -> Option<&'static dyn Frontend> {
+        self.frontends.iter().copied().find(|front| front.reads(path))
     }
 
     /// The analysis of the program that a file belongs to.
@@ -240,7 +250,7 @@ impl World {
             let (sources, facts) = (Arc::new(sources), Facts::default());
             return Analysis { folder, sources, facts, diagnostics: shown(&diagnostics) };
         }
-        if devstream::is_yaml(&name) && !is_devstreams(&text) {
+        if self.frontend(&name).is_some_and(|front| !front.is_program(&text)) {
             let (sources, facts) = (Arc::default(), Facts::default());
             return Analysis { folder, sources, facts, diagnostics: vec![] };
         }
@@ -255,12 +265,6 @@ impl World {
 /// What an editor shows: errors before warnings, and a limited number for each file.
 fn shown(diagnostics: &Diagnostics) -> Vec<Diagnostic> {
     diagnostics.shown().diagnostics.into_iter().cloned().collect()
-}
-
-/// Whether YAML is a configuration of DevStream: much of an editor's YAML is not.
-fn is_devstreams(text: &str) -> bool {
-    text.lines()
-        .any(|line| ["tools:", "apps:", "pipelineTemplates:"].iter().any(|section| line.starts_with(section)))
 }
 
 /// What begins as device trees do, and not with our first line.

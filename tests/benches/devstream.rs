@@ -3,7 +3,8 @@
 //! `cargo bench -p dtm-tests --bench devstream`
 
 use dtm_engine::project::FileLoader;
-use dtm_lang::{Inputs, Program, Purpose, devstream};
+use dtm_devstream as devstream;
+use dtm_lang::{Inputs, Program, Purpose};
 use dtm_tests::bench::{best, process_in};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -47,7 +48,7 @@ fn real() -> (PathBuf, Vec<String>) {
 fn main() {
     let mut out = std::io::stdout();
     let (folder, files) = real();
-    let loader = Arc::new(FileLoader::new(folder, String::new()));
+    let loader = Arc::new(FileLoader::new(folder, String::new(), &[dtm_devstream::FRONTEND]));
     let all = best(|| {
         for file in &files {
             std::hint::black_box(Program::load(file, loader.clone(), &Inputs::default(), Purpose::Check));
@@ -65,7 +66,7 @@ fn main() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().canonicalize().expect("it is there");
         std::fs::write(root.join("config.yaml"), &text).expect("written");
-        let loader = Arc::new(FileLoader::new(root.clone(), String::new()));
+        let loader = Arc::new(FileLoader::new(root.clone(), String::new(), &[dtm_devstream::FRONTEND]));
         let checked = best(|| {
             let (_, problems) =
                 Program::load("config.yaml", loader.clone(), &Inputs::default(), Purpose::Check);

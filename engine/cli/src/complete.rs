@@ -1,6 +1,7 @@
 //! Completes words for a shell: addresses, params, starters, codes, kinds. Reads the configuration and a
 //! state in files; starts no plugin, contacts no server, and prints nothing else.
 
+use crate::FRONTENDS;
 use crate::args::{Cli, FileArg};
 use crate::commands::help::TOPICS;
 use crate::project::{Project, at};
@@ -12,7 +13,7 @@ use dtm_engine::address::names;
 use dtm_engine::project::{FileLoader, shipped_kind};
 use dtm_engine::state::StateStore;
 use dtm_engine::state::place::Place;
-use dtm_lang::diag::CODES;
+use dtm_lang::frontend;
 use dtm_lang::{Loader, Purpose};
 use dtm_stdlib::EXAMPLES;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,7 +145,7 @@ pub fn starters() -> Candidates {
 /// The codes of diagnostics.
 pub fn codes() -> Candidates {
     let title = |page: &'static str| page.lines().next().unwrap_or("").trim_start_matches("# ");
-    CODES
+    frontend::codes(FRONTENDS)
         .iter()
         .map(|code| {
             let title = title(code.page());
@@ -165,7 +166,7 @@ pub fn kinds() -> Candidates {
             }
         }
     }
-    let loader = FileLoader::new(std::env::current_dir().unwrap_or_default(), String::new());
+    let loader = FileLoader::new(std::env::current_dir().unwrap_or_default(), String::new(), FRONTENDS);
     for name in loader.shipped_names() {
         let Some(shipped) = loader.shipped(&name) else { continue };
         for kind in dtm_lang::read_interface(&name, &shipped.text).0.iter().flat_map(|p| p.kinds.keys()) {

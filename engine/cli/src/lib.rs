@@ -23,11 +23,14 @@ mod view;
 
 use clap::Parser;
 use dtm_lang::diag::render::{Format, render};
-use dtm_lang::{Code, Diagnostic, Sources};
+use dtm_lang::{Code, Diagnostic, Frontend, Sources};
 use exit::{Exit, Failure};
 use std::io::Write;
 use std::process::ExitCode;
 use terminal::Terminal;
+
+/// The languages besides `.dts` in which a program can be written.
+const FRONTENDS: &[&dyn Frontend] = &[dtm_devstream::FRONTEND];
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

@@ -1,5 +1,6 @@
 //! A configuration on disk, opened for a command: its program, its state, its plugins.
 
+use crate::FRONTENDS;
 use crate::args::{FileArg, Global};
 use crate::copies::{self, Copied};
 use crate::exit::{Failure, reason};
@@ -17,7 +18,7 @@ use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_engine::workspace::{Workspace, nearest, normal};
-use dtm_lang::devstream;
+use dtm_devstream as devstream;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
 use dtm_lang::shell::word;
@@ -93,7 +94,7 @@ impl Project {
         let Placed { root, name, prefix } = placed(&path)?;
         let inputs = archive.inputs(&environment());
         let around = surroundings(root.clone(), inputs.env.all().clone())?;
-        let loader = archive.loader(Arc::new(FileLoader::new(root, prefix)));
+        let loader = archive.loader(Arc::new(FileLoader::new(root, prefix, FRONTENDS)));
         let (program, diagnostics) = Program::load(&name, loader, &inputs, Purpose::Plan);
         let named = archive.named.clone();
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
@@ -617,7 +618,7 @@ pub fn source(file: &FileArg) -> Result<Source, Failure> {
     }
     let named = one.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
     let Placed { root, name, prefix } = placed(&choose(one.as_deref())?)?;
-    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix)), root, name, named })
+    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS)), root, name, named })
 }
 
 /// What comes in is `.dts` or, without the line that this begins with, DevStream's YAML.
@@ -628,7 +629,7 @@ fn standard_input() -> Result<Source, Failure> {
     let is_dts = String::from_utf8_lossy(&bytes).lines().any(|line| line.trim_end() == "dts 1");
     let name = if is_dts { "stdin.dts" } else { "stdin.yaml" };
     let Placed { root, prefix, .. } = placed(Path::new(name))?;
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix));
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS));
     let loader = Around::loader(inner, move |inner, path| match path {
         _ if path == name => Ok(bytes.clone()),
         _ => inner.read(path),
@@ -658,7 +659,7 @@ fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
     let named = given.iter().map(|p| word(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>();
     let named = named.join(" -f ");
     let listing = names.join("\n");
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix));
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS));
     let loader = Around::loader(inner, move |inner, path| match path {
         devstream::FOLDER => Ok(listing.clone().into_bytes()),
         _ => inner.read(path),

@@ -1,5 +1,6 @@
 //! Expressions inside of a program: what `dtm eval` and `dtm console` compute, with the outputs that are in state.
 
+use crate::FRONTENDS;
 use crate::args::{FileArg, Global};
 use crate::exit::Failure;
 use crate::params::inputs;
@@ -44,7 +45,7 @@ impl Scratch {
         let inputs = inputs(global, &FileArg::of(file.clone()))?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;
-            let loader = Arc::new(FileLoader::new(root, prefix));
+            let loader = Arc::new(FileLoader::new(root, prefix, FRONTENDS));
             return Ok(Scratch { loader, root: None, inputs, state: State::default() });
         };
         let file = choose(Some(&file))?;
@@ -56,7 +57,7 @@ impl Scratch {
         let state = state_of(global, &FileArg::of(Some(file)));
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());
         Ok(Scratch {
-            loader: Arc::new(FileLoader::new(root, prefix)),
+            loader: Arc::new(FileLoader::new(root, prefix, FRONTENDS)),
             root: Some(name),
             inputs,
             state: state.map(|loaded| loaded.state).unwrap_or_default(),

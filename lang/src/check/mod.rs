@@ -27,8 +27,8 @@ mod ty;
 pub use facts::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use interface::{interface_hash, read_interface};
 
-use crate::devstream::View;
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::frontend::{self, Frontend, Text};
 use crate::hir::{Expr, ExprKind, Hir};
 use crate::loader::{Loader, join};
 use crate::maps::HashMap;
@@ -46,7 +46,7 @@ pub struct Checked {
     pub hir: Hir,
     /// Its files.
     pub sources: Sources,
-    /// Whether it has no error: not even one that is no more than a warning in DevStream's YAML.
+    /// Whether it has no error: not even one that a front end made a warning of.
     pub(crate) is_valid: bool,
     /// What was read of them, which the program needs no more.
     pub(crate) syntax: Vec<Arc<ast::Module>>,
@@ -58,16 +58,9 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
     (checked, diags)
 }
 
-/// As [`check`]; where the program is one of DevStream's YAML, what DevStream loaded is a warning.
-pub(crate) fn check_leniently(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
+/// As [`check`]; in the file of a front end, what it passes over without an error is a warning.
+pub fn check_leniently(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
     let checker = Checker { lenient: true, ..Checker::new(loader, None) };
-    let (checked, _, diags) = run(Some(root), None, checker);
-    (checked, diags)
-}
-
-/// Checks a configuration of DevStream as one value, with the tools that it would have made of it.
-pub(crate) fn check_devstream(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
-    let checker = Checker { view: View::Devstream, ..Checker::new(loader, None) };
     let (checked, _, diags) = run(Some(root), None, checker);
     (checked, diags)
 }
@@ -82,7 +75,7 @@ pub const EXPRESSION: &str = "<expression>";
 
 /// Checks the program of a root file, and keeps what an editor wants to know.
 pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
-    // Somebody who writes YAML has not asked for a plan yet.
+    // Nobody has asked for a plan yet.
     run(Some(root), None, Checker { lenient: true, ..Checker::new(loader, Some(Facts::default())) })
 }
 
@@ -112,9 +105,9 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
         }
     }
     let mut is_valid = !checker.diags.has_errors();
-    if let Some(told) = checker.devstream.take() {
-        is_valid &= !told.has_errors();
-        checker.diags = crate::devstream::settled(told, checker.diags, checker.lenient, &checker.sources);
+    if let Some((front, read)) = checker.front.take() {
+        is_valid &= !read.has_errors();
+        checker.diags = front.settle(read, checker.diags, !checker.lenient, &checker.sources);
     }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();
@@ -234,11 +227,9 @@ struct Checker<'a> {
     in_test: bool,
     /// The plugins whose interfaces are being read.
     reading: Vec<Symbol>,
-    /// What is made of DevStream's YAML.
-    view: View,
-    /// What reading it told.
-    devstream: Option<Diagnostics>,
-    /// Whether what DevStream loaded is a warning.
+    /// The front end that read files of the program, and what it reported.
+    front: Option<(&'static dyn Frontend, Diagnostics)>,
+    /// Whether what a front end passes over is a warning.
     lenient: bool,
     /// Whether lists of strings are commands where the checker is.
     commands: bool,
@@ -276,8 +267,7 @@ impl<'a> Checker<'a> {
             function: None,
             in_test: false,
             reading: vec![],
-            view: View::Ours,
-            devstream: None,
+            front: None,
             lenient: false,
             commands: false,
         }
@@ -356,16 +346,16 @@ impl Checker<'_> {
         let inside = !(path.starts_with("std/") || path.starts_with('<'));
         let shown = if inside { self.loader.shown(path) } else { path.to_string() };
         let file = self.sources.add_shown(path, shown, text);
-        let ast = Arc::new(match inside && crate::devstream::is_yaml(path) {
-            true => {
-                let mut told = Diagnostics::default();
-                let around = (self.loader, &mut self.sources);
-                let module = crate::devstream::module(self.view, (path, file), text, around, &mut told);
-                self.devstream.get_or_insert_default().append(told);
+        let ast = Arc::new(match frontend::of(self.loader.frontends(), path) {
+            Some(front) => {
+                let mut read = Diagnostics::default();
+                let text_of = Text { path, file, text };
+                let module = front.module(text_of, self.loader, &mut self.sources, &mut read);
+                self.front.get_or_insert_with(|| (front, Diagnostics::default())).1.append(read);
                 crate::syntax::hidden::in_data(file, text, &mut self.diags);
                 module
             }
-            false => crate::syntax::parse(file, text, &mut self.diags),
+            None => crate::syntax::parse(file, text, &mut self.diags),
         });
         let id = self.modules.len();
         self.by_path.insert(path.to_string(), id);

@@ -24,8 +24,10 @@ pub use json::same as same_json;
 /// A node of a data file.
 #[derive(Clone, Debug)]
 pub struct Node {
-    pub(crate) span: Span,
-    pub(crate) kind: NodeKind,
+    /// Where it is in its file.
+    pub span: Span,
+    /// What it is.
+    pub kind: NodeKind,
     pub(crate) origin: Origin,
 }
 
@@ -54,23 +56,28 @@ pub(crate) enum Quoting {
     Quoted,
 }
 
+/// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum NodeKind {
+pub enum NodeKind {
+    /// A value without parts.
     Scalar(Value),
+    /// A list.
     Seq(Vec<Node>),
+    /// A map: keys, the places of the keys, and their nodes, in order.
     Map(Vec<(Symbol, Span, Node)>),
 }
 
 impl Node {
-    pub(crate) fn new(span: Span, kind: NodeKind) -> Node {
+    /// A node that is exactly what it says.
+    pub fn new(span: Span, kind: NodeKind) -> Node {
         Node { span, kind, origin: Origin::Exact }
     }
     /// The value of a key of a map.
-    pub(crate) fn entry(&self, name: &str) -> Option<&Node> {
+    pub fn entry(&self, name: &str) -> Option<&Node> {
         self.entries().iter().find(|(key, ..)| **key == *name).map(|(.., node)| node)
     }
     /// The entries of a map: their keys, the places of the keys, and their nodes.
-    pub(crate) fn entries(&self) -> &[(Symbol, Span, Node)] {
+    pub fn entries(&self) -> &[(Symbol, Span, Node)] {
         match &self.kind {
             NodeKind::Map(entries) => entries,
             NodeKind::Scalar(_) | NodeKind::Seq(_) => &[],
@@ -223,12 +230,18 @@ fn as_json(node: &Node) -> serde_json::Value {
 }
 
 /// Reads every document of a YAML file; what an alias stands for has the place where it is written.
-pub(crate) fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+///
+/// # Errors
+/// The text is not YAML, or has more values than a program may hold.
+pub fn yaml_documents(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     yaml::documents(file, text, true, yaml::Legacy::Numbers)
 }
 
 /// Reads every document of the values of a chart, as Helm does.
-pub(crate) fn chart_values(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+///
+/// # Errors
+/// As [`yaml_documents`].
+pub fn chart_values(file: FileId, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     yaml::documents(file, text, true, yaml::Legacy::Words)
 }
 

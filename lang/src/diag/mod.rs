@@ -7,10 +7,10 @@ pub mod render;
 pub mod sarif;
 mod visible;
 
-pub use codes::{CODES, Code, lookup};
+pub use codes::{CODES, Code};
 pub use visible::{is_hidden, is_unseen, visible, visible_json};
 
-use crate::maps::HashMap;
+use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
 use std::hash::BuildHasher;
 
@@ -222,6 +222,18 @@ impl Shown<'_> {
 }
 
 impl Diagnostics {
+    /// Each problem once: of those with the same code, headline and place, the first.
+    pub fn once(self) -> Diagnostics {
+        let mut seen = HashSet::default();
+        let mut out = Diagnostics::default();
+        for d in self {
+            if seen.insert((d.code, d.headline.clone(), d.primary.as_ref().map(|p| p.span))) {
+                out.push(d);
+            }
+        }
+        out
+    }
+
     /// Adds one; an exact repetition is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let hash = self.seen.hasher().hash_one(&diagnostic);

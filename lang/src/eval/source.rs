@@ -20,7 +20,7 @@ impl Evaluator<'_, '_> {
             (_, Origin::Project) => return value,
             (Data::String(text), Origin::File(file)) if is_path(text, source) => {
                 let path = &self.cx.sources.file(file).path;
-                match folder(path) {
+                match self.folder(path) {
                     "" => return value.of_project(),
                     folder => Value::plain(Data::String(below(folder, text).into())),
                 }
@@ -35,14 +35,15 @@ impl Evaluator<'_, '_> {
         };
         Value { data: made.data, ..value }.of_project()
     }
-}
 
-/// The folder of a module, relative to the project's root. Builtin modules have none, and a path in DevStream's YAML is relative
-/// to the folder in which DevStream was started.
-fn folder(path: &str) -> &str {
-    match path.starts_with('<') || path.starts_with("std/") || crate::devstream::is_yaml(path) {
-        true => "",
-        false => path.rsplit_once('/').map_or("", |(folder, _)| folder),
+    /// The folder of a module, relative to the project's root. Builtin modules have none, and paths in the file of a front end are
+    /// relative to the project.
+    fn folder<'p>(&self, path: &'p str) -> &'p str {
+        let read = crate::frontend::of(self.cx.loader.frontends(), path).is_some();
+        match read || path.starts_with('<') || path.starts_with("std/") {
+            true => "",
+            false => path.rsplit_once('/').map_or("", |(folder, _)| folder),
+        }
     }
 }
 

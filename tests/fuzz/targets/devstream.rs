@@ -2,7 +2,7 @@
 //! can be converted, and what can be planned plans the same afterwards.
 #![no_main]
 
-use dtm_lang::devstream::{self, Proof};
+use dtm_devstream::{self as devstream, Proof};
 use dtm_lang::{Inputs, Loader, Program, Purpose};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A code is done when its page explains it, the page's wrong example gives exactly that code and its right one
 //! none, it is emitted somewhere, and a suite asserts it. This checks all four for all codes.
 
-use dtm_lang::diag::CODES;
+use dtm_lang::frontend::codes;
 use dtm_tests::sandbox::Sandbox;
 use dtm_tests::suite::{Block, Section, sections};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,13 +53,13 @@ fn files(folder: &Path, ending: &str, all: &mut String) {
 #[test]
 fn every_code_is_explained_emitted_and_asserted() {
     let mut sources = String::new();
-    for folder in ["lang/src", "engine/src", "engine/cli/src"] {
+    for folder in ["lang/src", "lang/devstream/src", "engine/src", "engine/cli/src"] {
         files(&root().join(folder), "rs", &mut sources);
     }
     let mut suites = String::new();
     files(&root().join("tests/spec"), "md", &mut suites);
     let mut problems = vec![];
-    for code in CODES {
+    for code in codes(&[dtm_devstream::FRONTEND]) {
         let id = code.id();
         let page = code.page();
         if !page.starts_with(&format!("# {id}: "))
@@ -68,7 +68,7 @@ fn every_code_is_explained_emitted_and_asserted() {
             problems.push(format!("{id}: the page does not explain it"));
             continue;
         }
-        if !sources.contains(&format!("Code::{id}")) {
+        if !["Code::", "codes::"].iter().any(|at| sources.contains(&format!("{at}{id}"))) {
             problems.push(format!("{id}: is never emitted"));
         }
         if !suites.contains(&format!("[{id}]")) {

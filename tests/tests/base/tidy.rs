@@ -299,11 +299,13 @@ fn every_file_of_a_test_program_is_a_module_of_it() {
 
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
-    let pages = std::fs::read_dir(root().join("lang/src/diag/codes")).expect("pages");
+    let pages = ["lang/src/diag/codes", "lang/devstream/src/codes"];
     let pages: BTreeSet<String> = pages
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("pages"))
         .map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
-    let codes: BTreeSet<String> = dtm_lang::diag::CODES.iter().map(|c| c.id().to_string()).collect();
+    let codes: BTreeSet<String> = dtm_lang::frontend::codes(&[dtm_devstream::FRONTEND]).iter().map(|c| c.id().to_string()).collect();
     assert_eq!(pages, codes);
 }
 

@@ -9,7 +9,7 @@ use crate::project::{Source, source};
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
-use dtm_lang::devstream::{self, Conversion, Proof};
+use dtm_devstream::{self as devstream, Conversion, Proof};
 use dtm_lang::{Code, Diagnostics, shell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use crate::terminal::Terminal;
 use clap::Args;
 use dtm_engine::project::FileLoader;
 use dtm_lang::interface::{Kind, Plugin};
-use dtm_lang::{Code, Diagnostic, Loader, Purpose, Symbol, devstream, read_interface};
+use dtm_devstream as devstream;
+use dtm_lang::{Code, Diagnostic, Loader, Purpose, Symbol, read_interface};
 use dtm_stdlib::EXAMPLES;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -165,7 +166,7 @@ pub(super) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<
 }
 
 fn loader() -> Result<FileLoader, Failure> {
-    Ok(FileLoader::new(here()?.root, String::new()))
+    Ok(FileLoader::new(here()?.root, String::new(), crate::FRONTENDS))
 }
 
 fn interface(name: &str) -> Option<Arc<Plugin>> {

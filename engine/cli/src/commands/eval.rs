@@ -11,7 +11,8 @@ use clap::{Args, ValueEnum};
 use dtm_lang::print::print;
 use dtm_lang::value::Data;
 use dtm_lang::wire::{plain, tag, to_wire};
-use dtm_lang::{Code, Diagnostic, Purpose, devstream};
+use dtm_devstream as devstream;
+use dtm_lang::{Code, Diagnostic, Purpose};
 use serde_json::Value;
 use std::path::PathBuf;
 

@@ -1,11 +1,13 @@
 //! `dtm explain CODE`
 
+use crate::FRONTENDS;
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
-use dtm_lang::diag::{CODES, lookup, nearest};
+use dtm_lang::diag::nearest;
+use dtm_lang::frontend::codes;
 use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
 
@@ -21,20 +23,21 @@ pub struct Explain {
 }
 
 pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> {
+    let codes = codes(FRONTENDS);
     let Some(wanted) = &args.code else {
         if terminal.json {
             terminal.line(
-                &CODES.iter().map(|code| json!({ "code": code.id(), "title": title(*code) })).collect(),
+                &codes.iter().map(|code| json!({ "code": code.id(), "title": title(*code) })).collect(),
             );
             return Ok(Exit::Done);
         }
-        for code in CODES {
+        for code in codes {
             let title = code.page().lines().next().unwrap_or("").trim_start_matches("# ");
             terminal.out(&format!("{title}\n"));
         }
         return Ok(Exit::Done);
     };
-    match lookup(wanted) {
+    match codes.iter().copied().find(|code| code.id().eq_ignore_ascii_case(wanted)) {
         Some(code) if terminal.json => {
             let page = code.page();
             terminal.line(&json!({ "code": code.id(), "title": title(code), "page": page }));
@@ -46,7 +49,7 @@ pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> 
         }
         None => {
             let d = Diagnostic::new(Code::E0901, format!("unknown code `{wanted}`"));
-            let near = nearest(&wanted.to_uppercase(), CODES.iter().map(|c| c.id()));
+            let near = nearest(&wanted.to_uppercase(), codes.iter().map(|c| c.id()));
             let d = match near {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
                 None => d.help("list all codes: `dtm explain`"),

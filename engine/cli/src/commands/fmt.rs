@@ -41,7 +41,7 @@ pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     let mut files = vec![];
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
     for path in &paths {
-        if path.is_file() && path.to_str().is_some_and(dtm_lang::devstream::is_yaml) {
+        if path.is_file() && path.to_str().is_some_and(dtm_devstream::is_yaml) {
             let headline = format!("`{}` is YAML: only `.dts` files have the one style", path.display());
             return Err(Failure::new(Code::E0901, headline).usage());
         }

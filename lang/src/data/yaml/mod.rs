@@ -268,7 +268,7 @@ pub(super) fn documents(
 pub(crate) enum Legacy {
     /// Nothing: YAML 1.2.
     None,
-    /// Numbers: `0644` is octal, `0b11` binary, `1_000` a thousand. So did DevStream.
+    /// Numbers: `0644` is octal, `0b11` binary, `1_000` a thousand.
     Numbers,
     /// And `yes`, `no`, `on`, `off`. So does Helm.
     Words,

@@ -11,9 +11,9 @@ use dtm_engine::state::{Entry, OpKey, PluginRef, Record, Status, now};
 use dtm_lang::interface::Recover;
 use dtm_lang::loader::Around;
 use dtm_lang::wire::{tag, to_wire};
+use dtm_devstream as devstream;
 use dtm_lang::{
     Diagnostic, Diagnostics, Inputs, InstanceId, NoOutputs, Program, Purpose, Severity, Sources, Span,
-    devstream,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ pub(in crate::commands) fn program(file: &Path) -> Result<Program, Failure> {
     let id = sources.add(file.display().to_string(), text.as_str());
     let yaml = devstream::state(id, &text).map_err(|d| Failure::all(d, &Arc::new(sources)))?;
     let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    let inner = Arc::new(FileLoader::new(folder, String::new()));
+    let inner = Arc::new(FileLoader::new(folder, String::new(), crate::FRONTENDS));
     let loader = Around::loader(inner, move |inner, path| match path {
         MADE => Ok(yaml.clone().into_bytes()),
         _ => inner.read(path),
