@@ -51,14 +51,12 @@ pub trait Frontend: Send + Sync {
 
     /// The diagnostics of a program with such files: those of [`Frontend::module`] and those of the checker, each problem once.
     /// A program that is only checked may have warnings where a plan has errors.
-    fn settle(&self, read: Diagnostics, checked: Diagnostics, strict: bool, sources: &Sources) -> Diagnostics;
+    fn settle(&self, read: Diagnostics, checked: Diagnostics, strict: bool, sources: &Sources)
+    -> Diagnostics;
 }
 
 /// The front end that reads a file, if it is not a `.dts` file.
-pub(crate) fn of<'f>(
-    frontends: &[&'f dyn Frontend],
-    path: &str,
-) -> Option<&'f dyn Frontend> {
+pub(crate) fn of<'f>(frontends: &[&'f dyn Frontend], path: &str) -> Option<&'f dyn Frontend> {
     let builtin = path.starts_with("std/") || path.starts_with('<');
     frontends.iter().copied().find(|f| !builtin && f.reads(path))
 }

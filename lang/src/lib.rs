@@ -28,7 +28,8 @@ pub mod wire;
 
 pub use check::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use check::{
-    Checked, EXPRESSION, check, check_for_editor, check_inside, check_leniently, interface_hash, read_interface,
+    Checked, EXPRESSION, check, check_for_editor, check_inside, check_leniently, interface_hash,
+    read_interface,
 };
 pub use data::sops as sealed;
 pub use data::{read_data, same_json, toml_keys};

@@ -116,7 +116,13 @@ impl World {
     /// Nothing is open.
     pub fn new(loaders: Loaders) -> World {
         let frontends = loaders(Path::new("/")).frontends();
-        World { loaders, frontends, documents: HashMap::new(), analyses: HashMap::new(), roots: HashMap::new() }
+        World {
+            loaders,
+            frontends,
+            documents: HashMap::new(),
+            analyses: HashMap::new(),
+            roots: HashMap::new(),
+        }
     }
 
     /// A text is open in the editor.

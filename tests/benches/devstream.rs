@@ -2,8 +2,8 @@
 //! converted, with the growth from one size to the next and the peak memory.
 //! `cargo bench -p dtm-tests --bench devstream`
 
-use dtm_engine::project::FileLoader;
 use dtm_devstream as devstream;
+use dtm_engine::project::FileLoader;
 use dtm_lang::{Inputs, Program, Purpose};
 use dtm_tests::bench::{best, process_in};
 use std::fmt::Write as _;

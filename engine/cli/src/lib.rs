@@ -119,7 +119,6 @@ fn enter(cli: &args::Cli) -> Result<(), Failure> {
     let Some(directory) = &cli.global.directory else { return Ok(()) };
     std::env::set_current_dir(directory).map_err(|e| {
         let shown = directory.display();
-        Failure::new(Code::E0903, format!("cannot change to `{shown}`: {}", exit::reason(&e)))
-            .usage()
+        Failure::new(Code::E0903, format!("cannot change to `{shown}`: {}", exit::reason(&e))).usage()
     })
 }

@@ -8,6 +8,7 @@ use crate::log;
 use crate::params::{ask, env_is_known, inputs};
 use crate::terminal::{Terminal, note_once};
 use crate::trust;
+use dtm_devstream as devstream;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::PluginCalls;
@@ -18,7 +19,6 @@ use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
 use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
 use dtm_engine::workspace::{Workspace, nearest, normal};
-use dtm_devstream as devstream;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
 use dtm_lang::shell::word;
@@ -546,7 +546,8 @@ pub fn placed(path: &Path) -> Result<Placed, Failure> {
 
 /// Who works on a state.
 pub fn holder(doing: &str) -> Holder {
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user =
+        ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Holder {

@@ -97,7 +97,8 @@ pub async fn destroy(
     for (addr, entry) in state.tools.iter().filter(|(k, _)| !chosen.contains(k)) {
         let used = entry.retired.iter().flat_map(|r| &r.deps).find(|d| chosen.contains(d));
         let Some(used) = used else { continue };
-        let headline = format!("`{used}` is used by an object that was replaced as `{addr}` and still exists");
+        let headline =
+            format!("`{used}` is used by an object that was replaced as `{addr}` and still exists");
         let d = Diagnostic::new(Code::E0617, headline).tool(used.clone());
         plan.diagnostics.push(d.help(format!(
             "`dtm apply` deletes the replaced object; `{}` deletes everything of `{addr}`",

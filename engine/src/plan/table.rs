@@ -759,7 +759,9 @@ async fn a_natural_key_passes_from_one_tool_to_another() {
 #[tokio::test]
 async fn what_a_replaced_object_uses_is_not_deleted() {
     let disk = |zone: &str, thing: &str| {
-        format!("{A}\ntool d: cloud.Disk {{ label = \"{zone}\"{thing} }} with {{ replace = \"create-first\" }}")
+        format!(
+            "{A}\ntool d: cloud.Disk {{ label = \"{zone}\"{thing} }} with {{ replace = \"create-first\" }}"
+        )
     };
     let bench = Bench::with(&disk("one", ", thing = a.url")).await;
     bench.cloud.fail(Method::Delete, "one", Fault::Clean);

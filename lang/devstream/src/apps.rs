@@ -114,8 +114,10 @@ impl App<'_, '_> {
             let Some(template) = templates.iter().find(named) else {
                 let known = templates.iter().filter_map(|t| get(t, "name").and_then(plain_text));
                 let known: Vec<Symbol> = known.collect();
-                let d =
-                    Diagnostic::new(crate::codes::E0140, format!("there is no pipeline template `{}`", wanted.text));
+                let d = Diagnostic::new(
+                    crate::codes::E0140,
+                    format!("there is no pipeline template `{}`", wanted.text),
+                );
                 file.push(
                     d.at(wanted.span, "not in `pipelineTemplates`")
                         .nearest(&wanted.text, known.iter().map(|k| &**k)),

@@ -92,7 +92,13 @@ impl Frontend for Devstream {
         }
     }
     /// Where a configuration is only checked, what DevStream loaded is no more than a warning.
-    fn settle(&self, read: Diagnostics, checked: Diagnostics, strict: bool, sources: &Sources) -> Diagnostics {
+    fn settle(
+        &self,
+        read: Diagnostics,
+        checked: Diagnostics,
+        strict: bool,
+        sources: &Sources,
+    ) -> Diagnostics {
         settled(read, checked, !strict, sources)
     }
 }
@@ -291,4 +297,3 @@ fn read(
     };
     model::read(view, (path, file), text, &mut other, diags)
 }
-

@@ -230,7 +230,10 @@ impl Reader<'_> {
             options::check(self, config, &Part::Config);
         }
         if configs.is_empty() && !core {
-            let d = Diagnostic::new(crate::codes::W0140, "there is no `config`: DevStream would not load this file");
+            let d = Diagnostic::new(
+                crate::codes::W0140,
+                "there is no `config`: DevStream would not load this file",
+            );
             self.push(d.at(Span::new(root, 0, 0), "in this file").note("state is kept locally"));
         }
         if of("tools").is_empty() && of("apps").is_empty() && of("toolFile").is_empty() {
@@ -249,7 +252,8 @@ impl Reader<'_> {
         let mut first: HashMap<&Symbol, Span> = HashMap::default();
         for (key, at, _) in &vars {
             if let Some(before) = first.insert(key, *at) {
-                let d = Diagnostic::new(crate::codes::E0140, format!("the variable `{key}` is defined twice"));
+                let d =
+                    Diagnostic::new(crate::codes::E0140, format!("the variable `{key}` is defined twice"));
                 self.push(d.at(*at, "again here").also(before, "first here"));
             }
             // Names that differ only in what a name of the program may not have stay apart.
@@ -358,8 +362,8 @@ impl Reader<'_> {
             NodeKind::Seq(items) => items,
             _ => {
                 if !is_null(node) {
-                    let d =
-                        Diagnostic::new(crate::codes::E0140, format!("{what} is a list")).at(start(node), "not so");
+                    let d = Diagnostic::new(crate::codes::E0140, format!("{what} is a list"))
+                        .at(start(node), "not so");
                     let empty = matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty());
                     self.push(match empty {
                         true => d.fix("write `[]`", node.span, "[]"),

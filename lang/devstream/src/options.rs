@@ -2,11 +2,11 @@
 //! here every problem is a warning, with its place, because DevStream loaded such a file.
 
 use super::model::{Reader, entries};
-use dtm_lang::read_interface;
 use dtm_lang::data::{Node, NodeKind, typed};
 use dtm_lang::diag::{Diagnostic, Diagnostics};
 use dtm_lang::interface::Kind;
 use dtm_lang::maps::IndexMap;
+use dtm_lang::read_interface;
 use dtm_lang::source::{Span, Symbol};
 use dtm_lang::syntax::ast::Name;
 use dtm_lang::types::{RecordType, Type};
@@ -74,7 +74,8 @@ pub(super) fn plugin(reader: &Reader<'_>, name: &Name) {
     if plugins().any(|plugin| plugin == &*name.text) {
         return;
     }
-    let d = Diagnostic::new(crate::codes::W0140, format!("no plugin of DevStream has the name `{}`", name.text));
+    let d =
+        Diagnostic::new(crate::codes::W0140, format!("no plugin of DevStream has the name `{}`", name.text));
     reader.push(d.at(name.span, "unknown plugin").nearest(&name.text, known));
 }
 

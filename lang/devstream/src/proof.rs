@@ -2,8 +2,8 @@
 
 use super::tools::waiting;
 use super::{Conversion, convert};
-use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
 use dtm_lang::NoOutputs;
+use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
 use dtm_lang::loader::{Around, Loader};
 use dtm_lang::maps::{HashMap, HashSet};
 use dtm_lang::program::{Inputs, Program, Purpose};

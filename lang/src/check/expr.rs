@@ -270,8 +270,7 @@ impl Checker<'_> {
     }
 
     fn unknown_name(&mut self, m: usize, name: &Symbol, span: Span) {
-        let mut d =
-            Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
+        let mut d = Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
             "False" | "no" | "off" => Some("false"),
@@ -311,7 +310,8 @@ impl Checker<'_> {
         let inside = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with("${"));
         let word = !member && !inside && nearest(name, known.iter().copied()).is_none();
         let near = nearest(name, known.iter().copied()).is_some();
-        let shouted = name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let shouted =
+            name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
         let d = d.nearest(name, known);
         if inside && shouted && !near {
             let call = format!("env_var(\"{name}\")");

@@ -140,7 +140,9 @@ pub(super) fn method(name: &str) -> String {
         _ if crate::builtin::find(name).is_some() => call(name),
         Some(Ours::Named(ours)) => call(ours),
         Some(Ours::Instead(help)) => format!("values have no methods: {help}"),
-        None => "values have no methods; a function is called with the value in parentheses: `length(xs)`".into(),
+        None => {
+            "values have no methods; a function is called with the value in parentheses: `length(xs)`".into()
+        }
     }
 }
 

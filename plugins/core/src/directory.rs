@@ -40,7 +40,9 @@ impl Kind for Directory {
             Some(link) => link,
             None => match std::fs::metadata(&object.id) {
                 Ok(m) if m.is_dir() => seen_mode(&object.inputs.mode, &m),
-                Ok(_) => return Err(Failure::clean(format!("cannot read `{}`: it is not a folder", object.id))),
+                Ok(_) => {
+                    return Err(Failure::clean(format!("cannot read `{}`: it is not a folder", object.id)));
+                }
                 Err(e) if absent(&e) => return Ok(None),
                 Err(e) => return Err(Failure::clean(format!("cannot look at `{}`: {e}", object.id))),
             },

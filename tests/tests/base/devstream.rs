@@ -2,8 +2,8 @@
 //! is at most a warning, and where it is recorded what v0.12.1 made of a file, the same comes of it here, except for what
 //! stands in `INTENDED`.
 
-use dtm_engine::project::FileLoader;
 use dtm_devstream::{self as devstream, Proof};
+use dtm_engine::project::FileLoader;
 use dtm_lang::{Inputs, InstanceId, Loader, NoOutputs, Program, Purpose, Severity};
 use proptest::prelude::*;
 use serde_json::Value;

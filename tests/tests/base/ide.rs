@@ -14,7 +14,13 @@ struct Editor {
 }
 
 fn loaders() -> Loaders {
-    Arc::new(|folder| Arc::new(FileLoader::new(folder.canonicalize().expect("a folder"), String::new(), &[dtm_devstream::FRONTEND])))
+    Arc::new(|folder| {
+        Arc::new(FileLoader::new(
+            folder.canonicalize().expect("a folder"),
+            String::new(),
+            &[dtm_devstream::FRONTEND],
+        ))
+    })
 }
 
 /// Files of a project; the one with `$0` is open, and the others are on disk.

@@ -305,7 +305,8 @@ fn every_code_has_a_page_and_every_page_a_code() {
         .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("pages"))
         .map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
-    let codes: BTreeSet<String> = dtm_lang::frontend::codes(&[dtm_devstream::FRONTEND]).iter().map(|c| c.id().to_string()).collect();
+    let codes: BTreeSet<String> =
+        dtm_lang::frontend::codes(&[dtm_devstream::FRONTEND]).iter().map(|c| c.id().to_string()).collect();
     assert_eq!(pages, codes);
 }
 

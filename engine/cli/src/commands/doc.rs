@@ -84,8 +84,10 @@ fn hold(page: &Page) -> Result<(), Failure> {
     for (name, text) in examples(page) {
         let whole = text.starts_with("dts ");
         let (diagnostics, sources) = if whole {
-            let loader =
-                Example { text: text.clone(), shipped: FileLoader::new(PathBuf::new(), String::new(), FRONTENDS) };
+            let loader = Example {
+                text: text.clone(),
+                shipped: FileLoader::new(PathBuf::new(), String::new(), FRONTENDS),
+            };
             let (checked, diagnostics) = dtm_lang::check("example.dts", &loader);
             (diagnostics, checked.sources)
         } else {

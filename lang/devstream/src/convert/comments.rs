@@ -1,7 +1,7 @@
 //! The comments of YAML, each with what it is about: what follows it, or what stands before it on its line.
 
-use dtm_lang::data::{Node, NodeKind, yaml_documents};
 use crate::mask::mask;
+use dtm_lang::data::{Node, NodeKind, yaml_documents};
 use dtm_lang::maps::HashMap;
 use dtm_lang::source::{FileId, Span};
 use granit_parser::{Event, Parser};

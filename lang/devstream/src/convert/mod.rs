@@ -15,12 +15,12 @@ mod write;
 
 use super::program::Ours;
 use super::{View, read, settled};
+use comments::Comments;
 use dtm_lang::diag::{Code, Diagnostic, Diagnostics};
 use dtm_lang::loader::Loader;
 use dtm_lang::maps::{HashMap, HashSet, IndexMap};
 use dtm_lang::source::{Sources, Span, Symbol};
 use dtm_lang::syntax::ast::DeclKind;
-use comments::Comments;
 use order::{dependencies_first, in_order, without_needless_order};
 use outside::Outside;
 use std::fmt::Write;

@@ -1,12 +1,12 @@
 //! What comes from outside becomes a param: variables of the environment, and secrets that stood in the file.
 
-use dtm_lang::read_interface;
 use crate::build::{call, each, expr, name, secret_string, string, text};
 use crate::model::is_name;
 use crate::{is_secret_key, is_secret_name};
 use dtm_lang::interface::{Kind, Plugin};
 use dtm_lang::loader::Loader;
 use dtm_lang::maps::{HashMap, HashSet, IndexMap};
+use dtm_lang::read_interface;
 use dtm_lang::source::{Span, Symbol};
 use dtm_lang::syntax::ast::{Decl, DeclKind, Entry, Expr, ExprKind, Path, StrPart, Tool};
 use dtm_lang::types::Type;
@@ -117,10 +117,7 @@ impl<'l> Outside<'l> {
         }
         let begin = decls.first().map_or(Span::default(), |d| d.span);
         let made = self.params.iter().map(|(own, (is_secret, variable))| {
-            crate::program::decl(
-                begin,
-                param(name(begin, own.clone()), *is_secret, variable.clone(), begin),
-            )
+            crate::program::decl(begin, param(name(begin, own.clone()), *is_secret, variable.clone(), begin))
         });
         made.collect()
     }
@@ -332,7 +329,8 @@ fn parts<'e>(e: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, O
         }
         ExprKind::List(items) => {
             let parts = items.iter_mut().map(|item| {
-                let (dtm_lang::syntax::ast::Element::One(e) | dtm_lang::syntax::ast::Element::Spread(e)) = item;
+                let (dtm_lang::syntax::ast::Element::One(e) | dtm_lang::syntax::ast::Element::Spread(e)) =
+                    item;
                 ("".into(), e, of_item.clone())
             });
             parts.collect()
@@ -392,7 +390,12 @@ fn variable_of(e: &Expr) -> Option<(Symbol, bool)> {
 }
 
 /// `param name: string = env_var("NAME")`, or one without a default.
-fn param(own: dtm_lang::syntax::ast::Name, is_secret: bool, variable: Option<Symbol>, span: Span) -> DeclKind {
+fn param(
+    own: dtm_lang::syntax::ast::Name,
+    is_secret: bool,
+    variable: Option<Symbol>,
+    span: Span,
+) -> DeclKind {
     DeclKind::Param {
         name: own,
         ty: if is_secret { secret_string(span) } else { string(span) },

@@ -73,7 +73,7 @@ const KNOWN: [Known; 10] = [
 ];
 
 /// The name that the presets are imported under.
-pub(in crate) const PRESETS: &str = "presets";
+pub(crate) const PRESETS: &str = "presets";
 
 /// The chart that is meant where none is named: by the plugin, or by the longest known name that the instance begins with.
 fn meant(m: &Mapping<'_>) -> Option<&'static Known> {
@@ -173,7 +173,8 @@ fn values(m: &mut Mapping<'_>, given: Expr) {
     match inner::data(&given) {
         Ok(data) => m.set("values", data),
         Err(why) => {
-            let d = Diagnostic::new(crate::codes::W0140, format!("these values of a chart are not YAML: {why}"));
+            let d =
+                Diagnostic::new(crate::codes::W0140, format!("these values of a chart are not YAML: {why}"));
             m.told.push(d.at(Span { end: span.start, ..span }, "the text that begins here"));
             m.set("values", given);
         }

@@ -116,7 +116,7 @@ fn kind_of(tool: &Tool) -> (&'static str, Move) {
 }
 
 /// The kind that a plugin of DevStream's became, whatever its options say.
-pub(in crate) fn of_plugin(plugin: &str) -> Option<&'static str> {
+pub(crate) fn of_plugin(plugin: &str) -> Option<&'static str> {
     let at = Span::default();
     let named = |text: &str| crate::build::name(at, text);
     let tool = Tool {

@@ -142,7 +142,10 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             Code::E0124,
             "a tool that exists only under a condition is written `tool NAME: plugin.Kind if condition { ... }`",
         ),
-        "for" => say(Code::E0124, "one tool for each element is written `tool NAME[x in xs by key]: plugin.Kind { ... }`"),
+        "for" => say(
+            Code::E0124,
+            "one tool for each element is written `tool NAME[x in xs by key]: plugin.Kind { ... }`",
+        ),
         "/" if p.text(1) == "*" => say(Code::E0133, COMMENT),
         word if p.kind(0) == Some(Kind::Ident) && keyword(&word.to_lowercase()) => {
             let word = word.to_lowercase();
@@ -358,21 +361,27 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         (_, "->") if p.run.iter().any(|t| t.kind == Kind::Match) => {
             mend(Code::E0131, "an arm of a `match` is written `pattern => value`", p.span(0), "=>")
         }
-        (_, "|") if p.text(-2) != "as" && crate::builtin::find(p.text(1)).is_some() && !p.error.expects_a("a value") => say(
-            Code::E0129,
-            format!("there are no pipes: call the function, `{}(value)`", p.text(1)),
-        ),
+        (_, "|")
+            if p.text(-2) != "as"
+                && crate::builtin::find(p.text(1)).is_some()
+                && !p.error.expects_a("a value") =>
+        {
+            say(Code::E0129, format!("there are no pipes: call the function, `{}(value)`", p.text(1)))
+        }
         (number, unit) if p.kind(-1) == Some(Kind::Number) && unit_of(unit).is_some() => {
             let with = format!("{number}{}", unit_of(unit).unwrap_or_default());
             let help = format!("a duration is written `{with}`");
             mend(Code::E0134, help, p.span(-1).to(p.span(0)), with)
         }
-        ("\"", _) if p.kind(-1) == Some(Kind::StrEnd) && p.touches(0) && p.kind(0).is_some_and(Kind::is_word) => {
+        ("\"", _)
+            if p.kind(-1) == Some(Kind::StrEnd) && p.touches(0) && p.kind(0).is_some_and(Kind::is_word) =>
+        {
             say(Code::E0132, "the string ends here; inside it a quote is written `\\\"`")
         }
-        (_, "else") if p.run[..p.at].iter().any(|t| t.kind == Kind::For) => {
-            say(Code::E0130, "a choice for each element stands before `for`: `[if c then a else b for x in xs]`")
-        }
+        (_, "else") if p.run[..p.at].iter().any(|t| t.kind == Kind::For) => say(
+            Code::E0130,
+            "a choice for each element stands before `for`: `[if c then a else b for x in xs]`",
+        ),
         (")", next) if p.error.expects(Kind::Then) && next != "{" && p.kind(0).is_some() => {
             mend(Code::E0130, "write `then` after the condition", p.span(-1).after(), " then")
         }

@@ -5,13 +5,13 @@ use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, guard, unreadable};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_devstream as devstream;
 use dtm_engine::address::ToolAddr;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::{Entry, OpKey, PluginRef, Record, Status, now};
 use dtm_lang::interface::Recover;
 use dtm_lang::loader::Around;
 use dtm_lang::wire::{tag, to_wire};
-use dtm_devstream as devstream;
 use dtm_lang::{
     Diagnostic, Diagnostics, Inputs, InstanceId, NoOutputs, Program, Purpose, Severity, Sources, Span,
 };
