@@ -2,10 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dtm_lang::loader::{Around, to_workspace};
+use dtm_lang::loader::{Around, Extensions, to_workspace};
 use dtm_lang::sealed::{Plain, Sealed, Unopened};
 use dtm_lang::wire::{TAG, reveal};
-use dtm_lang::{Frontend, Given, Inputs, Loader, Origin, Program, Shipped, Symbol};
+use dtm_lang::{Given, Inputs, Loader, Origin, Program, Shipped, Symbol};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -187,8 +187,8 @@ impl Loader for Kept {
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
         self.inner.open_sealed(file)
     }
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        self.inner.frontends()
+    fn extensions(&self) -> &'static Extensions {
+        self.inner.extensions()
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)

@@ -9,6 +9,7 @@ use crate::state::place::{Opening, Place, Store};
 use crate::workspace::Workspace;
 use dtm_lang::hir::PluginUse;
 use dtm_lang::interface::Kind;
+use dtm_lang::loader::Extensions;
 #[cfg(feature = "sops")]
 use dtm_lang::sealed::{Plain, Sealed, Unopened};
 use dtm_lang::{Frontend, Loader, Program, Shipped, Symbol};
@@ -23,20 +24,19 @@ pub struct FileLoader {
     workspace: Workspace,
     /// What a person writes before a path to come from where they are to the root.
     prefix: String,
-    frontends: &'static [&'static dyn Frontend],
+    extensions: &'static Extensions,
 }
 
 impl FileLoader {
-    /// A loader for the project in `root`, a canonical path; `prefix` is shown before the paths of its files. Besides `.dts` files,
-    /// the programs in it are those that one of the front ends reads.
-    pub fn new(root: PathBuf, prefix: String, frontends: &'static [&'static dyn Frontend]) -> FileLoader {
-        FileLoader { workspace: Workspace::of(&root), root, prefix, frontends }
+    /// A loader for the project in `root`, a canonical path; `prefix` is shown before the paths of its files.
+    pub fn new(root: PathBuf, prefix: String, extensions: &'static Extensions) -> FileLoader {
+        FileLoader { workspace: Workspace::of(&root), root, prefix, extensions }
     }
 }
 
 impl Loader for FileLoader {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        if let Some(front) = self.frontends.iter().find(|f| f.folder() == Some(path)) {
+        if let Some(front) = self.extensions.frontends.iter().find(|f| f.folder() == Some(path)) {
             return Ok(files(&self.root, *front).map_err(|e| reason(&e))?.join("\n").into_bytes());
         }
         let full = self.root.join(path);
@@ -75,8 +75,8 @@ impl Loader for FileLoader {
     fn home(&self) -> &str {
         &self.workspace.home
     }
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        self.frontends
+    fn extensions(&self) -> &'static Extensions {
+        self.extensions
     }
     #[cfg(feature = "sops")]
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {

@@ -32,14 +32,27 @@ pub trait Loader: Send + Sync {
         let _ = file;
         Err(Unopened::NoKey(vec![]))
     }
-    /// The languages besides `.dts` whose files are modules of a program.
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        &[]
+    /// What extends the language.
+    fn extensions(&self) -> &'static Extensions {
+        &Extensions::NONE
     }
     /// How to show the path of a file to a person.
     fn shown(&self, path: &str) -> String {
         path.to_string()
     }
+}
+
+/// What extends the language from outside.
+pub struct Extensions {
+    /// The languages besides `.dts` whose files are modules of a program.
+    pub frontends: &'static [&'static dyn Frontend],
+    /// The backends of the state that `settings` may name, each with its interface: `settings { ... }` in it declares its options.
+    pub backends: fn() -> Vec<(&'static str, &'static str)>,
+}
+
+impl Extensions {
+    /// Nothing.
+    pub const NONE: Extensions = Extensions { frontends: &[], backends: Vec::new };
 }
 
 /// A shipped plugin's interface.
@@ -85,8 +98,8 @@ impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader f
     fn open_sealed(&self, file: &Sealed) -> Result<Vec<Plain>, Unopened> {
         self.inner.open_sealed(file)
     }
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        self.inner.frontends()
+    fn extensions(&self) -> &'static Extensions {
+        self.inner.extensions()
     }
     fn shown(&self, path: &str) -> String {
         self.inner.shown(path)

@@ -200,7 +200,9 @@ impl Program {
         }
         // An expression of such a file may stand in several tools.
         let root = program.sources.files().next();
-        if root.is_some_and(|(_, file)| frontend::of(program.loader.frontends(), &file.path).is_some()) {
+        if root.is_some_and(|(_, file)| {
+            frontend::of(program.loader.extensions().frontends, &file.path).is_some()
+        }) {
             diags = diags.once();
         }
         diags.sort();

@@ -4,6 +4,7 @@
 //! makes analyses anew when they are next asked for: checking a whole program is quick.
 
 use crate::documents::{Document, Edit};
+use dtm_lang::loader::Extensions;
 use dtm_lang::source::{FileId, Sources};
 use dtm_lang::{
     Cursor, Diagnostic, Diagnostics, Facts, Frontend, Inputs, Loader, Program, Purpose, Shipped, Symbol,
@@ -87,8 +88,8 @@ impl Loader for Overlay {
     fn home(&self) -> &str {
         self.disk.home()
     }
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        self.disk.frontends()
+    fn extensions(&self) -> &'static Extensions {
+        self.disk.extensions()
     }
 }
 
@@ -115,7 +116,7 @@ fn workspace<'f>(folder: &'f Path, loader: &dyn Loader) -> &'f Path {
 impl World {
     /// Nothing is open.
     pub fn new(loaders: Loaders) -> World {
-        let frontends = loaders(Path::new("/")).frontends();
+        let frontends = loaders(Path::new("/")).extensions().frontends;
         World {
             loaders,
             frontends,

@@ -48,7 +48,7 @@ fn real() -> (PathBuf, Vec<String>) {
 fn main() {
     let mut out = std::io::stdout();
     let (folder, files) = real();
-    let loader = Arc::new(FileLoader::new(folder, String::new(), &[dtm_devstream::FRONTEND]));
+    let loader = Arc::new(FileLoader::new(folder, String::new(), &dtm_cli::EXTENSIONS));
     let all = best(|| {
         for file in &files {
             std::hint::black_box(Program::load(file, loader.clone(), &Inputs::default(), Purpose::Check));
@@ -66,7 +66,7 @@ fn main() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().canonicalize().expect("it is there");
         std::fs::write(root.join("config.yaml"), &text).expect("written");
-        let loader = Arc::new(FileLoader::new(root.clone(), String::new(), &[dtm_devstream::FRONTEND]));
+        let loader = Arc::new(FileLoader::new(root.clone(), String::new(), &dtm_cli::EXTENSIONS));
         let checked = best(|| {
             let (_, problems) =
                 Program::load("config.yaml", loader.clone(), &Inputs::default(), Purpose::Check);

@@ -5,7 +5,8 @@ use dtm_engine::plan::saved::Saved;
 use dtm_engine::plugin::Plugins;
 use dtm_engine::secret::Redactor;
 use dtm_lang::interface::Kind as Declared;
-use dtm_lang::{Frontend, Inputs, Loader, Program, Purpose, Shipped, Symbol};
+use dtm_lang::loader::Extensions;
+use dtm_lang::{Inputs, Loader, Program, Purpose, Shipped, Symbol};
 use dtm_plugin::abi::{Running, running};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Plugin};
@@ -52,8 +53,8 @@ impl Loader for Files {
     fn std_module(&self, name: &str) -> Option<Symbol> {
         dtm_stdlib::module(name).map(Symbol::from)
     }
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        &[dtm_devstream::FRONTEND]
+    fn extensions(&self) -> &'static Extensions {
+        &Extensions { frontends: &[dtm_devstream::FRONTEND], backends: dtm_engine::state::place::interfaces }
     }
 }
 

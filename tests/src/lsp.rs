@@ -27,7 +27,7 @@ impl Client {
         let (input, output) = tokio::io::split(theirs);
         let loaders: dtm_lsp::Loaders = Arc::new(|folder| {
             let root = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-            Arc::new(dtm_engine::project::FileLoader::new(root, String::new(), &[dtm_devstream::FRONTEND]))
+            Arc::new(dtm_engine::project::FileLoader::new(root, String::new(), &dtm_cli::EXTENSIONS))
         });
         let server = tokio::spawn(dtm_lsp::serve(input, output, loaders));
         let (input, output) = tokio::io::split(ours);

@@ -108,8 +108,7 @@ fn ast(text: &str) -> String {
 
 fn load(sandbox: &Sandbox) -> (Program, dtm_lang::Diagnostics) {
     let root = sandbox.path().canonicalize().unwrap_or_else(|_| sandbox.path().to_path_buf());
-    let loader =
-        Arc::new(dtm_engine::project::FileLoader::new(root, String::new(), &[dtm_devstream::FRONTEND]));
+    let loader = Arc::new(dtm_engine::project::FileLoader::new(root, String::new(), &dtm_cli::EXTENSIONS));
     Program::load("main.dts", loader, &Inputs::default(), Purpose::Check)
 }
 

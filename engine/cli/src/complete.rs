@@ -1,7 +1,7 @@
 //! Completes words for a shell: addresses, params, starters, codes, kinds. Reads the configuration and a
 //! state in files; starts no plugin, contacts no server, and prints nothing else.
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::args::{Cli, FileArg};
 use crate::commands::help::TOPICS;
 use crate::project::{Project, at};
@@ -11,8 +11,6 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use dtm_engine::address::names;
 use dtm_engine::project::{FileLoader, shipped_kind};
-use dtm_engine::state::StateStore;
-use dtm_engine::state::place::Place;
 use dtm_lang::frontend;
 use dtm_lang::{Loader, Purpose};
 use dtm_stdlib::EXAMPLES;
@@ -84,7 +82,7 @@ fn in_program(project: &Project) -> Vec<String> {
 
 /// The addresses in a state in files: a server is not asked for a completion.
 fn in_state(project: &Project) -> Vec<String> {
-    let Ok(place @ Place::Local { .. }) = project.place() else { return vec![] };
+    let Some(place) = project.place().ok().filter(|place| place.folder().is_some()) else { return vec![] };
     let Ok(around) = at(project.around.root.clone()) else { return vec![] };
     let loaded = around.store(&place).ok().and_then(|store| store.load().ok());
     loaded.map(|l| l.state.tools.keys().map(|addr| addr.to_string()).collect()).unwrap_or_default()
@@ -145,7 +143,7 @@ pub fn starters() -> Candidates {
 /// The codes of diagnostics.
 pub fn codes() -> Candidates {
     let title = |page: &'static str| page.lines().next().unwrap_or("").trim_start_matches("# ");
-    frontend::codes(FRONTENDS)
+    frontend::codes(EXTENSIONS.frontends)
         .iter()
         .map(|code| {
             let title = title(code.page());
@@ -166,7 +164,7 @@ pub fn kinds() -> Candidates {
             }
         }
     }
-    let loader = FileLoader::new(std::env::current_dir().unwrap_or_default(), String::new(), FRONTENDS);
+    let loader = FileLoader::new(std::env::current_dir().unwrap_or_default(), String::new(), &EXTENSIONS);
     for name in loader.shipped_names() {
         let Some(shipped) = loader.shipped(&name) else { continue };
         for kind in dtm_lang::read_interface(&name, &shipped.text).0.iter().flat_map(|p| p.kinds.keys()) {

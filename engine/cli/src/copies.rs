@@ -10,7 +10,7 @@ use dtm_engine::project::Surroundings;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::belonging::{Belonging, belonging};
 use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Entry, State, StateStore};
+use dtm_engine::state::{Entry, State};
 use dtm_engine::workspace::stays_inside;
 use dtm_lang::Code;
 use dtm_lang::wire::reveal;

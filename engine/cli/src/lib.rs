@@ -23,14 +23,16 @@ mod view;
 
 use clap::Parser;
 use dtm_lang::diag::render::{Format, render};
-use dtm_lang::{Code, Diagnostic, Frontend, Sources};
+use dtm_lang::loader::Extensions;
+use dtm_lang::{Code, Diagnostic, Sources};
 use exit::{Exit, Failure};
 use std::io::Write;
 use std::process::ExitCode;
 use terminal::Terminal;
 
-/// The languages besides `.dts` in which a program can be written.
-const FRONTENDS: &[&dyn Frontend] = &[dtm_devstream::FRONTEND];
+/// What extends the language: DevStream's YAML, and the backends of the engine.
+pub static EXTENSIONS: Extensions =
+    Extensions { frontends: &[dtm_devstream::FRONTEND], backends: dtm_engine::state::place::interfaces };
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

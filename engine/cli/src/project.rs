@@ -1,6 +1,6 @@
 //! A configuration on disk, opened for a command: its program, its state, its plugins.
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::args::{FileArg, Global};
 use crate::copies::{self, Copied};
 use crate::exit::{Failure, reason};
@@ -17,7 +17,7 @@ use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Holder, Loaded, Session, State, StateError, StateStore, now};
+use dtm_engine::state::{Holder, Loaded, Session, State, StateError, now};
 use dtm_engine::workspace::{Workspace, nearest, normal};
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
@@ -94,7 +94,7 @@ impl Project {
         let Placed { root, name, prefix } = placed(&path)?;
         let inputs = archive.inputs(&environment());
         let around = surroundings(root.clone(), inputs.env.all().clone())?;
-        let loader = archive.loader(Arc::new(FileLoader::new(root, prefix, FRONTENDS)));
+        let loader = archive.loader(Arc::new(FileLoader::new(root, prefix, &EXTENSIONS)));
         let (program, diagnostics) = Program::load(&name, loader, &inputs, Purpose::Plan);
         let named = archive.named.clone();
         Ok((Project { program: Arc::new(program), file: name, around, named }, diagnostics))
@@ -255,8 +255,9 @@ impl Project {
 
     /// A state in files that git tracks is shared without a lock, and with everyone who clones the repository.
     fn warn_of_git(&self, terminal: &Terminal) {
-        let Ok(Place::Local { path }) = self.place() else { return };
-        if is_tracked_by_git(&self.around.root.join(&path)) {
+        let Ok(place) = self.place() else { return };
+        let Some(path) = place.folder() else { return };
+        if is_tracked_by_git(&self.around.root.join(path)) {
             terminal.note(&format!(
                 "note: the state in `{path}` is tracked by git: everybody who clones the repository gets it, and two who \
                  apply undo each other's work\n  help: `git rm -r --cached {path}`; share a state in S3 or Kubernetes"
@@ -463,8 +464,8 @@ pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
 /// # Errors
 /// When it is held, or the state cannot be read.
 pub fn enter(global: &Global, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
-    store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store) {
-        (StateError::Locked(_), Store::Remote(_)) => {
+    store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store.leased()) {
+        (StateError::Locked(_), Some(_)) => {
             Failure::from(e).help("if that run is gone for good, free the lock: `dtm state unlock`")
         }
         _ => e.into(),
@@ -619,7 +620,7 @@ pub fn source(file: &FileArg) -> Result<Source, Failure> {
     }
     let named = one.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
     let Placed { root, name, prefix } = placed(&choose(one.as_deref())?)?;
-    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS)), root, name, named })
+    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS)), root, name, named })
 }
 
 /// What comes in is `.dts` or, without the line that this begins with, DevStream's YAML.
@@ -630,7 +631,7 @@ fn standard_input() -> Result<Source, Failure> {
     let is_dts = String::from_utf8_lossy(&bytes).lines().any(|line| line.trim_end() == "dts 1");
     let name = if is_dts { "stdin.dts" } else { "stdin.yaml" };
     let Placed { root, prefix, .. } = placed(Path::new(name))?;
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS));
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS));
     let loader = Around::loader(inner, move |inner, path| match path {
         _ if path == name => Ok(bytes.clone()),
         _ => inner.read(path),
@@ -660,7 +661,7 @@ fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
     let named = given.iter().map(|p| word(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>();
     let named = named.join(" -f ");
     let listing = names.join("\n");
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix, FRONTENDS));
+    let inner = Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS));
     let loader = Around::loader(inner, move |inner, path| match path {
         devstream::FOLDER => Ok(listing.clone().into_bytes()),
         _ => inner.read(path),

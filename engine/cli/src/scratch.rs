@@ -1,13 +1,13 @@
 //! Expressions inside of a program: what `dtm eval` and `dtm console` compute, with the outputs that are in state.
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::args::{FileArg, Global};
 use crate::exit::Failure;
 use crate::params::inputs;
 use crate::project::{Placed, choose, found, placed, state_of, surroundings};
 use dtm_engine::plan::known_in_state;
 use dtm_engine::project::FileLoader;
-use dtm_engine::state::{State, StateStore};
+use dtm_engine::state::State;
 use dtm_lang::types::Type;
 use dtm_lang::{Diagnostics, Facts, Inputs, Loader, Program, Purpose, Sources, Value, check_inside};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Scratch {
         let inputs = inputs(global, &FileArg::of(file.clone()))?;
         let Some(file) = file else {
             let Placed { root, prefix, .. } = placed(Path::new("main.dts"))?;
-            let loader = Arc::new(FileLoader::new(root, prefix, FRONTENDS));
+            let loader = Arc::new(FileLoader::new(root, prefix, &EXTENSIONS));
             return Ok(Scratch { loader, root: None, inputs, state: State::default() });
         };
         let file = choose(Some(&file))?;
@@ -57,7 +57,7 @@ impl Scratch {
         let state = state_of(global, &FileArg::of(Some(file)));
         let state = state.ok().and_then(|(_, store, _)| store.load().ok());
         Ok(Scratch {
-            loader: Arc::new(FileLoader::new(root, prefix, FRONTENDS)),
+            loader: Arc::new(FileLoader::new(root, prefix, &EXTENSIONS)),
             root: Some(name),
             inputs,
             state: state.map(|loaded| loaded.state).unwrap_or_default(),

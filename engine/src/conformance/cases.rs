@@ -25,7 +25,11 @@ impl Cases {
         inputs: &Inputs,
     ) -> Result<Cases, (Diagnostics, Arc<Sources>)> {
         let load = |inputs: &Inputs| {
-            let loader = Arc::new(FileLoader::new(folder.to_path_buf(), prefix.to_string(), &[]));
+            let loader = Arc::new(FileLoader::new(
+                folder.to_path_buf(),
+                prefix.to_string(),
+                &dtm_lang::loader::Extensions::NONE,
+            ));
             let (program, diagnostics) = Program::load(root, loader, inputs, Purpose::Plan);
             match diagnostics.has_errors() {
                 true => Err((diagnostics, program.sources().clone())),

@@ -43,7 +43,7 @@ impl Used {
     pub fn new(place: &Place, lineage: &str, (folder, file): (&Path, &str)) -> Used {
         let (backend, path) = (place.backend().to_string(), place.to_string());
         let folder = place.is_inside().then(|| folder.to_path_buf());
-        let place = Some(place.clone()).filter(|p| !matches!(p, Place::Local { .. }));
+        let place = Some(place.clone()).filter(|p| p.folder().is_none());
         Used { backend, path, lineage: lineage.into(), place, folder, file: file.into() }
     }
     /// Whether a root file of the project in a folder used it, as far as that is known.
@@ -57,7 +57,7 @@ impl Used {
     }
     /// Where it is.
     pub fn place(&self) -> Place {
-        self.place.clone().unwrap_or_else(|| Place::Local { path: self.path.clone() })
+        self.place.clone().unwrap_or_else(|| Place::local(&self.path))
     }
 }
 

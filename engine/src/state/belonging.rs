@@ -34,7 +34,7 @@ pub enum Belonging {
 
 /// Whose the state is that the project in `root`, a canonical path, keeps in a place.
 pub fn belonging(root: &Path, place: &Place) -> Belonging {
-    let Place::Local { path } = place else { return Belonging::Here };
+    let Some(path) = place.folder() else { return Belonging::Here };
     let backends = Backends::load(root);
     let recorded =
         backends.at(&place.to_string()).and_then(|used| Some((used.folder.clone()?, &used.lineage)));

@@ -4,8 +4,9 @@
 //! A helper that the project does not select (the default of the user's own configuration outside the project) belongs to
 //! the user and is not listed.
 
-use super::place::Place;
+#[cfg(any(feature = "s3", feature = "k8s"))]
 use std::collections::BTreeMap;
+#[cfg(any(feature = "s3", feature = "k8s"))]
 use std::path::{Path, PathBuf};
 
 /// A program that opening a state would run.
@@ -19,17 +20,6 @@ pub struct Helper {
     pub env: Vec<(String, String)>,
 }
 
-/// The helpers that a project selects by where it keeps its state.
-pub fn credential_helpers(place: &Place, root: &Path, env: &BTreeMap<String, String>) -> Vec<Helper> {
-    match place {
-        Place::Local { .. } => vec![],
-        #[cfg(feature = "s3")]
-        Place::S3(s3) => of_profile(s3.profile.as_deref(), root, env),
-        #[cfg(feature = "k8s")]
-        Place::K8s(k8s) => of_context(k8s, root, env),
-    }
-}
-
 /// Whether a file belongs to the project, wherever the variable that names it comes from.
 #[cfg(any(feature = "s3", feature = "k8s"))]
 fn is_inside(file: &Path, root: &Path) -> bool {
@@ -41,8 +31,9 @@ fn home(env: &BTreeMap<String, String>) -> Option<PathBuf> {
     env.get("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
 }
 
+/// The helpers of a profile of AWS.
 #[cfg(feature = "s3")]
-fn of_profile(selected: Option<&str>, root: &Path, env: &BTreeMap<String, String>) -> Vec<Helper> {
+pub(super) fn of_profile(selected: Option<&str>, root: &Path, env: &BTreeMap<String, String>) -> Vec<Helper> {
     let named = |variable: &str, default: &str| {
         let given = env.get(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
         given.or_else(|| Some(home(env)?.join(default)))
@@ -95,8 +86,9 @@ fn profiles(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     all
 }
 
+/// The helpers of a context of a kubeconfig.
 #[cfg(feature = "k8s")]
-fn of_context(
+pub(super) fn of_context(
     place: &super::remote::k8s::K8sPlace,
     root: &Path,
     env: &BTreeMap<String, String>,

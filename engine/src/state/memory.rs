@@ -1,7 +1,10 @@
 //! The double used in tests: stricter than any real store. It fails on demand, refuses whatever a real store
 //! could refuse, and shows every batch that became durable.
 
-use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
+use super::{FORMAT, Holder, Loaded, Policy, Record, Session, State, StateError, StateStore, Written};
+use crate::address::ToolAddr;
+use crate::secret::Key;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +23,7 @@ struct Inner {
     snapshots: Vec<(Written, State)>,
     /// Appends that still succeed; `None` for all.
     allowed: Option<usize>,
+    policy: Policy,
 }
 
 impl Inner {
@@ -59,10 +63,11 @@ impl StateStore for MemoryStore {
     fn load(&self) -> Result<Loaded, StateError> {
         let inner = self.inner();
         let is_new = inner.state.is_none();
-        let state = inner.state.clone().unwrap_or_else(State::fresh);
+        let state = inner.state.clone().unwrap_or_else(|| inner.policy.fresh());
         if state.format > FORMAT {
             return Err(StateError::NewerFormat { found: state.format, known: FORMAT });
         }
+        inner.policy.allows(&state, || self.describe())?;
         Ok(Loaded { state, notices: vec![], is_new })
     }
 
@@ -96,6 +101,51 @@ impl StateStore for MemoryStore {
 
     fn describe(&self) -> String {
         "memory".into()
+    }
+
+    fn set_policy(&mut self, policy: Policy) {
+        self.inner().policy = policy;
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StateError> {
+        Ok(self.inner().holder.clone())
+    }
+
+    fn has_remains(&self) -> Result<bool, StateError> {
+        Ok(self.inner().state.is_some())
+    }
+
+    fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+        let _lock = self.lock(holder.clone(), wait)?;
+        self.inner().state = None;
+        Ok(())
+    }
+
+    fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+        if self.inner().state.is_none() {
+            return Err(StateError::Closed("there is nothing to rebuild the state from".into()));
+        }
+        let session = self.lock(holder.clone(), wait)?;
+        Ok((session.loaded().state.clone(), 0))
+    }
+
+    /// Nothing is sealed in memory, so no secret is lost.
+    fn rekey(&self, holder: &Holder, wait: Duration, _: Option<Key>, _: bool) -> Result<usize, StateError> {
+        self.lock(holder.clone(), wait).map(|_| 0)
+    }
+
+    fn fork(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        without: &BTreeSet<ToolAddr>,
+    ) -> Result<String, StateError> {
+        let _lock = self.lock(holder.clone(), wait)?;
+        let mut inner = self.inner();
+        let state = inner.state.get_or_insert_with(State::fresh);
+        state.lineage = State::fresh().lineage;
+        state.tools.retain(|addr, _| !without.contains(addr));
+        Ok(state.lineage.clone())
     }
 }
 

@@ -18,7 +18,7 @@ pub mod store;
 
 pub use journal::{Journal, JournalError};
 pub use seal::has_sealed;
-pub use store::{Holder, Loaded, Session, StateError, StateStore, Written};
+pub use store::{Holder, Leased, Loaded, Policy, Session, StateError, StateStore, Written};
 
 use crate::Fields;
 use crate::address::ToolAddr;

@@ -1,10 +1,12 @@
 //! The seam between the engine and where state is kept.
 
 use super::{Record, State};
+use crate::address::ToolAddr;
 use crate::clock::Lease;
-use crate::secret::WeakKey;
+use crate::secret::{Key, WeakKey};
 use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -130,6 +132,120 @@ pub trait StateStore: Send + Sync {
 
     /// Where it is, for a person.
     fn describe(&self) -> String;
+
+    /// Other rules of what may be begun or resumed here.
+    fn set_policy(&mut self, policy: Policy);
+
+    /// Who holds the lock now, as far as that can be known without taking it.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    fn holder(&self) -> Result<Option<Holder>, StateError>;
+
+    /// Whether anything of a state exists, whole or not.
+    ///
+    /// # Errors
+    /// When a server does not answer, or a file in its folder was not made by dtm.
+    fn has_remains(&self) -> Result<bool, StateError>;
+
+    /// Whether anything exists from which a state could be rebuilt.
+    ///
+    /// # Errors
+    /// As [`StateStore::has_remains`].
+    fn has_pieces(&self) -> Result<bool, StateError> {
+        self.has_remains()
+    }
+
+    /// Sets aside what is there, so that the next lock makes a new state.
+    ///
+    /// # Errors
+    /// When it cannot be moved, or the lock is held.
+    fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError>;
+
+    /// Rebuilds a damaged state from what is whole, and sets the rest aside. Returns the state, secrets still sealed, and how
+    /// many whole records cannot be used.
+    ///
+    /// # Errors
+    /// When there is nothing to rebuild it from, or the lock is held.
+    fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError>;
+
+    /// Seals everything with another key, history included. Without `new`, a state in files gets a random one. With `lost`,
+    /// what the old key sealed is dropped. Returns how many secrets were dropped.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or the lock is held. The old key stays valid then.
+    fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError>;
+
+    /// Starts a new lineage for a state that was copied with its project, `without` these tools, and returns it.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, the lock is held, or several machines share it.
+    fn fork(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        without: &BTreeSet<ToolAddr>,
+    ) -> Result<String, StateError> {
+        let _ = (holder, wait, without);
+        Err(StateError::Closed("a state on a server is shared, and is not forked".into()))
+    }
+
+    /// What is possible only where the lock outlives its holder; none where the operating system frees it.
+    fn leased(&self) -> Option<&dyn Leased> {
+        None
+    }
+}
+
+/// A state whose lock stays when its holder ends, because other machines share it.
+pub trait Leased {
+    /// Frees the lock at once: whoever holds it can no longer write.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    fn unlock(&self, by: &Holder) -> Result<(), StateError>;
+
+    /// Earlier holders whose operations may still run somewhere.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn may_run(&self) -> Result<Vec<Holder>, StateError>;
+
+    /// Records that every operation of earlier holders has ended, so that nobody waits for it.
+    ///
+    /// # Errors
+    /// As [`Leased::unlock`].
+    fn nobody_runs(&self, by: &Holder) -> Result<(), StateError>;
+}
+
+/// What may be begun in a place, or resumed.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The lineage of a state that is begun here; else a new one.
+    pub lineage: Option<String>,
+    /// Whether a state that was moved away may be used anyway.
+    pub even_moved: bool,
+}
+
+impl Policy {
+    /// A state that nobody has used yet.
+    pub(super) fn fresh(&self) -> State {
+        let fresh = State::fresh();
+        let lineage = self.lineage.clone().unwrap_or_else(|| fresh.lineage.clone());
+        State { lineage, ..fresh }
+    }
+    /// Refuses what is somewhere else now.
+    pub(super) fn allows(&self, state: &State, from: impl FnOnce() -> String) -> Result<(), StateError> {
+        match &state.moved_to {
+            Some(to) if !self.even_moved => Err(StateError::Moved { from: from(), to: to.clone() }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A state under lock. Dropping it frees the lock.

@@ -31,7 +31,7 @@ pub use state::{state, state_file, written_for};
 
 use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
 use dtm_lang::frontend::{Frontend, Text};
-use dtm_lang::loader::{Loader, Shipped, join};
+use dtm_lang::loader::{Extensions, Loader, Shipped, join};
 use dtm_lang::maps::HashSet;
 use dtm_lang::program::{Inputs, Program, Purpose};
 use dtm_lang::sealed::{Plain, Sealed, Unopened};
@@ -117,8 +117,8 @@ fn settled(read: Diagnostics, checked: Diagnostics, lenient: bool, sources: &Sou
 struct AsTools(Arc<dyn Loader>);
 
 impl Loader for AsTools {
-    fn frontends(&self) -> &'static [&'static dyn Frontend] {
-        &[&Devstream { view: View::Devstream }]
+    fn extensions(&self) -> &'static Extensions {
+        &Extensions { frontends: &[&Devstream { view: View::Devstream }], backends: Vec::new }
     }
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         self.0.read(path)

@@ -1,54 +1,14 @@
 //! Declarations: first every name, then every body.
 
+use super::interface::read_interface;
 use super::{Checker, Def, Lazy, LetState, TypeState};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Assert, Configure, Expr, Let, Output, Param};
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind, ExprKind as A};
-use crate::types::{FieldType, Lit, RecordType, Type, fits};
+use crate::types::{FieldType, RecordType, Type, fits};
 use std::sync::Arc;
-
-/// The names and types of what a backend of the state takes.
-type Options = &'static [(&'static str, fn() -> Type)];
-
-const BACKENDS: [(&str, Options); 3] = [
-    ("local", &[("path", text)]),
-    (
-        "s3",
-        &[
-            ("bucket", || Type::String),
-            ("key", || Type::String),
-            ("region", || Type::String),
-            ("endpoint", text),
-            ("path_style", || Type::Bool.optional()),
-            ("profile", text),
-            ("sse", text),
-            ("kms_key", text),
-        ],
-    ),
-    (
-        "k8s",
-        &[
-            ("namespace", || Type::String),
-            ("name", || Type::String),
-            ("kind", || {
-                Type::union(
-                    ["ConfigMap", "Secret"]
-                        .map(|k| Type::Lit(Lit::String(k.into())))
-                        .into_iter()
-                        .chain([Type::Null]),
-                )
-            }),
-            ("kubeconfig", text),
-            ("context", text),
-        ],
-    ),
-];
-
-fn text() -> Type {
-    Type::String.optional()
-}
 
 impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
@@ -498,14 +458,20 @@ impl Checker<'_> {
     }
 
     fn backend(&mut self, m: usize, backend: &ast::Name, record: &ast::Expr) -> Expr {
-        let Some((_, fields)) = BACKENDS.iter().find(|(name, _)| *name == &*backend.text) else {
+        let known = (self.loader.extensions().backends)();
+        let Some((name, text)) = known.iter().find(|(name, _)| *name == &*backend.text) else {
             let d = Diagnostic::new(Code::E0303, format!("unknown backend `{}`", backend.text))
                 .at(backend.span, "unknown backend");
-            self.diags.push(d.nearest(&backend.text, BACKENDS.map(|(name, _)| name)));
+            self.diags.push(d.nearest(&backend.text, known.into_iter().map(|(name, _)| name)));
             return Expr::error(record.span);
         };
+        let declared = read_interface(&format!("{name}.dts"), text).0;
+        // Its places are in a file of its own, which a diagnostic does not show.
+        let fields = declared.iter().flat_map(|plugin| &plugin.settings.fields);
+        let option =
+            |field: &FieldType| FieldType { doc: field.doc.clone(), ..FieldType::plain(field.ty.clone()) };
         let fields: IndexMap<Symbol, FieldType> =
-            fields.iter().map(|(name, ty)| (Symbol::from(*name), FieldType::plain(ty()))).collect();
+            fields.map(|(name, field)| (name.clone(), option(field))).collect();
         self.hir.backend = Some((backend.text.clone(), backend.span));
         self.check_expr(m, record, &Type::record(fields), Some(backend.span))
     }

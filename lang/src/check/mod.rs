@@ -346,7 +346,7 @@ impl Checker<'_> {
         let inside = !(path.starts_with("std/") || path.starts_with('<'));
         let shown = if inside { self.loader.shown(path) } else { path.to_string() };
         let file = self.sources.add_shown(path, shown, text);
-        let ast = Arc::new(match frontend::of(self.loader.frontends(), path) {
+        let ast = Arc::new(match frontend::of(self.loader.extensions().frontends, path) {
             Some(front) => {
                 let mut read = Diagnostics::default();
                 let text_of = Text { path, file, text };

@@ -39,7 +39,7 @@ impl Evaluator<'_, '_> {
     /// The folder of a module, relative to the project's root. Builtin modules have none, and paths in the file of a front end are
     /// relative to the project.
     fn folder<'p>(&self, path: &'p str) -> &'p str {
-        let read = crate::frontend::of(self.cx.loader.frontends(), path).is_some();
+        let read = crate::frontend::of(self.cx.loader.extensions().frontends, path).is_some();
         match read || path.starts_with('<') || path.starts_with("std/") {
             true => "",
             false => path.rsplit_once('/').map_or("", |(folder, _)| folder),

@@ -23,7 +23,7 @@ fn data() -> PathBuf {
 }
 
 fn around(env: BTreeMap<String, String>) -> (Arc<FileLoader>, Inputs) {
-    let loader = Arc::new(FileLoader::new(data().join("yaml"), String::new(), &[dtm_devstream::FRONTEND]));
+    let loader = Arc::new(FileLoader::new(data().join("yaml"), String::new(), &dtm_cli::EXTENSIONS));
     (loader, Inputs { sets: vec![], params_files: vec![], env: env.into() })
 }
 
@@ -293,7 +293,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("config.yaml"), &text).expect("written");
         let root = folder.path().canonicalize().expect("there");
-        let loader = Arc::new(FileLoader::new(root, String::new(), &[dtm_devstream::FRONTEND]));
+        let loader = Arc::new(FileLoader::new(root, String::new(), &dtm_cli::EXTENSIONS));
         let (program, diagnostics) =
             Program::load("config.yaml", loader.clone(), &Inputs::default(), Purpose::Check);
         let errors: Vec<&str> =

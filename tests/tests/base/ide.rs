@@ -18,7 +18,7 @@ fn loaders() -> Loaders {
         Arc::new(FileLoader::new(
             folder.canonicalize().expect("a folder"),
             String::new(),
-            &[dtm_devstream::FRONTEND],
+            &dtm_cli::EXTENSIONS,
         ))
     })
 }

@@ -297,6 +297,27 @@ fn every_file_of_a_test_program_is_a_module_of_it() {
     }
 }
 
+/// A backend is its own files and a line of `BACKENDS`; `helpers.rs` reads the files of two of them.
+#[test]
+fn a_backend_is_named_in_one_list() {
+    let named = Regex::new(r"remote::(s3|k8s)::").expect("a pattern");
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for folder in ["engine/src", "engine/cli/src", "lang/src", "lang/devstream/src", "lsp/src"] {
+        let mut code = vec![];
+        files(&root().join(folder), &mut code);
+        for path in code.iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
+            let text = std::fs::read_to_string(path).expect("code");
+            let shown = path.strip_prefix(root()).expect("below the root").display().to_string();
+            let count = text.lines().filter(|line| named.is_match(line)).count();
+            if count > 0 {
+                found.insert(shown, count);
+            }
+        }
+    }
+    let expected = [("engine/src/state/helpers.rs", 1), ("engine/src/state/place.rs", 2)];
+    assert_eq!(found, expected.map(|(path, count)| (path.to_string(), count)).into());
+}
+
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
     let pages = ["lang/src/diag/codes", "lang/devstream/src/codes"];

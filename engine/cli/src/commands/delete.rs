@@ -10,7 +10,6 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::address::typed;
 use dtm_engine::plan::Reality;
-use dtm_engine::state::StateStore;
 use dtm_lang::Code;
 use std::path::PathBuf;
 

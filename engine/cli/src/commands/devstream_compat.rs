@@ -166,7 +166,7 @@ pub(super) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<
 }
 
 fn loader() -> Result<FileLoader, Failure> {
-    Ok(FileLoader::new(here()?.root, String::new(), crate::FRONTENDS))
+    Ok(FileLoader::new(here()?.root, String::new(), &crate::EXTENSIONS))
 }
 
 fn interface(name: &str) -> Option<Arc<Plugin>> {

@@ -1,6 +1,6 @@
 //! `dtm doc`: documentation of modules, plugins and the manual, as Markdown or HTML.
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::args::{FileArg, Global};
 use crate::doc::{Page, examples, html, markdown, page};
 use crate::exit::{Exit, Failure, reason};
@@ -86,7 +86,7 @@ fn hold(page: &Page) -> Result<(), Failure> {
         let (diagnostics, sources) = if whole {
             let loader = Example {
                 text: text.clone(),
-                shipped: FileLoader::new(PathBuf::new(), String::new(), FRONTENDS),
+                shipped: FileLoader::new(PathBuf::new(), String::new(), &EXTENSIONS),
             };
             let (checked, diagnostics) = dtm_lang::check("example.dts", &loader);
             (diagnostics, checked.sources)
@@ -143,7 +143,7 @@ fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
         })
     };
     // Any folder will do: what is shipped is in no project.
-    let loader = FileLoader::new(PathBuf::new(), String::new(), FRONTENDS);
+    let loader = FileLoader::new(PathBuf::new(), String::new(), &EXTENSIONS);
     let plugin = |name: &str| {
         loader.shipped(name).map(|shipped| page(&format!("plugin {name}"), &shipped.text)).ok_or_else(|| {
             let d = Diagnostic::new(Code::E0204, format!("unknown plugin `{name}`"));

@@ -1,6 +1,6 @@
 //! `dtm explain CODE`
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -23,7 +23,7 @@ pub struct Explain {
 }
 
 pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> {
-    let codes = codes(FRONTENDS);
+    let codes = codes(EXTENSIONS.frontends);
     let Some(wanted) = &args.code else {
         if terminal.json {
             terminal.line(

@@ -1,6 +1,6 @@
 //! `dtm lsp`: the language server on standard input and output.
 
-use crate::FRONTENDS;
+use crate::EXTENSIONS;
 use crate::exit::{Exit, Failure};
 use clap::Args;
 use dtm_engine::project::FileLoader;
@@ -20,7 +20,7 @@ pub struct Lsp {
 pub(super) fn run(_: &Lsp) -> Result<Exit, Failure> {
     let loaders: dtm_lsp::Loaders = Arc::new(|folder| {
         let root = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        Arc::new(FileLoader::new(root, String::new(), FRONTENDS))
+        Arc::new(FileLoader::new(root, String::new(), &EXTENSIONS))
     });
     let runtime = super::run::runtime()?;
     runtime.block_on(dtm_lsp::serve(tokio::io::stdin(), tokio::io::stdout(), loaders));

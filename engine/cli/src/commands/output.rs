@@ -6,7 +6,6 @@ use crate::project::state_of;
 use crate::terminal::Terminal;
 use crate::view::{summary, value};
 use clap::Args;
-use dtm_engine::state::StateStore;
 use dtm_lang::wire::plain;
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;

@@ -93,7 +93,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Resu
         }
     }
     let open = loaded.state.tools.values().any(|entry| entry.status.is_open());
-    if let Some(holder) = open.then(|| store.holder()).flatten() {
+    if let Some(holder) = open.then(|| store.holder().ok().flatten()).flatten() {
         terminal
             .note(&format!("note: the state is held by {holder}: what looks interrupted is being worked on"));
     }

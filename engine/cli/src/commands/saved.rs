@@ -10,8 +10,8 @@ use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::plan::Plan;
 use dtm_engine::plan::saved::{Bound, Saved, SavedError};
 use dtm_engine::plugin::PluginCalls;
-use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Applied, Loaded, State, StateError, StateStore};
+use dtm_engine::state::place::Store;
+use dtm_engine::state::{Applied, Loaded, State, StateError};
 use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic, Inputs};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) fn save(
     if saved.needs_key(redactor) {
         saved = made(true);
         key = project.around.plan_keys(&saved.id, lineage.as_deref()).into_iter().next();
-        if key.is_none() && !matches!(bound.place, Place::Local { .. }) {
+        if key.is_none() && bound.place.folder().is_none() {
             return Err(StateError::NeedsKey { place: store.describe() }.into());
         }
         let unwritten =

@@ -15,7 +15,7 @@ use dtm_engine::Fields;
 use dtm_engine::address::{self, ToolAddr, typed};
 use dtm_engine::difference::visible;
 use dtm_engine::secret::Redactor;
-use dtm_engine::state::{Entry, State, StateStore, Status};
+use dtm_engine::state::{Entry, State, Status};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::Value;
 use std::fmt::Write;

@@ -8,7 +8,7 @@ use crate::terminal::Terminal;
 use crate::trust::{self, Ledger, Source};
 use clap::Args;
 use dtm_engine::project::Surroundings;
-use dtm_engine::state::{State, StateStore};
+use dtm_engine::state::State;
 use dtm_lang::{Code, Purpose};
 use serde_json::json;
 use std::path::{Path, PathBuf};

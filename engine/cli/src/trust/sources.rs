@@ -15,7 +15,6 @@ use dtm_engine::Fields;
 use dtm_engine::plan::known_in_state;
 use dtm_engine::project::Surroundings;
 use dtm_engine::secret::{public, with_secrets_of};
-use dtm_engine::state::helpers::credential_helpers;
 use dtm_engine::state::place::Place;
 use dtm_engine::state::{Entry, State};
 use dtm_lang::shell::word;
@@ -59,7 +58,7 @@ impl Source {
 
 /// The credential helpers that opening a state would run.
 pub fn of_place(around: &Surroundings, place: &Place) -> Vec<Source> {
-    let helpers = credential_helpers(place, &around.root, &around.env);
+    let helpers = place.helpers(&around.root, &around.env);
     let source = |h: dtm_engine::state::helpers::Helper| {
         let text = json!([h.command, h.env]).to_string();
         let names: Vec<&str> = h.env.iter().map(|(name, _)| &**name).collect();

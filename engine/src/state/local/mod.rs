@@ -18,12 +18,16 @@ mod session;
 use super::form::{self, Form};
 use super::frame::decode;
 use super::own;
-use super::place::Policy;
+use super::place::{Backend, DEFAULT_FOLDER, Opening, Place, canonical};
 use super::seal::{needs_key, open_state, sealed_state};
 use super::store::io;
-use super::{Holder, Loaded, Session, State, StateError, StateStore, Written};
+use super::{Holder, Loaded, Policy, Session, State, StateError, StateStore, Written};
+use crate::Fields;
+use crate::address::ToolAddr;
 use crate::secret::{Key, Redactor};
 use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -51,11 +55,6 @@ impl LocalStore {
         redactor: Redactor,
     ) -> Self {
         LocalStore { folder, given_key, keys: keys.into(), redactor, policy: Policy::default() }
-    }
-
-    /// With other rules of what may be begun or gone on with here.
-    pub fn with_policy(self, policy: Policy) -> LocalStore {
-        LocalStore { policy, ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -156,7 +155,7 @@ impl LocalStore {
     }
 
     /// Who holds the lock now.
-    pub fn holder(&self) -> Option<Holder> {
+    fn locked_by(&self) -> Option<Holder> {
         let text = std::fs::read_to_string(self.path("lock")).ok().filter(|_| self.is_locked())?;
         serde_json::from_str(&text).ok()
     }
@@ -275,5 +274,79 @@ impl StateStore for LocalStore {
 
     fn describe(&self) -> String {
         self.folder.display().to_string()
+    }
+
+    fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StateError> {
+        Ok(self.locked_by())
+    }
+
+    fn has_remains(&self) -> Result<bool, StateError> {
+        self.remains()
+    }
+
+    fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+        self.put_aside(holder, wait).map(drop)
+    }
+
+    fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+        self.rebuild(holder, wait)
+    }
+
+    fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError> {
+        self.reseal(holder, wait, new, lost)
+    }
+
+    fn fork(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        without: &BTreeSet<ToolAddr>,
+    ) -> Result<String, StateError> {
+        self.new_lineage(holder, wait, without)
+    }
+}
+
+/// The backend `local`.
+pub struct Files;
+
+#[derive(Serialize, Deserialize)]
+struct Options {
+    #[serde(default = "default_folder")]
+    path: String,
+}
+
+fn default_folder() -> String {
+    DEFAULT_FOLDER.into()
+}
+
+impl Backend for Files {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+    fn interface(&self) -> &'static str {
+        include_str!("local.dts")
+    }
+    fn options(&self, written: Fields) -> Result<Fields, String> {
+        canonical::<Options>(written)
+    }
+    fn shown(&self, options: &Fields) -> String {
+        self.folder(options).unwrap_or(DEFAULT_FOLDER).to_string()
+    }
+    fn folder<'o>(&self, options: &'o Fields) -> Option<&'o str> {
+        options.get("path")?.as_str()
+    }
+    fn open(&self, place: &Place, with: Opening<'_>) -> Result<Box<dyn StateStore>, StateError> {
+        let folder = with.root.join(place.folder().unwrap_or(DEFAULT_FOLDER));
+        Ok(Box::new(LocalStore::new(folder, with.key, with.keys, with.redactor)))
     }
 }

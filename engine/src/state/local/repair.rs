@@ -19,7 +19,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// When its folder holds links or other files that dtm did not make.
-    pub fn has_remains(&self) -> Result<bool, StateError> {
+    pub(super) fn remains(&self) -> Result<bool, StateError> {
         own::refuse_links_in(&self.folder)?;
         Ok(self.path("lineage").exists() || self.generations("snapshot").is_ok_and(|g| !g.is_empty()))
     }
@@ -28,7 +28,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// When a file cannot be moved, or the lock is held.
-    pub fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<PathBuf, StateError> {
+    pub(super) fn put_aside(&self, holder: &Holder, wait: Duration) -> Result<PathBuf, StateError> {
         let _lock = self.take_lock(holder, wait)?;
         self.move_aside()
     }
@@ -56,7 +56,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// When there is nothing to rebuild it from, or the lock is held.
-    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+    pub(super) fn rebuild(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
         let _lock = self.take_lock(holder, wait)?;
         let mut problem = None;
         let mut found = None;
@@ -140,7 +140,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// When the state cannot be read or written, or the lock is held. The old key stands then.
-    pub fn rekey(
+    pub(super) fn reseal(
         &self,
         holder: &Holder,
         wait: Duration,
@@ -214,7 +214,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// When the state cannot be read or written, or the lock is held.
-    pub fn fork(
+    pub(super) fn new_lineage(
         &self,
         holder: &Holder,
         wait: Duration,

@@ -3,6 +3,11 @@
 
 use super::objects::{Condition, Fault, Object, Objects, Shown};
 use super::runtime::{PATIENCE, Runtime, chain};
+use super::store_on;
+use crate::Fields;
+use crate::state::helpers::{Helper, of_context};
+use crate::state::place::{Backend, Opening, Place, cannot_open, canonical, typed};
+use crate::state::{StateError, StateStore};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -12,6 +17,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Status};
 use kube::{Api, Client, Config, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -49,6 +55,35 @@ impl std::fmt::Display for K8sPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let context = self.context.as_ref().map(|c| format!("{c}/")).unwrap_or_default();
         write!(f, "k8s://{context}{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The backend `k8s`.
+pub struct Kubernetes;
+
+impl Backend for Kubernetes {
+    fn name(&self) -> &'static str {
+        "k8s"
+    }
+    fn interface(&self) -> &'static str {
+        include_str!("k8s.dts")
+    }
+    fn options(&self, written: Fields) -> Result<Fields, String> {
+        canonical::<K8sPlace>(written)
+    }
+    fn shown(&self, options: &Fields) -> String {
+        typed::<K8sPlace>(options).map(|place| place.to_string()).unwrap_or_default()
+    }
+    fn helpers(&self, options: &Fields, root: &Path, env: &BTreeMap<String, String>) -> Vec<Helper> {
+        typed(options).map(|place| of_context(&place, root, env)).unwrap_or_default()
+    }
+    fn open(&self, place: &Place, with: Opening<'_>) -> Result<Box<dyn StateStore>, StateError> {
+        let unfit = || cannot_open(place, "its options are not those of `k8s`".into(), "");
+        match K8sObjects::open(typed(place.options()).ok_or_else(unfit)?, with.root) {
+            Ok(objects) => Ok(store_on(objects, with)),
+            Err(Fault::Denied { why, help }) => Err(cannot_open(place, why, &help)),
+            Err(other) => Err(cannot_open(place, other.to_string(), "")),
+        }
     }
 }
 

@@ -29,9 +29,12 @@ mod session;
 
 use super::form::{self, Unreadable};
 use super::frame::{End, decode, read_all};
-use super::place::Policy;
+#[cfg(any(feature = "k8s", feature = "s3"))]
+use super::place::Opening;
 use super::seal::{needs_key, open_state, sealed_state};
-use super::{FORMAT, Holder, Loaded, Record, Session, State, StateError, StateStore, Written};
+use super::{
+    FORMAT, Holder, Leased, Loaded, Policy, Record, Session, State, StateError, StateStore, Written,
+};
 use crate::clock::{Lease, now};
 use crate::secret::{Key, Redactor};
 use head::{HEAD, Head, Part};
@@ -75,11 +78,6 @@ impl RemoteStore {
     /// With another TTL of the lock.
     pub fn with_ttl(self, ttl: Duration) -> RemoteStore {
         RemoteStore { ttl, ..self }
-    }
-
-    /// With other rules of what may be begun or gone on with here.
-    pub fn with_policy(self, policy: Policy) -> RemoteStore {
-        RemoteStore { policy, ..self }
     }
 
     fn spill_file(&self, lineage: &str) -> PathBuf {
@@ -274,47 +272,6 @@ impl RemoteStore {
             }
         }
     }
-
-    /// Whether there is a state, whole or not.
-    ///
-    /// # Errors
-    /// When the server gives no answer.
-    pub fn exists(&self) -> Result<bool, StateError> {
-        Ok(self.wire.read(HEAD, ASK)?.is_some())
-    }
-
-    /// Who holds the lock.
-    ///
-    /// # Errors
-    /// When the head cannot be read.
-    pub fn holder(&self) -> Result<Option<Holder>, StateError> {
-        Ok(self.wire.head(ASK)?.and_then(|(head, _)| head.holder))
-    }
-
-    /// Frees the lock of a holder that is gone, at once: whoever holds it can write nothing any more.
-    ///
-    /// # Errors
-    /// When the head cannot be read or written.
-    pub fn unlock(&self, by: &Holder) -> Result<(), StateError> {
-        self.enter(by, Duration::ZERO, true).map(drop)
-    }
-
-    /// Says that everything that earlier holders had begun has ended, so that nobody waits for it.
-    ///
-    /// # Errors
-    /// As [`RemoteStore::unlock`].
-    pub fn nobody_runs(&self, by: &Holder) -> Result<(), StateError> {
-        self.enter(by, Duration::ZERO, true)?.forget_left()
-    }
-
-    /// Earlier holders whose operations may still run somewhere.
-    ///
-    /// # Errors
-    /// When the head cannot be read.
-    pub fn may_run(&self) -> Result<Vec<Holder>, StateError> {
-        let left = self.wire.head(ASK)?.map_or(vec![], |(head, _)| head.left);
-        Ok(left.into_iter().filter(|h| !h.has_ended()).collect())
-    }
 }
 
 impl StateStore for RemoteStore {
@@ -358,4 +315,64 @@ impl StateStore for RemoteStore {
     fn describe(&self) -> String {
         self.wire.place()
     }
+
+    fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StateError> {
+        Ok(self.wire.head(ASK)?.and_then(|(head, _)| head.holder))
+    }
+
+    fn has_remains(&self) -> Result<bool, StateError> {
+        Ok(self.wire.read(HEAD, ASK)?.is_some())
+    }
+
+    fn has_pieces(&self) -> Result<bool, StateError> {
+        self.pieces()
+    }
+
+    fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+        self.put_aside(holder, wait)
+    }
+
+    fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+        self.rebuild(holder, wait)
+    }
+
+    fn rekey(
+        &self,
+        holder: &Holder,
+        wait: Duration,
+        new: Option<Key>,
+        lost: bool,
+    ) -> Result<usize, StateError> {
+        self.reseal(holder, wait, new, lost)
+    }
+
+    fn leased(&self) -> Option<&dyn Leased> {
+        Some(self)
+    }
+}
+
+impl Leased for RemoteStore {
+    fn unlock(&self, by: &Holder) -> Result<(), StateError> {
+        self.enter(by, Duration::ZERO, true).map(drop)
+    }
+
+    fn may_run(&self) -> Result<Vec<Holder>, StateError> {
+        let left = self.wire.head(ASK)?.map_or(vec![], |(head, _)| head.left);
+        Ok(left.into_iter().filter(|h| !h.has_ended()).collect())
+    }
+
+    fn nobody_runs(&self, by: &Holder) -> Result<(), StateError> {
+        self.enter(by, Duration::ZERO, true)?.forget_left()
+    }
+}
+
+/// The store on what a backend keeps objects in.
+#[cfg(any(feature = "k8s", feature = "s3"))]
+fn store_on(objects: impl Objects + 'static, with: Opening<'_>) -> Box<dyn StateStore> {
+    let spill = with.root.join(".dtm/spill");
+    Box::new(RemoteStore::new(Arc::new(objects), with.key, with.redactor, spill))
 }

@@ -25,7 +25,7 @@ impl RemoteStore {
     ///
     /// # Errors
     /// When the server gives no answer.
-    pub fn has_pieces(&self) -> Result<bool, StateError> {
+    pub(super) fn pieces(&self) -> Result<bool, StateError> {
         let names = self.wire.patiently("read", ASK, || self.wire.objects.list())?;
         Ok(names.iter().any(|n| n == HEAD || serial_of(n).is_some()))
     }
@@ -76,7 +76,7 @@ impl RemoteStore {
     ///
     /// # Errors
     /// When the lock is held, or the server refuses.
-    pub fn set_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
+    pub(super) fn put_aside(&self, holder: &Holder, wait: Duration) -> Result<(), StateError> {
         let old = self.old(holder, wait)?;
         let epoch = old.head.as_ref().map_or(0, |h| h.epoch) + 1;
         let lineage = self.policy.fresh().lineage;
@@ -88,7 +88,7 @@ impl RemoteStore {
     ///
     /// # Errors
     /// When there is nothing to rebuild it from, the lock is held, or the server refuses.
-    pub fn recover(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
+    pub(super) fn rebuild(&self, holder: &Holder, wait: Duration) -> Result<(State, usize), StateError> {
         let old = self.old(holder, wait)?;
         self.rebuilt(&old, holder).inspect_err(|_| self.release(&old))
     }
@@ -197,7 +197,7 @@ impl RemoteStore {
     ///
     /// # Errors
     /// When no new key is given, the state cannot be read, the lock is held, or the server refuses. The old key stands then.
-    pub fn rekey(
+    pub(super) fn reseal(
         &self,
         holder: &Holder,
         wait: Duration,

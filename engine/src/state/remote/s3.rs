@@ -2,6 +2,11 @@
 
 use super::objects::{Condition, Fault, Object, Objects};
 use super::runtime::{PATIENCE, Runtime, chain};
+use super::store_on;
+use crate::Fields;
+use crate::state::helpers::{Helper, of_profile};
+use crate::state::place::{Backend, Opening, Place, cannot_open, canonical, typed};
+use crate::state::{StateError, StateStore};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
@@ -17,7 +22,9 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 /// Where a state is in S3: the options of `s3 { ... }`.
@@ -44,6 +51,34 @@ pub struct S3Place {
     /// The key of `aws:kms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+}
+
+/// The backend `s3`.
+pub struct S3;
+
+impl Backend for S3 {
+    fn name(&self) -> &'static str {
+        "s3"
+    }
+    fn interface(&self) -> &'static str {
+        include_str!("s3.dts")
+    }
+    fn options(&self, written: Fields) -> Result<Fields, String> {
+        canonical::<S3Place>(written)
+    }
+    fn shown(&self, options: &Fields) -> String {
+        let place: Option<S3Place> = typed(options);
+        place.map(|place| format!("s3://{}/{}", place.bucket, place.key)).unwrap_or_default()
+    }
+    fn helpers(&self, options: &Fields, root: &Path, env: &BTreeMap<String, String>) -> Vec<Helper> {
+        let profile = options.get("profile").and_then(|profile| profile.as_str());
+        of_profile(profile, root, env)
+    }
+    fn open(&self, place: &Place, with: Opening<'_>) -> Result<Box<dyn StateStore>, StateError> {
+        let unfit = || cannot_open(place, "its options are not those of `s3`".into(), "");
+        let objects = S3Objects::open(typed(place.options()).ok_or_else(unfit)?);
+        Ok(store_on(objects.map_err(|e| cannot_open(place, e.to_string(), ""))?, with))
+    }
 }
 
 /// Objects below one key of a bucket.

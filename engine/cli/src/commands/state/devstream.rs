@@ -107,7 +107,7 @@ pub(in crate::commands) fn program(file: &Path) -> Result<Program, Failure> {
     let id = sources.add(file.display().to_string(), text.as_str());
     let yaml = devstream::state(id, &text).map_err(|d| Failure::all(d, &Arc::new(sources)))?;
     let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    let inner = Arc::new(FileLoader::new(folder, String::new(), crate::FRONTENDS));
+    let inner = Arc::new(FileLoader::new(folder, String::new(), &crate::EXTENSIONS));
     let loader = Around::loader(inner, move |inner, path| match path {
         MADE => Ok(yaml.clone().into_bytes()),
         _ => inner.read(path),

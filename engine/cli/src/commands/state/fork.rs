@@ -5,7 +5,6 @@ use crate::copies::{Copied, Leave, only_inside};
 use crate::exit::{Exit, Failure};
 use crate::project::{Opened, guard, state_at};
 use crate::terminal::Terminal;
-use dtm_engine::state::StateStore;
 use dtm_lang::Code;
 
 pub(super) fn run(

@@ -15,9 +15,10 @@ use crate::exit::{Exit, Failure, reason};
 use crate::project::{Project, enter, open_store};
 use crate::terminal::Terminal;
 use crate::view::count;
+use dtm_engine::state::Policy;
 use dtm_engine::state::backend::{Backends, Used};
-use dtm_engine::state::place::{Place, Policy};
-use dtm_engine::state::{Record, State, StateError, StateStore};
+use dtm_engine::state::place::Place;
+use dtm_engine::state::{Record, State, StateError};
 use dtm_lang::{Code, Diagnostic, Purpose};
 use std::path::Path;
 
@@ -93,8 +94,8 @@ pub(super) fn run(
 
 /// Whether two places are one, however they are written.
 fn same(root: &Path, a: &Place, b: &Place) -> bool {
-    match (a, b) {
-        (Place::Local { path: a }, Place::Local { path: b }) => {
+    match (a.folder(), b.folder()) {
+        (Some(a), Some(b)) => {
             let real = |p: &str| root.join(p).canonicalize().unwrap_or_else(|_| root.join(p));
             real(a) == real(b)
         }

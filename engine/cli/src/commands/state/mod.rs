@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::difference::visible;
 use dtm_engine::state::place::Store;
-use dtm_engine::state::{State, StateStore, Status};
+use dtm_engine::state::{State, Status};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
 use std::path::PathBuf;

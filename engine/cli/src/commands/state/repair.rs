@@ -8,8 +8,7 @@ use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::secret::Key;
 use dtm_engine::state::place::Store;
-use dtm_engine::state::remote::RemoteStore;
-use dtm_engine::state::{Record, StateError, StateStore, Status};
+use dtm_engine::state::{Leased, Record, StateError, Status};
 use dtm_lang::Code;
 use dtm_lang::shell::word;
 use std::time::Duration;
@@ -148,8 +147,8 @@ pub(super) fn unlock(
         terminal.note("There is no state.");
         return Ok(Exit::Done);
     }
-    if let Store::Remote(store) = &store {
-        return unlock_on_server(terminal, store, yes, gone);
+    if let Some(leased) = store.leased() {
+        return unlock_on_server(terminal, &store, leased, yes, gone);
     }
     match store.lock(holder("state unlock"), Duration::ZERO) {
         Ok(_) => {
@@ -164,7 +163,8 @@ pub(super) fn unlock(
 
 fn unlock_on_server(
     terminal: &Terminal,
-    store: &RemoteStore,
+    store: &Store,
+    leased: &dyn Leased,
     yes: bool,
     gone: bool,
 ) -> Result<Exit, Failure> {
@@ -176,16 +176,16 @@ fn unlock_on_server(
             if !agreed(terminal, yes, question, "dtm state unlock -y") {
                 return Ok(Exit::Failed);
             }
-            store.unlock(&by)?;
+            leased.unlock(&by)?;
             terminal.note("The state is free.");
         }
         None => terminal.note("The state is not locked."),
     }
-    let left = store.may_run()?;
+    let left = leased.may_run()?;
     match (left.is_empty(), gone) {
         (true, _) => {}
         (false, true) => {
-            store.nobody_runs(&by)?;
+            leased.nobody_runs(&by)?;
             terminal.note("The next run does not wait for its operations.");
         }
         (false, false) => {
