@@ -1,10 +1,11 @@
 //! The location of a repository. A folder inside the project is recorded relative to the project, so that a copy of the project
 //! has its own repositories; the plugin's working directory is the project's folder.
 
-use dtm_plugin::Failure;
+use crate::interface::Destination as Input;
 use dtm_plugin::protocol::Fields;
-use dtm_plugin::serde_json::Value;
+use dtm_plugin::serde_json::{Value, from_value};
 use dtm_plugin::wire::is_unknown;
+use dtm_plugin::{Failure, Secret};
 use std::path::{Component, Path, PathBuf};
 
 /// Where a repository is.
@@ -83,48 +84,49 @@ fn bad(why: impl Into<String>) -> Failure {
 }
 
 impl Destination {
-    /// Reads the input.
+    /// Reads an input that may be partly unknown or of an older version.
     ///
     /// # Errors
-    /// When an address cannot be one.
+    /// When it is not a destination, or an address is not valid.
     pub(crate) fn read(value: &Value) -> Result<Destination, Failure> {
-        let field = |name: &str| match value.get(name) {
-            Some(Value::Object(tagged)) => tagged.get("v").and_then(Value::as_str).map(String::from),
-            other => other.and_then(Value::as_str).map(String::from),
-        };
-        match field("host").as_deref() {
-            Some("folder") => {
-                let path = field("path").unwrap_or_default();
-                if path.is_empty() || path.contains('\0') {
-                    return Err(bad("the path is empty or holds a zero byte"));
-                }
-                Folder::new(&path).map(Destination::Folder)
+        let input: Input =
+            from_value(value.clone()).map_err(|e| bad(format!("it is not a destination: {e}")))?;
+        Destination::of(&input)
+    }
+
+    /// The repository that an input names.
+    ///
+    /// # Errors
+    /// When an address is not valid.
+    pub(crate) fn of(input: &Input) -> Result<Destination, Failure> {
+        let text = |secret: &Option<Secret<String>>| secret.as_ref().map(|secret| secret.0.clone());
+        match input {
+            Input::Folder { path } if path.is_empty() || path.contains('\0') => {
+                Err(bad("the path is empty or holds a zero byte"))
             }
-            Some("git") => {
-                let url = field("url").unwrap_or_default();
-                checked_url(&url)?;
-                Ok(Destination::Remote(Remote { url, username: field("username"), token: field("token") }))
+            Input::Folder { path } => Folder::new(path).map(Destination::Folder),
+            Input::Git { url, username, token } => {
+                checked_url(url)?;
+                let (username, token) = (text(username), text(token));
+                Ok(Destination::Remote(Remote { url: url.clone(), username, token }))
             }
             // A repository that exists; the token is that of a person or an app, for which GitHub takes any name.
-            Some("github") => {
-                let (org, name) = (field("org").unwrap_or_default(), field("name").unwrap_or_default());
+            Input::Github { org, name, token } => {
                 let plain = |part: &str| {
                     !part.is_empty()
                         && part != "."
                         && part != ".."
                         && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
                 };
-                for (what, part) in [("organization", &org), ("repository", &name)] {
+                for (what, part) in [("organization", org), ("repository", name)] {
                     if !plain(part) {
                         return Err(bad(format!("`{part}` is not a valid name of a {what} on GitHub")));
                     }
                 }
                 let url = format!("https://github.com/{org}/{name}.git");
-                let token = field("token");
                 let username = token.as_ref().map(|_| "x-access-token".to_string());
-                Ok(Destination::Remote(Remote { url, username, token }))
+                Ok(Destination::Remote(Remote { url, username, token: text(token) }))
             }
-            other => Err(bad(format!("no host `{}` is known", other.unwrap_or("")))),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct File;
 
 fn place(inputs: &Inputs) -> Result<Place, Failure> {
-    Place::read(&inputs.destination, inputs.branch.as_deref(), &inputs.path)
+    Place::at(&inputs.destination, inputs.branch.as_deref(), &inputs.path)
 }
 
 fn place_of(object: &Object<File>) -> Result<Place, Failure> {

@@ -2,6 +2,7 @@
 
 use crate::destination::{Destination, checked_destination, normalize, spelled};
 use crate::git::GitError;
+use crate::interface::Destination as Input;
 use crate::managed::{ManagedFiles, Outcome, Task};
 use crate::names::{checked_branch, checked_path};
 use crate::store::{Blob, Branch, Store, default_branch, with_store};
@@ -33,8 +34,12 @@ impl Place {
         checked_path(inputs)
     }
 
-    pub(crate) fn read(destination: &Value, branch: Option<&str>, path: &str) -> Result<Place, Failure> {
-        let destination = Destination::read(destination)?;
+    /// As inputs name it.
+    pub(crate) fn at(destination: &Input, branch: Option<&str>, path: &str) -> Result<Place, Failure> {
+        Place::new(Destination::of(destination)?, branch, path)
+    }
+
+    fn new(destination: Destination, branch: Option<&str>, path: &str) -> Result<Place, Failure> {
         Ok(Place { destination, branch: branch.map(String::from), path: path.into() })
     }
 
@@ -42,7 +47,7 @@ impl Place {
     pub(crate) fn of(key: &Fields) -> Result<Place, Failure> {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
         let path = text("path").unwrap_or("");
-        Place::read(key.get("destination").unwrap_or(&Value::Null), text("branch"), path)
+        Place::new(Destination::read(key.get("destination").unwrap_or(&Value::Null))?, text("branch"), path)
     }
 
     /// The same place, for an object that is recorded: the default branch of then stays its branch.

@@ -50,7 +50,7 @@ impl Kind for Repo {
     }
 
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let destination = Destination::read(&object.inputs.destination)?;
+        let destination = Destination::of(&object.inputs.destination)?;
         let mut inputs = Fields::new();
         match &destination {
             Destination::Folder(Folder { at: path, .. }) => match std::fs::metadata(path) {
@@ -105,7 +105,7 @@ impl Kind for Repo {
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        let destination = Destination::read(&inputs.destination)?;
+        let destination = Destination::of(&inputs.destination)?;
         answers(ctx, &destination)?;
         let mut made = vec![];
         if let Destination::Folder(folder) = &destination {
@@ -116,7 +116,7 @@ impl Kind for Repo {
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        let destination = Destination::read(&inputs.destination)?;
+        let destination = Destination::of(&inputs.destination)?;
         answers(ctx, &destination)?;
         let mut private = object.private;
         if let Destination::Folder(Folder { at: path, .. }) = &destination {
@@ -139,7 +139,7 @@ impl Kind for Repo {
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
-        let destination = Destination::read(&object.inputs.destination)?;
+        let destination = Destination::of(&object.inputs.destination)?;
         let Destination::Folder(Folder { at: path, .. }) = &destination else { return Ok(()) };
         let turns = Turns::of(&destination);
         let _turn = turns.take();

@@ -18,7 +18,7 @@ pub(crate) struct Scaffold;
 const SEARCH: u32 = 100;
 
 fn place(inputs: &Inputs) -> Result<Place, Failure> {
-    Place::read(&inputs.destination, inputs.branch.as_deref(), &inputs.path)
+    Place::at(&inputs.destination, inputs.branch.as_deref(), &inputs.path)
 }
 
 fn place_of(object: &Object<Scaffold>) -> Result<Place, Failure> {
