@@ -1,6 +1,7 @@
 //! Data as text in other languages: YAML, TOML, addresses.
 
 use crate::budget;
+pub use crate::text::percent;
 use crate::value::{Data, Value};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value as Json;
@@ -234,17 +235,4 @@ fn inline(value: &Json, at: &str) -> Result<toml_edit::Value, String> {
             table.into()
         }
     })
-}
-
-/// A text as a part of an address: RFC 3986, everything but unreserved characters in percent form.
-pub fn percent(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -1,10 +1,9 @@
 //! Other languages whose files are modules of a program.
 //!
 //! A front end turns the text of a file into the syntax tree of a `.dts` module, with places in that file; checking, evaluation
-//! and diagnostics are those of every program. Which front ends there are is up to the [`Loader`].
+//! and diagnostics are those of every program. Which front ends there are is up to the [`Loader`](crate::Loader).
 
 use crate::diag::{CODES, Code, Diagnostics};
-use crate::loader::Loader;
 use crate::source::{FileId, Sources};
 use crate::syntax::ast;
 
@@ -18,6 +17,9 @@ pub struct Text<'a> {
     /// The whole text.
     pub text: &'a str,
 }
+
+/// Reads another file that a text names, by its path from that text: adds it to the sources, and returns it with its text.
+pub type Other<'a> = dyn FnMut(&str) -> Result<(FileId, String), String> + 'a;
 
 /// A language whose files are modules of a program.
 pub trait Frontend: Send + Sync {
@@ -39,15 +41,8 @@ pub trait Frontend: Send + Sync {
         true
     }
 
-    /// Reads a file as a module. Other files that it names are read through the loader and added to the sources. What
-    /// cannot be read is reported, and the rest is returned.
-    fn module(
-        &self,
-        text: Text<'_>,
-        loader: &dyn Loader,
-        sources: &mut Sources,
-        diags: &mut Diagnostics,
-    ) -> ast::Module;
+    /// Reads a file as a module. What cannot be read is reported, and the rest is returned.
+    fn module(&self, text: Text<'_>, other: &mut Other<'_>, diags: &mut Diagnostics) -> ast::Module;
 
     /// The diagnostics of a program with such files: those of [`Frontend::module`] and those of the checker, each problem once.
     /// A program that is only checked may have warnings where a plan has errors.

@@ -22,6 +22,7 @@ pub mod shell;
 pub mod source;
 pub mod syntax;
 pub mod testing;
+mod text;
 pub mod types;
 pub mod value;
 pub mod wire;

@@ -5,7 +5,6 @@
 
 use crate::budget::{self, Refused};
 use crate::depth::MAX_DEPTH;
-use crate::diag::is_unseen;
 use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
 use crate::syntax::ast::ExprKind;
@@ -14,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::syntax::{duration_text, size_text};
+pub use crate::text::quote;
 
 /// The position of an instance in [`crate::program::Program::instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -451,26 +451,6 @@ pub(crate) fn exact_float(int: i64) -> Option<f64> {
 pub fn float_text(f: f64) -> String {
     let text = f.to_string();
     if text.contains(['.', 'e', 'E']) { text } else { text + ".0" }
-}
-
-/// A string as source text; a character that cannot be seen is written as an escape.
-pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '\n' => out += "\\n",
-            '\t' => out += "\\t",
-            '\r' => out += "\\r",
-            '"' => out += "\\\"",
-            '\\' => out += "\\\\",
-            c if c.is_control() || is_unseen(c) => out += &format!("\\u{{{:x}}}", c as u32),
-            c => out.push(c),
-        }
-    }
-    out = out.replace("${", "\\${");
-    out.push('"');
-    out
 }
 
 /// A string as source text in a message: the beginning of a long one.

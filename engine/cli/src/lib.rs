@@ -90,7 +90,8 @@ fn misused(words: &[String], text: &str) -> ExitCode {
         let headline: Vec<&str> = headline.lines().map(str::trim).collect();
         let tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
         let d = tips.fold(Diagnostic::new(code, headline.join(" ")), |d, tip| d.help(tip));
-        print!("{}", render(&d, &Sources::default(), Format::Json, false));
+        let json = render(&d, &Sources::default(), Format::Json, false);
+        let _ = std::io::stdout().write_all(json.as_bytes());
     } else {
         // It repeats what was typed, which may have been pasted.
         let text = text.replacen("error: ", &format!("error[{code}]: "), 1);

@@ -30,7 +30,7 @@ pub use proof::{Proof, convert_proven, prove};
 pub use state::{state, state_file, written_for};
 
 use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
-use dtm_lang::frontend::{Frontend, Text};
+use dtm_lang::frontend::{Frontend, Other, Text};
 use dtm_lang::loader::{Extensions, Loader, Shipped, join};
 use dtm_lang::maps::HashSet;
 use dtm_lang::program::{Inputs, Program, Purpose};
@@ -81,11 +81,10 @@ impl Frontend for Devstream {
     fn module(
         &self,
         Text { path, file, text }: Text<'_>,
-        loader: &dyn Loader,
-        sources: &mut Sources,
+        other: &mut Other<'_>,
         diags: &mut Diagnostics,
     ) -> ast::Module {
-        match (read(self.view, (path, file), text, (loader, sources), diags), self.view) {
+        match (model::read(self.view, (path, file), text, other, diags), self.view) {
             (Some(model), View::Ours) => program::Ours::of(&model, diags).module(&model, file),
             (Some(model), View::Devstream) => program::devstream(&model, file),
             (None, _) => program::empty(file),

@@ -349,8 +349,14 @@ impl Checker<'_> {
         let ast = Arc::new(match frontend::of(self.loader.extensions().frontends, path) {
             Some(front) => {
                 let mut read = Diagnostics::default();
-                let text_of = Text { path, file, text };
-                let module = front.module(text_of, self.loader, &mut self.sources, &mut read);
+                let (loader, sources) = (self.loader, &mut self.sources);
+                let mut other = |name: &str| {
+                    let other = join(loader.home(), path, name)?;
+                    let text =
+                        String::from_utf8(loader.read(&other)?).map_err(|_| "it is not UTF-8".to_string())?;
+                    Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
+                };
+                let module = front.module(Text { path, file, text }, &mut other, &mut read);
                 self.front.get_or_insert_with(|| (front, Diagnostics::default())).1.append(read);
                 crate::syntax::hidden::in_data(file, text, &mut self.diags);
                 module

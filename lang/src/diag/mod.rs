@@ -7,8 +7,9 @@ pub mod render;
 pub mod sarif;
 mod visible;
 
+pub use crate::text::is_unseen;
 pub use codes::{CODES, Code};
-pub use visible::{is_hidden, is_unseen, visible, visible_json};
+pub use visible::{is_hidden, visible, visible_json};
 
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};

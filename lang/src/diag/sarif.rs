@@ -74,7 +74,7 @@ fn level(d: &Diagnostic) -> &'static str {
 
 fn uri(sources: &Sources, span: Span) -> String {
     let path = &sources.file(span.file).shown;
-    path.split('/').map(crate::encode::percent).collect::<Vec<_>>().join("/")
+    path.split('/').map(crate::text::percent).collect::<Vec<_>>().join("/")
 }
 
 fn region(sources: &Sources, span: Span) -> Value {

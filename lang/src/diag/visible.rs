@@ -13,15 +13,6 @@ pub fn is_hidden(c: char) -> bool {
     }
 }
 
-/// Whether a character is a blank that is not the plain one, or cannot be seen at all.
-pub fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
-        | '\u{2800}' | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// A text in which control characters are written out, as `\u{1b}`; a line break in the form of Windows becomes a plain one.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {

@@ -270,7 +270,7 @@ fn address<'t>(src: Source<'t>, string: &P<'t, Expr>) -> P<'t, Address> {
                         }
                     }
                 }
-                texts.push(format!("{}[{}]", name.text, crate::value::quote(&text)));
+                texts.push(format!("{}[{}]", name.text, crate::text::quote(&text)));
             }
             Address { text: texts.join("/").into(), span: x.span() }
         })

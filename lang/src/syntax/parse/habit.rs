@@ -88,14 +88,16 @@ fn keyword(word: &str) -> bool {
 /// of a block comment. What stands between is no declaration, and no error of its own.
 pub(super) fn swallows(run: &[Token], src: &str) -> Option<u32> {
     let text = |i: usize| run.get(i).and_then(|t: &Token| src.get(t.span.range())).unwrap_or("");
-    let touches = |i: usize| run.get(i).is_some_and(|t| t.span.start == run[i - 1].span.end);
-    for i in 1..run.len() {
-        let rest = || src.get(run[i].span.end as usize..);
-        let end = match (text(i - 1), text(i)) {
-            ("/", "*") if touches(i) => rest()?.find("*/")? + 2,
-            ("<", "<") if touches(i) => {
-                let dash = usize::from(matches!(text(i + 1), "-" | "~"));
-                let marker = Some(text(i + 1 + dash)).filter(|m| !m.is_empty())?;
+    for (i, pair) in run.windows(2).enumerate() {
+        if pair[0].span.end != pair[1].span.start {
+            continue;
+        }
+        let rest = || src.get(pair[1].span.end as usize..);
+        let end = match (text(i), text(i + 1)) {
+            ("/", "*") => rest()?.find("*/")? + 2,
+            ("<", "<") => {
+                let dash = usize::from(matches!(text(i + 2), "-" | "~"));
+                let marker = Some(text(i + 2 + dash)).filter(|m| !m.is_empty())?;
                 let mut lines = rest()?.split_inclusive('\n');
                 let mut end = lines.next()?.len();
                 let last = lines.find(|line| {
@@ -106,7 +108,7 @@ pub(super) fn swallows(run: &[Token], src: &str) -> Option<u32> {
             }
             _ => continue,
         };
-        return Some(run[i].span.end + end as u32);
+        return Some(pair[1].span.end + end as u32);
     }
     None
 }
@@ -139,11 +141,11 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             say(Code::E0118, "a function is written `fn NAME(x: T) -> R = value`")
         }
         "if" => say(
-            Code::E0124,
+            Code::E0125,
             "a tool that exists only under a condition is written `tool NAME: plugin.Kind if condition { ... }`",
         ),
         "for" => say(
-            Code::E0124,
+            Code::E0136,
             "one tool for each element is written `tool NAME[x in xs by key]: plugin.Kind { ... }`",
         ),
         "/" if p.text(1) == "*" => say(Code::E0133, COMMENT),
@@ -361,12 +363,14 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
         (_, "->") if p.run.iter().any(|t| t.kind == Kind::Match) => {
             mend(Code::E0131, "an arm of a `match` is written `pattern => value`", p.span(0), "=>")
         }
-        (_, "|")
-            if p.text(-2) != "as"
-                && crate::builtin::find(p.text(1)).is_some()
-                && !p.error.expects_a("a value") =>
-        {
-            say(Code::E0129, format!("there are no pipes: call the function, `{}(value)`", p.text(1)))
+        (_, "|") if p.text(-2) != "as" && p.kind(1) == Some(Kind::Ident) && !p.error.expects_a("a value") => {
+            say(
+                Code::E0129,
+                format!(
+                    "`|` joins types; a function is called as `{}(value)`, and `or` is written `||`",
+                    p.text(1)
+                ),
+            )
         }
         (number, unit) if p.kind(-1) == Some(Kind::Number) && unit_of(unit).is_some() => {
             let with = format!("{number}{}", unit_of(unit).unwrap_or_default());
