@@ -6,8 +6,9 @@
 //! | `create` exited with another code than 0 | runs it again: its end was seen |
 //! | it was stopped, or dtm or the host died in it | asks `read`; without it a person, or runs it again where `repeatable` |
 
-use crate::command::{Command, Ended, Outcome};
+use crate::command::{describe, run};
 use crate::interface::exec::{Inputs, Outputs};
+use dtm_plugin::process::{Ended, Outcome};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::{Value, json, to_value};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Planned};
@@ -61,11 +62,11 @@ impl Kind for Exec {
 
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         if let Some(command) = &object.inputs.read {
-            let ended = Command::of(&object.inputs, command, "read").run(ctx)?;
+            let ended = run(ctx, &object.inputs, command, "read")?;
             match ended.outcome {
                 Outcome::Exited(0) => {}
                 Outcome::Exited(1) => return Ok(None),
-                _ => return Err(Failure::clean(ended.describe("read")).input("read")),
+                _ => return Err(Failure::clean(describe(&ended, command, "read")).input("read")),
             }
         }
         let stopped = object.private.get("stopped").and_then(Value::as_str);
@@ -80,8 +81,8 @@ impl Kind for Exec {
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        let ended = Command::of(&inputs, &inputs.create, "create").run(ctx)?;
-        finish(ctx.op.clone(), ended, "create")
+        let ended = run(ctx, &inputs, &inputs.create, "create")?;
+        finish(ctx.op.clone(), &ended, &inputs.create, "create")
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
@@ -100,30 +101,31 @@ impl Kind for Exec {
                 return Ok(Change { id: object.id, outputs, private: Value::Null });
             }
         };
-        let ended = Command::of(&inputs, command, verb).run(ctx)?;
-        finish(object.id, ended, verb)
+        let ended = run(ctx, &inputs, command, verb)?;
+        finish(object.id, &ended, command, verb)
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         let Some(command) = &object.inputs.delete else { return Ok(()) };
-        let ended = Command::of(&object.inputs, command, "delete").run(ctx)?;
-        match ended.outcome {
-            Outcome::Exited(0) => Ok(()),
-            _ => Err(Failure::clean(ended.describe("delete"))),
+        let ended = run(ctx, &object.inputs, command, "delete")?;
+        match ended.is_success() {
+            true => Ok(()),
+            false => Err(Failure::clean(describe(&ended, command, "delete"))),
         }
     }
 }
 
-fn finish(id: String, ended: Ended, verb: &str) -> Result<Change<Exec>, Failure> {
+fn finish(id: String, ended: &Ended, command: &[String], verb: &str) -> Result<Change<Exec>, Failure> {
+    let failed = |how: &str| {
+        Failure::partial(id.clone(), describe(ended, command, verb)).private(json!({ (how): verb }))
+    };
     match ended.outcome {
         Outcome::Exited(0) => {
-            let outputs = Outputs { stdout: ended.stdout_text(), exit_code: 0 };
+            let outputs = Outputs { stdout: ended.text(), exit_code: 0 };
             Ok(Change { id, outputs, private: Value::Null })
         }
-        Outcome::Stopped { .. } => {
-            Err(Failure::partial(id, ended.describe(verb)).private(json!({ "stopped": verb })))
-        }
-        _ => Err(Failure::partial(id, ended.describe(verb)).private(json!({ "failed": verb }))),
+        Outcome::Stopped { .. } => Err(failed("stopped")),
+        Outcome::Exited(_) | Outcome::Signal(_) => Err(failed("failed")),
     }
 }
 

@@ -6,7 +6,6 @@ mod exec;
 mod file;
 mod password;
 mod path;
-mod tree;
 mod value;
 mod wait;
 

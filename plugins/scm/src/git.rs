@@ -4,12 +4,9 @@
 use crate::destination::Remote;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use dtm_plugin::process::{Outcome, Program, RunError};
 use dtm_plugin::{Ctx, Failure};
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
 /// Who commits. By it dtm knows its own commits.
 pub(crate) const COMMITTER: &str = "dtm <dtm@dtm.invalid>";
@@ -118,21 +115,21 @@ impl<'c> Git<'c> {
         self.feed(args, vec![])
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
+    fn program(&self, args: &[&str]) -> Program {
+        let mut git = Program::new("git");
         for (name, _) in std::env::vars_os() {
             let ours = name.to_str().is_some_and(|n| FROM_USER.contains(&n));
             if !ours && name.as_encoded_bytes().starts_with(b"GIT_") {
-                command.env_remove(name);
+                git = git.without_env(name);
             }
         }
-        command.arg("--no-pager").arg("--git-dir").arg(&self.dir);
-        command.args(ALWAYS.iter().flat_map(|setting| ["-c", setting]));
+        git = git.args(["--no-pager", "--git-dir"]).arg(&*self.dir);
+        git = git.args(ALWAYS.iter().flat_map(|setting| ["-c", setting]));
         // A hook of the user's own may look at what is pushed; nothing else of ours runs one.
         if !matches!(args.first(), Some(&"push" | &"config")) {
-            command.args(["-c", "core.hooksPath=/dev/null"]);
+            git = git.args(["-c", "core.hooksPath=/dev/null"]);
         }
-        command
+        git = git
             .args(args)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "true")
@@ -144,77 +141,44 @@ impl<'c> Git<'c> {
             .env("LC_ALL", "C")
             .envs(self.env.iter().map(|(n, v)| (n, v)));
         match self.reach {
-            Reach::Here => {
-                command
-                    .current_dir(if self.dir.is_dir() { &*self.dir } else { Path::new("/") })
-                    .env("GIT_CONFIG_NOSYSTEM", "1")
-                    .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                    .env("GIT_ATTR_NOSYSTEM", "1")
-                    .env("GIT_LITERAL_PATHSPECS", "1")
-                    .env("GIT_OPTIONAL_LOCKS", "0")
-                    .env("GIT_COMMITTER_NAME", "dtm")
-                    .env("GIT_COMMITTER_EMAIL", "dtm@dtm.invalid")
-                    .env("GIT_ALLOW_PROTOCOL", "");
-            }
+            Reach::Here => git
+                .dir(if self.dir.is_dir() { &*self.dir } else { Path::new("/") })
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_ATTR_NOSYSTEM", "1")
+                .env("GIT_LITERAL_PATHSPECS", "1")
+                .env("GIT_OPTIONAL_LOCKS", "0")
+                .env("GIT_COMMITTER_NAME", "dtm")
+                .env("GIT_COMMITTER_EMAIL", "dtm@dtm.invalid")
+                .env("GIT_ALLOW_PROTOCOL", ""),
             Reach::There { protocols } => {
-                command.env("GIT_ALLOW_PROTOCOL", protocols);
-                if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-                    command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+                git = git.env("GIT_ALLOW_PROTOCOL", protocols);
+                match std::env::var_os("GIT_SSH_COMMAND") {
+                    Some(_) => git,
+                    None => git.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
                 }
             }
         }
-        command
     }
 
     /// Runs it with something to read.
     pub(crate) fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
-        let mut command = self.command(args);
-        command
-            .stdin(if stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => GitError::new("the program `git` is not installed"),
-            _ => GitError::new(format!("`git` cannot be started: {e}")),
+        let ended = self.program(args).stdin(stdin).keep(usize::MAX).run(self.ctx);
+        let ended = ended.map_err(|e| match e {
+            RunError::NotFound(_) => GitError::new("the program `git` is not installed"),
+            other => GitError::new(other.to_string()),
         })?;
-        if let Some(mut pipe) = child.stdin.take() {
-            std::thread::spawn(move || _ = pipe.write_all(&stdin));
-        }
-        let (done, ended) = channel();
-        let read = |pipe: Option<Box<dyn Read + Send>>, done: std::sync::mpsc::Sender<()>| {
-            std::thread::spawn(move || {
-                let mut bytes = vec![];
-                if let Some(mut pipe) = pipe {
-                    let _ = pipe.read_to_end(&mut bytes);
-                }
-                let _ = done.send(());
-                bytes
-            })
+        let code = match ended.outcome {
+            Outcome::Exited(0) => return Ok(ended.stdout),
+            Outcome::Exited(code) => Some(code),
+            Outcome::Signal(_) => None,
+            Outcome::Stopped { .. } => return Err(GitError::new("stopped")),
         };
-        let out = read(child.stdout.take().map(|p| Box::new(p) as _), done.clone());
-        let err = read(child.stderr.take().map(|p| Box::new(p) as _), done);
-        let mut open = 2;
-        while open > 0 {
-            match ended.recv_timeout(Duration::from_millis(50)) {
-                Ok(()) => open -= 1,
-                Err(RecvTimeoutError::Disconnected) => open = 0,
-                Err(RecvTimeoutError::Timeout) if self.ctx.is_cancelled() => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(GitError::new("stopped"));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-        let status = child.wait().map_err(|e| GitError::new(e.to_string()))?;
-        let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
-        if status.success() {
-            return Ok(out);
-        }
-        let both = [String::from_utf8_lossy(&err), String::from_utf8_lossy(&out)].join("\n");
+        let both =
+            [String::from_utf8_lossy(&ended.stderr), String::from_utf8_lossy(&ended.stdout)].join("\n");
         let text = both.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
-        let text = if text.is_empty() { format!("git ended with {status}") } else { text };
-        Err(GitError { text, how: How::Exited(status.code()) })
+        let text = if text.is_empty() { format!("git {}", ended.describe()) } else { text };
+        Err(GitError { text, how: How::Exited(code) })
     }
 }
 

@@ -51,6 +51,17 @@ impl Ctx {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Ctx {
+        Ctx {
+            op: format!("test-{}-{:?}", std::process::id(), std::thread::current().id()),
+            deadline: None,
+            settings: Arc::new(()),
+            cancelled: Arc::default(),
+            notify: Arc::new(|_, _| true),
+            left: Arc::default(),
+        }
+    }
     /// The plugin's settings for this call.
     pub fn settings<S: 'static>(&self) -> Option<&S> {
         self.settings.downcast_ref()

@@ -6,6 +6,7 @@
 
 pub mod abi;
 mod kind;
+pub mod process;
 pub mod protocol;
 mod values;
 
