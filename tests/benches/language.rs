@@ -20,11 +20,8 @@ impl Loader for One {
         }
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        let text = match plugin {
-            "core" => include_str!("../../plugins/core/core.dts"),
-            "scm" => include_str!("../../plugins/scm/scm.dts"),
-            other => dtm_stdlib::interface(other)?,
-        };
+        let shipped = dtm_engine::plugin::installed_interface(plugin).map(|(text, _)| text);
+        let text = shipped.or_else(|| dtm_stdlib::interface(plugin))?;
         Some(Shipped { text: text.into(), version: "0.1.0".into(), interface_only: true })
     }
     fn shipped_names(&self) -> Vec<Symbol> {

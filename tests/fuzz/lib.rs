@@ -40,15 +40,12 @@ impl Loader for Files {
         found.map(|(_, text)| text.clone().into_bytes()).ok_or_else(|| "there is no such file".into())
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
-        let text = match plugin {
-            "core" => include_str!("../../plugins/core/core.dts"),
-            "scm" => include_str!("../../plugins/scm/scm.dts"),
-            other => dtm_stdlib::interface(other)?,
-        };
+        let shipped = dtm_engine::plugin::installed_interface(plugin).map(|(text, _)| text);
+        let text = shipped.or_else(|| dtm_stdlib::interface(plugin))?;
         Some(Shipped { text: text.into(), version: "0.1.0".into(), interface_only: true })
     }
     fn shipped_names(&self) -> Vec<Symbol> {
-        ["core", "scm"].map(Symbol::from).to_vec()
+        dtm_engine::plugin::shipped_names().map(Symbol::from).collect()
     }
     fn std_module(&self, name: &str) -> Option<Symbol> {
         dtm_stdlib::module(name).map(Symbol::from)

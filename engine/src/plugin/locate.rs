@@ -15,11 +15,8 @@ pub struct Located {
     pub file: PathBuf,
 }
 
-/// Interfaces of the shipped plugins, embedded: name, interface, version.
-const SHIPPED: &[(&str, &str, &str)] = &[
-    ("core", include_str!("../../../plugins/core/core.dts"), "0.1.1"),
-    ("scm", include_str!("../../../plugins/scm/scm.dts"), env!("CARGO_PKG_VERSION")),
-];
+/// Interfaces of the shipped plugins, embedded: name, interface, version. `build.rs` finds them.
+const SHIPPED: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
 /// The interface text and version of a shipped plugin.
 pub fn installed_interface(name: &str) -> Option<(&'static str, &'static str)> {

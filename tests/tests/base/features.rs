@@ -29,7 +29,9 @@ fn features(of: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn what_ships_has_the_features_with_which_it_is_tested() {
-    let ships = features("-p dtm -p dtm-plugin-core -p dtm-plugin-scm -e normal,no-proc-macro");
+    let plugins: String =
+        dtm_engine::plugin::shipped_names().map(|name| format!("-p dtm-plugin-{name} ")).collect();
+    let ships = features(&format!("-p dtm {plugins}-e normal,no-proc-macro"));
     let tested = features("--workspace -e normal,dev,no-proc-macro");
     let json = ships.iter().find(|(package, _)| package.starts_with("serde_json v")).expect("a dependency");
     assert!(json.1.contains("float_roundtrip"), "{json:?}");

@@ -264,15 +264,12 @@ fn in_circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 
 #[test]
 fn modules_use_each_other_in_one_direction() {
-    for folder in [
-        "lang/src",
-        "engine/src",
-        "engine/cli/src",
-        "lsp/src",
-        "plugins/sdk/src",
-        "plugins/core/src",
-        "plugins/scm/src",
-    ] {
+    let own = ["lang/src", "lang/devstream/src", "engine/src", "engine/cli/src", "lsp/src"].map(String::from);
+    let plugins = std::fs::read_dir(root().join("plugins")).expect("the folder");
+    let plugins =
+        plugins.map(|e| format!("plugins/{}/src", e.expect("an entry").file_name().to_string_lossy()));
+    for folder in own.into_iter().chain(plugins) {
+        let folder = &*folder;
         let circles = in_circles(&uses(&root().join(folder)));
         let allowed = CIRCLES.iter().find(|(crate_root, ..)| *crate_root == folder).map_or(0, |(_, n, _)| *n);
         assert!(circles.len() <= allowed, "{folder}: {circles:?} use each other");
@@ -294,6 +291,31 @@ fn every_file_of_a_test_program_is_a_module_of_it() {
             let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             assert!(name == "main" || main.contains(&format!("\nmod {name};\n")), "{}", path.display());
         }
+    }
+}
+
+/// A plugin is its folder and a line of the CLI's manifest. ARCHITECTURE.md describes each package.
+#[test]
+fn a_plugin_is_named_in_one_line() {
+    for name in dtm_engine::plugin::shipped_names() {
+        let tracked =
+            Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git runs");
+        let tracked = String::from_utf8_lossy(&tracked.stdout).into_owned();
+        let mut named = vec![];
+        for path in
+            tracked.split('\0').filter(|p| !p.is_empty() && !p.starts_with(&format!("plugins/{name}/")))
+        {
+            let skipped = ["md", "lock", "json", "txt"].iter().any(|e| path.ends_with(&format!(".{e}")));
+            if skipped || path.starts_with("tests/") {
+                continue;
+            }
+            let text = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+            let lines = text.lines().filter(|line| {
+                line.contains(&format!("plugins/{name}")) || line.contains(&format!("dtm-plugin-{name}"))
+            });
+            named.extend(lines.map(|_| path.to_string()));
+        }
+        assert_eq!(named, ["engine/cli/Cargo.toml"], "{name}");
     }
 }
 
