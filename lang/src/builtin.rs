@@ -35,8 +35,11 @@ pub struct Builtin {
     /// See [`Taint`].
     pub taint: Taint,
     /// Its meaning. Functions that need the evaluator (`file`, `env_var`, ...) have none.
-    pub run: Option<fn(&[Value]) -> Result<Value, String>>,
+    pub run: Option<Run>,
 }
+
+/// The meaning of a builtin: its result for arguments that fit its types, or why there is none.
+pub type Run = fn(&[Value]) -> Result<Value, String>;
 
 /// The builtin of a name.
 pub fn find(name: &str) -> Option<&'static Builtin> {

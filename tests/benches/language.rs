@@ -117,6 +117,9 @@ fn measure(text: &str) -> [Duration; 3] {
     [checked, whole.saturating_sub(checked), formatted]
 }
 
+/// A kind of program: its name, the program of a size, and the sizes that are tried.
+type Measured<'s> = (&'static str, fn(usize) -> String, &'s [usize]);
+
 /// Wall time and peak memory, in MB, of `dtm check` as a process.
 fn process(text: &str) -> (Duration, u64) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -132,7 +135,7 @@ fn main() {
         "program", "lines", "check", "evaluate", "format", "whole process", "MB"
     );
     let sizes = [1_000, 2_000, 10_000, 20_000, 50_000];
-    let kinds: [(&str, fn(usize) -> String, &[usize]); 4] = [
+    let kinds: [Measured<'_>; 4] = [
         ("real, repeated", real, &sizes),
         ("wide", wide, &sizes),
         ("components, 20 deep", deep, &[1_000, 2_000, 4_000]),

@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// What is blessed, by file: the line of a block, and its new text.
+type Changes = BTreeMap<PathBuf, Vec<(usize, String)>>;
+
 fn main() {
     let args = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec");
     let mut files = vec![];
     collect(&root, &mut files);
     let bless = std::env::var_os("DTM_BLESS").is_some();
-    let changes: Arc<Mutex<BTreeMap<PathBuf, Vec<(usize, String)>>>> = Arc::default();
+    let changes: Arc<Mutex<Changes>> = Arc::default();
     let mut trials = vec![];
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a suite can be read");

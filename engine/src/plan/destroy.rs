@@ -62,13 +62,16 @@ async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
     }
 }
 
+/// The settings of the plugin of a tool in state, by its address and its entry.
+pub type SettingsOf<'a> = dyn Fn(&str, &Entry) -> Result<Settings, Box<Diagnostic>> + 'a;
+
 /// Plans the deletion of `only` (all when `None`) and of everything that depends on them. An address names a tool, a
 /// family or a component.
 pub async fn destroy(
     state: &State,
     only: Option<&[String]>,
     kinds: &dyn Fn(&str, &str) -> Option<Arc<Kind>>,
-    settings: &dyn Fn(&str, &Entry) -> Result<Settings, Box<Diagnostic>>,
+    settings: &SettingsOf<'_>,
     plugins: &Arc<dyn PluginCalls>,
     reality: Reality,
 ) -> Plan {

@@ -8,7 +8,7 @@ use crate::state::Entry;
 use crate::tasks::Tasks;
 use dtm_plugin::protocol::{Call, Method, ReadResult};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn call(entry: &Entry) -> Call {
 
 /// Reads them all.
 pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<ToolAddr, Seen> {
-    let mut groups: HashMap<(String, String), Vec<ToRead>> = HashMap::new();
+    let mut groups: BTreeMap<(String, String), Vec<ToRead>> = BTreeMap::new();
     for tool in tools {
         let key = (tool.plugin.clone(), serde_json::to_string(&tool.settings).unwrap_or_default());
         groups.entry(key).or_default().push(tool);

@@ -8,7 +8,7 @@ use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
 use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, Method, RpcError, VERSIONS};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -232,7 +232,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Plugins {
     host: PathBuf,
     folder: PathBuf,
-    slots: HashMap<String, Slot>,
+    slots: BTreeMap<String, Slot>,
     state_lock: Option<OwnedFd>,
     events: Events,
     redactor: Redactor,

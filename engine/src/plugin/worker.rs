@@ -155,8 +155,11 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Threads that are kept: one for each operation that runs at the same time.
 #[derive(Default)]
 struct Pool {
-    shared: Arc<(Mutex<(Vec<Job>, usize)>, Condvar)>,
+    shared: Arc<(Mutex<Queue>, Condvar)>,
 }
+
+/// The jobs that no thread has taken, the oldest at the end; and how many threads wait for one.
+type Queue = (Vec<Job>, usize);
 
 impl Pool {
     fn run(&self, job: Job) {

@@ -80,8 +80,11 @@ impl From<StateError> for JournalError {
 
 enum Message {
     Write(Record, oneshot::Sender<Result<(), JournalError>>),
-    Finish(oneshot::Sender<(Result<(), StateError>, State, Box<dyn Session>)>),
+    Finish(oneshot::Sender<Finished>),
 }
+
+/// How the last write ended, the state then, and the session that still holds the lock.
+type Finished = (Result<(), StateError>, State, Box<dyn Session>);
 
 /// The way to the journal.
 #[derive(Clone)]

@@ -176,7 +176,13 @@ pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
 
 struct Cache<'a> {
     sources: &'a Sources,
-    texts: std::collections::BTreeMap<FileId, (Pictured, Option<ariadne::Source<std::sync::Arc<str>>>)>,
+    texts: std::collections::BTreeMap<FileId, Text>,
+}
+
+/// A source as it is shown, and as ariadne takes it once that is needed.
+struct Text {
+    pictured: Pictured,
+    source: Option<ariadne::Source<std::sync::Arc<str>>>,
 }
 
 impl<'a> Cache<'a> {
@@ -185,7 +191,11 @@ impl<'a> Cache<'a> {
     }
     fn pictured(&mut self, id: FileId) -> &Pictured {
         let sources = self.sources;
-        &self.texts.entry(id).or_insert_with(|| (Pictured::of(&sources.file(id).text), None)).0
+        &self
+            .texts
+            .entry(id)
+            .or_insert_with(|| Text { pictured: Pictured::of(&sources.file(id).text), source: None })
+            .pictured
     }
 }
 
@@ -193,7 +203,7 @@ impl ariadne::Cache<FileId> for Cache<'_> {
     type Storage = std::sync::Arc<str>;
     fn fetch(&mut self, id: &FileId) -> Result<&ariadne::Source<Self::Storage>, impl std::fmt::Debug> {
         let text = self.pictured(*id).text.clone();
-        let source = self.texts.get_mut(id).map(|(_, source)| source);
+        let source = self.texts.get_mut(id).map(|text| &mut text.source);
         let source = source.ok_or("there is no such file")?;
         Ok::<_, &str>(&*source.get_or_insert_with(|| ariadne::Source::from(text)))
     }

@@ -187,8 +187,11 @@ pub(super) fn source_of(
     Ok(written(node, path, kind, key, id))
 }
 
+/// Inputs that are a natural key, or else an id.
+type Which = (Vec<(String, String)>, Option<String>);
+
 /// The key that names the object, as inputs; or its id.
-fn which(kind: &Kind, args: &Import) -> Result<(Vec<(String, String)>, Option<String>), Failure> {
+fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
     let keys: Vec<&str> = kind.key_inputs().map(|k| &**k).collect();
     let pairs: Option<Vec<(String, String)>> = args
         .which

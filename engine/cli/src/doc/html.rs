@@ -33,10 +33,12 @@ struct Entry {
     href: String,
 }
 
+/// The headings of a page: level, anchor and title.
+type Headings = Vec<(u8, String, String)>;
+
 /// All files: their names and texts. The first page is the beginning.
 pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
-    let pages: Vec<(String, Vec<(u8, String, String)>)> =
-        sources.iter().map(|s| body(&s.markdown, sources)).collect();
+    let pages: Vec<(String, Headings)> = sources.iter().map(|s| body(&s.markdown, sources)).collect();
     let mut entries = vec![];
     for (source, (_, headings)) in sources.iter().zip(&pages) {
         for (_, id, title) in headings {
@@ -97,7 +99,7 @@ pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
 }
 
 /// The body of a page, and its headings: level, anchor, text.
-fn body(markdown: &str, sources: &[Source]) -> (String, Vec<(u8, String, String)>) {
+fn body(markdown: &str, sources: &[Source]) -> (String, Headings) {
     let names: Vec<String> = headings_of(markdown);
     let mut used: HashMap<String, usize> = HashMap::new();
     let mut headings = vec![];

@@ -10,6 +10,7 @@ use crate::terminal::Style;
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::natural;
 use dtm_engine::plan::{Action, Change, Node, Plan};
+use dtm_lang::maps::IndexMap;
 use dtm_lang::value::quote;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -131,7 +132,7 @@ pub(super) fn groups(addrs: &[&str], draw: impl Fn(usize, Way) -> Drawn) -> (Vec
                 || way == Way::Numbered && member.is_some_and(|m| m.number().is_some())
         };
         let left = (0..addrs.len()).filter(|at| of[*at].is_none()).filter(differs);
-        let mut same: HashMap<Drawn, Vec<usize>> = HashMap::new();
+        let mut same: IndexMap<Drawn, Vec<usize>> = IndexMap::default();
         for at in left {
             same.entry(draw(at, way)).or_default().push(at);
         }

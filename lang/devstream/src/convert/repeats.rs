@@ -263,7 +263,7 @@ pub(super) fn families(
     while let Some(family) = next_family(decls, items, &mut taken) {
         let index: HashMap<Symbol, Symbol> =
             family.members.iter().cloned().zip(family.keys.iter().cloned()).collect();
-        for (old, key) in &index {
+        for (old, key) in family.members.iter().zip(&family.keys) {
             let new = format!("{}[\"{key}\"]", family.name);
             // What is inside of a component goes with it.
             let mut inside = false;
