@@ -1,6 +1,6 @@
 //! The values of params: from the command line, from files, from the environment, or their defaults.
 
-use crate::data::{Contents, Sealing};
+use crate::data::{Contents, NodeKind, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, Mocks, NoOutputs, World};
 use crate::hir::{Hir, Param};
@@ -51,7 +51,11 @@ pub(crate) fn params(
                 }
             }
             let mut shape = Diagnostics::default();
-            if crate::data::typed(&tree, &Type::map(Type::Any), None, &mut shape).is_error() {
+            if !matches!(tree.kind, NodeKind::Map(_)) {
+                // What is there is not repeated: it may be a secret.
+                let d = Diagnostic::new(Code::E0411, format!("`{path}` is not a map of params"));
+                let d = d.at(tree.span, "expected `name: value` on each line").hide_source();
+                shape.push(d.help("a file of params is YAML: write `name: value`, not `name = value`"));
                 diags.append_of(shape, has_secrets);
                 return vec![];
             }

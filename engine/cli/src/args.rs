@@ -115,6 +115,17 @@ pub struct Global {
 }
 
 impl Global {
+    /// The options that set params, as words for a shell, each after a blank. A value of which `is_secret` says that it is one is
+    /// left out.
+    pub fn params_again(&self, is_secret: impl Fn(&str) -> bool) -> String {
+        let Global { sets, params, env, params_from, .. } = self;
+        let open = sets.iter().filter(|set| !is_secret(set.split('=').next().unwrap_or("")));
+        let mut words: Vec<String> = open.flat_map(|set| ["--set".into(), set.clone()]).collect();
+        words.extend(params.iter().flat_map(|path| ["--params".into(), path.display().to_string()]));
+        words.extend(env.iter().flat_map(|env| ["--env".into(), env.clone()]));
+        words.extend(params_from.iter().flat_map(|program| ["--params-from".into(), program.clone()]));
+        words.iter().map(|word| format!(" {}", dtm_lang::shell::word(word))).collect()
+    }
     /// Whether any option sets params.
     pub fn gives_params(&self) -> bool {
         let Global { sets, params, env, params_from, .. } = self;
@@ -190,6 +201,13 @@ impl SelectArgs {
     pub fn options(&self, no_read: bool) -> BuildOptions {
         let SelectArgs { only, skip, replace, refresh_only } = self.clone();
         BuildOptions { no_read, refresh_only, selection: Selection { only, skip, replace } }
+    }
+    /// The tools that are chosen, as words for a shell, each after a blank. What was replaced is not replaced again.
+    pub fn again(&self) -> String {
+        let chosen = [("--only", &self.only), ("--skip", &self.skip)];
+        let words =
+            chosen.iter().flat_map(|(option, tools)| tools.iter().flat_map(move |tool| [*option, tool]));
+        words.map(|word| format!(" {}", dtm_lang::shell::word(word))).collect()
     }
     /// Whether any of them was given.
     pub fn any(&self) -> bool {

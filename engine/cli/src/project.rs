@@ -304,7 +304,7 @@ impl Project {
     }
 
     /// What to type to run a command that takes the configuration as `-f`.
-    fn command_on(&self, command: &str) -> String {
+    pub fn command_on(&self, command: &str) -> String {
         match self.words() {
             words if words.is_empty() => format!("dtm {command}"),
             words if words.starts_with("-f ") => format!("dtm {command} {words}"),
@@ -337,6 +337,13 @@ impl Project {
             words if words.is_empty() => format!("dtm {command}"),
             words => format!("dtm {command} {words}"),
         }
+    }
+
+    /// As [`Project::command`], with the same params.
+    pub fn command_again(&self, command: &str, global: &Global) -> String {
+        let params = &self.program.hir().params;
+        let is_secret = |name: &str| params.iter().any(|p| *p.name == *name && p.ty.has_secret());
+        self.command(command) + &global.params_again(is_secret)
     }
 
     /// The root file as words of a command, quoted for a shell.

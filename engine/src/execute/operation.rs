@@ -62,6 +62,15 @@ pub(super) async fn operate(cx: &Context, step: Step) -> Done {
     }
 }
 
+/// What became of an object since it was read for the plan.
+enum Look {
+    Same,
+    Absent,
+    /// These inputs are not as they were.
+    Changed(Vec<String>),
+    Failed(String),
+}
+
 impl<'a> Operation<'a> {
     fn new(cx: &'a Context, index: usize) -> Self {
         let node = &cx.plan.nodes[index];
@@ -527,7 +536,13 @@ impl Operation<'_> {
     /// Deletes replaced objects; what remains stays recorded.
     async fn delete_retired(&self, mut shared: Arc<Entry>) -> Result<Arc<Entry>, Failed> {
         while let Some(old) = shared.retired.first().cloned() {
+            let exists = self.look_at_replaced(&old, &shared).await?;
             let entry = Arc::make_mut(&mut shared);
+            if !exists {
+                entry.retired.remove(0);
+                self.put(shared.clone()).await?;
+                continue;
+            }
             let call = Call {
                 kind: entry.kind.clone(),
                 op: old.op.0.clone(),
@@ -539,9 +554,58 @@ impl Operation<'_> {
             };
             self.attempt(Method::Delete, call, entry).await?;
             entry.retired.remove(0);
+            if self.node.leftovers.iter().any(|left| left.id == old.id) {
+                let id = dtm_lang::value::quote(&old.id);
+                let text = format!("the replaced object {id} of `{}` is deleted", self.node.addr);
+                (self.cx.events)(Event::Notice { text });
+            }
             self.put(shared.clone()).await?;
         }
         Ok(shared)
+    }
+
+    /// Whether a replaced object exists, which is looked at right before it is deleted: a change that no plan has shown is never lost.
+    async fn look_at_replaced(&self, old: &Retired, of: &Entry) -> Result<bool, Failed> {
+        let left = self.node.leftovers.iter().find(|left| left.id == old.id);
+        let entry = old.as_entry(of);
+        let shown = dtm_lang::value::quote(&old.id);
+        let changed = |text: String| {
+            let d = *self.fail(Code::E0616, text);
+            Err(Box::new(d.help("plan again to see the change; nothing was deleted")))
+        };
+        let seen = match left {
+            Some(left) if left.absent => {
+                let there = read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &entry).await;
+                return match there {
+                    Seen::Absent => Ok(false),
+                    Seen::Failed(why) => {
+                        let text = format!("its replaced object {shown} could not be read: {why}");
+                        Err(self.fail(Code::E0607, text))
+                    }
+                    Seen::Object(_) => {
+                        changed(format!("its replaced object {shown} exists again since the plan was made"))
+                    }
+                };
+            }
+            Some(left) => left.seen.as_ref(),
+            // What this run replaced was read as the object of the tool.
+            None => self.node.seen.as_ref(),
+        };
+        let Some(seen) = seen else { return Ok(true) };
+        match self.look(&entry, seen).await {
+            Look::Absent => Ok(false),
+            Look::Same => Ok(true),
+            Look::Failed(why) => {
+                let text = format!(
+                    "its replaced object {shown} could not be read before it was to be deleted: {why}"
+                );
+                Err(self.fail(Code::E0607, text))
+            }
+            Look::Changed(names) => changed(format!(
+                "{} of its replaced object {shown} changed outside of dtm since the plan was made",
+                names.join(", ")
+            )),
+        }
     }
 
     async fn update(&self, prior: Arc<Entry>) -> Result<Done, Failed> {
@@ -663,39 +727,46 @@ impl Operation<'_> {
     /// Reads the object once more, right before it is changed or deleted: a change made since the plan is never
     /// overwritten without being shown. `None` when it is gone.
     async fn look_again(&self, prior: &Entry, what: &str) -> Result<Option<()>, Failed> {
-        let (Some(seen), Some(kind), true) = (&self.node.seen, &self.node.kind, prior.id.is_some()) else {
-            return Ok(Some(()));
-        };
-        let asked = Entry { inputs: with_secrets_of(&prior.inputs, &self.inputs), ..prior.clone() };
-        match read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
-            Seen::Absent => Ok(None),
-            Seen::Failed(why) => {
+        let (Some(seen), true) = (&self.node.seen, prior.id.is_some()) else { return Ok(Some(())) };
+        match self.look(prior, seen).await {
+            Look::Absent => Ok(None),
+            Look::Same => Ok(Some(())),
+            Look::Failed(why) => {
                 let text = format!("it could not be read right before it was to be {what}: {why}");
                 Err(self.fail(Code::E0607, text))
             }
-            Seen::Object(object) => {
-                let ignore = self
-                    .node
-                    .instance
-                    .and_then(|id| Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone()));
-                let now = drifted(kind, &prior.inputs, &object.inputs, &ignore.unwrap_or_default());
-                let null = Json::Null;
-                let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));
-                let other: Vec<String> = names
-                    .filter(|n| {
-                        let how = kind.inputs.get(&***n).and_then(|i| i.same);
-                        !same(now.get(*n).unwrap_or(&null), seen.get(*n).unwrap_or(&null), how)
-                    })
-                    .map(|n| format!("`{n}`"))
-                    .collect();
-                if other.is_empty() {
-                    return Ok(Some(()));
-                }
-                let text = format!("{} changed outside of dtm since the plan was made", other.join(", "));
+            Look::Changed(names) => {
+                let text = format!("{} changed outside of dtm since the plan was made", names.join(", "));
                 let d = *self.fail(Code::E0616, text);
                 Err(Box::new(d.help("plan again to see the change; nothing was overwritten")))
             }
         }
+    }
+
+    /// Reads an object and compares it with what was `seen` of it when the plan was made.
+    async fn look(&self, entry: &Entry, seen: &Fields) -> Look {
+        let Some(kind) = &self.node.kind else { return Look::Same };
+        let asked = Entry { inputs: with_secrets_of(&entry.inputs, &self.inputs), ..entry.clone() };
+        let object = match read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
+            Seen::Absent => return Look::Absent,
+            Seen::Failed(why) => return Look::Failed(why),
+            Seen::Object(object) => object,
+        };
+        let ignore = self
+            .node
+            .instance
+            .and_then(|id| Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone()));
+        let now = drifted(kind, &entry.inputs, &object.inputs, &ignore.unwrap_or_default());
+        let null = Json::Null;
+        let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));
+        let other: Vec<String> = names
+            .filter(|n| {
+                let how = kind.inputs.get(&***n).and_then(|i| i.same);
+                !same(now.get(*n).unwrap_or(&null), seen.get(*n).unwrap_or(&null), how)
+            })
+            .map(|n| format!("`{n}`"))
+            .collect();
+        if other.is_empty() { Look::Same } else { Look::Changed(other) }
     }
 
     /// The recorded inputs for an update; in the place of write-only ones, which are kept only as a hash, what is

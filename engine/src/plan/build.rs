@@ -11,6 +11,7 @@
 //! | no | yes | yes / no | - | delete / drop |
 
 use super::diff::drifted;
+use super::leftovers;
 use super::order::{ids, instance_order};
 use super::place::{other_place, settings_of};
 use super::reads::{Seen, ToRead, normalized, read_all};
@@ -101,6 +102,8 @@ pub async fn build(
     for addr in gone {
         b.removed(addr).await;
     }
+    let found = leftovers::find(&mut b.plan.nodes, plugins, !options.no_read).await;
+    found.into_iter().for_each(|d| b.problem(d));
     b.identities();
     // What this project makes itself is not missed.
     for (addr, d) in std::mem::take(&mut b.missing) {
@@ -334,6 +337,7 @@ impl Builder<'_> {
             forced: false,
             seen: None,
             after: vec![],
+            leftovers: vec![],
             deps: {
                 let mut deps: Vec<ToolAddr> =
                     instance.edges.keys().map(|d| ToolAddr::from(&program.instance(*d).addr)).collect();
@@ -418,6 +422,7 @@ impl Builder<'_> {
             forced: false,
             seen: None,
             after: vec![],
+            leftovers: vec![],
         }
     }
 
@@ -476,10 +481,11 @@ impl Builder<'_> {
             forced: false,
             seen: None,
             after: vec![],
+            leftovers: vec![],
         };
         if self.forgotten.contains(&addr) {
             node.action = Action::Forget;
-            node.reason = Reason::Forgotten;
+            node.reason = Reason::Forgotten { replaced: entry.retired.len() };
             return self.plan.nodes.push(node);
         }
         if let (Err(why), _) | (_, (None, why)) =

@@ -1,6 +1,6 @@
 //! What is done with one tool of the program: the rows of the decision table.
 
-use super::build::{Builder, created, tag_outputs};
+use super::build::{Builder, created, kind_in_state, tag_outputs};
 use super::diff::{changes, drifted, merged, outputs_differ};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
@@ -10,7 +10,7 @@ use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
 use crate::state::{Entry, OpKey, Status};
 use dtm_lang::shell::command;
-use dtm_lang::wire::has_unknown;
+use dtm_lang::wire::{has_unknown, mark_secret};
 use dtm_lang::{Code, Diagnostic, InstanceId};
 use dtm_plugin::protocol::Object;
 use serde_json::Value as Json;
@@ -27,6 +27,12 @@ impl Builder<'_> {
             return;
         };
         let mut seen = self.seen.remove(&node.addr);
+        if let (Some((None, span)), Some(Seen::Absent), true) =
+            (self.adopts.get(&node.addr).cloned(), &seen, prior.retired.is_empty())
+            && self.id_by_key(node, &instance.kind).await.is_ok()
+        {
+            return self.adopt(node, instance, None, span).await;
+        }
         if let Some((Some(id), span)) = self.adopts.get(&node.addr).cloned()
             && prior.id.as_deref() != Some(&*id)
         {
@@ -310,7 +316,10 @@ impl Builder<'_> {
             false => Some(read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await),
         };
         match seen {
-            Some(Seen::Object(object)) => take_over(node, &instance.kind, entry, *object, reason),
+            Some(Seen::Object(object)) => {
+                take_over(node, &instance.kind, entry, *object, reason);
+                self.keep_secret(&prior, node);
+            }
             // A folder does not become a file: what is there is still an object of the old kind.
             Some(Seen::Absent | Seen::Failed(_)) if there => {
                 let (old, new) = (&prior.kind, instance.kind.path());
@@ -342,7 +351,32 @@ impl Builder<'_> {
         }
     }
 
+    /// What was recorded as a secret stays one in the plan that makes another kind of it. What the program writes openly is not one.
+    fn keep_secret(&self, recorded: &Entry, node: &mut Node) {
+        let Some(kind) = kind_in_state(self.program, &**self.plugins, recorded) else { return };
+        let is_secret = |name: &str| kind.inputs.get(name).is_some_and(|input| input.field.ty.has_secret());
+        for change in node.changes.iter_mut().filter(|change| is_secret(&change.name)) {
+            change.before = mark_secret(std::mem::take(&mut change.before));
+            self.plugins.redactor().learn(&change.before);
+        }
+    }
+
     async fn adopt(
+        &mut self,
+        node: &mut Node,
+        instance: &dtm_lang::Instance,
+        id: Option<String>,
+        span: dtm_lang::Span,
+    ) {
+        self.adopt_object(node, instance, id, span).await;
+        let id = node.prior.as_ref().and_then(|prior| prior.id.clone());
+        let recorded = |e: &&Arc<Entry>| id.is_some() && e.plugin.name == node.plugin && e.id == id;
+        for other in self.tools.values().filter(recorded).cloned().collect::<Vec<_>>() {
+            self.keep_secret(&other, node);
+        }
+    }
+
+    async fn adopt_object(
         &mut self,
         node: &mut Node,
         instance: &dtm_lang::Instance,

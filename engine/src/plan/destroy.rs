@@ -1,6 +1,7 @@
 //! The plan that removes what is in state: all of it, or some tools and what depends on them.
 
 use super::build::see_what_goes;
+use super::leftovers;
 use super::reads::{Seen, ToRead, read_all};
 use super::recover::{Found, resolve};
 use super::steps::schedule;
@@ -166,12 +167,15 @@ pub async fn destroy(
             forced: false,
             seen: None,
             after: vec![],
+            leftovers: vec![],
             deps: entry.deps.clone(),
         });
     }
     if reality == Reality::Read {
         look(&mut plan, plugins).await;
     }
+    let found = leftovers::find(&mut plan.nodes, plugins, reality == Reality::Read).await;
+    found.into_iter().for_each(|d| plan.diagnostics.push(d));
     match schedule(&plan.nodes) {
         Ok(schedule) => {
             plan.waves = schedule.waves(plan.nodes.len());

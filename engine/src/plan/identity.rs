@@ -56,6 +56,23 @@ impl Builder<'_> {
             problems.push((self.same_object(node, other), [node.addr.clone(), other.addr.clone()]));
         }
         self.same_ids(&mut problems);
+        for (i, node) in self.plan.nodes.iter().enumerate() {
+            let (Some(prior), Some(kind)) = (&node.prior, &node.kind) else { continue };
+            let left = |id: &str| node.leftovers.iter().any(|left| left.id == id && !left.absent);
+            for old in prior.retired.iter().filter(|old| left(&old.id)) {
+                let by_key = identity(&node.plugin, &node.place, kind, &old.inputs);
+                let by_key = by_key.and_then(|identity| seen.get(&identity).copied());
+                let by_id = self.plan.nodes.iter().position(|n| {
+                    n.action == Action::Adopt
+                        && n.prior.as_ref().and_then(|p| p.id.as_ref()) == Some(&old.id)
+                        && (&n.plugin, &n.place) == (&node.plugin, &node.place)
+                });
+                let Some(other) = by_key.or(by_id).filter(|j| *j != i) else { continue };
+                let other = &self.plan.nodes[other];
+                problems
+                    .push((self.left_over(node, other, &old.id), [other.addr.clone(), other.addr.clone()]));
+            }
+        }
         for node in self.plan.nodes.iter().filter(|n| self.is_existing(n)) {
             let other = identity_of(node).and_then(|identity| seen.get(&identity));
             let Some(other) = other.map(|o| &self.plan.nodes[*o]) else { continue };
@@ -103,6 +120,23 @@ impl Builder<'_> {
         }
     }
 
+    /// A tool that would be an object that another one replaced, and that has yet to be deleted.
+    fn left_over(&self, of: &Node, node: &Node, id: &str) -> Diagnostic {
+        let headline = format!(
+            "`{}` is {}, an object that was replaced as `{}` and has yet to be deleted",
+            node.addr,
+            dtm_lang::value::quote(id),
+            of.addr
+        );
+        let d = Diagnostic::new(Code::E0603, headline).tool(node.addr.clone());
+        let d = match node.instance {
+            Some(id) => d.at(self.program.instance(id).span, "this tool"),
+            None => d,
+        };
+        let skip = command(["dtm", "apply", "--skip", &*node.addr]);
+        d.help(format!("delete the replaced object first: `{skip}`"))
+    }
+
     fn is_existing(&self, node: &Node) -> bool {
         node.instance.is_some_and(|id| self.program.instance(id).existing)
     }
@@ -126,7 +160,7 @@ impl Builder<'_> {
         let text = format!("moved {} -> {}", old.addr, new.addr);
         let d = d.note(format!("`{}` is in state, and no longer in the program", old.addr));
         // A `moved` onto an address that the state has would only be the next error.
-        if new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
+        if self.tools.contains_key(&new.addr) && new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
             let rm = command(["dtm", "state", "rm", &*new.addr]);
             let delete = command(["dtm", "delete", &*old.addr]);
             return d
@@ -200,12 +234,30 @@ impl Builder<'_> {
                         continue;
                     }
                     let node = &self.plan.nodes[i];
+                    if let Some(other) = holders.first().map(|j| &self.plan.nodes[*j])
+                        && !matches!(other.action, Action::Replace { .. })
+                    {
+                        problems.push((i, self.same_object(node, other)));
+                        continue;
+                    }
                     let id = dtm_lang::value::quote(&ids[0]);
                     let d = place(Diagnostic::new(
                         Code::E0601,
                         format!("`{}` already exists, as {id}", node.addr),
                     ));
                     let d = d.tool(node.addr.clone());
+                    let own = node.prior.as_ref().and_then(|p| p.id.as_ref()).filter(|id| ids.contains(id));
+                    if own.is_some() {
+                        let recorded = node.prior.as_ref().map(|p| {
+                            node.kind.as_ref().map(|kind| natural_key(kind, &p.inputs)).unwrap_or_default()
+                        });
+                        let recorded = recorded.unwrap_or_default();
+                        let shown: Vec<String> =
+                            recorded.iter().map(|(k, v)| format!("`{k} = {}`", public(v))).collect();
+                        let d = d.note("it is the object of this tool, under another spelling of its key");
+                        problems.push((i, d.help(format!("keep {} as it is recorded", shown.join(", ")))));
+                        continue;
+                    }
                     let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));
                     let holder = holders.first().map(|j| &self.plan.nodes[*j].addr);
                     problems.push((

@@ -12,6 +12,7 @@ pub(crate) mod identity;
 mod import;
 #[cfg(test)]
 mod interrupted;
+pub mod leftovers;
 mod moved;
 mod order;
 mod place;
@@ -30,6 +31,7 @@ pub use build::{BuildOptions, build};
 pub use destroy::{Reality, destroy};
 pub use dtm_plugin::protocol::Listed;
 pub use import::{Owners, ids_by_key, listed};
+pub use leftovers::Leftover;
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use reason::Reason;
@@ -151,6 +153,9 @@ pub struct Node {
     /// deleted it is looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Fields>,
+    /// The objects that it replaced earlier, which are deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftover>,
     /// Direct dependencies, by address.
     pub deps: Vec<ToolAddr>,
     /// Tools that are replaced, and hold the natural key of this one until then: it is created after their objects are deleted.
@@ -203,9 +208,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many are added, changed and destroyed. Objects that are only adopted do not count.
+    /// How many are added, changed and destroyed; replaced objects that are deleted count as well. Objects that are only adopted do
+    /// not.
     pub fn counts(&self) -> (usize, usize, usize) {
-        self.nodes.iter().fold((0, 0, 0), |(a, c, d), n| match n.action {
+        let left = |n: &Node| n.leftovers.iter().filter(|left| !left.absent).count();
+        let leftovers = self.nodes.iter().map(left).sum();
+        self.nodes.iter().fold((0, 0, leftovers), |(a, c, d), n| match n.action {
             Action::Create => (a + 1, c, d),
             Action::Update => (a, c + 1, d),
             Action::Adopt if !n.changes.is_empty() => (a, c + 1, d),
@@ -243,7 +251,9 @@ impl Plan {
     /// Nodes whose reality differs from what is recorded.
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {
-            n.changes.iter().any(|c| c.drift) || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
+            n.changes.iter().any(|c| c.drift)
+                || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
+                || n.leftovers.iter().any(Leftover::is_changed)
         })
     }
 }

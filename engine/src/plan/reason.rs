@@ -61,7 +61,10 @@ pub enum Reason {
     /// It is no longer in the program.
     Removed,
     /// A `forget` leaves the object as it is.
-    Forgotten,
+    Forgotten {
+        /// How many objects that it replaced are left as well.
+        replaced: usize,
+    },
     /// An interrupted operation did not create it.
     NeverCreated,
     /// It was deleted by someone else before dtm could.
@@ -117,7 +120,16 @@ impl fmt::Display for Reason {
             }
             Reason::Adopted(id) => return write!(f, "adopted as `{id}`"),
             Reason::Removed => "no longer in the program",
-            Reason::Forgotten => "forgotten: the object is left as it is",
+            Reason::Forgotten { replaced: 0 } => "forgotten: the object is left as it is",
+            Reason::Forgotten { replaced: 1 } => {
+                "forgotten: the object is left as it is, and so is the one that it replaced"
+            }
+            Reason::Forgotten { replaced } => {
+                return write!(
+                    f,
+                    "forgotten: the object is left as it is, and so are the {replaced} that it replaced"
+                );
+            }
             Reason::NeverCreated => "it was never created",
             Reason::AlreadyGone => "already gone",
         };

@@ -13,6 +13,7 @@
 //! Nothing is deleted before its difference is final, with one exception: what was made in an object that is replaced for
 //! certain goes before that object, also where its own difference waits for it (`make_certain`).
 
+use super::leftovers::used_by_left_out;
 use super::{Action, Node, Reason};
 use crate::address::ToolAddr;
 use crate::graph::Graph;
@@ -131,6 +132,8 @@ struct Places {
 struct Planner<'a> {
     nodes: &'a [Node],
     index: HashMap<&'a str, usize>,
+    /// Tools of which a replaced object stays, because a tool that is left out uses it.
+    kept: BTreeSet<&'a ToolAddr>,
     steps: Vec<Step>,
     places: Vec<Places>,
     /// Edges that must hold, and those that yield.
@@ -144,7 +147,9 @@ struct Planner<'a> {
 /// The nodes of the shortest cycle, in order.
 pub(super) fn schedule(nodes: &[Node]) -> Result<Schedule, Vec<usize>> {
     let index: HashMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (&*n.addr, i)).collect();
-    let mut planner = Planner { nodes, index, steps: vec![], places: vec![], hard: vec![], soft: vec![] };
+    let kept = used_by_left_out(nodes);
+    let mut planner =
+        Planner { nodes, index, kept, steps: vec![], places: vec![], hard: vec![], soft: vec![] };
     for i in 0..nodes.len() {
         planner.steps_of(i);
     }
@@ -180,7 +185,7 @@ impl Planner<'_> {
         let retires = node.action == Action::Replace { create_first: true };
         let retired = node.prior.as_ref().is_some_and(|p| !p.retired.is_empty())
             && !matches!(node.action, Action::Delete | Action::Forget);
-        let clean_up = (retires || retired).then(|| push(Part::CleanUp));
+        let clean_up = ((retires || retired) && !self.kept.contains(&node.addr)).then(|| push(Part::CleanUp));
         if splits {
             self.hard.push((whole, make));
         }
@@ -336,6 +341,7 @@ mod tests {
             forced: true,
             seen: None,
             after: vec![],
+            leftovers: vec![],
             deps: names(program),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::interface::directory;
 use crate::path::{
-    absent, below, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
+    absent, below, canonical, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
     remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed, Method};
@@ -70,9 +70,10 @@ impl Kind for Directory {
             Err(e) => Err(Failure::clean(format!("cannot make the folder `{path}`: {e}"))),
         })?;
         set_mode(Path::new(path), mode).map_err(|e| {
-            Failure::partial(path, format!("cannot set the mode of `{path}`: {e}")).private(private.clone())
+            Failure::partial(canonical(path), format!("cannot set the mode of `{path}`: {e}"))
+                .private(private.clone())
         })?;
-        Ok(Change { outputs: directory::Outputs { absolute: shown(path)? }, id: inputs.path, private })
+        Ok(Change { outputs: directory::Outputs { absolute: shown(path)? }, id: canonical(path), private })
     }
     async fn update(
         _: &Ctx,

@@ -2,7 +2,7 @@
 
 use crate::interface::{file, secret_file};
 use crate::path::{
-    absent, below, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
+    absent, below, canonical, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
     remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed, Method};
@@ -71,7 +71,7 @@ fn create(ctx: &Ctx, path: &str, content: &str, mode_text: &str) -> Result<(Stri
         return Err(Failure::clean(format!("`{path}` is a directory")).input("path"));
     }
     let ((), private) = with_parents(path, || write(Path::new(path), content, mode, &ctx.op, true))?;
-    Ok((path.to_string(), private))
+    Ok((canonical(path), private))
 }
 
 fn update(ctx: &Ctx, id: &str, private: &Value, content: &str, mode_text: &str) -> Result<Value, Failure> {

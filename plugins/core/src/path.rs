@@ -6,7 +6,7 @@ use dtm_plugin::{Failure, Recorded};
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// `0644` as a number.
@@ -75,11 +75,36 @@ pub(crate) fn look(path: &str) -> Result<Option<std::fs::Metadata>, Failure> {
     }
 }
 
-/// The objects with a natural key: the id of an object is its path as written, which means the same
-/// in every copy of a project.
+/// The objects with a natural key.
 pub(crate) fn find(key: &Fields) -> Result<Vec<String>, Failure> {
     let path = key.get("path").and_then(Value::as_str).unwrap_or("");
-    Ok(look(path)?.map(|_| path.to_string()).into_iter().collect())
+    Ok(look(path)?.map(|_| canonical(path)).into_iter().collect())
+}
+
+/// The id of the object at a path: one for each object, however its path is written, and the same in every copy of a project. Inside
+/// the project it is the path from there, without links above the object; elsewhere it is the path as written.
+pub(crate) fn canonical(path: &str) -> String {
+    inside(path).unwrap_or_else(|| path.to_string())
+}
+
+fn inside(path: &str) -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    let mut at = PathBuf::new();
+    for part in here.join(path).components() {
+        match part {
+            Component::ParentDir => _ = at.pop(),
+            Component::CurDir => {}
+            part => at.push(part),
+        }
+    }
+    let name = at.file_name()?.to_os_string();
+    let folder = at.parent()?.to_path_buf();
+    // As far as the folders above exist; the others are not there yet, and are no links.
+    let there = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+    let rest = folder.strip_prefix(there).ok()?;
+    let real = there.canonicalize().ok()?.join(rest).join(name);
+    let from_here = real.strip_prefix(here.canonicalize().ok()?).ok()?;
+    Some(from_here.to_str()?.to_string()).filter(|path| !path.is_empty())
 }
 
 /// Where an id is, from the root of the file system of this checkout.

@@ -218,8 +218,8 @@ fn refuse_others(ctx: &Ctx, path: &Path) -> Result<(), Failure> {
     let Some(first) = others.first() else { return Ok(()) };
     let count = others.len();
     Err(Failure::clean(format!(
-        "it holds {count} commit{} that dtm did not make (`{first}`): keep a copy and set `force_delete = true`, or leave \
-         it alone with `forget`",
+        "it holds {count} commit{} that dtm did not make (`{first}`): keep a copy, set `force_delete = true`, apply that, and \
+         delete it then; or leave it alone with `forget`",
         if count == 1 { "" } else { "s" }
     )))
 }

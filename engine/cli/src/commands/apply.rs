@@ -125,7 +125,10 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
     if !terminal.json && !terminal.quiet {
         terminal.out("\n");
     }
-    let next = project.command("apply");
+    let next = match &saved {
+        Some(_) => "plan again with the same params, and apply that plan".into(),
+        None => project.command_again("apply", global) + &args.select.again(),
+    };
     let options = options(&args.run, Some(&project.program));
     let program = Some(project.program.clone());
     let redactor = project.around.redactor.clone();

@@ -15,6 +15,7 @@ use dtm_engine::plan::{Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
 use dtm_engine::state::Entry;
+use dtm_lang::shell::{command, word};
 use std::sync::Arc;
 
 /// The arguments of `dtm destroy`.
@@ -115,7 +116,15 @@ pub(super) fn remove(
     if !terminal.json && !terminal.quiet {
         terminal.out("\n");
     }
-    let next = project.as_ref().map_or("dtm destroy --state".to_string(), |p| p.command("destroy"));
+    let next = match (only, &project) {
+        (Some(tools), Some(project)) => {
+            let words = tools.iter().map(|tool| format!(" {}", word(tool)));
+            project.command_on("delete") + &words.collect::<String>()
+        }
+        (Some(tools), None) => command(["dtm", "delete"].into_iter().chain(tools.iter().map(|t| &**t))),
+        (None, Some(project)) => project.command_again("destroy", global),
+        (None, None) => "dtm destroy --state".into(),
+    };
     let options = options(run_args, program.as_deref());
     let redactor = around.redactor.clone();
     carry_out(

@@ -7,7 +7,7 @@ use super::paper::{Paint, Paper, Piece};
 use super::plan::{between, kind_of};
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::natural;
-use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
+use dtm_engine::plan::{Action, Change, Leftover, Node, Plan, Reason};
 use serde_json::Value;
 
 /// What dtm does about an input that changed outside.
@@ -94,7 +94,9 @@ pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
 /// The tools that differ from what is recorded, in the order in which they are shown.
 pub(super) fn tools(plan: &Plan) -> Vec<&Node> {
     let told = |n: &&Node| {
-        changes(n).next().is_some() || n.reason == Reason::Gone || n.reason == Reason::OutputsChanged
+        changes(n).next().is_some()
+            || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
+            || n.leftovers.iter().any(Leftover::is_changed)
     };
     let mut nodes: Vec<&Node> = plan.drifted().filter(told).collect();
     nodes.sort_by(|a, b| natural(&a.addr, &b.addr));
@@ -183,6 +185,25 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
     if node.reason == Reason::OutputsChanged {
         paper.put(6, 8, &[(Paint::Dim, "its outputs changed; dtm records them".into())]);
     }
+    for (left, name, before, after) in of_leftovers(node) {
+        change::leaves(paper, 6, &between(node, name, before, after), "");
+        let id = dtm_lang::value::quote(&left.id);
+        let what = format!("dtm deletes the replaced object {id}, with this change");
+        paper.put(6, 8, &[(Paint::Red, what)]);
+    }
+}
+
+/// The inputs of replaced objects that changed outside: of which object, the name, what is recorded, and what is there.
+pub(super) fn of_leftovers(node: &Node) -> impl Iterator<Item = (&Leftover, &str, &Value, &Value)> {
+    let retired = node.prior.iter().flat_map(|prior| &prior.retired);
+    node.leftovers.iter().flat_map(move |left| {
+        let inputs = retired.clone().find(|old| old.id == left.id).map(|old| &old.inputs);
+        let seen = left.seen.iter().flatten();
+        seen.map(move |(name, there)| {
+            let recorded = inputs.and_then(|inputs| inputs.get(name)).unwrap_or(&Value::Null);
+            (left, name.as_str(), recorded, there)
+        })
+    })
 }
 
 /// What differs from reality, for `verify`; it is not complete where something could not be read.

@@ -31,6 +31,16 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
         if let Some(files) = plan.files.get(&n.addr) {
             tool["files"] = files.iter().map(file).collect();
         }
+        let left = n.leftovers.iter().filter(|left| !left.absent);
+        let replaced: Vec<Value> = left
+            .map(|left| {
+                let changed: Vec<&String> = left.seen.iter().flat_map(|seen| seen.keys()).collect();
+                json!({ "id": left.id, "changed": changed })
+            })
+            .collect();
+        if !replaced.is_empty() {
+            tool["replaced"] = replaced.into();
+        }
         tool
     };
     let moves: Vec<Value> = plan.moves.iter().map(|(a, b)| json!({ "from": a, "to": b })).collect();

@@ -129,6 +129,16 @@ pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[
         let note = if file.drift { "changed outside" } else { "" };
         change::leaves(paper, 6, &of_file(file), note);
     }
+    for left in node.leftovers.iter().filter(|left| !left.absent) {
+        let id = dtm_lang::value::quote(&left.id);
+        let changed = if left.is_changed() { "  # changed outside" } else { "" };
+        let pieces = [
+            (Paint::Red, "- ".into()),
+            plain(format!("the replaced object {id}")),
+            (Paint::Dim, changed.into()),
+        ];
+        paper.put(6, 8, &pieces);
+    }
     if paper.all && !fresh {
         for (name, value) in node.desired.iter().filter(|(n, _)| !node.changes.iter().any(|c| c.name == **n))
         {
