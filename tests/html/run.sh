@@ -7,6 +7,8 @@ dtm=$(realpath "${1:?usage: run.sh DTM [FOLDER]}")
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(realpath -m "${2:-$here}")
 mkdir -p "$out"
+# The pictures show who made the plan.
+export USER=dtm
 home=$("$here/../services/code-server.sh")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

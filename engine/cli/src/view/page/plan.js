@@ -441,10 +441,10 @@ function draw() {
     const label = element("text", { x: tool.x + 8, y: tool.y + 15 });
     // One box stands for all tools of a folded group.
     const folded = tool.group && !tool.group.open && !searching ? tool.group : undefined;
-    const name = `${SIGNS[tool.action]} ${folded ? `${folded.name} × ${folded.tools.length}` : tool.address}`;
+    const name = `${SIGNS[tool.action]} ${folded ? folded.name : tool.address}`;
     label.textContent = name.length > 25 ? `${name.slice(0, 24)}…` : name;
     const title = element("title", {});
-    title.textContent = folded ? `${folded.name}: ${folded.tools.length} × ${tool.action}` : `${tool.address}: ${tool.action}`;
+    title.textContent = folded ? `${folded.name}: ${tool.action}` : `${tool.address}: ${tool.action}`;
     box.append(rect, label, title);
     boxes.append(box);
     tool.box = box;
