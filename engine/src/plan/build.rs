@@ -102,8 +102,10 @@ pub async fn build(
     for addr in gone {
         b.removed(addr).await;
     }
-    let found = leftovers::find(&mut b.plan.nodes, plugins, !options.no_read).await;
-    found.into_iter().for_each(|d| b.problem(d));
+    if !options.refresh_only {
+        let found = leftovers::find(&mut b.plan.nodes, plugins, !options.no_read).await;
+        found.into_iter().for_each(|d| b.problem(d));
+    }
     b.identities();
     // What this project makes itself is not missed.
     for (addr, d) in std::mem::take(&mut b.missing) {
@@ -429,6 +431,11 @@ impl Builder<'_> {
     /// Of what would be done with a tool, only what records what is there.
     fn only_record(&mut self, node: &mut Node, id: InstanceId) {
         match node.action {
+            // To delete what was replaced is a change of what exists.
+            Action::Read if node.prior.as_ref().is_some_and(|prior| !prior.retired.is_empty()) => {
+                self.left_out.insert(node.addr.clone());
+                *node = self.left_alone(id);
+            }
             Action::NoOp | Action::Read => {}
             Action::Create if node.reason == Reason::Gone => {
                 node.action = Action::Forget;

@@ -184,7 +184,8 @@ impl Planner<'_> {
         let make = if splits { push(Part::Make) } else { whole };
         let retires = node.action == Action::Replace { create_first: true };
         let retired = node.prior.as_ref().is_some_and(|p| !p.retired.is_empty())
-            && !matches!(node.action, Action::Delete | Action::Forget);
+            && !matches!(node.action, Action::Delete | Action::Forget)
+            && node.reason != Reason::LeftOut;
         let clean_up = ((retires || retired) && !self.kept.contains(&node.addr)).then(|| push(Part::CleanUp));
         if splits {
             self.hard.push((whole, make));

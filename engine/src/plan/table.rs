@@ -774,3 +774,17 @@ async fn what_a_replaced_object_uses_is_not_deleted() {
     "#]]
     .assert_eq(&shown(&plan));
 }
+
+#[tokio::test]
+async fn a_refresh_deletes_no_replaced_object() {
+    let disk = |label: &str| {
+        format!("tool d: cloud.Disk {{ label = \"{label}\" }} with {{ replace = \"create-first\" }}")
+    };
+    let mut bench = Bench::with(&disk("one")).await;
+    bench.cloud.fail(Method::Delete, "one", Fault::Clean);
+    assert!(!bench.apply(&disk("two")).await.is_complete());
+    bench.build.refresh_only = true;
+    let outcome = bench.apply(&disk("two")).await;
+    assert!(outcome.is_complete());
+    assert_eq!(bench.cloud.objects().len(), 2, "{:?}", bench.cloud.objects());
+}
