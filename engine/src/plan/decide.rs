@@ -274,7 +274,7 @@ impl Builder<'_> {
     }
 
     /// The entry of an object that is there and becomes this tool.
-    async fn adopted(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Entry {
+    pub(super) async fn adopted(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Entry {
         Entry {
             plugin: self.plugin_ref(&node.plugin).await,
             kind: instance.kind.name.to_string(),

@@ -2,7 +2,7 @@
 
 use super::build::Builder;
 use super::edges::keeps_key;
-use super::reads::{ask_plugin, find};
+use super::reads::{Seen, ask_plugin, find, read_one};
 use super::recover::natural_key;
 use super::steps::removes_first;
 use super::{Action, Node};
@@ -189,6 +189,7 @@ impl Builder<'_> {
         if self.options.no_read {
             return;
         }
+        let first = |node: &Node| node.action == Action::Replace { create_first: true };
         let mut running = Tasks::new();
         let mut next = 0;
         let count = self.plan.nodes.len();
@@ -266,9 +267,16 @@ impl Builder<'_> {
                             (true, _) => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
                                 "end the replacement first: fix what failed, then apply with the previous inputs",
                             ),
+                            (false, Some(holder)) if first(&self.plan.nodes[i]) && first(&self.plan.nodes[holders[0]]) => d
+                                .note(format!("`{holder}` manages it until this plan is applied, and keeps it until the end"))
+                                .help("remove `replace = \"create-first\"` from one of them"),
                             (false, Some(holder)) => d.note(format!("`{holder}` manages it until this plan is applied")).help(
                                 format!("apply the change of `{holder}` first: `{}`", command(["dtm", "apply", "--only", &**holder])),
                             ),
+                            (false, None) if !self.is_adoptable(node, &ids[0]).await => d.note(format!(
+                                "what is there is not a `{}`",
+                                node.kind.as_ref().map(|kind| kind.path()).unwrap_or_default()
+                            )).help("move it away, or choose another key"),
                             (false, None) => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
                         },
                     ));
@@ -289,6 +297,13 @@ impl Builder<'_> {
         }
         problems.sort_by_key(|(i, _)| *i);
         problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// Whether an object that was found can be read as this tool.
+    async fn is_adoptable(&self, node: &Node, id: &str) -> bool {
+        let Some(instance) = node.instance.map(|id| self.program.instance(id)) else { return true };
+        let entry = self.adopted(node, instance, id).await;
+        matches!(read_one(&**self.plugins, &node.plugin, &node.settings, &entry).await, Seen::Object(_))
     }
 
     /// Other tools of the same kind of object and place whose objects, as recorded, have one of the ids.
