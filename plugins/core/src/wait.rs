@@ -84,12 +84,13 @@ fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Nanoseconds, Failure> {
         }
         let until = Instant::now() + pause;
         while Instant::now() < until {
-            if ctx.is_cancelled() {
-                return Err(Failure::clean(format!("stopped waiting: {said}")));
-            }
+            // Before the question whether it is cancelled: at its deadline it is both.
             if end.is_some_and(|end| Instant::now() >= end) {
                 let waited = start.elapsed().as_secs_f32();
                 return Err(Failure::clean(format!("waited {waited:.1} s: {said}")));
+            }
+            if ctx.is_cancelled() {
+                return Err(Failure::clean(format!("stopped waiting: {said}")));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
