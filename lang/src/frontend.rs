@@ -29,8 +29,8 @@ pub trait Frontend: Send + Sync {
     /// Whether it reads a file, by its path.
     fn reads(&self, path: &str) -> bool;
 
-    /// The name that stands for all files of a folder and of those below it that this front end reads, where there is one: what a
-    /// loader reads of it is their paths, one a line, in order.
+    /// A name for all files in a folder and below it that this front end reads, if it supports one. Reading that name from a loader
+    /// returns their paths, one per line, in order.
     fn folder(&self) -> Option<&'static str> {
         None
     }

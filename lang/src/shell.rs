@@ -14,6 +14,11 @@ pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     quoted.join(" ")
 }
 
+/// Words to add to a command, each quoted where that is necessary and after a blank.
+pub fn more<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().map(|text| format!(" {}", word(text))).collect()
+}
+
 /// The words of a command; `None` if a quote is not closed.
 pub fn words(line: &str) -> Option<Vec<String>> {
     shlex::split(line)
@@ -37,6 +42,7 @@ mod tests {
             assert_eq!(word(text), quoted);
             assert_eq!(shlex::split(&word(text)), Some(vec![text.to_string()]));
         }
+        assert_eq!(more(["--only", "site[\"eu\"]"]), " --only 'site[\"eu\"]'");
         assert_eq!(command(["dtm", "apply", "my shop/main.dts"]), "dtm apply 'my shop/main.dts'");
     }
 }

@@ -115,8 +115,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// The options that set params, as words for a shell, each after a blank. A value of which `is_secret` says that it is one is
-    /// left out.
+    /// The options that set params, to add to a command, without the secret params.
     pub fn params_again(&self, is_secret: impl Fn(&str) -> bool) -> String {
         let Global { sets, params, env, params_from, .. } = self;
         let open = sets.iter().filter(|set| !is_secret(set.split('=').next().unwrap_or("")));
@@ -124,7 +123,7 @@ impl Global {
         words.extend(params.iter().flat_map(|path| ["--params".into(), path.display().to_string()]));
         words.extend(env.iter().flat_map(|env| ["--env".into(), env.clone()]));
         words.extend(params_from.iter().flat_map(|program| ["--params-from".into(), program.clone()]));
-        words.iter().map(|word| format!(" {}", dtm_lang::shell::word(word))).collect()
+        dtm_lang::shell::more(words.iter().map(|word| &**word))
     }
     /// Whether any option sets params.
     pub fn gives_params(&self) -> bool {
@@ -202,12 +201,12 @@ impl SelectArgs {
         let SelectArgs { only, skip, replace, refresh_only } = self.clone();
         BuildOptions { no_read, refresh_only, selection: Selection { only, skip, replace } }
     }
-    /// The tools that are chosen, as words for a shell, each after a blank. What was replaced is not replaced again.
+    /// The options that choose tools, to add to a command. `--replace` is left out: what was replaced is not replaced again.
     pub fn again(&self) -> String {
         let chosen = [("--only", &self.only), ("--skip", &self.skip)];
         let words =
-            chosen.iter().flat_map(|(option, tools)| tools.iter().flat_map(move |tool| [*option, tool]));
-        words.map(|word| format!(" {}", dtm_lang::shell::word(word))).collect()
+            chosen.iter().flat_map(|(option, tools)| tools.iter().flat_map(move |tool| [*option, &**tool]));
+        dtm_lang::shell::more(words)
     }
     /// Whether any of them was given.
     pub fn any(&self) -> bool {

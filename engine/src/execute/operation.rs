@@ -62,7 +62,7 @@ pub(super) async fn operate(cx: &Context, step: Step) -> Done {
     }
 }
 
-/// What became of an object since it was read for the plan.
+/// How an object compares with what was read for the plan.
 enum Look {
     Same,
     Absent,
@@ -587,12 +587,12 @@ impl Operation<'_> {
                     }
                 };
             }
-            Some(left) => left.seen.as_ref(),
+            Some(left) => left.seen.as_ref().map(|seen| (seen, vec![])),
             // What this run replaced was read as the object of the tool.
-            None => self.node.seen.as_ref(),
+            None => self.node.seen.as_ref().map(|seen| (seen, self.ignored())),
         };
-        let Some(seen) = seen else { return Ok(true) };
-        match self.look(&entry, seen).await {
+        let Some((seen, ignored)) = seen else { return Ok(true) };
+        match self.look(&entry, seen, &ignored).await {
             Look::Absent => Ok(false),
             Look::Same => Ok(true),
             Look::Failed(why) => {
@@ -728,7 +728,7 @@ impl Operation<'_> {
     /// overwritten without being shown. `None` when it is gone.
     async fn look_again(&self, prior: &Entry, what: &str) -> Result<Option<()>, Failed> {
         let (Some(seen), true) = (&self.node.seen, prior.id.is_some()) else { return Ok(Some(())) };
-        match self.look(prior, seen).await {
+        match self.look(prior, seen, &self.ignored()).await {
             Look::Absent => Ok(None),
             Look::Same => Ok(Some(())),
             Look::Failed(why) => {
@@ -743,8 +743,15 @@ impl Operation<'_> {
         }
     }
 
+    /// The inputs of the tool whose changes do not count.
+    fn ignored(&self) -> Vec<dtm_lang::Symbol> {
+        let program = self.cx.program.as_ref();
+        let instance = self.node.instance.and_then(|id| Some(program?.instance(id)));
+        instance.map(|instance| instance.options.ignore.clone()).unwrap_or_default()
+    }
+
     /// Reads an object and compares it with what was `seen` of it when the plan was made.
-    async fn look(&self, entry: &Entry, seen: &Fields) -> Look {
+    async fn look(&self, entry: &Entry, seen: &Fields, ignored: &[dtm_lang::Symbol]) -> Look {
         let Some(kind) = &self.node.kind else { return Look::Same };
         let asked = Entry { inputs: with_secrets_of(&entry.inputs, &self.inputs), ..entry.clone() };
         let object = match read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
@@ -752,11 +759,7 @@ impl Operation<'_> {
             Seen::Failed(why) => return Look::Failed(why),
             Seen::Object(object) => object,
         };
-        let ignore = self
-            .node
-            .instance
-            .and_then(|id| Some(self.cx.program.as_ref()?.instance(id).options.ignore.clone()));
-        let now = drifted(kind, &entry.inputs, &object.inputs, &ignore.unwrap_or_default());
+        let now = drifted(kind, &entry.inputs, &object.inputs, ignored);
         let null = Json::Null;
         let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));
         let other: Vec<String> = names

@@ -14,14 +14,12 @@ impl Reader<'_> {
         let mut all: HashMap<String, Span> = HashMap::default();
         for tool in &model.tools {
             if let Some(first) = all.insert(tool.key(), tool.instance.span) {
-                let d =
-                    Diagnostic::new(crate::codes::E0140, format!("the tool `{}` is there twice", tool.key()));
+                let d = Diagnostic::new(crate::codes::E0140, format!("duplicate tool `{}`", tool.key()));
                 self.push(d.at(tool.instance.span, "again here").also(first, "first here"));
             }
         }
         for dep in model.tools.iter().flat_map(|t| &t.depends_on).filter(|d| !all.contains_key(&*d.text)) {
-            let d =
-                Diagnostic::new(crate::codes::E0140, format!("there is no tool `{}` to depend on", dep.text));
+            let d = Diagnostic::new(crate::codes::E0140, format!("unknown dependency `{}`", dep.text));
             self.push(d.at(dep.span, "waits for it").nearest(&dep.text, all.keys().map(|k| &**k)));
         }
         self.cycles(model);

@@ -15,7 +15,7 @@ use dtm_engine::plan::{Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
 use dtm_engine::state::Entry;
-use dtm_lang::shell::{command, word};
+use dtm_lang::shell::more;
 use std::sync::Arc;
 
 /// The arguments of `dtm destroy`.
@@ -117,11 +117,10 @@ pub(super) fn remove(
         terminal.out("\n");
     }
     let next = match (only, &project) {
-        (Some(tools), Some(project)) => {
-            let words = tools.iter().map(|tool| format!(" {}", word(tool)));
-            project.command_on("delete") + &words.collect::<String>()
+        (Some(tools), project) => {
+            let delete = project.as_ref().map_or("dtm delete".into(), |p| p.command_on("delete"));
+            delete + &more(tools.iter().map(|tool| &**tool))
         }
-        (Some(tools), None) => command(["dtm", "delete"].into_iter().chain(tools.iter().map(|t| &**t))),
         (None, Some(project)) => project.command_again("destroy", global),
         (None, None) => "dtm destroy --state".into(),
     };

@@ -6,7 +6,7 @@ use super::value::masked;
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::of_file;
 use dtm_engine::difference::{Blob, Edit, End, Leaf, Path, Segment, Step, Tag, Text};
-use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
+use dtm_engine::plan::{Action, Change, Leftover, Node, Plan, Reason};
 use dtm_lang::Sources;
 use dtm_lang::diag::render::json as diagnostic;
 use serde_json::{Map, Value, json};
@@ -125,7 +125,15 @@ pub fn drifted(plan: &Plan) -> Vec<Value> {
                 "then": drift::then(node, change).name(), "differences": differences(&leaves),
             })
         };
-        let changes: Vec<Value> = drift::changes(node).map(change).collect();
+        let of_leftover = |(_, name, recorded, found): (&Leftover, &str, &Value, &Value)| {
+            let leaves = between(node, name, recorded, found);
+            json!({
+                "name": name, "recorded": hide(recorded, &leaves), "found": hide(found, &leaves),
+                "then": drift::Then::Deleted.name(), "differences": differences(&leaves),
+            })
+        };
+        let changes = drift::changes(node).map(change).chain(drift::of_leftovers(node).map(of_leftover));
+        let changes: Vec<Value> = changes.collect();
         json!({ "address": node.addr, "what": what, "reason": node.reason.to_string(), "changes": changes })
     };
     drift::tools(plan).iter().map(tool).collect()

@@ -306,8 +306,13 @@ function fill(details, tool) {
     const table = make("table");
     table.append(...told.flatMap((change) => rows(tool, change)), ...fileRows(tool));
     inside.append(table);
-  } else {
+  } else if (!tool.replaced) {
     inside.append(make("p", "deps", leftOut.has(tool.address) ? "Left out of this plan." : "No input changes."));
+  }
+  for (const { id, changed } of tool.replaced || []) {
+    const line = make("p", "", "Deletes the replaced object ");
+    line.append(make("code", "", id), changed.length > 0 ? `, of which ${changed.join(", ")} changed outside.` : ".");
+    inside.append(line);
   }
   for (const [words, addresses] of [["Depends on ", tool.dependencies], ["Needed by ", tool.dependents]]) {
     if (addresses.length === 0) continue;
@@ -439,7 +444,7 @@ function draw() {
     const box = element("g", { "data-node": tool.index, tabindex: -1, role: "button", "aria-label": `${tool.action} ${tool.address}` });
     const rect = element("rect", { x: tool.x, y: tool.y, width: NODE.width, height: NODE.height, rx: 5, class: tool.action });
     const label = element("text", { x: tool.x + 8, y: tool.y + 15 });
-    // One box stands for all tools of a folded group.
+    // A folded group is drawn as one box.
     const folded = tool.group && !tool.group.open && !searching ? tool.group : undefined;
     const name = `${SIGNS[tool.action]} ${folded ? folded.name : tool.address}`;
     label.textContent = name.length > 25 ? `${name.slice(0, 24)}…` : name;
