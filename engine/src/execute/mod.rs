@@ -11,6 +11,7 @@
 mod attempt;
 #[cfg(test)]
 mod laws;
+mod look;
 mod operation;
 mod turns;
 

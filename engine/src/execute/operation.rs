@@ -5,14 +5,14 @@ use super::Context;
 use super::attempt::AttemptError;
 use crate::Fields;
 use crate::event::Event;
-use crate::plan::diff::{changes, drifted, merged, same};
+use crate::plan::diff::{changes, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
-use crate::plan::reads::{Seen, find, normalized, plan_of, read_one};
+use crate::plan::reads::{find, normalized, plan_of};
 use crate::plan::recover::{Found, natural_key, resolve};
 use crate::plan::{Action, Node, Part, Reason, Step};
 use crate::plugin::{CallError, Settings, conforms};
-use crate::secret::{sendable, settle_write_only, with_secrets_of, write_only};
+use crate::secret::{sendable, settle_write_only, write_only};
 use crate::state::{Entry, OpKey, PluginRef, Record, Retired, Status, now};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_secret, has_unknown, to_wire};
@@ -38,7 +38,7 @@ pub(super) struct Operation<'a> {
     index: usize,
     pub(super) node: &'a Node,
     /// The inputs with everything known.
-    inputs: Fields,
+    pub(super) inputs: Fields,
     /// The settings of its plugin, with everything known.
     pub(super) settings: Settings,
     /// Those of them that say where it is.
@@ -60,15 +60,6 @@ pub(super) async fn operate(cx: &Context, step: Step) -> Done {
         Ok(done) => done,
         Err(d) => Done::Failed(d),
     }
-}
-
-/// How an object compares with what was read for the plan.
-enum Look {
-    Same,
-    Absent,
-    /// These inputs are not as they were.
-    Changed(Vec<String>),
-    Failed(String),
 }
 
 impl<'a> Operation<'a> {
@@ -564,50 +555,6 @@ impl Operation<'_> {
         Ok(shared)
     }
 
-    /// Whether a replaced object exists, which is looked at right before it is deleted: a change that no plan has shown is never lost.
-    async fn look_at_replaced(&self, old: &Retired, of: &Entry) -> Result<bool, Failed> {
-        let left = self.node.leftovers.iter().find(|left| left.id == old.id);
-        let entry = old.as_entry(of);
-        let shown = dtm_lang::value::quote(&old.id);
-        let changed = |text: String| {
-            let d = *self.fail(Code::E0616, text);
-            Err(Box::new(d.help("plan again to see the change; nothing was deleted")))
-        };
-        let seen = match left {
-            Some(left) if left.absent => {
-                let there = read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &entry).await;
-                return match there {
-                    Seen::Absent => Ok(false),
-                    Seen::Failed(why) => {
-                        let text = format!("its replaced object {shown} could not be read: {why}");
-                        Err(self.fail(Code::E0607, text))
-                    }
-                    Seen::Object(_) => {
-                        changed(format!("its replaced object {shown} exists again since the plan was made"))
-                    }
-                };
-            }
-            Some(left) => left.seen.as_ref().map(|seen| (seen, vec![])),
-            // What this run replaced was read as the object of the tool.
-            None => self.node.seen.as_ref().map(|seen| (seen, self.ignored())),
-        };
-        let Some((seen, ignored)) = seen else { return Ok(true) };
-        match self.look(&entry, seen, &ignored).await {
-            Look::Absent => Ok(false),
-            Look::Same => Ok(true),
-            Look::Failed(why) => {
-                let text = format!(
-                    "its replaced object {shown} could not be read before it was to be deleted: {why}"
-                );
-                Err(self.fail(Code::E0607, text))
-            }
-            Look::Changed(names) => changed(format!(
-                "{} of its replaced object {shown} changed outside of dtm since the plan was made",
-                names.join(", ")
-            )),
-        }
-    }
-
     async fn update(&self, prior: Arc<Entry>) -> Result<Done, Failed> {
         if self.look_again(&prior, "changed").await?.is_none() {
             let d = *self.fail(Code::E0616, "it no longer exists, and did when the plan was made");
@@ -722,54 +669,6 @@ impl Operation<'_> {
             [one] => d.note(format!("{one} depends on it, and is not replaced by this plan")),
             many => d.note(format!("{} depend on it, and are not replaced by this plan", many.join(", "))),
         })
-    }
-
-    /// Reads the object once more, right before it is changed or deleted: a change made since the plan is never
-    /// overwritten without being shown. `None` when it is gone.
-    async fn look_again(&self, prior: &Entry, what: &str) -> Result<Option<()>, Failed> {
-        let (Some(seen), true) = (&self.node.seen, prior.id.is_some()) else { return Ok(Some(())) };
-        match self.look(prior, seen, &self.ignored()).await {
-            Look::Absent => Ok(None),
-            Look::Same => Ok(Some(())),
-            Look::Failed(why) => {
-                let text = format!("it could not be read right before it was to be {what}: {why}");
-                Err(self.fail(Code::E0607, text))
-            }
-            Look::Changed(names) => {
-                let text = format!("{} changed outside of dtm since the plan was made", names.join(", "));
-                let d = *self.fail(Code::E0616, text);
-                Err(Box::new(d.help("plan again to see the change; nothing was overwritten")))
-            }
-        }
-    }
-
-    /// The inputs of the tool whose changes do not count.
-    fn ignored(&self) -> Vec<dtm_lang::Symbol> {
-        let program = self.cx.program.as_ref();
-        let instance = self.node.instance.and_then(|id| Some(program?.instance(id)));
-        instance.map(|instance| instance.options.ignore.clone()).unwrap_or_default()
-    }
-
-    /// Reads an object and compares it with what was `seen` of it when the plan was made.
-    async fn look(&self, entry: &Entry, seen: &Fields, ignored: &[dtm_lang::Symbol]) -> Look {
-        let Some(kind) = &self.node.kind else { return Look::Same };
-        let asked = Entry { inputs: with_secrets_of(&entry.inputs, &self.inputs), ..entry.clone() };
-        let object = match read_one(&*self.cx.plugins, &self.node.plugin, &self.settings, &asked).await {
-            Seen::Absent => return Look::Absent,
-            Seen::Failed(why) => return Look::Failed(why),
-            Seen::Object(object) => object,
-        };
-        let now = drifted(kind, &entry.inputs, &object.inputs, ignored);
-        let null = Json::Null;
-        let names = now.keys().chain(seen.keys().filter(|k| !now.contains_key(*k)));
-        let other: Vec<String> = names
-            .filter(|n| {
-                let how = kind.inputs.get(&***n).and_then(|i| i.same);
-                !same(now.get(*n).unwrap_or(&null), seen.get(*n).unwrap_or(&null), how)
-            })
-            .map(|n| format!("`{n}`"))
-            .collect();
-        if other.is_empty() { Look::Same } else { Look::Changed(other) }
     }
 
     /// The recorded inputs for an update; in the place of write-only ones, which are kept only as a hash, what is
