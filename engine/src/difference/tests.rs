@@ -245,6 +245,15 @@ fn a_large_text_is_compared_in_no_time() {
 }
 
 #[test]
+fn a_long_word_differs_only_in_part() {
+    let key = "AAAAB3NzaC1yc2EAAAADAQABAAABgQC7Zt0".repeat(4);
+    let other = key.replacen("C7Zt0AAAA", "C7XXt0AAAA", 1);
+    let line = inline(&format!("key {key} ann"), &format!("key {other} ann"));
+    expect!["key AAAAB3NzaC1yc2EAAAADAQABAAABgQC7[-Z-]{+XX+}t0AAAAB3NzaC1yc2EAAAADAQABAAABgQC7Zt0AAAAB3NzaC1yc2EAAAADAQABAAABgQC7Zt0AAAAB3NzaC1yc2EAAAADAQABAAABgQC7Zt0 ann"]
+        .assert_eq(&segments(&line));
+}
+
+#[test]
 fn people_count_two_before_ten() {
     let mut names = ["x10", "x2", "x", "x02", "a[\"10\"]", "a[\"9\"]", "x1y"];
     names.sort_by(|a, b| natural(a, b));
@@ -261,9 +270,9 @@ proptest::proptest! {
         proptest::prop_assert_eq!(side(Tag::Added), b.lines().map(String::from).collect::<Vec<_>>());
     }
 
-    /// Both sides of a line are in its difference.
+    /// Both sides of a line are in its difference, also those of words that are compared by character.
     #[test]
-    fn no_word_is_lost(a in "[ab ,é]{0,40}", b in "[ab ,é]{0,40}") {
+    fn no_word_is_lost(a in "[ab ,é]{0,40}|[abé]{35,90}", b in "[ab ,é]{0,40}|[abé]{35,90}") {
         let inline = inline(&a, &b);
         let side = |tag: Tag| inline.segments.iter().filter(|s| s.tag == Tag::Same || s.tag == tag).map(|s| s.text.as_str()).collect::<String>();
         proptest::prop_assert_eq!(side(Tag::Removed), a);

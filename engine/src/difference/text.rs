@@ -258,8 +258,7 @@ pub fn inline(a: &str, b: &str) -> Inline {
                 added += &same;
             }
             similar::DiffTag::Equal => {
-                push(Tag::Removed, std::mem::take(&mut removed));
-                push(Tag::Added, std::mem::take(&mut added));
+                pair(&mut push, std::mem::take(&mut removed), std::mem::take(&mut added));
                 push(Tag::Same, same);
             }
             similar::DiffTag::Delete | similar::DiffTag::Insert | similar::DiffTag::Replace => {
@@ -268,9 +267,38 @@ pub fn inline(a: &str, b: &str) -> Inline {
             }
         }
     }
-    push(Tag::Removed, removed);
-    push(Tag::Added, added);
+    pair(&mut push, removed, added);
+    // The parts that long words share lie beside what was equal already.
+    segments.dedup_by(|next, segment| {
+        let both = next.tag == Tag::Same && segment.tag == Tag::Same;
+        if both {
+            segment.text += &next.text;
+        }
+        both
+    });
     Inline { segments }
+}
+
+/// Words with so many characters are compared by character too: a key in base64, a line of minified code.
+const LONG_WORD: usize = 40;
+
+/// What is replaced. Long words show only where they differ.
+fn pair(push: &mut impl FnMut(Tag, String), removed: String, added: String) {
+    let count = |text: &str| text.chars().count();
+    let shortest = count(&removed).min(count(&added));
+    if shortest < LONG_WORD {
+        push(Tag::Removed, removed);
+        return push(Tag::Added, added);
+    }
+    let bytes = |n: usize, (c, _): (char, char)| n + c.len_utf8();
+    let equal = |(a, b): &(char, char)| a == b;
+    let head = removed.chars().zip(added.chars()).take_while(equal).fold(0, bytes);
+    let (x, y) = (&removed[head..], &added[head..]);
+    let tail = x.chars().rev().zip(y.chars().rev()).take_while(equal).fold(0, bytes);
+    push(Tag::Same, removed[..head].into());
+    push(Tag::Removed, x[..x.len() - tail].into());
+    push(Tag::Added, y[..y.len() - tail].into());
+    push(Tag::Same, x[x.len() - tail..].into());
 }
 
 /// How much of two texts is the same, from 0 to 1.

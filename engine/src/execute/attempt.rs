@@ -166,9 +166,15 @@ impl Operation<'_> {
                     let text =
                         format!("{verb} did not end within {}", duration_text(after.as_nanos() as i64));
                     let d = *self.fail(Code::E0707, text);
-                    let d = d.help(
-                        "give it more time: `with { timeout = 1h }`; the next apply determines the outcome",
-                    );
+                    let d = d.help(match self.node.instance {
+                        Some(_) => {
+                            "give it more time: `with { timeout = 1h }`; the next apply determines the outcome"
+                        }
+                        None => {
+                            "the next apply determines the outcome; to give it more time, declare the tool again with a \
+                             longer `with { timeout = 1h }` and apply that first"
+                        }
+                    });
                     return Err(AttemptError::unknown(d));
                 }
                 Err(CallError::Unusable(why)) => {

@@ -9,8 +9,25 @@ use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::json;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) struct Directory;
+
+/// How often, and after which pause, a directory that is to be deleted is looked at until it is empty.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Waits a moment for a directory to become empty. Tools whose paths do not refer to it, such as a file in it, are deleted at the
+/// same time: what is still in the directory may be theirs.
+fn wait_until_empty(ctx: &Ctx, path: &str) {
+    let is_empty = || std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+    for _ in 0..TRIES {
+        if is_empty() || ctx.is_cancelled() {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
 
 impl Kind for Directory {
     const NAME: &'static str = "Directory";
@@ -103,6 +120,7 @@ impl Kind for Directory {
             ctx.left(&format!("`{link}` is a link now, so `{id}` is not the folder that was made; it stays"));
             return Ok(());
         }
+        wait_until_empty(ctx, id);
         remove_with_parents(id, &object.private, || match std::fs::remove_dir(id) {
             Err(e) if !absent(&e) => {
                 let why = if e.kind() == std::io::ErrorKind::DirectoryNotEmpty {
