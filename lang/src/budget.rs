@@ -41,6 +41,9 @@ const PATTERN: u64 = 4_000;
 /// How often a part of a regular expression may be tried.
 const TRIED: u64 = 100_000_000;
 
+/// How many steps the rendering of one template may take.
+pub(crate) const TEMPLATE: u64 = 5_000_000;
+
 thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
     static NOW_ALIVE: Cell<i64> = const { Cell::new(0) };

@@ -305,13 +305,6 @@ impl Checker<'_> {
             );
             return (Expr::error(span), Type::Error);
         }
-        if &**name == "template" {
-            let d = Diagnostic::new(Code::E0114, "there is no `template`: strings have interpolation");
-            self.diags.push(d.at(callee.span, "called here").help(
-                "write the text where it is used, as a `\"\"\"` block with `${...}` in it; whole folders are rendered by tools",
-            ));
-            return (Expr::error(span), Type::Error);
-        }
         if let Some(what) = Higher::ALL.into_iter().find(|h| h.name() == &**name) {
             self.note_use(
                 callee.span,

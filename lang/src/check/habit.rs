@@ -61,9 +61,10 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         "required" => Instead("a param without a default is required: `param NAME: T`"),
         "format" | "sprintf" | "printf" => Instead("write values into a string: `\"${a}-${b}\"`"),
         "formatlist" => Instead("write a string for each element: `[\"${x}.example.com\" for x in xs]`"),
-        "templatefile" | "templatestring" | "tpl" => Instead(
-            "write the text here, between `\"\"\"` with `${...}` in it; `file(path)` reads a file as it is",
+        "templatefile" => Instead(
+            "write `template(path, vars)`, where the file has `[[ name ]]` for a value; or write the text here, between `\"\"\"` with `${...}` in it",
         ),
+        "templatestring" | "tpl" => Instead("write the text here, between `\"\"\"` with `${...}` in it"),
         "fileexists" => Instead("a program names the files that it reads: `file(path)`"),
         "fileset" | "glob" => {
             Instead("a program names the files that it reads: a list of them may be imported as data")

@@ -10,6 +10,9 @@ use crate::hir::Expr;
 use crate::source::Span;
 use crate::types::Type;
 use crate::value::{Data, Unknown, Value, union};
+use crate::wire::plain_json;
+use dtm_template::{Limits, Renderer, TemplateError};
+use serde_json::Value as Json;
 
 impl Evaluator<'_, '_> {
     /// Calls a builtin; `to` is the type that the result is converted to, where the program names one.
@@ -71,7 +74,8 @@ impl Evaluator<'_, '_> {
         let result = match builtin.run {
             Some(run) => run(&values),
             None => match builtin.name {
-                "file" => self.read_file(&values[0], span),
+                "file" => self.read_file(&values[0], span).map(Value::string),
+                "template" => self.render_file(&values, span).map(Value::string),
                 "env_var" => return self.env_var(&values, span),
                 "tool_name" => self.tool_name(),
                 other => Err(format!("`{other}` has no meaning: this is a bug in dtm")),
@@ -138,13 +142,37 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    fn read_file(&mut self, path: &Value, span: Span) -> Result<Value, String> {
+    fn read_file(&mut self, path: &Value, span: Span) -> Result<String, String> {
         let path = path.as_str().cloned().unwrap_or_else(|| "".into());
         let from = self.cx.sources.file(span.file).path.clone();
         let path = crate::loader::join(self.cx.loader.home(), &from, &path)?;
         let bytes = self.cx.loader.read(&path).map_err(|why| format!("cannot read `{path}`: {why}"))?;
-        let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
-        Ok(Value::string(text))
+        String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))
+    }
+
+    /// A file as a template, with the values that are its second argument.
+    fn render_file(&mut self, values: &[Value], span: Span) -> Result<String, String> {
+        let text = self.read_file(&values[0], span)?;
+        let vars = match values.get(1).map(plain_json) {
+            Some(Json::Object(vars)) => vars,
+            _ => serde_json::Map::new(),
+        };
+        let limits = Limits { steps: budget::TEMPLATE, bytes: budget::LONGEST };
+        let rendered = Renderer::new(&vars, limits).and_then(|renderer| renderer.render(&text));
+        let rendered = rendered.map_err(|e| {
+            let path = values[0].as_str().cloned().unwrap_or_else(|| "".into());
+            let known = match &e {
+                TemplateError::Invalid { known, .. } if !known.is_empty() => {
+                    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                    format!("; it is given {}", names.join(", "))
+                }
+                TemplateError::Invalid { .. } | TemplateError::TooLarge(_) => String::new(),
+            };
+            format!("cannot render `{path}`: {e}{known}")
+        })?;
+        budget::seen(&text);
+        budget::work(rendered.steps);
+        Ok(rendered.text)
     }
 
     fn env_var(&mut self, values: &[Value], span: Span) -> Value {

@@ -1,9 +1,9 @@
 //! `scm.File`: one file in a repository, by commits on top.
 
 use crate::interface::file::{Inputs, Outputs};
-use crate::managed::{ManagedFiles, obstacle};
-use crate::place::{Place, normalized, upgraded};
-use crate::store::{Blob, Edits, Entry, Mode, Store};
+use dtm_git::managed::{ManagedFiles, obstacle};
+use dtm_git::place::{Place, normalized, upgraded};
+use dtm_git::store::{Blob, Edits, Entry, Mode, Store};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};
@@ -102,6 +102,9 @@ impl Kind for File {
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         let place = Place::of(&key)?;
         let Some(store) = place.open_or_begin(ctx)? else { return Ok(vec![]) };
+        if let Some(why) = store.clash() {
+            return Err(Failure::clean(why).input("branch"));
+        }
         let tree = store.around(&place.path).map_err(|e| place.failure(&e))?;
         if let Some(why) = obstacle(&place.path, &tree, &Edits::new()) {
             return Err(Failure::clean(why).input("path"));

@@ -1,12 +1,12 @@
 //! `scm.Repo`: a bare repository in a folder is made and removed; one on a server must exist, and is only read.
 
-use crate::destination::{Destination, Folder, checked_destination, normalize, spelled};
-use crate::git::{COMMITTER, Git};
 use crate::interface::repo::{Inputs, Outputs};
-use crate::names::checked_branch;
-use crate::own::{self, Parts, head_branch, set_head};
-use crate::place::upgraded;
-use crate::store::{Turns, advertised, is_repository};
+use dtm_git::destination::{Destination, Folder, checked_destination, normalize, spelled};
+use dtm_git::git::{COMMITTER, Git};
+use dtm_git::names::checked_branch;
+use dtm_git::own::{self, Parts, head_branch, set_head};
+use dtm_git::place::upgraded;
+use dtm_git::store::{Turns, advertised, is_repository};
 use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded};

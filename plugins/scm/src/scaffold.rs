@@ -1,11 +1,11 @@
 //! `scm.Scaffold`: a template rendered into a repository, by commits on top.
 
 use crate::interface::scaffold::{Inputs, Outputs};
-use crate::managed::{ManagedFiles, common_folder, trailer};
-use crate::names::inside;
-use crate::place::{Place, normalized, upgraded};
-use crate::store::Blob;
-use crate::template::{load, parse, render};
+use dtm_git::managed::{ManagedFiles, common_folder, trailer};
+use dtm_git::names::inside;
+use dtm_git::place::{Place, normalized, upgraded};
+use dtm_git::store::Blob;
+use dtm_git::template::{exists, load, parse, render};
 use dtm_plugin::protocol::{Fields, Method, PlannedFile};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::wire::has_secret;
@@ -81,7 +81,7 @@ impl Kind for Scaffold {
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         Place::validate(inputs)?;
         if let Some(template) = inputs.get("template").and_then(Value::as_str) {
-            parse(template)?;
+            exists(&parse(template)?)?;
         }
         checked_vars(inputs.get("vars").into_iter())
     }
@@ -140,7 +140,10 @@ impl Kind for Scaffold {
         checked_vars(inputs.vars.values())?;
         let place = place(&inputs)?;
         let ours = prior.as_ref().map(|object| ManagedFiles::of(&object.private)).unwrap_or_default();
-        let store = place.open(ctx, 1)?;
+        let store = place.open_or_begin(ctx)?;
+        if let Some(why) = store.as_ref().and_then(|store| store.clash()) {
+            return Err(Failure::clean(why).input("branch"));
+        }
         let same = |prior: &Inputs| prior.template == inputs.template && prior.vars == inputs.vars;
         if prior.is_some_and(|object| same(&object.inputs)) && !parse(&inputs.template)?.is_local() {
             // The template of a tag does not change; it is fetched only to revert changes made outside.

@@ -1,6 +1,6 @@
 //! Templates in archives. The sizes that an archive declares are ignored: bytes and entries are counted as they are extracted.
 
-use super::source::below;
+use super::source::{absent, below};
 use super::{Limits, Template, TemplateFile, bad, leads_out};
 use crate::names::inside;
 use crate::store::Mode;
@@ -15,7 +15,7 @@ const LONGEST_NAME: u64 = 1 << 20;
 
 pub(super) fn read(path: &Path, part: &str) -> Result<Template, Failure> {
     let file = std::fs::File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => bad(format!("there is no archive `{}`", path.display())),
+        std::io::ErrorKind::NotFound => bad(absent("archive", path)),
         _ => bad(format!("`{}` cannot be read: {e}", path.display())),
     })?;
     let shown = path.display().to_string();

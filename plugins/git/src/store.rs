@@ -26,16 +26,21 @@ const RACES: u32 = 8;
 
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Blob {
-    pub(crate) mode: Mode,
-    pub(crate) bytes: Arc<Vec<u8>>,
+pub struct Blob {
+    /// What kind of file.
+    pub mode: Mode,
+    /// What it holds; for a link, its target.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// What a file of a commit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
+    /// A file that is not executable.
     Plain,
+    /// A file that is.
     Executable,
+    /// A symbolic link.
     Link,
     /// Executable if it is so already.
     Kept,
@@ -43,7 +48,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// As git writes it, in the place of what is there.
-    pub(crate) fn over(self, there: Option<&Entry>) -> &'static str {
+    pub fn over(self, there: Option<&Entry>) -> &'static str {
         match self {
             Mode::Plain => "100644",
             Mode::Executable => "100755",
@@ -56,17 +61,20 @@ impl Mode {
 
 /// An entry of a commit: its mode and id.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) mode: String,
-    pub(crate) id: String,
+pub struct Entry {
+    /// Its mode in git, in octal: `100644`.
+    pub mode: String,
+    /// The object that holds its content.
+    pub id: String,
 }
 
 impl Entry {
-    pub(crate) fn is_submodule(&self) -> bool {
+    /// Whether it is another repository.
+    pub fn is_submodule(&self) -> bool {
         self.mode == "160000"
     }
     /// What it is, for a person.
-    pub(crate) fn what(&self) -> &'static str {
+    pub fn what(&self) -> &'static str {
         match self.mode.as_str() {
             "160000" => "a submodule",
             "120000" => "a symbolic link",
@@ -76,31 +84,35 @@ impl Entry {
 }
 
 /// The files, links and submodules of a commit by path.
-pub(crate) type Tree = BTreeMap<String, Entry>;
+pub type Tree = BTreeMap<String, Entry>;
 
 /// What a commit changes: a file, or nothing where it is taken away.
-pub(crate) type Edits = BTreeMap<String, Option<Blob>>;
+pub type Edits = BTreeMap<String, Option<Blob>>;
 
 /// Which branch is meant.
 #[derive(Clone, Copy)]
-pub(crate) enum Branch<'a> {
+pub enum Branch<'a> {
+    /// By its name.
     Named(&'a str),
     /// The one that the repository starts from.
     Default,
 }
 
 /// A branch, as it was when it was opened.
-pub(crate) struct Store<'c> {
+pub struct Store<'c> {
     ctx: &'c Ctx,
     own: TempDir,
     target: Target,
-    pub(crate) branch: String,
+    /// Its name.
+    pub branch: String,
     /// Its newest commit; none where the branch does not exist.
-    pub(crate) head: Option<String>,
+    pub head: Option<String>,
     /// What a new branch begins at: the newest commit of the default branch.
     base: Option<String>,
     /// The default branch, where it has no commits and others have: a new branch would have no history.
     unclear: Option<String>,
+    /// A branch that rules this one out, where this one does not exist: git keeps `a` and `a/b` as a file and a folder.
+    clash: Option<String>,
 }
 
 /// Where commits go.
@@ -110,27 +122,31 @@ enum Target {
 }
 
 /// What a commit was: its id, and the entries of the files it wrote.
-pub(crate) struct Committed {
-    pub(crate) id: String,
-    pub(crate) ids: Tree,
+pub struct Committed {
+    /// The commit.
+    pub id: String,
+    /// The files that it wrote.
+    pub ids: Tree,
 }
 
 /// One operation at a time on one repository.
-pub(crate) struct Turns(Arc<Mutex<()>>);
+pub struct Turns(Arc<Mutex<()>>);
 
 impl Turns {
-    pub(crate) fn of(destination: &Destination) -> Turns {
+    /// The turns of a repository: the same for all its tools.
+    pub fn of(destination: &Destination) -> Turns {
         static LOCKS: LazyLock<Mutex<HashMap<String, Arc<Mutex<()>>>>> = LazyLock::new(Mutex::default);
         let mut locks = LOCKS.lock().unwrap_or_else(|e| e.into_inner());
         Turns(locks.entry(destination.identity()).or_default().clone())
     }
-    pub(crate) fn take(&self) -> MutexGuard<'_, ()> {
+    /// Waits until nothing else works on the repository.
+    pub fn take(&self) -> MutexGuard<'_, ()> {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
 /// Whether a folder is a bare repository.
-pub(crate) fn is_repository(path: &Path) -> bool {
+pub fn is_repository(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir()
 }
 
@@ -188,13 +204,13 @@ impl Start {
 }
 
 /// What a server says of a branch and of where the repository starts from.
-pub(crate) struct Advertised {
+pub struct Advertised {
     start: Start,
     head: Option<String>,
 }
 
 /// Asks a server for a branch and for the default one.
-pub(crate) fn advertised(ctx: &Ctx, remote: &Remote, name: Option<&str>) -> Result<Advertised, GitError> {
+pub fn advertised(ctx: &Ctx, remote: &Remote, name: Option<&str>) -> Result<Advertised, GitError> {
     let own = own::empty()?;
     let git = Git::at(ctx, own.path()).with(remote);
     let mut args = vec!["ls-remote", "-q", "--symref", &remote.url, "HEAD"];
@@ -210,6 +226,13 @@ pub(crate) fn advertised(ctx: &Ctx, remote: &Remote, name: Option<&str>) -> Resu
     let named = said.lines().find_map(|l| l.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
     let start = Start::of(named, of("HEAD"), || git.run(&["ls-remote", "-q", "--heads", &remote.url]))?;
     Ok(Advertised { start, head: name.and_then(of) })
+}
+
+/// The branch among references, one a line, beside which git cannot store a new one: `a` and `a/b` exclude each other.
+fn clash(new: &str, references: &str) -> Option<String> {
+    let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+    let mut branches = references.lines().filter_map(|line| Some(line.split_once("refs/heads/")?.1));
+    branches.find(|other| below(new, other) || below(other, new)).map(String::from)
 }
 
 /// Asks a repository of ours, in the place of one on this machine.
@@ -230,7 +253,7 @@ fn commit_at(git: &Git<'_>, name: &str) -> Result<Option<String>, GitError> {
 }
 
 /// The branch that a repository starts from; `None` when there is no such repository.
-pub(crate) fn default_branch(ctx: &Ctx, destination: &Destination) -> Result<Option<String>, GitError> {
+pub fn default_branch(ctx: &Ctx, destination: &Destination) -> Result<Option<String>, GitError> {
     match (destination.local(), destination) {
         (Some(path), _) if !path.exists() => Ok(None),
         (Some(path), _) => {
@@ -244,7 +267,7 @@ pub(crate) fn default_branch(ctx: &Ctx, destination: &Destination) -> Result<Opt
 
 impl<'c> Store<'c> {
     /// Opens a branch; `None` when the repository definitely is not there. `depth` commits are fetched at least.
-    pub(crate) fn open(
+    pub fn open(
         ctx: &'c Ctx,
         destination: &Destination,
         branch: Branch<'_>,
@@ -297,9 +320,15 @@ impl<'c> Store<'c> {
                 (start.default.clone(), start.base.clone(), Some(start))
             }
         };
+        let clash = match (branch, &head) {
+            (Branch::Named(name), None) => {
+                clash(name, &text(&git.run(&["for-each-ref", "--format=%(refname)", "refs/heads/"])?))
+            }
+            (Branch::Named(_), Some(_)) | (Branch::Default, _) => None,
+        };
         let unclear = start.as_ref().filter(|start| start.unclear).map(|start| start.default.clone());
         let base = start.and_then(|start| start.base).filter(|_| head.is_none());
-        Ok(Store { ctx, own: found.folder, target, branch: name, head, base, unclear })
+        Ok(Store { ctx, own: found.folder, target, branch: name, head, base, unclear, clash })
     }
 
     fn on_a_server(
@@ -316,14 +345,19 @@ impl<'c> Store<'c> {
             Branch::Default => None,
         };
         let Advertised { start, head } = advertised(ctx, remote, asked.as_deref())?;
-        let (name, head) = match branch {
-            Branch::Named(name) => (name.to_string(), head),
-            Branch::Default => (start.default.clone(), start.base.clone()),
-        };
         let remote = remote.clone();
+        let own = own::empty()?;
+        let (name, head, clash) = match branch {
+            Branch::Named(name) if head.is_none() => {
+                let git = Git::at(ctx, own.path()).with(&remote);
+                let branches = text(&git.run(&["ls-remote", "-q", "--heads", &remote.url])?);
+                (name.to_string(), None, clash(name, &branches))
+            }
+            Branch::Named(name) => (name.to_string(), head, None),
+            Branch::Default => (start.default.clone(), start.base.clone(), None),
+        };
         let unclear = start.unclear.then(|| start.default.clone());
-        let mut store =
-            Store { ctx, own: own::empty()?, target, branch: name, head: None, base: None, unclear };
+        let mut store = Store { ctx, own, target, branch: name, head: None, base: None, unclear, clash };
         let git = store.git().with(&remote);
         let depth = format!("--depth={depth}");
         let fetch = |from: &str, to: &str| {
@@ -349,12 +383,12 @@ impl<'c> Store<'c> {
     }
 
     /// What a commit is put on top of: the branch, or where it is new, the default one.
-    pub(crate) fn start(&self) -> Option<&str> {
+    pub fn start(&self) -> Option<&str> {
         self.head.as_deref().or(self.base.as_deref())
     }
 
     /// What is in the branch below a path; empty for all.
-    pub(crate) fn tree(&self, below: &str) -> Result<Tree, GitError> {
+    pub fn tree(&self, below: &str) -> Result<Tree, GitError> {
         let Some(start) = self.start() else { return Ok(Tree::new()) };
         let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", start];
         if !below.is_empty() {
@@ -364,7 +398,7 @@ impl<'c> Store<'c> {
     }
 
     /// What a path and the folders above it are in the branch, and what is below it.
-    pub(crate) fn around(&self, path: &str) -> Result<Tree, GitError> {
+    pub fn around(&self, path: &str) -> Result<Tree, GitError> {
         let Some(start) = self.start() else { return Ok(Tree::new()) };
         let mut args = vec!["ls-tree", "-z", "--full-tree", start, "--"];
         args.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
@@ -376,12 +410,12 @@ impl<'c> Store<'c> {
     }
 
     /// What files hold, in their order.
-    pub(crate) fn contents(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitError> {
+    pub fn contents(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitError> {
         contents(&self.git(), ids)
     }
 
     /// The newest commit among the last ones whose message has this line.
-    pub(crate) fn commit_with(&self, line: &str) -> Result<Option<String>, GitError> {
+    pub fn commit_with(&self, line: &str) -> Result<Option<String>, GitError> {
         let Some(head) = &self.head else { return Ok(None) };
         let pattern = format!("--grep={line}");
         let out = self.git().run(&["log", "-n", "1", "--fixed-strings", &pattern, "--format=%H", head])?;
@@ -389,7 +423,7 @@ impl<'c> Store<'c> {
     }
 
     /// Who changed a path last, and in which commit. Of a server, only the newest commit is here.
-    pub(crate) fn last_change(&self, path: &str) -> Option<String> {
+    pub fn last_change(&self, path: &str) -> Option<String> {
         let head = self.head.as_ref()?;
         if matches!(&self.target, Target::Remote(remote) if local_path(&remote.url).is_none()) {
             return None;
@@ -398,8 +432,21 @@ impl<'c> Store<'c> {
         Some(text(&out)).filter(|t| !t.is_empty())
     }
 
-    /// Refuses to create a branch without the history of the repository.
+    /// Why git cannot create the branch, whatever it begins at.
+    pub fn clash(&self) -> Option<String> {
+        let other = self.clash.as_ref()?;
+        let new = &self.branch;
+        Some(format!(
+            "the branch `{new}` cannot be created beside the branch `{other}`: git stores `{}` as a folder",
+            if other.len() < new.len() { other } else { new }
+        ))
+    }
+
+    /// Refuses to create a branch that git cannot store, or one without the history of the repository.
     fn has_a_beginning(&self) -> Result<(), GitError> {
+        if let Some(why) = self.clash() {
+            return Err(GitError::new(why));
+        }
         match &self.unclear {
             Some(default) if self.head.is_none() => Err(GitError::new(format!(
                 "`{}` would begin at the default branch `{default}`, which has no commits: push one, or make another branch the default",
@@ -410,7 +457,7 @@ impl<'c> Store<'c> {
     }
 
     /// Creates a branch that is what the default one is.
-    pub(crate) fn begin(&self) -> Result<(), GitError> {
+    pub fn begin(&self) -> Result<(), GitError> {
         self.has_a_beginning()?;
         let (None, Some(base)) = (&self.head, &self.base) else { return Ok(()) };
         match (self.staging()?, &self.target) {
@@ -424,7 +471,7 @@ impl<'c> Store<'c> {
     }
 
     /// Commits on top of the branch, as a whole or not at all.
-    pub(crate) fn commit(&self, message: &str, edits: &Edits, tree: &Tree) -> Result<Committed, GitError> {
+    pub fn commit(&self, message: &str, edits: &Edits, tree: &Tree) -> Result<Committed, GitError> {
         self.has_a_beginning()?;
         let mut stream: Vec<u8> = vec![];
         let mut head = format!("commit {}\nmark :1\n", self.refname());
@@ -515,7 +562,7 @@ impl<'c> Store<'c> {
 }
 
 /// What files of a repository hold, in their order.
-pub(crate) fn contents(git: &Git<'_>, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitError> {
+pub fn contents(git: &Git<'_>, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitError> {
     if ids.is_empty() {
         return Ok(vec![]);
     }
@@ -539,7 +586,7 @@ pub(crate) fn contents(git: &Git<'_>, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitE
 }
 
 /// Works on a branch under its lock; if the branch moved meanwhile, it retries from the new head.
-pub(crate) fn with_store<T>(
+pub fn with_store<T>(
     ctx: &Ctx,
     destination: &Destination,
     branch: Branch<'_>,
@@ -572,7 +619,7 @@ pub(crate) fn with_store<T>(
 
 /// The entries of `ls-tree -z`, with their sizes where they were asked for: `MODE KIND ID[ SIZE]\tPATH`, ended by zero bytes. A
 /// name that is not UTF-8 is in it too, in another spelling: it is in the way of a file as any other.
-pub(crate) fn parse_tree(out: &[u8]) -> Vec<(String, u64, Entry)> {
+pub fn parse_tree(out: &[u8]) -> Vec<(String, u64, Entry)> {
     let entries = out.split(|b| *b == 0).filter_map(|entry| {
         let tab = entry.iter().position(|b| *b == b'\t')?;
         let head = std::str::from_utf8(&entry[..tab]).ok()?;

@@ -9,10 +9,10 @@ use dtm_plugin::{Ctx, Failure};
 use std::path::{Path, PathBuf};
 
 /// Who commits. By it dtm knows its own commits.
-pub(crate) const COMMITTER: &str = "dtm <dtm@dtm.invalid>";
+pub const COMMITTER: &str = "dtm <dtm@dtm.invalid>";
 
-/// Git, working on one repository of our own ([`crate::own`]).
-pub(crate) struct Git<'c> {
+/// Git, working on one repository of our own (module `own`).
+pub struct Git<'c> {
     ctx: &'c Ctx,
     dir: PathBuf,
     env: Vec<(String, String)>,
@@ -53,9 +53,9 @@ const FROM_USER: [&str; 6] = [
 ];
 
 /// Why git failed.
-pub(crate) struct GitError {
+pub struct GitError {
     /// What it wrote, or what was wrong before it ran.
-    pub(crate) text: String,
+    pub text: String,
     how: How,
 }
 
@@ -72,17 +72,17 @@ enum How {
 
 impl<'c> Git<'c> {
     /// On a repository of our own, without looking anywhere else.
-    pub(crate) fn at(ctx: &'c Ctx, dir: &Path) -> Git<'c> {
+    pub fn at(ctx: &'c Ctx, dir: &Path) -> Git<'c> {
         Git { ctx, dir: dir.to_path_buf(), env: vec![], reach: Reach::Here }
     }
 
     /// Whether this is its repository.
-    pub(crate) fn is_at(&self, dir: &Path) -> bool {
+    pub fn is_at(&self, dir: &Path) -> bool {
         self.dir == dir
     }
 
     /// Reaching a remote, with its credentials; they go by way of the environment, which only the user's own processes see.
-    pub(crate) fn with(mut self, remote: &Remote) -> Git<'c> {
+    pub fn with(mut self, remote: &Remote) -> Git<'c> {
         let protocols = if remote.url.starts_with("file://") { "file" } else { "http:https:ssh" };
         self.reach = Reach::There { protocols };
         if let Some(token) = &remote.token {
@@ -105,13 +105,13 @@ impl<'c> Git<'c> {
     }
 
     /// Reaching a repository in a folder: to push to it, which runs its hooks.
-    pub(crate) fn into_folder(mut self) -> Git<'c> {
+    pub fn into_folder(mut self) -> Git<'c> {
         self.reach = Reach::There { protocols: "file" };
         self
     }
 
     /// Runs it; gives what it wrote to standard output.
-    pub(crate) fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+    pub fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
         self.feed(args, vec![])
     }
 
@@ -162,7 +162,7 @@ impl<'c> Git<'c> {
     }
 
     /// Runs it with something to read.
-    pub(crate) fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
+    pub fn feed(&self, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, GitError> {
         let ended = self.program(args).stdin(stdin).keep(usize::MAX).run(self.ctx);
         let ended = ended.map_err(|e| match e {
             RunError::NotFound(_) => GitError::new("the program `git` is not installed"),
@@ -174,9 +174,12 @@ impl<'c> Git<'c> {
             Outcome::Signal(_) => None,
             Outcome::Stopped { .. } => return Err(GitError::new("stopped")),
         };
-        let both =
-            [String::from_utf8_lossy(&ended.stderr), String::from_utf8_lossy(&ended.stdout)].join("\n");
-        let text = both.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+        // Standard output is what was asked for, but for a push, which reports the result of each branch there.
+        let mut said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        if said.trim().is_empty() || args.first() == Some(&"push") {
+            said = [&said, &*String::from_utf8_lossy(&ended.stdout)].join("\n");
+        }
+        let text = said.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
         let text = if text.is_empty() { format!("git {}", ended.describe()) } else { text };
         Err(GitError { text, how: How::Exited(code) })
     }
@@ -184,15 +187,15 @@ impl<'c> Git<'c> {
 
 impl GitError {
     /// One that git did not report.
-    pub(crate) fn new(text: impl Into<String>) -> GitError {
+    pub fn new(text: impl Into<String>) -> GitError {
         GitError { text: text.into(), how: How::Unfinished }
     }
     /// The branch has other commits by now, whatever git itself said.
-    pub(crate) fn overtaken(self) -> GitError {
+    pub fn overtaken(self) -> GitError {
         GitError { how: How::Overtaken, ..self }
     }
     /// Git says no: what was asked for is not there. Faults have other exit codes.
-    pub(crate) fn is_no(&self) -> bool {
+    pub fn is_no(&self) -> bool {
         self.how == How::Exited(Some(1))
     }
     /// Whether it wrote any of these words. Git has one exit code, 128, for all that goes wrong on the way to another
@@ -202,7 +205,7 @@ impl GitError {
         words.iter().any(|w| text.contains(w))
     }
     /// Somebody else was faster, or the branch went another way.
-    pub(crate) fn is_lost_race(&self) -> bool {
+    pub fn is_lost_race(&self) -> bool {
         self.how == How::Overtaken
             || self.says(&[
                 "non-fast-forward",
@@ -214,7 +217,7 @@ impl GitError {
             ])
     }
     /// There is no such branch.
-    pub(crate) fn is_no_ref(&self) -> bool {
+    pub fn is_no_ref(&self) -> bool {
         self.says(&[
             "not a valid object name",
             "couldn't find remote ref",
@@ -223,7 +226,7 @@ impl GitError {
         ])
     }
     /// The other side could not be reached, or went away.
-    pub(crate) fn is_network(&self) -> bool {
+    pub fn is_network(&self) -> bool {
         self.says(&[
             "could not resolve",
             "connection refused",
@@ -256,7 +259,7 @@ impl GitError {
         said[said.len().saturating_sub(6)..].join("; ")
     }
     /// As an error of an operation that changed nothing.
-    pub(crate) fn failure(&self, doing: &str) -> Failure {
+    pub fn failure(&self, doing: &str) -> Failure {
         let last = self.gist();
         if self.says(&[
             "returned error: 301",

@@ -25,7 +25,7 @@ fn no_folder(e: std::io::Error) -> GitError {
 }
 
 /// An empty bare repository in a temporary folder, made without git.
-pub(crate) fn empty() -> Result<TempDir, GitError> {
+pub fn empty() -> Result<TempDir, GitError> {
     let folder = folder("ref: refs/heads/none", &Format::default())?;
     for name in ["objects", "refs"] {
         std::fs::create_dir(folder.path().join(name)).map_err(no_folder)?;
@@ -133,7 +133,7 @@ fn head(git: &Path) -> Result<(String, Option<String>), GitError> {
 
 /// How much of another repository is in ours.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Parts {
+pub enum Parts {
     /// Objects and references: what is written, is written there.
     All,
     /// Its objects can be read; what is written stays in ours, to be pushed.
@@ -141,13 +141,15 @@ pub(crate) enum Parts {
 }
 
 /// A folder of ours in place of a repository, and the branch that the repository starts from.
-pub(crate) struct InPlaceOf {
-    pub(crate) folder: TempDir,
-    pub(crate) default: Option<String>,
+pub struct InPlaceOf {
+    /// The folder; it is removed when it is dropped.
+    pub folder: TempDir,
+    /// The branch; none where `HEAD` names a commit.
+    pub default: Option<String>,
 }
 
 /// A folder of ours that links to a repository on this machine.
-pub(crate) fn in_place_of(ctx: &Ctx, path: &Path, parts: Parts) -> Result<InPlaceOf, GitError> {
+pub fn in_place_of(ctx: &Ctx, path: &Path, parts: Parts) -> Result<InPlaceOf, GitError> {
     let (git, common) = folders(path)?;
     let (text, default) = head(&git)?;
     let own = folder(&text, &Format::of(ctx, &common.join("config"))?)?;
@@ -181,7 +183,7 @@ pub(crate) fn in_place_of(ctx: &Ctx, path: &Path, parts: Parts) -> Result<InPlac
 }
 
 /// Sets the branch that a bare repository starts from.
-pub(crate) fn set_head(path: &Path, branch: &str) -> std::io::Result<()> {
+pub fn set_head(path: &Path, branch: &str) -> std::io::Result<()> {
     use std::io::Write;
     let lock = path.join("HEAD.lock");
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&lock)?;
@@ -195,6 +197,6 @@ pub(crate) fn set_head(path: &Path, branch: &str) -> std::io::Result<()> {
 }
 
 /// The branch that a bare repository starts from.
-pub(crate) fn head_branch(path: &Path) -> Option<String> {
+pub fn head_branch(path: &Path) -> Option<String> {
     head(path).ok()?.1
 }

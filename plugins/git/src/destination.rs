@@ -1,27 +1,38 @@
 //! The location of a repository. A folder inside the project is recorded relative to the project, so that a copy of the project
 //! has its own repositories; the plugin's working directory is the project's folder.
 
-use crate::interface::Destination as Input;
 use dtm_plugin::protocol::Fields;
-use dtm_plugin::serde_json::{Value, from_value};
+use dtm_plugin::serde_json::{Value, from_value, to_value};
 use dtm_plugin::wire::is_unknown;
 use dtm_plugin::{Failure, Secret};
+use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
+
+/// A location as the interfaces of plugins describe it: the type `Destination` of `scm.dts`.
+#[derive(Deserialize)]
+#[serde(tag = "host", rename_all = "lowercase")]
+enum Input {
+    Folder { path: String },
+    Git { url: String, username: Option<Secret<String>>, token: Option<Secret<String>> },
+    Github { org: String, name: String, token: Option<Secret<String>> },
+}
 
 /// Where a repository is.
 #[derive(Clone, PartialEq)]
-pub(crate) enum Destination {
+pub enum Destination {
+    /// On this machine.
     Folder(Folder),
+    /// On a server.
     Remote(Remote),
 }
 
 /// A repository in a folder.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Folder {
+pub struct Folder {
     /// As ids and records name it: from the project's folder, or absolute when that is elsewhere.
-    pub(crate) name: String,
+    pub name: String,
     /// Where that is in this copy of the project.
-    pub(crate) at: PathBuf,
+    pub at: PathBuf,
 }
 
 impl Folder {
@@ -47,7 +58,7 @@ fn absolute(path: &str, here: &Path) -> PathBuf {
 }
 
 /// The canonical spelling of a path: relative to the project's folder if it is relative or inside, otherwise absolute.
-pub(crate) fn spelled(path: &str, here: &Path) -> String {
+pub fn spelled(path: &str, here: &Path) -> String {
     let at = absolute(path, here);
     if Path::new(path).is_absolute() && !at.starts_with(here) {
         return at.display().to_string();
@@ -59,7 +70,7 @@ pub(crate) fn spelled(path: &str, here: &Path) -> String {
 }
 
 /// Converts a folder in an input to its canonical spelling; other values stay as they are.
-pub(crate) fn normalize(inputs: &mut Fields) {
+pub fn normalize(inputs: &mut Fields) {
     let Some(Value::Object(destination)) = inputs.get_mut("destination") else { return };
     let Ok(here) = std::env::current_dir() else { return };
     if destination.get("host").and_then(Value::as_str) == Some("folder")
@@ -73,10 +84,13 @@ pub(crate) fn normalize(inputs: &mut Fields) {
 
 /// A repository on a server.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Remote {
-    pub(crate) url: String,
-    pub(crate) username: Option<String>,
-    pub(crate) token: Option<String>,
+pub struct Remote {
+    /// Its address.
+    pub url: String,
+    /// The name to log in with; without one, `x-access-token`.
+    pub username: Option<String>,
+    /// The token or password to log in with.
+    pub token: Option<String>,
 }
 
 fn bad(why: impl Into<String>) -> Failure {
@@ -88,17 +102,23 @@ impl Destination {
     ///
     /// # Errors
     /// When it is not a destination, or an address is not valid.
-    pub(crate) fn read(value: &Value) -> Result<Destination, Failure> {
-        let input: Input =
-            from_value(value.clone()).map_err(|e| bad(format!("it is not a destination: {e}")))?;
-        Destination::of(&input)
+    pub fn read(value: &Value) -> Result<Destination, Failure> {
+        from_value(value.clone())
+            .map_err(|e| bad(format!("it is not a destination: {e}")))
+            .and_then(|input| Destination::of_input(&input))
     }
 
-    /// The repository that an input names.
+    /// The repository that a typed input names: the `Destination` that a plugin's interface generates.
     ///
     /// # Errors
-    /// When an address is not valid.
-    pub(crate) fn of(input: &Input) -> Result<Destination, Failure> {
+    /// When it is not a destination, or an address is not valid.
+    pub fn of(input: &impl Serialize) -> Result<Destination, Failure> {
+        to_value(input)
+            .map_err(|e| bad(format!("it is not a destination: {e}")))
+            .and_then(|value| Destination::read(&value))
+    }
+
+    fn of_input(input: &Input) -> Result<Destination, Failure> {
         let text = |secret: &Option<Secret<String>>| secret.as_ref().map(|secret| secret.0.clone());
         match input {
             Input::Folder { path } if path.is_empty() || path.contains('\0') => {
@@ -131,7 +151,7 @@ impl Destination {
     }
 
     /// What `git clone` takes, in this copy of the project.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match self {
             Destination::Folder(folder) => folder.at.display().to_string(),
             Destination::Remote(remote) => remote.url.clone(),
@@ -139,7 +159,7 @@ impl Destination {
     }
 
     /// What ids begin with: the same in every copy of the project.
-    pub(crate) fn name_in_ids(&self) -> &str {
+    pub fn name_in_ids(&self) -> &str {
         match self {
             Destination::Folder(folder) => &folder.name,
             Destination::Remote(remote) => &remote.url,
@@ -147,7 +167,7 @@ impl Destination {
     }
 
     /// Where it is, when it is on this machine.
-    pub(crate) fn local(&self) -> Option<PathBuf> {
+    pub fn local(&self) -> Option<PathBuf> {
         match self {
             Destination::Folder(folder) => Some(folder.at.clone()),
             Destination::Remote(remote) => local_path(&remote.url),
@@ -155,21 +175,21 @@ impl Destination {
     }
 
     /// The last part of the address.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let url = self.url();
         let last = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
         last.trim_end_matches(".git").to_string()
     }
 
     /// Which repository it is, for those that take turns.
-    pub(crate) fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         let real = self.local().map(|path| path.canonicalize().unwrap_or(path).display().to_string());
         real.unwrap_or_else(|| self.url()).trim_end_matches('/').trim_end_matches(".git").to_string()
     }
 }
 
 /// The folder that a `file://` address names.
-pub(crate) fn local_path(url: &str) -> Option<PathBuf> {
+pub fn local_path(url: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let path = url.strip_prefix("file://")?.as_bytes();
     let digit = |at: usize| path.get(at).and_then(|b| char::from(*b).to_digit(16));
@@ -220,7 +240,7 @@ fn checked_url(url: &str) -> Result<(), Failure> {
 }
 
 /// The destination among inputs that may not be known yet.
-pub(crate) fn checked_destination(inputs: &Fields) -> Result<(), Failure> {
+pub fn checked_destination(inputs: &Fields) -> Result<(), Failure> {
     let Some(value) = inputs.get("destination").filter(|v| !is_unknown(v)) else { return Ok(()) };
     let unknown = value.as_object().is_some_and(|m| m.values().any(is_unknown));
     if unknown { Ok(()) } else { Destination::read(value).map(|_| ()) }

@@ -2,40 +2,44 @@
 
 use crate::destination::{Destination, checked_destination, normalize, spelled};
 use crate::git::GitError;
-use crate::interface::Destination as Input;
 use crate::managed::{ManagedFiles, Outcome, Task};
 use crate::names::{checked_branch, checked_path};
 use crate::store::{Blob, Branch, Store, default_branch, with_store};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Ctx, Failure, Recorded};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A path on a branch of a repository: the natural key of what is there.
-pub(crate) struct Place {
-    pub(crate) destination: Destination,
+pub struct Place {
+    /// The repository.
+    pub destination: Destination,
     /// None for the default branch, as long as nothing was written.
-    pub(crate) branch: Option<String>,
-    pub(crate) path: String,
+    pub branch: Option<String>,
+    /// The file or folder in the branch.
+    pub path: String,
 }
 
 /// What was written, and where.
-pub(crate) struct Written {
-    pub(crate) ours: ManagedFiles,
-    pub(crate) branch: String,
+pub struct Written {
+    /// The files, as they are now.
+    pub ours: ManagedFiles,
+    /// The branch; the default one where none was named.
+    pub branch: String,
 }
 
 impl Place {
     /// What is wrong with the inputs that make it, as far as they are known.
-    pub(crate) fn validate(inputs: &Fields) -> Result<(), Failure> {
+    pub fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_destination(inputs)?;
         checked_branch(inputs)?;
         checked_path(inputs)
     }
 
     /// As inputs name it.
-    pub(crate) fn at(destination: &Input, branch: Option<&str>, path: &str) -> Result<Place, Failure> {
+    pub fn at(destination: &impl Serialize, branch: Option<&str>, path: &str) -> Result<Place, Failure> {
         Place::new(Destination::of(destination)?, branch, path)
     }
 
@@ -44,20 +48,21 @@ impl Place {
     }
 
     /// From a natural key.
-    pub(crate) fn of(key: &Fields) -> Result<Place, Failure> {
+    pub fn of(key: &Fields) -> Result<Place, Failure> {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
         let path = text("path").unwrap_or("");
         Place::new(Destination::read(key.get("destination").unwrap_or(&Value::Null))?, text("branch"), path)
     }
 
     /// The same place, for an object that is recorded: the default branch of then stays its branch.
-    pub(crate) fn recorded(mut self, id: &str, private: &Value) -> Place {
+    pub fn recorded(mut self, id: &str, private: &Value) -> Place {
         let noted = private.get("branch").and_then(Value::as_str).map(String::from);
         self.branch = self.branch.or(noted).or_else(|| branch_in(id, &self.path).map(String::from));
         self
     }
 
-    pub(crate) fn id(&self, branch: &str) -> String {
+    /// The tool's id: `shop.git#main:docs`.
+    pub fn id(&self, branch: &str) -> String {
         format!("{}#{branch}:{}", self.destination.name_in_ids(), self.path)
     }
 
@@ -70,23 +75,23 @@ impl Place {
     }
 
     /// An error of git, here.
-    pub(crate) fn failure(&self, e: &GitError) -> Failure {
+    pub fn failure(&self, e: &GitError) -> Failure {
         e.failure(&self.doing())
     }
 
     /// The branch; `None` when there is no such repository, or the branch is not in it.
-    pub(crate) fn open<'c>(&self, ctx: &'c Ctx, depth: u32) -> Result<Option<Store<'c>>, Failure> {
+    pub fn open<'c>(&self, ctx: &'c Ctx, depth: u32) -> Result<Option<Store<'c>>, Failure> {
         let store = Store::open(ctx, &self.destination, self.which(), depth);
         Ok(store.map_err(|e| self.failure(&e))?.filter(|s| s.head.is_some()))
     }
 
     /// The branch, or what it will begin at; `None` when there is no such repository.
-    pub(crate) fn open_or_begin<'c>(&self, ctx: &'c Ctx) -> Result<Option<Store<'c>>, Failure> {
+    pub fn open_or_begin<'c>(&self, ctx: &'c Ctx) -> Result<Option<Store<'c>>, Failure> {
         Store::open(ctx, &self.destination, self.which(), 1).map_err(|e| self.failure(&e))
     }
 
     /// Brings the branch to what is wanted, after what was written before.
-    pub(crate) fn write(
+    pub fn write(
         &self,
         ctx: &Ctx,
         prior: &ManagedFiles,
@@ -124,7 +129,7 @@ impl Place {
     }
 
     /// Takes away by a commit what was written, as far as it is still so.
-    pub(crate) fn remove(&self, ctx: &Ctx, ours: &ManagedFiles, message: &str) -> Result<(), Failure> {
+    pub fn remove(&self, ctx: &Ctx, ours: &ManagedFiles, message: &str) -> Result<(), Failure> {
         // What is absent is removed already.
         if matches!(&self.destination, Destination::Folder(folder) if !folder.at.exists()) {
             return Ok(());
@@ -159,7 +164,7 @@ fn branch_in<'i>(id: &'i str, path: &str) -> Option<&'i str> {
 
 /// Inputs in their canonical form, with the branch if none is named: the recorded one, or else the default branch of an
 /// existing repository.
-pub(crate) fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Fields {
+pub fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Fields {
     normalize(&mut inputs);
     if inputs.get("branch").is_some_and(|b| !b.is_null()) || checked_destination(&inputs).is_err() {
         return inputs;
@@ -181,7 +186,7 @@ pub(crate) fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>)
 }
 
 /// What an older version recorded, with folders inside the project by their path from there.
-pub(crate) fn upgraded(mut recorded: Recorded) -> Recorded {
+pub fn upgraded(mut recorded: Recorded) -> Recorded {
     let text = |name: &str| recorded.inputs.get(name).and_then(Value::as_str);
     let suffix = match (text("branch"), text("path")) {
         (Some(branch), Some(path)) => format!("#{branch}:{path}"),

@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 
 /// The files that a tool wrote: what they are in the repository, and the hash of what it wanted.
 #[derive(Clone, Default, PartialEq)]
-pub(crate) struct ManagedFiles {
-    pub(crate) commit: String,
+pub struct ManagedFiles {
+    /// The newest commit that was made for the tool; empty before the first.
+    pub commit: String,
     files: BTreeMap<String, Written>,
     /// Whether anything was recorded: after an interruption nothing is.
     known: bool,
@@ -69,7 +70,7 @@ fn text(bytes: &[u8]) -> String {
 
 impl ManagedFiles {
     /// From the plugin's own data of an object.
-    pub(crate) fn of(private: &Value) -> ManagedFiles {
+    pub fn of(private: &Value) -> ManagedFiles {
         let commit = private.get("commit").and_then(Value::as_str).unwrap_or("").to_string();
         let files = private.get("files").and_then(Value::as_object);
         let written = |text: &str| {
@@ -86,7 +87,7 @@ impl ManagedFiles {
     ///
     /// # Errors
     /// Git's.
-    pub(crate) fn adopted<'p>(
+    pub fn adopted<'p>(
         store: &Store<'_>,
         tree: &Tree,
         paths: impl Iterator<Item = &'p String>,
@@ -108,7 +109,7 @@ impl ManagedFiles {
     }
 
     /// Files of which only the content is known.
-    pub(crate) fn holding(wanted: &BTreeMap<String, Blob>) -> ManagedFiles {
+    pub fn holding(wanted: &BTreeMap<String, Blob>) -> ManagedFiles {
         let written = |blob: &Blob| Written {
             mode: blob.mode.over(None).into(),
             id: String::new(),
@@ -119,18 +120,19 @@ impl ManagedFiles {
     }
 
     /// As the plugin's own data.
-    pub(crate) fn private(&self, branch: &str) -> Value {
+    pub fn private(&self, branch: &str) -> Value {
         let files =
             self.files.iter().map(|(p, w)| (p.clone(), format!("{} {} {}", w.mode, w.id, w.hash).into()));
         json!({ "branch": branch, "commit": self.commit, "files": files.collect::<dtm_plugin::protocol::Fields>() })
     }
 
-    pub(crate) fn is_known(&self) -> bool {
+    /// Whether anything was recorded of the files.
+    pub fn is_known(&self) -> bool {
         self.known
     }
 
     /// The files that differ at the head from what was written.
-    pub(crate) fn drifted(&self, tree: &Tree) -> Vec<String> {
+    pub fn drifted(&self, tree: &Tree) -> Vec<String> {
         let differs = |path: &&String| {
             let w = &self.files[*path];
             tree.get(*path).is_none_or(|there| there.mode != w.mode || there.id != w.id)
@@ -139,12 +141,12 @@ impl ManagedFiles {
     }
 
     /// Whether none of them is there any more.
-    pub(crate) fn is_gone(&self, tree: &Tree) -> bool {
+    pub fn is_gone(&self, tree: &Tree) -> bool {
         !self.files.is_empty() && !self.files.keys().any(|p| tree.contains_key(p))
     }
 
     /// The files that would be written otherwise today.
-    pub(crate) fn outdated(&self, wanted: &BTreeMap<String, Blob>) -> Vec<String> {
+    pub fn outdated(&self, wanted: &BTreeMap<String, Blob>) -> Vec<String> {
         let differs = |path: &String, blob: &Blob| {
             self.files.get(path).is_none_or(|w| w.hash != hash(&blob.bytes) || w.mode != blob.mode.over(None))
         };
@@ -157,7 +159,7 @@ impl ManagedFiles {
     ///
     /// # Errors
     /// Git's.
-    pub(crate) fn planned(
+    pub fn planned(
         &self,
         store: Option<&Store<'_>>,
         wanted: &BTreeMap<String, Blob>,
@@ -320,7 +322,7 @@ struct Plan {
 
 /// Why a file cannot be written without losing what others have there: a folder, a submodule, or something that is not a
 /// folder above it. What goes with the same commit is not in the way.
-pub(crate) fn obstacle(path: &str, tree: &Tree, edits: &Edits) -> Option<String> {
+pub fn obstacle(path: &str, tree: &Tree, edits: &Edits) -> Option<String> {
     let stays = |path: &str| !matches!(edits.get(path), Some(None));
     if tree.get(path).is_some_and(Entry::is_submodule) {
         return Some(format!("`{path}` cannot be written: it is a submodule there"));
@@ -349,12 +351,12 @@ pub(crate) struct Task<'a> {
 }
 
 /// The line by which a commit of a tool is known again.
-pub(crate) fn trailer(id: &str) -> String {
+pub fn trailer(id: &str) -> String {
     format!("Dtm-Tool: {id}")
 }
 
 /// The files at the head that have to do with these, for reading: few where few were written.
-pub(crate) fn common_folder(ours: &ManagedFiles) -> String {
+pub fn common_folder(ours: &ManagedFiles) -> String {
     let mut folders = ours.files.keys().map(|p| p.rsplit_once('/').map_or("", |(f, _)| f));
     let Some(first) = folders.next() else { return String::new() };
     let shared = folders.fold(first.to_string(), |shared, folder| {

@@ -5,7 +5,7 @@ use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
 
 /// Refuses names of branches that git does not take.
-pub(crate) fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
+pub fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
     let Some(name) = inputs.get("branch").and_then(Value::as_str) else { return Ok(()) };
     let part = |p: &str| !p.is_empty() && !p.starts_with('.') && !p.ends_with(".lock") && !p.ends_with('.');
     let fine = name.split('/').all(part)
@@ -39,7 +39,7 @@ fn is_dot_git(part: &str) -> bool {
 ///
 /// # Errors
 /// When it leads outside, or git refuses it.
-pub(crate) fn inside(path: &str) -> Result<String, String> {
+pub fn inside(path: &str) -> Result<String, String> {
     if path.contains('\0') || path.contains('\n') {
         return Err(format!("git does not accept the name {path:?}"));
     }
@@ -57,7 +57,7 @@ pub(crate) fn inside(path: &str) -> Result<String, String> {
 }
 
 /// The input `path`, where it is known.
-pub(crate) fn checked_path(inputs: &Fields) -> Result<(), Failure> {
+pub fn checked_path(inputs: &Fields) -> Result<(), Failure> {
     let Some(path) = inputs.get("path").and_then(Value::as_str) else { return Ok(()) };
     let plain = inside(path).map_err(|why| Failure::clean(why).input("path"))?;
     let shown = if plain.is_empty() { "." } else { &plain };

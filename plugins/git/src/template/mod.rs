@@ -4,8 +4,8 @@ mod archive;
 mod render;
 mod source;
 
-pub(crate) use render::render;
-pub(crate) use source::{Source, parse};
+pub use render::render;
+pub use source::{Source, exists, parse};
 
 use crate::store::Mode;
 use dtm_plugin::{Ctx, Failure};
@@ -15,21 +15,24 @@ use std::sync::Arc;
 
 /// A file of a template, before it is rendered.
 #[derive(Clone, Debug)]
-pub(crate) struct TemplateFile {
+pub struct TemplateFile {
     /// From the template's own folder, with `/`.
-    pub(crate) path: String,
-    pub(crate) mode: Mode,
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub path: String,
+    /// What kind of file.
+    pub mode: Mode,
+    /// What it holds; for a link, its target.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// What a template holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Template {
-    pub(crate) files: Arc<Vec<TemplateFile>>,
+pub struct Template {
+    /// The files, by path.
+    pub files: Arc<Vec<TemplateFile>>,
 }
 
 /// A file of a template may be that large, in bytes, before and after it is rendered.
-pub(crate) const LARGEST: u64 = 100 << 20;
+pub const LARGEST: u64 = 100 << 20;
 /// All of them together.
 const LARGEST_TOTAL: u64 = 1 << 30;
 
@@ -118,11 +121,11 @@ fn leads_out(link: &Path, target: &Path) -> bool {
 ///
 /// # Errors
 /// When it cannot be had, or a file of it cannot be in a repository.
-pub(crate) fn load(ctx: &Ctx, source: &Source) -> Result<Template, Failure> {
+pub fn load(ctx: &Ctx, source: &Source) -> Result<Template, Failure> {
     source::load(ctx, source)
 }
 
 /// An error of the input `template`.
-pub(crate) fn bad(why: impl Into<String>) -> Failure {
+pub fn bad(why: impl Into<String>) -> Failure {
     Failure::clean(why).input("template")
 }

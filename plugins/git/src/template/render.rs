@@ -6,32 +6,29 @@ use crate::store::{Blob, Mode};
 use dtm_plugin::Failure;
 use dtm_plugin::serde_json::{Map, Value};
 use dtm_plugin::wire::{held, unescape};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use std::borrow::Cow;
+use dtm_template::{Limits, Renderer, TemplateError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How much work one file may take: a loop that does not end is an error.
-const FUEL: u64 = 5_000_000;
+const STEPS: u64 = 5_000_000;
 
 /// The rendered files by path, below a folder of the repository.
 ///
 /// # Errors
 /// With the file and line of what is wrong in the template.
-pub(crate) fn render(
+pub fn render(
     template: &Template,
     vars: &BTreeMap<String, Value>,
     below: &str,
 ) -> Result<BTreeMap<String, Blob>, Failure> {
-    let engine = engine()?;
-    let vars = minijinja::Value::from(minijinja::value::Serde(plain(&Value::Object(
-        vars.clone().into_iter().collect(),
-    ))));
+    let vars = vars.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
+    let limits = Limits { steps: STEPS, bytes: LARGEST as usize };
+    let renderer = Renderer::new(&vars, limits).map_err(|e| bad(e.to_string()))?;
     let mut out = BTreeMap::new();
     let mut from: BTreeMap<String, &str> = BTreeMap::new();
     for file in template.files.iter() {
-        let Some(name) = name_of(&engine, file, &vars)? else { continue };
+        let Some(name) = name_of(&renderer, file)? else { continue };
         let path = if below.is_empty() { name } else { format!("{below}/{name}") };
         if let Some(other) = from.insert(path.clone(), &file.path) {
             return Err(bad(format!("`{other}` and `{}` of the template both become `{path}`", file.path)));
@@ -42,7 +39,7 @@ pub(crate) fn render(
                 let text = std::str::from_utf8(&file.bytes).map_err(|_| {
                     bad(format!("`{}` of the template is not UTF-8, and cannot be rendered", file.path))
                 })?;
-                Arc::new(expand(&engine, &file.path, text, &vars)?.into_bytes())
+                Arc::new(expand(&renderer, &file.path, text)?.into_bytes())
             }
         };
         out.insert(path, Blob { mode: file.mode, bytes });
@@ -54,31 +51,11 @@ pub(crate) fn render(
     Ok(out)
 }
 
-fn engine() -> Result<Environment<'static>, Failure> {
-    let mut engine = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .variable_delimiters("[[", "]]")
-        .block_delimiters("[%", "%]")
-        .comment_delimiters("[#", "#]")
-        .keep_trailing_newline(true)
-        .build()
-        .map_err(|e| bad(e.to_string()))?;
-    engine.set_syntax(syntax);
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    engine.set_auto_escape_callback(|_| AutoEscape::None);
-    engine.set_fuel(Some(FUEL));
-    Ok(engine)
-}
-
 /// The name that a file gets; `None` when a part of it becomes empty, which leaves it out.
-fn name_of(
-    engine: &Environment<'_>,
-    file: &TemplateFile,
-    vars: &minijinja::Value,
-) -> Result<Option<String>, Failure> {
+fn name_of(renderer: &Renderer, file: &TemplateFile) -> Result<Option<String>, Failure> {
     let plain = file.path.strip_suffix(".tpl").unwrap_or(&file.path);
     let rendered = match plain.contains("[[") || plain.contains("[%") {
-        true => expand(engine, &file.path, plain, vars)?,
+        true => expand(renderer, &file.path, plain)?,
         false => plain.to_string(),
     };
     if rendered.split('/').any(|part| part.trim().is_empty()) {
@@ -87,73 +64,19 @@ fn name_of(
     inside(&rendered).map(Some).map_err(|why| bad(format!("`{}` of the template: {why}", file.path)))
 }
 
-fn expand(
-    engine: &Environment<'_>,
-    name: &str,
-    text: &str,
-    vars: &minijinja::Value,
-) -> Result<String, Failure> {
-    let text = without_dots(text);
-    let mut out = Limited(vec![]);
-    let template = engine.template_from_named_str(name, &text);
-    let done = template.and_then(|template| template.render_captured_to(vars.clone(), &mut out).map(|_| ()));
-    if out.0.len() as u64 > LARGEST {
-        return Err(bad(format!("the template's `{name}` becomes larger than {} MiB", LARGEST >> 20)));
-    }
-    done.map(|()| String::from_utf8_lossy(&out.0).into_owned()).map_err(|e| {
-        let line = e.line().map(|l| format!(":{l}")).unwrap_or_default();
-        let what = e.detail().map_or_else(|| e.kind().to_string(), |d| format!("{}: {d}", e.kind()));
-        let known: Vec<String> = match e.kind() {
-            minijinja::ErrorKind::UndefinedError => {
-                vars.try_iter().map(|keys| keys.map(|k| format!("`{k}`")).collect()).unwrap_or_default()
-            }
-            _ => vec![],
-        };
-        let known =
-            if known.is_empty() { String::new() } else { format!("; `vars` has {}", known.join(", ")) };
-        bad(format!("the template's `{name}{line}`: {what}{known}"))
-    })
-}
-
-/// The output of a template, up to a limit.
-struct Limited(Vec<u8>);
-
-impl std::io::Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        match self.0.len() as u64 > LARGEST {
-            true => Err(std::io::Error::other("too large")),
-            false => Ok(bytes.len()),
+fn expand(renderer: &Renderer, name: &str, text: &str) -> Result<String, Failure> {
+    renderer.render(text).map(|rendered| rendered.text).map_err(|e| match e {
+        TemplateError::TooLarge(limit) => {
+            bad(format!("the template's `{name}` becomes larger than {} MiB", limit >> 20))
         }
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `[[ .Name ]]` is `[[ Name ]]`: templates of DevStream have a dot there, as those of Go do.
-fn without_dots(text: &str) -> Cow<'_, str> {
-    if !text.contains("[[") {
-        return text.into();
-    }
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, after)) = rest.split_once("[[") {
-        out += before;
-        out += "[[";
-        let inside = after.trim_start_matches('-').trim_start_matches(' ');
-        let is_named = inside
-            .strip_prefix('.')
-            .is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'));
-        rest = match is_named {
-            true => {
-                out += &after[..after.len() - inside.len()];
-                &inside[1..]
-            }
-            false => after,
-        };
-    }
-    out += rest;
-    out.into()
+        TemplateError::Invalid { line, why, known } => {
+            let line = line.map(|l| format!(":{l}")).unwrap_or_default();
+            let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            let known =
+                if known.is_empty() { String::new() } else { format!("; `vars` has {}", known.join(", ")) };
+            bad(format!("the template's `{name}{line}`: {why}{known}"))
+        }
+    })
 }
 
 /// Values of the protocol as a template shows them: durations and sizes are their texts.

@@ -13,15 +13,35 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// A template as it is written.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Source {
-    Folder { path: PathBuf, part: String },
-    Archive { path: PathBuf, part: String },
-    Git { url: String, reference: String, part: String },
+pub enum Source {
+    /// A folder on this machine.
+    Folder {
+        /// Where it is.
+        path: PathBuf,
+        /// The folder in it that is the template; empty for all of it.
+        part: String,
+    },
+    /// A `.tar`, `.tar.gz`, `.tgz` or `.zip` on this machine.
+    Archive {
+        /// Where it is.
+        path: PathBuf,
+        /// The folder in it that is the template; empty for all of it.
+        part: String,
+    },
+    /// A git repository.
+    Git {
+        /// Its address.
+        url: String,
+        /// A tag or commit.
+        reference: String,
+        /// The folder in it that is the template; empty for all of it.
+        part: String,
+    },
 }
 
 impl Source {
     /// Whether it may hold something else tomorrow without being written otherwise.
-    pub(crate) fn is_local(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         !matches!(self, Source::Git { .. })
     }
 }
@@ -32,7 +52,7 @@ const ARCHIVES: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
 ///
 /// # Errors
 /// When it can be none, or a git address names no tag or commit.
-pub(crate) fn parse(text: &str) -> Result<Source, Failure> {
+pub fn parse(text: &str) -> Result<Source, Failure> {
     let ssh = text.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
     if text.contains("://") || ssh {
         let Some((address, reference)) = text.split_once('#').filter(|(_, r)| !r.is_empty()) else {
@@ -68,6 +88,24 @@ pub(crate) fn parse(text: &str) -> Result<Source, Failure> {
     }
 }
 
+/// Whether a template of this machine is there, which is known offline.
+///
+/// # Errors
+/// When it is not: another tool may still create it.
+pub fn exists(source: &Source) -> Result<(), Failure> {
+    let missing = match source {
+        Source::Folder { path, part } if !path.join(part).is_dir() => absent("folder", &path.join(part)),
+        Source::Archive { path, .. } if !path.is_file() => absent("archive", path),
+        Source::Folder { .. } | Source::Archive { .. } | Source::Git { .. } => return Ok(()),
+    };
+    Err(Failure::retryable(missing, None).input("template"))
+}
+
+pub(super) fn absent(what: &str, path: &Path) -> String {
+    let path = path.display().to_string();
+    format!("there is no {what} `{}`", path.trim_end_matches('/'))
+}
+
 pub(super) fn load(ctx: &Ctx, source: &Source) -> Result<Template, Failure> {
     match source {
         Source::Folder { path, part } if part.is_empty() => folder(path, true),
@@ -80,7 +118,7 @@ pub(super) fn load(ctx: &Ctx, source: &Source) -> Result<Template, Failure> {
 /// The files of a folder; what its `.gitignore` names is no part of it.
 fn folder(root: &Path, ignored: bool) -> Result<Template, Failure> {
     if !root.is_dir() {
-        return Err(bad(format!("there is no folder `{}`", root.display())));
+        return Err(bad(absent("folder", root)));
     }
     let real = root.canonicalize().map_err(|e| bad(format!("`{}` cannot be read: {e}", root.display())))?;
     let mut walk = ignore::WalkBuilder::new(root);
