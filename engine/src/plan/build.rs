@@ -56,6 +56,8 @@ pub(super) struct Builder<'a> {
     forgotten: BTreeSet<ToolAddr>,
     /// Addresses that share an identity with another one.
     pub(super) conflicts: BTreeSet<ToolAddr>,
+    /// Addresses of which a plugin refused an input.
+    pub(super) refused: BTreeSet<ToolAddr>,
     pub(super) adopts: HashMap<ToolAddr, (Option<String>, Span)>,
     /// Objects of somebody else's that were not found, by address.
     pub(super) missing: Vec<(ToolAddr, Diagnostic)>,
@@ -80,6 +82,7 @@ pub async fn build(
         known: Known::default(),
         forgotten: BTreeSet::new(),
         conflicts: BTreeSet::new(),
+        refused: BTreeSet::new(),
         adopts: HashMap::new(),
         missing: vec![],
     };

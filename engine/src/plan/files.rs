@@ -36,7 +36,12 @@ impl Builder<'_> {
         };
         let answer =
             ask_plugin(&**self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
-        let Some(Ok(mut answer)) = answer else { return };
+        let mut answer = match answer {
+            Some(Ok(answer)) => answer,
+            // A tool that stays as it is needs no template.
+            Some(Err(refused)) if !still => return self.cannot_list_files(node, &refused),
+            Some(Err(_)) | None => return,
+        };
         let files = answer.get_mut("files").map(Json::take).unwrap_or_default();
         let mut files: Vec<PlannedFile> = serde_json::from_value(files).unwrap_or_default();
         if files.is_empty() {

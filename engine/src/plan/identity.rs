@@ -2,7 +2,7 @@
 
 use super::build::Builder;
 use super::edges::keeps_key;
-use super::reads::{Seen, ask_plugin, find, read_one};
+use super::reads::{Seen, find, read_one};
 use super::recover::natural_key;
 use super::steps::removes_first;
 use super::{Action, Node};
@@ -15,12 +15,11 @@ use dtm_lang::interface::Kind;
 use dtm_lang::shell::command;
 use dtm_lang::wire::{has_unknown, reveal};
 use dtm_lang::{Code, Diagnostic};
-use dtm_plugin::protocol::Method;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::collections::HashMap;
 
 /// How many questions are asked at the same time.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What an object is, whatever its address: plugin, place, kind, natural key. `None` without a key, or while part
 /// of it is not known.
@@ -291,6 +290,13 @@ impl Builder<'_> {
                             self.plugins.redactor().mask(&e.to_string())
                         ),
                     ));
+                    let d = match self.plan.nodes[i].action {
+                        Action::Replace { .. } => d.help(format!(
+                            "if the present object of `{addr}` is in the way, destroy it first: `{}`",
+                            command(["dtm", "destroy", "--only", &*addr])
+                        )),
+                        _ => d,
+                    };
                     problems.push((i, d.tool(addr)));
                 }
             }
@@ -317,52 +323,5 @@ impl Builder<'_> {
                 && (&n.plugin, object(n), &n.place) == (&node.plugin, object(node), &node.place)
         };
         (0..self.plan.nodes.len()).filter(|j| *j != of && holds(&self.plan.nodes[*j])).collect()
-    }
-
-    /// What plugins say of the inputs of tools that are to be made or changed, offline.
-    pub(super) async fn validate(&mut self) {
-        let mut running = Tasks::new();
-        let wanted: Vec<usize> = (0..self.plan.nodes.len())
-            .filter(|i| {
-                let node = &self.plan.nodes[*i];
-                matches!(node.action, Action::Create | Action::Update | Action::Replace { .. })
-                    && !node.settings.values().any(has_unknown)
-                    && self.plugins.usable(&node.plugin).is_ok()
-            })
-            .collect();
-        let mut problems = vec![];
-        let mut waiting = wanted.into_iter();
-        loop {
-            while running.len() < AT_ONCE
-                && let Some(i) = waiting.next()
-            {
-                let node = &self.plan.nodes[i];
-                let (plugins, plugin, settings) =
-                    (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
-                let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
-                let params = json!({ "kind": kind, "inputs": node.desired });
-                running.spawn(i, async move {
-                    ask_plugin(&*plugins, &plugin, &settings, Method::Validate, &kind, params).await
-                });
-            }
-            let Some((i, answer)) = running.next().await else { break };
-            let (message, input) = match answer {
-                Ok(Some(Err(refused))) => (refused.message, refused.data.input),
-                Ok(Some(Ok(_)) | None) => continue,
-                Err(why) => (format!("its inputs could not be checked: {why}"), None),
-            };
-            let node = &self.plan.nodes[i];
-            let headline = format!("`{}`: {}", node.addr, self.plugins.redactor().mask(&message));
-            let mut d = Diagnostic::new(Code::E0613, headline).tool(node.addr.clone());
-            if let Some(id) = node.instance {
-                let input = input.as_deref().and_then(|name| self.program.input_span(id, name));
-                d = d.at(input.unwrap_or(self.program.instance(id).span), "refused by the plugin");
-            }
-            problems.push((i, d));
-        }
-        problems.sort_by_key(|(i, _)| *i);
-        // Nothing more is asked about what is refused.
-        self.conflicts.extend(problems.iter().map(|(i, _)| self.plan.nodes[*i].addr.clone()));
-        problems.into_iter().for_each(|(_, d)| self.problem(d));
     }
 }

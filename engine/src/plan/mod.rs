@@ -19,6 +19,7 @@ mod place;
 pub(crate) mod reads;
 mod reason;
 pub(crate) mod recover;
+mod refused;
 pub mod saved;
 mod select;
 pub mod steps;

@@ -1,0 +1,95 @@
+//! Inputs that a plugin refuses: as `validate` says offline, and as an attempt to list the files that a tool writes shows.
+
+use super::build::Builder;
+use super::identity::AT_ONCE;
+use super::reads::ask_plugin;
+use super::{Action, Node};
+use crate::address::ToolAddr;
+use crate::tasks::Tasks;
+use dtm_lang::wire::has_unknown;
+use dtm_lang::{Code, Diagnostic};
+use dtm_plugin::protocol::{Class, ErrorData, Method, RpcError};
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap};
+
+impl Builder<'_> {
+    /// What plugins say of the inputs of tools that are to be made or changed, offline.
+    pub(super) async fn validate(&mut self) {
+        let mut running = Tasks::new();
+        let wanted: Vec<usize> = (0..self.plan.nodes.len())
+            .filter(|i| {
+                let node = &self.plan.nodes[*i];
+                matches!(node.action, Action::Create | Action::Update | Action::Replace { .. })
+                    && !node.settings.values().any(has_unknown)
+                    && !self.refused.contains(&node.addr)
+                    && self.plugins.usable(&node.plugin).is_ok()
+            })
+            .collect();
+        let mut problems = vec![];
+        let mut waiting = wanted.into_iter();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(i) = waiting.next()
+            {
+                let node = &self.plan.nodes[i];
+                let (plugins, plugin, settings) =
+                    (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
+                let kind = node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default();
+                let params = json!({ "kind": kind, "inputs": node.desired });
+                running.spawn(i, async move {
+                    ask_plugin(&*plugins, &plugin, &settings, Method::Validate, &kind, params).await
+                });
+            }
+            let Some((i, answer)) = running.next().await else { break };
+            let (message, data) = match answer {
+                Ok(Some(Err(refused))) => (refused.message, refused.data),
+                Ok(Some(Ok(_)) | None) => continue,
+                Err(why) => (format!("its inputs could not be checked: {why}"), Box::default()),
+            };
+            let node = &self.plan.nodes[i];
+            if data.class != Class::Retryable || !self.waits_for_another_plugin(node) {
+                problems.push((i, self.refusal(node, &message, &data)));
+            }
+        }
+        problems.sort_by_key(|(i, _)| *i);
+        // Nothing more is asked about what is refused.
+        self.conflicts.extend(problems.iter().map(|(i, _)| self.plan.nodes[*i].addr.clone()));
+        problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// Reports an input at fault that shows only when the files of a tool are listed, such as a broken template.
+    pub(super) fn cannot_list_files(&mut self, node: &Node, refused: &RpcError) {
+        if refused.data.input.is_none() || self.waits_for_another_plugin(node) {
+            return;
+        }
+        let d = self.refusal(node, &refused.message, &refused.data);
+        self.refused.insert(node.addr.clone());
+        self.problem(d);
+    }
+
+    fn refusal(&self, node: &Node, message: &str, data: &ErrorData) -> Diagnostic {
+        let headline = format!("`{}`: {}", node.addr, self.plugins.redactor().mask(message));
+        let d = Diagnostic::new(Code::E0613, headline).tool(node.addr.clone());
+        let Some(id) = node.instance else { return d };
+        let input = data.input.as_deref().and_then(|name| self.program.input_span(id, name));
+        d.at(input.unwrap_or(self.program.instance(id).span), "refused by the plugin")
+    }
+
+    /// Whether a tool of another plugin that this one depends on is not applied yet: it may create what is missing, such as
+    /// the folder of a template.
+    fn waits_for_another_plugin(&self, node: &Node) -> bool {
+        let nodes: HashMap<&ToolAddr, &Node> = self.plan.nodes.iter().map(|n| (&n.addr, n)).collect();
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![node]);
+        while let Some(next) = waiting.pop() {
+            for dependency in next.deps.iter().filter_map(|addr| nodes.get(addr)) {
+                if dependency.plugin != node.plugin && dependency.action != Action::NoOp {
+                    return true;
+                }
+                if seen.insert(&dependency.addr) {
+                    waiting.push(dependency);
+                }
+            }
+        }
+        false
+    }
+}
