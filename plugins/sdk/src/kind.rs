@@ -1,12 +1,14 @@
 //! The trait of a kind, and what its methods get and give.
 
 use crate::protocol::{
-    Call, Class, ErrorData, Fields, Listed, Method, Object as WireObject, PlannedFile, ReadResult, RpcError,
+    Call, Class, ErrorData, Fields, FindResult, Listed, Method, Object as WireObject, PlannedFile, Preview,
+    ReadResult, RpcError,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,11 +22,25 @@ pub struct Ctx {
     pub deadline: Option<std::time::Instant>,
     pub(crate) settings: Arc<dyn Any + Send + Sync>,
     pub(crate) cancelled: Arc<AtomicBool>,
-    pub(crate) notify: Arc<dyn Fn(Method, Value) -> bool + Send + Sync>,
+    pub(crate) notify: Notify,
     pub(crate) left: Arc<AtomicBool>,
 }
 
+/// Sends a notification to the engine; `false` when it could not take it.
+pub(crate) type Notify = Arc<dyn Fn(Method, Value) -> bool + Send + Sync>;
+
 impl Ctx {
+    pub(crate) fn new(call: &Call, settings: Arc<dyn Any + Send + Sync>, notify: &Notify) -> Ctx {
+        let now = std::time::Instant::now();
+        Ctx {
+            op: call.op.clone(),
+            deadline: call.deadline_ms.map(|ms| now + std::time::Duration::from_millis(ms)),
+            settings,
+            cancelled: Arc::default(),
+            notify: notify.clone(),
+            left: Arc::default(),
+        }
+    }
     /// Tells what is going on; may be dropped when the engine is busy.
     pub fn progress(&self, text: impl Into<String>) {
         (self.notify)(Method::Progress, json!({ "op": self.op, "text": text.into() }));
@@ -169,10 +185,12 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Its outputs, from the interface.
     type Outputs: DeserializeOwned + Serialize + Send;
 
-    /// The optional questions that it answers: `validate`, `normalize`, `plan`, `files`, `upgrade`, `list`.
+    /// The optional questions that it answers: `read_many`, `find_many`, `validate`, `normalize`, `plan`, `preview`, `files`,
+    /// `upgrade`, `list`.
     const ANSWERS: &'static [Method] = &[];
 
-    /// What is wrong with inputs that are known; without side effects.
+    /// Checks the inputs that are known, without side effects. A [`Failure::retryable`] is for what another tool may still
+    /// create, such as a folder: it does not count while the tool waits for one of another plugin.
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
     }
@@ -208,9 +226,43 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// An object that somebody else made (`existing`) is found by its key first; then only the inputs of the key are real,
     /// the others are empty values of their types.
     fn read(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<Option<Observed<Self>>>> + Send;
+    /// [`Kind::read`] of many objects that share a configuration, for a target that answers them together: one list in place of a
+    /// request for each. One result for each object, in their order. Without it in [`Kind::ANSWERS`], each is read alone.
+    fn read_many(
+        ctx: &Ctx,
+        objects: Vec<Object<Self>>,
+    ) -> impl Future<Output = Vec<Result<Option<Observed<Self>>>>> + Send {
+        async {
+            let mut results = vec![];
+            for object in objects {
+                results.push(Self::read(ctx, object).await);
+            }
+            results
+        }
+    }
     /// Objects with this natural key: their ids.
     fn find(_ctx: &Ctx, _key: Fields) -> impl Future<Output = Result<Vec<String>>> + Send {
         async { Ok(vec![]) }
+    }
+    /// [`Kind::find`] of many keys that share a configuration. One result for each key, in their order.
+    fn find_many(ctx: &Ctx, keys: Vec<Fields>) -> impl Future<Output = Vec<Result<Vec<String>>>> + Send {
+        async {
+            let mut results = vec![];
+            for key in keys {
+                results.push(Self::find(ctx, key).await);
+            }
+            results
+        }
+    }
+    /// What the target says of a creation, or of an update of `prior`, before it is made: a dry run on the server. Only asked
+    /// while a plan may read, and with inputs that are all known. A [`Failure::clean`] is a mistake in the inputs; anything else
+    /// becomes a note in the plan, and the change is checked when it is made.
+    fn preview(
+        _ctx: &Ctx,
+        _prior: Option<Object<Self>>,
+        _inputs: Self::Inputs,
+    ) -> impl Future<Output = Result<Preview>> + Send {
+        async { Ok(Preview::default()) }
     }
     /// What is there, whoever made it, for import. `within` narrows it down, by inputs of the key: the folder of a path, say.
     fn list(_ctx: &Ctx, _within: Fields) -> impl Future<Output = Result<Vec<Listed>>> + Send {
@@ -228,6 +280,7 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn delete(ctx: &Ctx, object: Object<Self>) -> impl Future<Output = Result<()>> + Send;
 }
 
+type Many<'a, T> = Pin<Box<dyn Future<Output = Vec<T>> + Send + 'a>>;
 type Answer<'a> = Pin<Box<dyn Future<Output = std::result::Result<Value, RpcError>> + Send + 'a>>;
 
 /// What `plan` says of an update.
@@ -264,6 +317,10 @@ pub trait ErasedKind: Send + Sync {
     fn answers(&self) -> &'static [Method];
     /// One call.
     fn call<'a>(&'a self, method: Method, ctx: &'a Ctx, call: Call) -> Answer<'a>;
+    /// Many `read` of one configuration.
+    fn read_many<'a>(&'a self, ctx: &'a Ctx, calls: Vec<Call>) -> Many<'a, ReadResult>;
+    /// Many `find` of one configuration.
+    fn find_many<'a>(&'a self, ctx: &'a Ctx, calls: Vec<Call>) -> Many<'a, FindResult>;
 }
 
 struct Erased<K>(std::marker::PhantomData<fn() -> K>);
@@ -286,6 +343,32 @@ fn fields<T: Serialize>(value: &T) -> Fields {
     }
 }
 
+/// The object that a call is about, with these inputs.
+fn recorded<K: Kind>(call: Call, inputs: Fields) -> std::result::Result<Object<K>, RpcError> {
+    let inputs = typed(inputs, "recorded inputs")?;
+    Ok(Object { id: call.id, inputs, outputs: call.outputs, private: call.private })
+}
+
+/// What reading an object gave, as a message.
+fn read_result<K: Kind>(id: String, seen: Result<Option<Observed<K>>>) -> ReadResult {
+    match seen {
+        Ok(None) => ReadResult::Absent,
+        Ok(Some(o)) => ReadResult::Object(WireObject {
+            id,
+            outputs: fields(&o.outputs),
+            inputs: o.inputs,
+            private: o.private,
+        }),
+        Err(failure) => ReadResult::Failed(failure.into_rpc()),
+    }
+}
+
+/// What a kind left out of its answers to many questions is an error.
+fn too_few() -> RpcError {
+    let message = "the plugin gave fewer answers than it was asked for".to_string();
+    RpcError { code: -32603, message, data: Box::default() }
+}
+
 impl<K: Kind> ErasedKind for Erased<K> {
     fn name(&self) -> &'static str {
         K::NAME
@@ -297,10 +380,7 @@ impl<K: Kind> ErasedKind for Erased<K> {
 
     fn call<'a>(&'a self, method: Method, ctx: &'a Ctx, call: Call) -> Answer<'a> {
         Box::pin(async move {
-            let object = |prior: Fields, call: &Call| -> std::result::Result<Object<K>, RpcError> {
-                let (id, outputs, private) = (call.id.clone(), call.outputs.clone(), call.private.clone());
-                Ok(Object { id, inputs: typed(prior, "recorded inputs")?, outputs, private })
-            };
+            let object = |prior: Fields, call: &Call| recorded::<K>(call.clone(), prior);
             let changed =
                 |c: Change<K>| json!({ "id": c.id, "outputs": fields(&c.outputs), "private": c.private });
             match method {
@@ -330,6 +410,15 @@ impl<K: Kind> ErasedKind for Erased<K> {
                         .map(|files| json!({ "files": files }))
                         .map_err(Failure::into_rpc)
                 }
+                Method::Preview => {
+                    let prior = match call.id.is_empty() {
+                        true => None,
+                        false => Some(object(call.prior.clone(), &call)?),
+                    };
+                    let preview = K::preview(ctx, prior, typed(call.inputs, "inputs")?).await;
+                    let preview = preview.map_err(Failure::into_rpc)?;
+                    Ok(serde_json::to_value(preview).unwrap_or(Value::Null))
+                }
                 Method::Upgrade => {
                     let recorded = Recorded {
                         id: call.id,
@@ -342,18 +431,11 @@ impl<K: Kind> ErasedKind for Erased<K> {
                 }
                 Method::Read => {
                     let id = call.id.clone();
-                    let seen =
-                        K::read(ctx, object(call.inputs.clone(), &call)?).await.map_err(Failure::into_rpc)?;
-                    let result = match seen {
-                        None => ReadResult::Absent,
-                        Some(o) => ReadResult::Object(WireObject {
-                            id,
-                            outputs: fields(&o.outputs),
-                            inputs: o.inputs,
-                            private: o.private,
-                        }),
-                    };
-                    Ok(serde_json::to_value(result).unwrap_or(Value::Null))
+                    let seen = K::read(ctx, object(call.inputs.clone(), &call)?).await;
+                    match read_result(id, seen) {
+                        ReadResult::Failed(error) => Err(error),
+                        result => Ok(serde_json::to_value(result).unwrap_or(Value::Null)),
+                    }
                 }
                 Method::Find => K::find(ctx, call.inputs)
                     .await
@@ -389,6 +471,49 @@ impl<K: Kind> ErasedKind for Erased<K> {
             }
         })
     }
+
+    fn read_many<'a>(&'a self, ctx: &'a Ctx, calls: Vec<Call>) -> Many<'a, ReadResult> {
+        Box::pin(async move {
+            let ids: Vec<String> = calls.iter().map(|call| call.id.clone()).collect();
+            // A record that does not fit the interface is an error of its own, not one of all.
+            let mut objects = vec![];
+            let mut misfits = BTreeMap::new();
+            for (at, mut call) in calls.into_iter().enumerate() {
+                let inputs = std::mem::take(&mut call.inputs);
+                match recorded::<K>(call, inputs) {
+                    Ok(object) => objects.push(object),
+                    Err(error) => _ = misfits.insert(at, error),
+                }
+            }
+            let mut seen = K::read_many(ctx, objects).await.into_iter();
+            let mut results = vec![];
+            for (at, id) in ids.into_iter().enumerate() {
+                results.push(match misfits.remove(&at) {
+                    Some(error) => ReadResult::Failed(error),
+                    None => match seen.next() {
+                        Some(one) => read_result(id, one),
+                        None => ReadResult::Failed(too_few()),
+                    },
+                });
+            }
+            results
+        })
+    }
+
+    fn find_many<'a>(&'a self, ctx: &'a Ctx, calls: Vec<Call>) -> Many<'a, FindResult> {
+        Box::pin(async move {
+            let count = calls.len();
+            let found = K::find_many(ctx, calls.into_iter().map(|call| call.inputs).collect()).await;
+            let mut found = found.into_iter();
+            (0..count)
+                .map(|_| match found.next() {
+                    Some(Ok(ids)) => FindResult::Ids(ids),
+                    Some(Err(failure)) => FindResult::Failed(failure.into_rpc()),
+                    None => FindResult::Failed(too_few()),
+                })
+                .collect()
+        })
+    }
 }
 
 /// A plugin as [`crate::export_plugin!`] makes it.
@@ -403,4 +528,10 @@ pub struct Plugin {
     pub kinds: Vec<Box<dyn ErasedKind>>,
     /// Settings from JSON.
     pub settings: fn(Value) -> std::result::Result<Arc<dyn Any + Send + Sync>, String>,
+    /// The identity of what is behind the settings, where the plugin knows one.
+    pub place: Option<PlaceOf>,
 }
+
+/// Asks for the identity of what is behind settings.
+pub type PlaceOf =
+    fn(Arc<dyn Any + Send + Sync>) -> Pin<Box<dyn Future<Output = Result<Option<String>>> + Send>>;

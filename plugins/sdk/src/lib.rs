@@ -8,10 +8,12 @@ pub mod abi;
 mod kind;
 pub mod process;
 pub mod protocol;
+pub mod running;
 mod values;
 
 pub use kind::{
-    Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, Planned, Plugin, Recorded, erase, in_words,
+    Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, PlaceOf, Planned, Plugin, Recorded, erase,
+    in_words,
 };
 pub use values::{Nanoseconds, Secret, Size};
 

@@ -52,6 +52,8 @@ pub enum Method {
     Hello,
     /// Settings; the answer is their handle.
     Configure,
+    /// The identity of what is behind the settings.
+    Place,
     /// Asks a running operation to end.
     Cancel,
     /// One object.
@@ -60,6 +62,8 @@ pub enum Method {
     ReadMany,
     /// The ids of the objects with a natural key.
     Find,
+    /// The answers to many `find`.
+    FindMany,
     /// The objects that exist.
     List,
     /// Checks inputs.
@@ -68,6 +72,8 @@ pub enum Method {
     Normalize,
     /// What is known of an update before it is made.
     Plan,
+    /// What the target says of a change before it is made.
+    Preview,
     /// The files that a change writes.
     Files,
     /// A recorded object of an older version of the plugin.
@@ -90,17 +96,20 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 19] = [
+    pub const ALL: [Method; 22] = [
         Method::Hello,
         Method::Configure,
+        Method::Place,
         Method::Cancel,
         Method::Read,
         Method::ReadMany,
         Method::Find,
+        Method::FindMany,
         Method::List,
         Method::Validate,
         Method::Normalize,
         Method::Plan,
+        Method::Preview,
         Method::Files,
         Method::Upgrade,
         Method::Create,
@@ -117,14 +126,17 @@ impl Method {
         match self {
             Method::Hello => "hello",
             Method::Configure => "configure",
+            Method::Place => "place",
             Method::Cancel => "cancel",
             Method::Read => "read",
             Method::ReadMany => "read_many",
             Method::Find => "find",
+            Method::FindMany => "find_many",
             Method::List => "list",
             Method::Validate => "validate",
             Method::Normalize => "normalize",
             Method::Plan => "plan",
+            Method::Preview => "preview",
             Method::Files => "files",
             Method::Upgrade => "upgrade",
             Method::Create => "create",
@@ -276,7 +288,8 @@ pub struct Manifest {
     pub kinds: Vec<String>,
     /// SHA-256 of its interface file, in hexadecimal.
     pub interface: String,
-    /// Optional questions (`validate`, `normalize`, `plan`, `files`, `upgrade`, `list`) that it answers, with the kinds for which it does.
+    /// Optional questions (`place`, `find_many`, `validate`, `normalize`, `plan`, `preview`, `files`, `upgrade`, `list`) that it
+    /// answers, with the kinds for which it does; for `place`, which is about the settings, all kinds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capabilities: BTreeMap<String, Vec<String>>,
 }
@@ -300,6 +313,14 @@ pub struct Configure {
 pub struct Configured {
     /// Names the configuration in later calls.
     pub config: u64,
+}
+
+/// The answer to `place`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Placed {
+    /// The identity of what is behind the settings: the UID of a cluster, the id of an account. Absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// `validate`, `read`, `find`, `create`, `update`, `delete`: every field that a call has no use for is empty.
@@ -357,6 +378,37 @@ pub enum ReadResult {
     Object(Object),
     /// It could not be found out.
     Failed(RpcError),
+}
+
+/// `find_many`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindMany {
+    /// One `find` each.
+    pub calls: Vec<Call>,
+}
+
+/// One answer of `find_many`, in the order of the calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindResult {
+    /// The ids of the objects with the natural key.
+    Ids(Vec<String>),
+    /// It could not be found out.
+    Failed(RpcError),
+}
+
+/// The answer to `preview`: what the target says of a change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Preview {
+    /// Outputs that are known already.
+    #[serde(default)]
+    pub outputs: Fields,
+    /// Reasons to replace the object instead.
+    #[serde(default)]
+    pub replace: Vec<String>,
+    /// What a reader of the plan should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One object of the answer to `list`.
