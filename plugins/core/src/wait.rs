@@ -1,6 +1,7 @@
 //! `core.Wait`: asks again and again, more seldom each time, until the answer is right or the time is over.
 
 use crate::interface::wait::{Inputs, Outputs};
+use dtm_plugin::http::{followed, without_userinfo};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed};
@@ -159,51 +160,6 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
 
 /// So many redirects are followed.
 const REDIRECTS: usize = 10;
-
-/// The scheme and the authority of an address.
-fn origin(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    Some((scheme, rest.split(['/', '?', '#']).next().unwrap_or(rest)))
-}
-
-fn without_userinfo(url: &str) -> String {
-    match origin(url).and_then(|(scheme, authority)| Some((scheme, authority, authority.rsplit_once('@')?.1)))
-    {
-        Some((scheme, authority, host)) => {
-            format!("{scheme}://{host}{}", &url[scheme.len() + 3 + authority.len()..])
-        }
-        None => url.to_string(),
-    }
-}
-
-/// Where a redirect leads. Credentials stay with the host that they are for, and are never sent in clear where they were
-/// not before.
-fn followed(from: &str, to: &str) -> Result<String, String> {
-    let (scheme, authority) = origin(from).ok_or("its address has no host")?;
-    let path = &from[scheme.len() + 3 + authority.len()..];
-    let path = path.split(['?', '#']).next().unwrap_or(path);
-    let to = match origin(to) {
-        Some(("http" | "https", _)) => to.to_string(),
-        Some(_) => return Err("it redirects to a URL that is not HTTP".into()),
-        None if to.starts_with("//") => format!("{scheme}:{to}"),
-        None if to.starts_with('/') => format!("{scheme}://{authority}{to}"),
-        None => {
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            format!("{scheme}://{authority}{folder}/{to}")
-        }
-    };
-    let (new_scheme, new_authority) = origin(&to).ok_or("it leads to an address without a host")?;
-    let (credentials, host) = authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
-    let Some(credentials) = credentials else { return Ok(to) };
-    let new_host = new_authority.rsplit_once('@').map_or(new_authority, |(_, h)| h);
-    if !new_host.eq_ignore_ascii_case(host) || scheme == "https" && new_scheme == "http" {
-        return Err(
-            "it leads to another host, and the address holds credentials, which are not sent there".into()
-        );
-    }
-    let rest = &to[new_scheme.len() + 3 + new_authority.len()..];
-    Ok(format!("{new_scheme}://{credentials}@{host}{rest}"))
-}
 
 fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {
     let found = address.to_socket_addrs().map_err(|e| format!("`{address}` cannot be resolved: {e}"))?;

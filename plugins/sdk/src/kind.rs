@@ -106,6 +106,11 @@ impl Failure {
             Box::new(ErrorData { class: Class::FailedPartial, object: Some(object), ..Default::default() });
         Failure { message: message.into(), data }
     }
+    /// Nobody knows what became of it: the connection broke after a change was sent. The next run finds out.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        let data = Box::new(ErrorData { class: Class::FailedPartial, ..Default::default() });
+        Failure { message: message.into(), data }
+    }
     /// The plugin's own data of what exists in spite of the failure.
     pub fn private(mut self, private: Value) -> Self {
         self.data.object.get_or_insert_default().private = private;

@@ -5,6 +5,8 @@
 //! same messages over four symbols. No Rust type, allocator or unwinding crosses it.
 
 pub mod abi;
+#[cfg(feature = "http")]
+pub mod http;
 mod kind;
 pub mod process;
 pub mod protocol;
