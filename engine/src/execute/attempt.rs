@@ -100,7 +100,8 @@ impl Operation<'_> {
             call.start_before = self.lease().await?;
             let params = serde_json::to_value(&call).unwrap_or(Json::Null);
             let (plugin, settings) = (&*self.node.plugin, &self.settings);
-            let request = Request { plugin, settings, method: verb, params, deadline, alone };
+            let place = crate::plan::place::behind(&entry.place);
+            let request = Request { plugin, settings, method: verb, params, deadline, alone, place };
             let result = self.cx.plugins.call(request).await;
             match result {
                 // The answer contains no object: at most a note that the object was left.

@@ -110,6 +110,8 @@ pub(crate) struct Context {
     pub(crate) stop: watch::Receiver<StopLevel>,
     /// Entries with replaced objects that are still to be deleted, by node.
     retired: Mutex<BTreeMap<usize, Arc<Entry>>>,
+    /// Nodes whose object was deleted and is not created again yet.
+    removed: Mutex<BTreeSet<usize>>,
     /// The identities of all objects, each with its address.
     identities: Mutex<HashMap<String, ToolAddr>>,
 }
@@ -117,6 +119,10 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn retired(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Entry>>> {
         self.retired.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(crate) fn removed(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.removed.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Claims an identity for an address; gives the other address that has it.
@@ -194,6 +200,7 @@ pub async fn run(run: Run) -> Outcome {
         stop,
         retired: Mutex::default(),
         identities: Mutex::new(identities),
+        removed: Mutex::default(),
     });
     let mut walk = Walk::new(cx.clone());
     let mut running: Tasks<usize, Done> = Tasks::new();
@@ -288,8 +295,6 @@ struct Walk {
     asserts: Vec<(usize, BTreeSet<InstanceId>)>,
     /// Steps that are begun, done, failed or skipped.
     settled: Vec<bool>,
-    /// Nodes whose object was deleted and is not created again yet.
-    removed: BTreeSet<usize>,
     halted: bool,
 }
 
@@ -308,7 +313,6 @@ impl Walk {
             ready: BinaryHeap::new(),
             asserts,
             settled: vec![false; count],
-            removed: BTreeSet::new(),
             halted: false,
         };
         (0..count).filter(|n| walk.waits[*n] == 0).collect::<Vec<_>>().into_iter().for_each(|n| walk.push(n));
@@ -393,12 +397,9 @@ impl Walk {
         let (addr, plugin) = (self.node(at).addr.clone(), self.node(at).plugin.clone());
         self.ready.extend(self.turns.give_back(&plugin));
         match done {
-            Done::Removed => {
-                self.removed.insert(node);
-                self.release(at, outcome);
-            }
+            Done::Removed => self.release(at, outcome),
             Done::Changed(verb) => {
-                self.removed.remove(&node);
+                self.cx.removed().remove(&node);
                 outcome.done.push((addr, verb));
                 self.release(at, outcome);
             }
@@ -416,6 +417,7 @@ impl Walk {
                 });
                 // A state that cannot be written takes nothing more.
                 self.halted |= self.cx.options.fail_fast || d.code == Code::E0807;
+                self.warn_if_gone(node);
                 outcome.failed.push((addr.clone(), *d));
                 self.skip_after(at, &addr, outcome);
             }
@@ -442,17 +444,24 @@ impl Walk {
                 }
                 let addr = self.cx.plan.nodes[node].addr.clone();
                 (self.cx.events)(Event::Skipped { addr: addr.clone(), because: cause.to_string() });
-                if self.removed.contains(&node) {
-                    let text = "it is deleted already; the next apply creates it again".to_string();
-                    (self.cx.events)(Event::Warned { addr: addr.clone(), text });
-                }
+                self.warn_if_gone(node);
                 outcome.skipped.push((addr, cause.into()));
             }
         }
     }
 
-    /// What was not begun.
+    /// Says that a tool has no object any more, because the second half of its replacement did not happen.
+    fn warn_if_gone(&self, node: usize) {
+        if self.cx.removed().contains(&node) {
+            let text = "it is deleted already; the next apply creates it again".to_string();
+            (self.cx.events)(Event::Warned { addr: self.cx.plan.nodes[node].addr.clone(), text });
+        }
+    }
+
+    /// What was not begun, and what was only deleted.
     fn rest(&mut self, outcome: &mut Outcome) {
+        let removed = self.cx.removed().clone();
+        outcome.done.extend(removed.iter().map(|node| (self.cx.plan.nodes[*node].addr.clone(), "delete")));
         for (at, step) in self.cx.plan.schedule.steps.iter().enumerate() {
             let node = &self.cx.plan.nodes[step.node];
             let counts = matches!(step.part, Part::Whole | Part::Make);

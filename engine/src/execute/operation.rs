@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::plan::diff::{changes, merged, same};
 use crate::plan::existing::look_up;
 use crate::plan::identity::identity;
+use crate::plan::place::{behind, with_identity};
 use crate::plan::reads::{find, normalized, plan_of};
 use crate::plan::recover::{Found, natural_key, resolve};
 use crate::plan::{Action, Node, Part, Reason, Step};
@@ -201,6 +202,13 @@ impl Operation<'_> {
         let (plugin, inputs) = (&self.node.plugin, std::mem::take(&mut self.inputs));
         let prior = self.node.prior.as_deref();
         self.inputs = normalized(&*self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await;
+        // What is behind settings that waited for another tool, or behind those of a plan that read nothing.
+        if behind(&self.place).is_none()
+            && !self.settings.is_empty()
+            && let Ok(found) = self.cx.plugins.place(&self.node.plugin, &self.settings).await
+        {
+            self.place = with_identity(std::mem::take(&mut self.place), found);
+        }
         Ok(kind)
     }
 
@@ -225,9 +233,19 @@ impl Operation<'_> {
         let Some(prior) = &self.node.prior else { return Ok(Done::Removed) };
         self.emit("delete");
         self.remove(prior, Status::Replacing).await?;
-        let ms = self.started.elapsed().as_millis() as u64;
-        (self.cx.events)(Event::Finished { addr: self.node.addr.clone(), verb: "delete", ms });
+        self.is_gone(prior).await?;
+        self.finished("delete");
         Ok(Done::Removed)
+    }
+
+    /// Records that the old object of a replacement is deleted: what is in its place from now on belongs to somebody else.
+    async fn is_gone(&self, prior: &Entry) -> Result<(), Failed> {
+        self.cx.removed().insert(self.index);
+        match prior.retired.is_empty() {
+            true => self.write(Record::Remove { addr: self.node.addr.clone() }).await,
+            // The record names the objects that are still to be deleted.
+            false => Ok(()),
+        }
     }
 
     /// The second half: the new object comes, after those that it depends on.
@@ -621,10 +639,16 @@ impl Operation<'_> {
         if create_first {
             return self.create(true).await;
         }
-        if prior.id.is_some() {
-            self.remove(&prior, Status::Replacing).await?;
+        if prior.id.is_none() {
+            return self.create(false).await;
         }
-        self.create(false).await
+        self.remove(&prior, Status::Replacing).await?;
+        self.is_gone(&prior).await?;
+        let done = self.create(false).await;
+        if done.is_err() {
+            self.finished("delete");
+        }
+        done
     }
 
     async fn delete(&self) -> Result<Done, Failed> {

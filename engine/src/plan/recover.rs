@@ -137,9 +137,7 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
     let ways = kind.recover_when.iter();
     // An object that is found by reading it has the key of its operation as its id.
     match ways.clone().any(|(_, way)| *way == Recover::Read) {
-        false => d.note(begun).help(format!(
-            "check the target, then record the result: `dtm state resolve {word} --id ID`, or `dtm state resolve {word} --none`"
-        )),
+        false => d.note(begun).help(record_result(addr, entry)),
         true => {
             let ways: Vec<String> = ways
                 .map(|(input, way)| match way {
@@ -155,6 +153,14 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
                 .help(format!("to let dtm resolve this by itself, {}", ways.join(", or ")))
         }
     }
+}
+
+/// How the result of an interrupted operation is recorded by a person.
+pub(super) fn record_result(addr: &str, entry: &Entry) -> String {
+    let (word, id) = (word(addr), entry.id.as_deref().map_or("ID".into(), word));
+    format!(
+        "check the target, then record the result: `dtm state resolve {word} --id {id}`, or `dtm state resolve {word} --none`"
+    )
 }
 
 fn interrupted(addr: &str, status: Status) -> Diagnostic {

@@ -2,8 +2,8 @@
 
 use crate::interface::directory;
 use crate::path::{
-    absent, below, canonical, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
-    remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
+    absent, below, canonical, checked_mode, checked_path, find, is_of, learn, link_text, look, mend_parents,
+    mode, remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::json;
@@ -45,6 +45,9 @@ impl Kind for Directory {
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         learn(&object.private);
+        if object.outputs.is_empty() {
+            is_of(&object.id, &object.inputs.path)?;
+        }
         let own = object.private.get("made").is_some();
         let Some(there) = look(&object.id)? else { return Ok(None) };
         // A link in place of a folder that dtm created is drift; one that existed before is followed.

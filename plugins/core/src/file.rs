@@ -2,15 +2,15 @@
 
 use crate::interface::{file, secret_file};
 use crate::path::{
-    absent, below, canonical, checked_mode, checked_path, find, learn, link_text, look, mend_parents, mode,
-    remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
+    absent, below, canonical, checked_mode, checked_path, find, is_of, learn, link_text, look, mend_parents,
+    mode, remove_with_parents, replaced_parent, seen_mode, set_mode, shown, upgraded, with_parents,
 };
 use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Recorded, Size};
 use sha2::Digest;
 use std::fs::File as OpenFile;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -95,23 +95,44 @@ fn delete(ctx: &Ctx, id: &str, private: &Value) -> Result<(), Failure> {
     })
 }
 
-/// The existing object: bytes, and a mode.
+/// How much of a file is compared as text, in bytes. Of a larger one, size and hash are compared: a message has a limit, and nobody
+/// reads such a difference.
+const LARGEST_TEXT: u64 = 2 << 20;
+
+/// The existing object: its content, and a mode.
 struct Seen {
-    bytes: Vec<u8>,
+    /// As the input `content` would have it; absent where a large file holds what is recorded.
+    content: Option<String>,
+    sha256: String,
+    size: u64,
     mode: String,
-    /// A link in the place of the file, or of a folder that was made for it.
-    link: Option<String>,
 }
 
 impl Seen {
-    fn content(&self) -> String {
-        self.link.clone().unwrap_or_else(|| content(self.bytes.clone()))
+    fn inputs(&self, wrap: impl Fn(Value) -> Value) -> Fields {
+        let content = self.content.clone().map(|content| ("content".to_string(), wrap(content.into())));
+        Fields::from_iter(content.into_iter().chain([("mode".to_string(), json!(self.mode))]))
     }
+}
+
+/// What is recorded of a file.
+struct Written<'a> {
+    id: &'a str,
+    private: &'a Value,
+    path: &'a str,
+    content: &'a str,
+    mode: &'a str,
+    /// Whether it was only adopted so far, or looked for.
+    is_new: bool,
 }
 
 /// The bytes and mode that are there. A link in the place of what dtm has written is a change of its content; one that was there
 /// before, of what was adopted or only looked at, is followed.
-fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failure> {
+fn read(written: &Written<'_>) -> Result<Option<Seen>, Failure> {
+    let Written { id, private, mode: recorded, .. } = *written;
+    if written.is_new {
+        is_of(id, written.path)?;
+    }
     let failed = |e: std::io::Error| Failure::clean(format!("cannot read `{id}`: {e}"));
     learn(private);
     let Some(there) = look(id)? else { return Ok(None) };
@@ -122,7 +143,8 @@ fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failu
         _ => None,
     };
     if let Some(link) = link {
-        return Ok(Some(Seen { bytes: vec![], mode: recorded.to_string(), link: Some(link_text(link)) }));
+        let content = Some(link_text(link));
+        return Ok(Some(Seen { content, sha256: sha256(&[]), size: 0, mode: recorded.to_string() }));
     }
     // A pipe or a device is not opened: that would wait for its other end, or never end.
     match std::fs::metadata(id) {
@@ -132,14 +154,32 @@ fn read(id: &str, private: &Value, recorded: &str) -> Result<Option<Seen>, Failu
         }
         _ => {}
     }
-    match std::fs::read(id) {
-        Ok(bytes) => {
-            let metadata = std::fs::metadata(id).map_err(failed)?;
-            Ok(Some(Seen { bytes, mode: seen_mode(recorded, &metadata), link: None }))
+    let file = match OpenFile::open(id) {
+        Ok(file) => file,
+        Err(e) if absent(&e) => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut start = vec![];
+    (&file).take(LARGEST_TEXT + 1).read_to_end(&mut start).map_err(failed)?;
+    let mut hash = sha2::Sha256::new();
+    hash.update(&start);
+    let (mut size, mut part) = (start.len() as u64, vec![0; 1 << 16]);
+    loop {
+        let count = (&file).read(&mut part).map_err(failed)?;
+        if count == 0 {
+            break;
         }
-        Err(e) if absent(&e) => Ok(None),
-        Err(e) => Err(failed(e)),
+        hash.update(&part[..count]);
+        size += count as u64;
     }
+    let sha256 = hex(&hash.finalize());
+    let content = match size > LARGEST_TEXT {
+        false => Some(content(start)),
+        true if self::sha256(written.content.as_bytes()) == sha256 => None,
+        true => Some(format!("\0{size} bytes, too many to compare as text, sha256 {sha256}")),
+    };
+    let mode = seen_mode(recorded, &file.metadata().map_err(failed)?);
+    Ok(Some(Seen { content, sha256, size, mode }))
 }
 
 /// Bytes as the content of a tool. What is not UTF-8 is not text that anybody could have wanted: what stands for it holds a zero
@@ -151,12 +191,17 @@ fn content(bytes: Vec<u8>) -> String {
     })
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn outputs(id: &str, bytes: &[u8]) -> Result<file::Outputs, Failure> {
-    Ok(file::Outputs { absolute: shown(id)?, sha256: sha256(bytes), size: Size(bytes.len() as i64) })
+fn sha256(bytes: &[u8]) -> String {
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+fn outputs(id: &str, content: &str) -> Result<file::Outputs, Failure> {
+    let sha256 = sha256(content.as_bytes());
+    Ok(file::Outputs { absolute: shown(id)?, sha256, size: Size(content.len() as i64) })
 }
 
 impl Kind for File {
@@ -175,10 +220,19 @@ impl Kind for File {
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let Some(seen) = read(&object.id, &object.private, &object.inputs.mode)? else { return Ok(None) };
-        let outputs = outputs(&object.id, &seen.bytes)?;
-        let content = json!(seen.content());
-        let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(seen.mode))]);
+        let inputs = &object.inputs;
+        let written = Written {
+            id: &object.id,
+            private: &object.private,
+            path: &inputs.path,
+            content: &inputs.content,
+            mode: &inputs.mode,
+            is_new: object.outputs.is_empty(),
+        };
+        let Some(seen) = read(&written)? else { return Ok(None) };
+        let inputs = seen.inputs(|content| content);
+        let absolute = shown(&object.id)?;
+        let outputs = file::Outputs { absolute, sha256: seen.sha256, size: Size(seen.size as i64) };
         Ok(Some(Observed { outputs, inputs, private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
@@ -189,11 +243,11 @@ impl Kind for File {
     }
     async fn create(ctx: &Ctx, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         let (id, private) = create(ctx, &inputs.path, &inputs.content, &inputs.mode)?;
-        Ok(Change { outputs: outputs(&id, inputs.content.as_bytes())?, id, private })
+        Ok(Change { outputs: outputs(&id, &inputs.content)?, id, private })
     }
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: file::Inputs) -> Result<Change<Self>, Failure> {
         let private = update(ctx, &object.id, &object.private, &inputs.content, &inputs.mode)?;
-        Ok(Change { outputs: outputs(&object.id, inputs.content.as_bytes())?, id: object.id, private })
+        Ok(Change { outputs: outputs(&object.id, &inputs.content)?, id: object.id, private })
     }
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         delete(ctx, &object.id, &object.private)
@@ -216,9 +270,17 @@ impl Kind for SecretFile {
         checked_mode(inputs)
     }
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let Some(seen) = read(&object.id, &object.private, &object.inputs.mode)? else { return Ok(None) };
-        let content = dtm_plugin::wire::secret(seen.content().into());
-        let inputs = Fields::from_iter([("content".into(), content), ("mode".into(), json!(seen.mode))]);
+        let inputs = &object.inputs;
+        let written = Written {
+            id: &object.id,
+            private: &object.private,
+            path: &inputs.path,
+            content: &inputs.content.0,
+            mode: &inputs.mode,
+            is_new: object.outputs.is_empty(),
+        };
+        let Some(seen) = read(&written)? else { return Ok(None) };
+        let inputs = seen.inputs(dtm_plugin::wire::secret);
         let outputs = secret_file::Outputs { absolute: shown(&object.id)? };
         Ok(Some(Observed { outputs, inputs, private: object.private }))
     }

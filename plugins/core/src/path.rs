@@ -87,6 +87,18 @@ pub(crate) fn canonical(path: &str) -> String {
     inside(path).unwrap_or_else(|| path.to_string())
 }
 
+/// Refuses to take over an object at another path than the tool has: the tool would be there once and named elsewhere.
+pub(crate) fn is_of(id: &str, path: &str) -> Result<(), Failure> {
+    let (there, wanted) = (canonical(id), canonical(path));
+    match there == wanted {
+        true => Ok(()),
+        false => {
+            Err(Failure::clean(format!("`{there}` is not at the path of the tool, which is `{wanted}`"))
+                .input("path"))
+        }
+    }
+}
+
 fn inside(path: &str) -> Option<String> {
     let here = std::env::current_dir().ok()?;
     let mut at = PathBuf::new();
