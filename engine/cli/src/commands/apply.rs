@@ -1,8 +1,8 @@
 //! `dtm apply`: plans, asks, carries the plan out; or carries out one that was saved.
 
 use super::run::{
-    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, needs_plugins, options, planning_events, record,
-    refuse, runtime,
+    Run, RunArgs, Switch, ask, carry_out, lock_of, needs_plugins, options, planning_events, record, refuse,
+    runtime,
 };
 use super::saved;
 use crate::args::{ConfigFiles, FileArg, Global, SelectArgs};
@@ -48,7 +48,6 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
     if saved.is_some() {
         saved::only_the_plan(global, &args.select)?;
     }
-    can_ask(&args.run, "apply")?;
     let trace = Trace::begin("apply", args.run.trace.as_deref())?;
     trace.phase("check");
     let saved = match saved {
@@ -118,7 +117,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
         }
         return Ok(Exit::Done);
     }
-    if !ask(terminal, &args.run, "Apply this plan?") {
+    if !ask(terminal, &args.run, "apply", "Apply this plan?")? {
         terminal.note("Nothing was changed.");
         return Ok(Exit::Failed);
     }

@@ -54,8 +54,6 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result
             terminal.note("Nothing was changed.");
             return Ok(Exit::Failed);
         }
-    } else {
-        can_ask(&args.run, "delete")?;
     }
     let tools: Vec<String> = tools.iter().map(|tool| typed(tool)).collect();
     let reality = if args.no_read { Reality::Recorded } else { Reality::Read };

@@ -1,8 +1,6 @@
 //! `dtm destroy`: removes everything that the state knows, in reverse order.
 
-use super::run::{
-    Run, RunArgs, Switch, ask, can_ask, carry_out, lock_of, options, planning_events, refuse, runtime,
-};
+use super::run::{Run, RunArgs, Switch, ask, carry_out, lock_of, options, planning_events, refuse, runtime};
 use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
 use crate::project::{enter, own_state, trusted_plugins};
@@ -37,7 +35,6 @@ pub struct Destroy {
 }
 
 pub(super) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
-    can_ask(&args.run, "destroy")?;
     let reality = if args.no_read { Reality::Recorded } else { Reality::Read };
     remove(global, terminal, &args.file, &args.run, None, (!args.state, reality))
 }
@@ -109,7 +106,7 @@ pub(super) fn remove(
         return Ok(Exit::Done);
     }
     trace.phase("ask");
-    if !ask(terminal, run_args, "Destroy this?") {
+    if !ask(terminal, run_args, if only.is_some() { "delete" } else { "destroy" }, "Destroy this?")? {
         terminal.note("Nothing was changed.");
         return Ok(Exit::Failed);
     }

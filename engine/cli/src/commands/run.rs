@@ -61,21 +61,25 @@ pub fn can_ask(args: &RunArgs, command: &str) -> Result<(), Failure> {
     if args.yes || std::io::stdin().is_terminal() {
         return Ok(());
     }
-    let failure =
-        Failure::new(Code::E0902, format!("`dtm {command}` asks for confirmation, but there is no terminal"));
-    Err(failure.help(format!("review the plan, then skip the prompt: `dtm {command} -y`")).usage())
+    let headline = format!("`dtm {command}` asks for confirmation, but there is no terminal");
+    let help = "review the plan, then run the same command with `-y`, which skips the prompt";
+    Err(Failure::new(Code::E0902, headline).help(help).usage())
 }
 
-/// Asks a question; only `yes` or `y` is one.
-pub fn ask(terminal: &Terminal, args: &RunArgs, question: &str) -> bool {
+/// Asks a question about a command's plan, which was shown; only `yes` or `y` is an agreement.
+///
+/// # Errors
+/// When nobody can answer.
+pub fn ask(terminal: &Terminal, args: &RunArgs, command: &str, question: &str) -> Result<bool, Failure> {
     if args.yes {
-        return true;
+        return Ok(true);
     }
+    can_ask(args, command)?;
     terminal.out(&format!("{question} [y/N] "));
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
-    is_yes(&answer)
+    Ok(is_yes(&answer))
 }
 
 /// Events while planning: only what plugins log, and only when asked for.
