@@ -24,8 +24,16 @@ extern "C" {
 /* Checked before anything else is called. */
 uint32_t dtm_plugin_abi(void);
 
-/* JSON: {"protocol": 1, "name": that of the interface, "version", "kinds": [...], "interface": SHA-256 of the interface file in hexadecimal}. The
- * bytes live as long as the library. */
+/* JSON: {"protocol": 1, "name": that of the interface, "version", "kinds": [...], "interface": SHA-256 of the interface file in
+ * hexadecimal, "capabilities": {method: [kinds]}}. The capabilities are the optional methods that are answered, with the kinds for
+ * which they are:
+ *
+ *   place       {"config"} -> {"place"}: the identity of what is behind the settings, such as the UID of a cluster
+ *   find_many   {"calls": [find, ...]} -> [{"ids": [...]} or {"failed": error}, ...], in the order of the calls
+ *   preview     {"kind", "inputs", and for an update "id", "prior", "outputs", "private"} -> {"outputs", "replace": [reasons], "notes"}
+ *   validate, normalize, plan, files, upgrade, list
+ *
+ * The bytes live as long as the library. */
 const uint8_t *dtm_plugin_manifest(size_t *len);
 
 /* One request in, one response out. Blocks; called on many threads at once. Gives 0 when there is an answer. A request that

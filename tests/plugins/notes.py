@@ -182,13 +182,30 @@ def plan(params):
     return {"outputs": {"letters": len(text)}, "replace": []} if isinstance(text, str) else {"outputs": {}, "replace": []}
 
 
+def find_many(params):
+    found = [find(call["inputs"]) for call in params["calls"]]
+    return found[1:] if BREAKS == "find-many" else found
+
+
+def place():
+    return {"place": str(time.monotonic()) if BREAKS == "place" else "notes"}
+
+
+def preview(params):
+    check(params["inputs"])
+    if BREAKS == "preview":
+        os.makedirs("notes", exist_ok=True)
+        open(path(params["inputs"]["name"]), "w").close()
+    return {"outputs": {}, "replace": [], "notes": []}
+
+
 def hello(params):
     if 1 not in params["versions"] and BREAKS != "version":
         raise Failure("version 1 is the only one", code=-32602)
     name = "memos" if BREAKS == "hello" else "notes"
     if BREAKS == "mute":
         time.sleep(3600)
-    can = {"validate": ["Note"], "plan": ["Note"], "list": ["Note"]}
+    can = {name: ["Note"] for name in ("validate", "plan", "list", "find_many", "place", "preview")}
     return {
         "protocol": 9 if BREAKS == "protocol" else 1, "name": name, "version": "1.0.0", "kinds": ["Note"], "interface": interface(),
         "capabilities": can,
@@ -208,12 +225,18 @@ def answer(method, params):
     if method == "read_many":
         results = [read(call) for call in params["calls"]]
         return results[1:] if BREAKS == "read-many" else results
+    if method == "find_many":
+        return find_many(params)
+    if method == "place":
+        return place()
     if params.get("kind") != "Note" and BREAKS != "unknown":
         raise Failure(f"no kind {params.get('kind')} is known", code=-32602)
     if method == "find":
         return find(params["inputs"])
     if method == "list":
         return listed()
+    if method == "preview":
+        return preview(params)
     if method == "read":
         return read(params)
     if method == "validate":

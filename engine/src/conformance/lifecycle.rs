@@ -158,6 +158,7 @@ impl<'a> Lifecycle<'a> {
             Err(why) => return self.report.note(&subject, Rule::Find, Outcome::Broken(why)),
         }
         self.questions(&subject, &trial, &inputs).await;
+        self.optional(&subject, &trial, &inputs).await;
         let misfit = probe::misfit(&trial, &inputs).await;
         self.report.hold(&subject, Rule::Misfit, misfit);
         let slow =
@@ -207,6 +208,18 @@ impl<'a> Lifecycle<'a> {
         self.report.hold(subject, Rule::Validate, result);
     }
 
+    /// What a plugin may answer beyond that, if it says that it does.
+    async fn optional(&mut self, subject: &str, trial: &Trial<'_>, inputs: &Fields) {
+        if self.can(Method::Place, &trial.kind.name) {
+            let result = probe::place(trial).await;
+            self.report.hold(subject, Rule::Place, result);
+        }
+        if self.can(Method::Preview, &trial.kind.name) {
+            let result = probe::preview(trial, inputs).await;
+            self.report.hold(subject, Rule::Preview, result);
+        }
+    }
+
     /// `find`, `read_many`, and many calls at the same time.
     async fn lookup(&mut self, subject: &str, trial: &Trial<'_>, made: &Made) {
         if natural_key(&trial.kind, &made.inputs).is_empty() {
@@ -218,6 +231,10 @@ impl<'a> Lifecycle<'a> {
                     false => Err(format!("`create` gave the id `{}` and `find` gives {ids:?}", made.id)),
                 });
             self.report.hold(subject, Rule::Find, found);
+        }
+        if self.can(Method::FindMany, &trial.kind.name) {
+            let many = probe::find_many(trial, made).await;
+            self.report.hold(subject, Rule::FindMany, many);
         }
         let many = probe::read_many(trial, made).await;
         match many {

@@ -3,9 +3,10 @@
 use super::examinee::PATIENCE;
 use super::trial::{Made, Trial, told};
 use crate::Fields;
+use crate::plan::recover::natural_key;
 use crate::plugin::CallError;
 use dtm_lang::wire::{from_wire, unknown};
-use dtm_plugin::protocol::{Call, Class, Method, ReadResult};
+use dtm_plugin::protocol::{Call, Class, FindResult, Method, Placed, Preview, ReadResult};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,56 @@ pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, St
         }
     }
     Ok(true)
+}
+
+/// Whether `find_many` answers as `find`.
+pub(super) async fn find_many(trial: &Trial<'_>, made: &Made) -> Result<(), String> {
+    let one = trial.find(&made.op, &made.inputs).await?;
+    let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
+    let config = process.config(&trial.settings).await.map_err(|e| told(Method::Configure, &e))?;
+    let inputs = natural_key(&trial.kind, &made.inputs);
+    let kind = trial.kind.name.to_string();
+    let call = Call { config, kind, inputs, op: made.op.clone(), ..Call::default() };
+    let params = json!({ "calls": [call, call, call] });
+    let answer = trial.plugin.ask(Method::FindMany, params, PATIENCE).await;
+    let results: Vec<FindResult> = serde_json::from_value(answer.map_err(|e| told(Method::FindMany, &e))?)
+        .map_err(|e| format!("the answer to `find_many` cannot be read: {e}"))?;
+    if results.len() != 3 {
+        return Err(format!("`find_many` gave {} answers to 3 calls", results.len()));
+    }
+    match results.iter().all(|result| matches!(result, FindResult::Ids(ids) if *ids == one)) {
+        true => Ok(()),
+        false => Err("`find_many` gives another answer than `find`".into()),
+    }
+}
+
+/// The identity of the place, asked for twice.
+pub(super) async fn place(trial: &Trial<'_>) -> Result<(), String> {
+    let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
+    let config = process.config(&trial.settings).await.map_err(|e| told(Method::Configure, &e))?;
+    let mut places = vec![];
+    for _ in 0..2 {
+        let answer = trial.plugin.ask(Method::Place, json!({ "config": config }), PATIENCE).await;
+        let placed: Placed = serde_json::from_value(answer.map_err(|e| told(Method::Place, &e))?)
+            .map_err(|e| format!("the answer to `place` cannot be read: {e}"))?;
+        places.push(placed);
+    }
+    match places[0] == places[1] {
+        true => Ok(()),
+        false => Err("`place` gives another identity when it is asked again".into()),
+    }
+}
+
+/// `preview` of a creation: afterwards nothing is there.
+pub(super) async fn preview(trial: &Trial<'_>, inputs: &Fields) -> Result<(), String> {
+    let call = Call { kind: trial.kind.name.to_string(), inputs: inputs.clone(), ..Call::default() };
+    let answer = trial.call(Method::Preview, call).await.map_err(|e| told(Method::Preview, &e))?;
+    serde_json::from_value::<Preview>(answer)
+        .map_err(|e| format!("the answer to `preview` cannot be read: {e}"))?;
+    match trial.presence("none", inputs).await? {
+        Some(true) => Err("after `preview` it is there".into()),
+        Some(false) | None => Ok(()),
+    }
 }
 
 /// Many reads at the same time: all are answered, and alike.

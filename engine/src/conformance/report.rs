@@ -34,6 +34,12 @@ pub enum Rule {
     SameOp,
     /// `find` gives what was made, and nothing else.
     Find,
+    /// `find_many` answers as `find` does.
+    FindMany,
+    /// `place` gives one identity.
+    Place,
+    /// `preview` touches nothing.
+    Preview,
     /// `list` names what is there, and nothing that is gone.
     List,
     /// After an apply, a plan is empty.
@@ -90,6 +96,9 @@ impl Rule {
             Rule::Create => "`create` gives an id, and each output with the type that the interface says",
             Rule::SameOp => "`create` with an operation key that was used already gives what that made",
             Rule::Find => "`find` gives the ids of the objects with this natural key: none, one or many",
+            Rule::FindMany => "`find_many` answers each call as `find` does, in the order of the calls",
+            Rule::Place => "`place` gives the same identity as often as it is asked",
+            Rule::Preview => "`preview` changes nothing, and takes what `create` takes",
             Rule::List => {
                 "`list` gives each object with its id and the key by which `find` finds it; where it is to look, if that has to be said, stands in the output `within` of the cases, by tool"
             }

@@ -2,7 +2,8 @@
 
 use super::examinee::{Examinee, PATIENCE};
 use crate::Fields;
-use crate::plan::diff::{changes, outputs_differ};
+use crate::plan::diff::changes;
+use crate::plan::options::outputs;
 use crate::plan::recover::{natural_key, recovery};
 use crate::plugin::{CallError, Settings, conforms};
 use crate::secret::sendable;
@@ -205,12 +206,8 @@ impl Trial<'_> {
         if let Some(change) = changes(&self.kind, wanted, wanted, Some(&seen.inputs), &[]).first() {
             return Err(format!("after {after}, a plan would change `{}`", change.name));
         }
-        if outputs_differ(&self.kind, &made.outputs, &seen.outputs) {
-            let name = seen.outputs.iter().find(|(n, v)| {
-                let one: Fields = [((*n).clone(), (*v).clone())].into_iter().collect();
-                outputs_differ(&self.kind, &made.outputs, &one)
-            });
-            let name = name.map_or("", |(n, _)| n.as_str());
+        if let Some(change) = outputs(&self.kind, &made.outputs, &seen.outputs).first() {
+            let name = &change.name;
             return Err(format!("{after} gave another value of the output `{name}` than `read` gives"));
         }
         self.fits(Method::Read, &crate::plan::diff::merged(&made.outputs, &seen.outputs))

@@ -9,6 +9,32 @@ use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Program};
 use serde_json::Value as Json;
 
+/// Under which name a place holds the identity of what is behind the settings, as the plugin says it. No setting has such a name.
+const BEHIND: &str = "@";
+
+/// The identity of what is behind the settings of an object: the UID of its cluster, say.
+pub fn behind(place: &Fields) -> Option<&str> {
+    place.get(BEHIND).and_then(Json::as_str)
+}
+
+/// A place with the identity of what is behind its settings.
+pub(crate) fn with_identity(mut place: Fields, identity: Option<String>) -> Fields {
+    place.extend(identity.map(|identity| (BEHIND.to_string(), identity.into())));
+    place
+}
+
+/// Whether two places are the same. Where both name what is behind their settings, that decides: one cluster may have several
+/// names. Where one does not, as without reading, the settings decide.
+pub(super) fn is_same(a: &Fields, b: &Fields) -> bool {
+    let settings = |place: &Fields| -> Fields {
+        place.iter().filter(|(name, _)| *name != BEHIND).map(|(n, v)| (n.clone(), v.clone())).collect()
+    };
+    match (behind(a), behind(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => settings(a) == settings(b),
+    }
+}
+
 /// The settings that an object of state was made with, as they are now.
 ///
 /// # Errors
@@ -61,7 +87,9 @@ fn configuration_of(program: &Program, addr: &str, entry: &Entry) -> Result<Opti
 
 /// Whether settings are for another place than the one that an object was made in.
 fn moved_place(entry: &Entry, settings: &Settings) -> bool {
-    entry.place.iter().any(|(k, v)| settings.get(k).is_some_and(|now| now != v && !has_unknown(now)))
+    // Where it is recorded what is behind them, every call compares that.
+    behind(&entry.place).is_none()
+        && entry.place.iter().any(|(k, v)| settings.get(k).is_some_and(|now| now != v && !has_unknown(now)))
 }
 
 /// Says that an object was made in another place.
@@ -73,4 +101,22 @@ pub(super) fn other_place(addr: &str, entry: &Entry, settings: &Settings) -> Dia
         format!("`{addr}` was made in another place than the one that its plugin is configured for");
     let d = Diagnostic::new(Code::E0614, headline).tool(addr);
     d.note(format!("it was made with {}, and the settings are {} now", shown(&entry.place), shown(&now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{A, check};
+    use crate::testing::Bench;
+    use expect_test::expect;
+
+    #[tokio::test]
+    async fn what_is_behind_the_settings_is_another_place() {
+        let bench = Bench::new();
+        bench.cloud.set_place("uid-1");
+        assert!(bench.apply(A).await.is_complete());
+        bench.cloud.set_place("uid-2");
+        check(&bench, A, expect![""]).await;
+        bench.cloud.set_place("uid-1");
+        check(&bench, A, expect![""]).await;
+    }
 }

@@ -1,12 +1,13 @@
 //! Reading reality: every tool in state, in batches, at the same time.
 
+use super::place::behind;
 use crate::Fields;
 use crate::address::ToolAddr;
 use crate::plugin::{CallError, PluginCalls, Request, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
 use crate::tasks::Tasks;
-use dtm_plugin::protocol::{Call, Method, ReadResult};
+use dtm_plugin::protocol::{Call, FindResult, Method, Preview, ReadResult, RpcError};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use std::time::Duration;
 /// How many tools one message reads, and how many messages are under way.
 const BATCH: usize = 100;
 const AT_ONCE: usize = 16;
+
+/// How many `find` are under way.
+const FINDS_AT_ONCE: usize = 64;
 
 /// How long a read may take.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(120);
@@ -50,7 +54,9 @@ fn call(entry: &Entry) -> Call {
 pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<ToolAddr, Seen> {
     let mut groups: BTreeMap<(String, String), Vec<ToRead>> = BTreeMap::new();
     for tool in tools {
-        let key = (tool.plugin.clone(), serde_json::to_string(&tool.settings).unwrap_or_default());
+        let settings =
+            serde_json::to_string(&(&tool.settings, behind(&tool.entry.place))).unwrap_or_default();
+        let key = (tool.plugin.clone(), settings);
         groups.entry(key).or_default().push(tool);
     }
     let mut batches = vec![];
@@ -85,7 +91,10 @@ async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>)
     let Some(settings) = batch.first().map(|t| t.settings.clone()) else { return vec![] };
     let params = json!({ "calls": calls });
     let (settings, deadline) = (&settings, READ_TIMEOUT);
-    let request = Request { plugin, settings, method: Method::ReadMany, params, deadline, alone: false };
+    let place = batch.first().and_then(|t| behind(&t.entry.place)).map(String::from);
+    let place = place.as_deref();
+    let request =
+        Request { plugin, settings, method: Method::ReadMany, params, deadline, alone: false, place };
     let answer = plugins.call(request).await;
     let results: Result<Vec<ReadResult>, CallError> = answer.and_then(|value| {
         serde_json::from_value(value)
@@ -151,7 +160,8 @@ async fn read(
     alone: bool,
 ) -> Seen {
     let params = serde_json::to_value(call(entry)).unwrap_or(Value::Null);
-    let request = Request { plugin, settings, method: Method::Read, params, deadline: READ_TIMEOUT, alone };
+    let (deadline, place) = (READ_TIMEOUT, behind(&entry.place));
+    let request = Request { plugin, settings, method: Method::Read, params, deadline, alone, place };
     match plugins.call(request).await {
         Ok(value) => match serde_json::from_value(value) {
             Ok(result) => from_wire(result),
@@ -169,18 +179,117 @@ pub(crate) async fn ask_plugin(
     method: Method,
     kind: &str,
     params: Value,
-) -> Option<Result<Value, dtm_plugin::protocol::RpcError>> {
+) -> Option<Result<Value, RpcError>> {
     let manifest = plugins.manifest(plugin).await.ok()?;
     if !manifest.can(method, kind) {
         return None;
     }
     match plugins
-        .call(Request { plugin, settings, method, params, deadline: READ_TIMEOUT, alone: false })
+        .call(Request { plugin, settings, method, params, deadline: READ_TIMEOUT, alone: false, place: None })
         .await
     {
         Ok(answer) => Some(Ok(answer)),
         Err(CallError::Failed(error)) => Some(Err(error)),
         Err(_) => None,
+    }
+}
+
+/// One `find` of many.
+pub(super) struct ToFind {
+    /// The tool, by its position in the plan.
+    pub(super) node: usize,
+    pub(super) plugin: String,
+    pub(super) settings: Settings,
+    pub(super) kind: String,
+    pub(super) key: Fields,
+    pub(super) op: String,
+}
+
+/// Finds them all: together where the plugin answers many keys of a kind at once, otherwise one by one. The answers come in the
+/// order of the plan.
+pub(super) async fn find_all(
+    plugins: &Arc<dyn PluginCalls>,
+    wanted: Vec<ToFind>,
+) -> Vec<(usize, Result<Vec<String>, CallError>)> {
+    let mut groups: BTreeMap<(String, String, String), Vec<ToFind>> = BTreeMap::new();
+    for find in wanted {
+        let settings = serde_json::to_string(&find.settings).unwrap_or_default();
+        groups.entry((find.plugin.clone(), find.kind.clone(), settings)).or_default().push(find);
+    }
+    let mut batches: Vec<Vec<ToFind>> = vec![];
+    for ((plugin, kind, _), group) in groups {
+        let manifest = plugins.manifest(&plugin).await;
+        let at_once = match manifest.is_ok_and(|m| m.can(Method::FindMany, &kind)) {
+            true => BATCH,
+            false => 1,
+        };
+        let mut group = group.into_iter().peekable();
+        while group.peek().is_some() {
+            batches.push(group.by_ref().take(at_once).collect());
+        }
+    }
+    let mut found = vec![];
+    let mut running = Tasks::new();
+    let mut waiting = batches.into_iter();
+    loop {
+        while running.len() < FINDS_AT_ONCE
+            && let Some(batch) = waiting.next()
+        {
+            let plugins = plugins.clone();
+            let nodes: Vec<usize> = batch.iter().map(|find| find.node).collect();
+            running.spawn(nodes, async move { find_batch(&*plugins, batch).await });
+        }
+        match running.next().await {
+            Some((nodes, Ok(results))) => found.extend(nodes.into_iter().zip(results)),
+            Some((nodes, Err(why))) => {
+                found.extend(nodes.into_iter().map(|node| (node, Err(CallError::Unusable(why.into())))));
+            }
+            None => break,
+        }
+    }
+    found.sort_by_key(|(node, _)| *node);
+    found
+}
+
+/// The answers for a batch, in its order.
+async fn find_batch(plugins: &dyn PluginCalls, batch: Vec<ToFind>) -> Vec<Result<Vec<String>, CallError>> {
+    let mut results = vec![];
+    if let [one] = &*batch {
+        results.push(find(plugins, &one.plugin, &one.settings, &one.kind, one.key.clone(), &one.op).await);
+        return results;
+    }
+    let Some(first) = batch.first() else { return results };
+    let call = |find: &ToFind| Call {
+        kind: find.kind.clone(),
+        inputs: find.key.clone(),
+        op: find.op.clone(),
+        ..Call::default()
+    };
+    let params = json!({ "calls": batch.iter().map(call).collect::<Vec<_>>() });
+    let (plugin, settings) = (&*first.plugin, &first.settings);
+    let (method, deadline) = (Method::FindMany, READ_TIMEOUT);
+    let request = Request { plugin, settings, method, params, deadline, alone: false, place: None };
+    let answers = plugins.call(request).await.and_then(|value| {
+        serde_json::from_value::<Vec<FindResult>>(value)
+            .map_err(|_| CallError::Unusable("the plugin's answer to `find_many` cannot be read".into()))
+    });
+    match answers {
+        Ok(answers) if answers.len() == batch.len() => answers
+            .into_iter()
+            .map(|answer| match answer {
+                FindResult::Ids(ids) => Ok(ids),
+                FindResult::Failed(error) => Err(CallError::Failed(error)),
+            })
+            .collect(),
+        // A batch that fails as a whole is asked one by one, so that the culprit is known.
+        Ok(_) | Err(CallError::Failed(_) | CallError::Lost(_) | CallError::Unusable(_)) => {
+            for one in &batch {
+                let key = one.key.clone();
+                results.push(find(plugins, &one.plugin, &one.settings, &one.kind, key, &one.op).await);
+            }
+            results
+        }
+        Err(CallError::TimedOut(after)) => batch.iter().map(|_| Err(CallError::TimedOut(after))).collect(),
     }
 }
 
@@ -204,6 +313,27 @@ pub(crate) async fn normalized(
         // `validate` reports problems of the inputs.
         Some(Err(_)) | None => inputs,
     }
+}
+
+/// What the target says of a change before it is made; `None` when the plugin does not ask it. `Err` with a class other than
+/// `failed_clean` means that it cannot be said now.
+pub(super) async fn preview(
+    plugins: &dyn PluginCalls,
+    plugin: &str,
+    settings: &Settings,
+    kind: &str,
+    prior: Option<&Entry>,
+    inputs: &Fields,
+) -> Option<Result<Preview, RpcError>> {
+    let mut params = json!({ "kind": kind, "inputs": inputs });
+    if let Some(prior) = prior {
+        params["id"] = prior.id.clone().unwrap_or_default().into();
+        params["prior"] = sendable(&prior.inputs).into();
+        params["outputs"] = prior.outputs.clone().into();
+        params["private"] = prior.private.clone();
+    }
+    let answer = ask_plugin(plugins, plugin, settings, Method::Preview, kind, params).await?;
+    Some(answer.map(|value| serde_json::from_value(value).unwrap_or_default()))
 }
 
 /// What a plugin says of an update: outputs that are known beforehand, and reasons to replace the object instead.
@@ -244,6 +374,7 @@ pub(crate) async fn find(
             params,
             deadline: READ_TIMEOUT,
             alone: false,
+            place: None,
         })
         .await?;
     let ids = value.get("ids").cloned().unwrap_or(Value::Null);

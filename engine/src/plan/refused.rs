@@ -59,9 +59,13 @@ impl Builder<'_> {
 
     /// Reports an input at fault that shows only when the files of a tool are listed, such as a broken template.
     pub(super) fn cannot_list_files(&mut self, node: &Node, refused: &RpcError) {
-        if refused.data.input.is_none() || self.waits_for_another_plugin(node) {
-            return;
+        if refused.data.input.is_some() && !self.waits_for_another_plugin(node) {
+            self.cannot_be(node, refused);
         }
+    }
+
+    /// Reports that a plugin refuses what a tool wants.
+    pub(super) fn cannot_be(&mut self, node: &Node, refused: &RpcError) {
         let d = self.refusal(node, &refused.message, &refused.data);
         self.refused.insert(node.addr.clone());
         self.problem(d);
@@ -78,11 +82,20 @@ impl Builder<'_> {
     /// Whether a tool of another plugin that this one depends on is not applied yet: it may create what is missing, such as
     /// the folder of a template.
     fn waits_for_another_plugin(&self, node: &Node) -> bool {
+        self.waits_for(node, &|dependency| dependency.plugin != node.plugin)
+    }
+
+    /// Whether any tool that this one depends on is not applied yet.
+    pub(super) fn waits(&self, node: &Node) -> bool {
+        self.waits_for(node, &|_| true)
+    }
+
+    fn waits_for(&self, node: &Node, counts: &dyn Fn(&Node) -> bool) -> bool {
         let nodes: HashMap<&ToolAddr, &Node> = self.plan.nodes.iter().map(|n| (&n.addr, n)).collect();
         let (mut seen, mut waiting) = (BTreeSet::new(), vec![node]);
         while let Some(next) = waiting.pop() {
             for dependency in next.deps.iter().filter_map(|addr| nodes.get(addr)) {
-                if dependency.plugin != node.plugin && dependency.action != Action::NoOp {
+                if dependency.action != Action::NoOp && counts(dependency) {
                     return true;
                 }
                 if seen.insert(&dependency.addr) {

@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub deadline: Duration,
     /// Whether nothing else may run in the plugin meanwhile.
     pub alone: bool,
+    /// The identity of what must be behind the settings, where one is recorded: an object is never looked for elsewhere.
+    pub place: Option<&'a str>,
 }
 
 /// The plugins of a run, by their name in the program.
@@ -40,6 +42,14 @@ pub trait PluginCalls: Send + Sync {
 
     /// The manifest of a plugin, which starts it. The error is one of [`CallError`].
     fn manifest<'a>(&'a self, plugin: &'a str) -> Pending<'a, Result<Manifest, CallError>>;
+
+    /// The identity of what is behind settings that are known; none where the plugin does not say. The error is one of
+    /// [`CallError`].
+    fn place<'a>(
+        &'a self,
+        plugin: &'a str,
+        settings: &'a Settings,
+    ) -> Pending<'a, Result<Option<String>, CallError>>;
 
     /// Whether a plugin can be started at all; the error says why not.
     fn usable(&self, plugin: &str) -> Result<(), String>;

@@ -3,7 +3,7 @@
 //! It panics on what the engine must never do: send a value that is not known yet, change an object that does not exist, work
 //! on one object twice at the same time, or begin an operation under a key that already belongs to another one.
 
-use super::{CallError, Pending, PluginCalls, Request};
+use super::{CallError, Pending, PluginCalls, Request, Settings};
 use crate::address::ToolAddr;
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey};
@@ -105,6 +105,7 @@ struct Inner {
     slow: BTreeMap<String, Duration>,
     gathered: Option<Arc<tokio::sync::Barrier>>,
     replaces: BTreeMap<String, Vec<String>>,
+    place: Option<String>,
     next: u64,
 }
 
@@ -156,6 +157,11 @@ impl Cloud {
         self.inner().replaces.entry(name.into()).or_default().push(reason.into());
     }
 
+    /// The identity of what is behind its settings from here on.
+    pub(crate) fn set_place(&self, place: &str) {
+        self.inner().place = Some(place.into());
+    }
+
     /// Whether the plugin can be used from here on.
     pub(crate) fn set_usable(&self, usable: bool) {
         *self.usable.lock().expect("not poisoned") = usable;
@@ -202,13 +208,19 @@ impl Cloud {
     }
 
     async fn answer(&self, request: Request<'_>) -> Result<Value, CallError> {
-        let Request { plugin, settings, method, params, deadline, alone } = request;
+        let Request { plugin, settings, method, params, deadline, alone, place } = request;
         let _turn = match alone {
             true => (Some(self.turn.write().await), None),
             false => (None, Some(self.turn.read().await)),
         };
         assert_eq!(plugin, "cloud", "the only plugin");
         assert!(!settings.values().any(has_unknown), "settings are known before a call");
+        let now = self.inner().place.clone();
+        if let (Some(expected), Some(now)) = (place, now)
+            && expected != now
+        {
+            return Err(failed(Class::FailedClean, &format!("it is in {expected}, not in {now}"), None));
+        }
         if method == Method::ReadMany {
             let many: ReadMany = serde_json::from_value(params).expect("calls");
             let results: Vec<ReadResult> = many.calls.iter().map(|call| self.read(call)).collect();
@@ -415,6 +427,10 @@ impl PluginCalls for Cloud {
                 capabilities: [("plan".to_string(), vec!["Thing".to_string()])].into(),
             })
         })
+    }
+
+    fn place<'a>(&'a self, _: &'a str, _: &'a Settings) -> Pending<'a, Result<Option<String>, CallError>> {
+        Box::pin(async { Ok(self.inner().place.clone()) })
     }
 
     fn usable(&self, _: &str) -> Result<(), String> {

@@ -345,7 +345,7 @@ impl Plugins {
 
     /// One call: see [`Request`].
     async fn ask(&self, request: Request<'_>) -> Result<Value, CallError> {
-        let Request { plugin, settings, method, mut params, deadline, alone } = request;
+        let Request { plugin, settings, method, mut params, deadline, alone, place } = request;
         let slot =
             self.slots.get(plugin).ok_or_else(|| CallError::Unusable(format!("no plugin `{plugin}`")))?;
         let (_shared, _alone) = match alone {
@@ -358,13 +358,18 @@ impl Plugins {
         {
             return Err(clean("the run was stopped before it was begun".into()));
         }
-        let (process, _) = self.process(plugin).await?;
-        let config = process.config(settings).await.inspect_err(|e| {
-            // A plugin that hung once is not called again for every tool.
-            if let CallError::Unusable(why) = e {
-                *lock(&slot.given_up) = Some(format!("the plugin `{plugin}` cannot be used: {why}"));
-            }
-        })?;
+        let (process, manifest) = self.process(plugin).await?;
+        let config = self.config(slot, plugin, &process, settings).await?;
+        if let Some(expected) = place
+            && let Some(now) = behind(&process, &manifest, config).await?
+            && now != expected
+        {
+            return Err(clean(format!(
+                "it is in {}, and the settings of the plugin `{plugin}` lead to {} now",
+                dtm_lang::value::quote(expected),
+                dtm_lang::value::quote(&now)
+            )));
+        }
         let op = params.get("op").and_then(Value::as_str).unwrap_or("").to_string();
         let targets = match params.get_mut("calls").and_then(Value::as_array_mut) {
             Some(calls) => calls.iter_mut().collect(),
@@ -424,6 +429,31 @@ impl Plugins {
         }
     }
 
+    /// The handle of a configuration.
+    async fn config(
+        &self,
+        slot: &Slot,
+        plugin: &str,
+        process: &Process,
+        settings: &Settings,
+    ) -> Result<u64, CallError> {
+        process.config(settings).await.inspect_err(|e| {
+            // A plugin that hung once is not called again for every tool.
+            if let CallError::Unusable(why) = e {
+                *lock(&slot.given_up) = Some(format!("the plugin `{plugin}` cannot be used: {why}"));
+            }
+        })
+    }
+
+    async fn ask_place(&self, plugin: &str, settings: &Settings) -> Result<Option<String>, CallError> {
+        let slot =
+            self.slots.get(plugin).ok_or_else(|| CallError::Unusable(format!("no plugin `{plugin}`")))?;
+        let _shared = slot.turn.read().await;
+        let (process, manifest) = self.process(plugin).await?;
+        let config = self.config(slot, plugin, &process, settings).await?;
+        behind(&process, &manifest, config).await
+    }
+
     /// Waits until then; `false` when the run is stopped meanwhile.
     async fn pause(&self, until: tokio::time::Instant) -> bool {
         let mut stopped = self.stopped.subscribe();
@@ -435,6 +465,14 @@ impl Plugins {
     }
 }
 
+/// The identity of what is behind a configuration, where the plugin says it.
+async fn behind(process: &Process, manifest: &Manifest, config: u64) -> Result<Option<String>, CallError> {
+    match manifest.capabilities.contains_key(Method::Place.name()) {
+        true => process.place(config).await,
+        false => Ok(None),
+    }
+}
+
 impl PluginCalls for Plugins {
     fn call<'a>(&'a self, request: Request<'a>) -> Pending<'a, Result<Value, CallError>> {
         Box::pin(self.ask(request))
@@ -442,6 +480,14 @@ impl PluginCalls for Plugins {
 
     fn manifest<'a>(&'a self, plugin: &'a str) -> Pending<'a, Result<Manifest, CallError>> {
         Box::pin(async move { Ok(self.process(plugin).await?.1) })
+    }
+
+    fn place<'a>(
+        &'a self,
+        plugin: &'a str,
+        settings: &'a Settings,
+    ) -> Pending<'a, Result<Option<String>, CallError>> {
+        Box::pin(self.ask_place(plugin, settings))
     }
 
     fn usable(&self, plugin: &str) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //! nobody stops reading in order to write.
 
 use command_fds::{CommandFdExt, FdMapping};
-use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Method, Request, RpcError};
+use dtm_plugin::protocol::{Checkpoint, MAX_LINE, Method, Placed, Request, RpcError};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -22,6 +22,9 @@ use super::pool::{CallError, Settings};
 
 /// How long `hello` and `configure` may take.
 pub(super) const GREETING: Duration = Duration::from_secs(30);
+
+/// How long a plugin may take to say what is behind its settings.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much of a plugin's standard error is kept.
 const STDERR: usize = 64 << 10;
@@ -74,6 +77,8 @@ pub(crate) struct Process {
     next: AtomicU64,
     /// Settings to handle.
     configs: tokio::sync::Mutex<HashMap<String, u64>>,
+    /// The identity of what is behind a configuration, by its handle.
+    places: tokio::sync::Mutex<HashMap<u64, Option<String>>>,
 }
 
 /// The hosts of this process that were not reaped yet: everything else in a process group of its own was adopted.
@@ -128,7 +133,13 @@ impl Process {
         };
         let reader = Reader { shared: shared.clone(), out: out.clone(), listener, tail };
         std::thread::spawn(move || reader.run(stdout, child, drained));
-        Ok(Arc::new(Process { out, shared, next: AtomicU64::new(1), configs: Default::default() }))
+        Ok(Arc::new(Process {
+            out,
+            shared,
+            next: AtomicU64::new(1),
+            configs: Default::default(),
+            places: Default::default(),
+        }))
     }
 
     /// Sends a request; the receiver fails when the process is lost.
@@ -196,6 +207,30 @@ impl Process {
                     GREETING.as_secs()
                 )))
             }
+        }
+    }
+
+    /// The identity of what is behind a configuration, asked for once.
+    ///
+    /// # Errors
+    /// When the plugin cannot reach it, or is lost.
+    pub(crate) async fn place(&self, config: u64) -> Result<Option<String>, CallError> {
+        let mut places = self.places.lock().await;
+        if let Some(place) = places.get(&config) {
+            return Ok(place.clone());
+        }
+        let receiver =
+            self.request(Method::Place, json!({ "config": config })).map_err(CallError::Unusable)?;
+        match tokio::time::timeout(PLACE_TIMEOUT, receiver).await {
+            Ok(Ok(Ok(value))) => {
+                let placed: Placed = serde_json::from_value(value)
+                    .map_err(|e| CallError::Unusable(format!("its answer to `place` cannot be read: {e}")))?;
+                places.insert(config, placed.place.clone());
+                Ok(placed.place)
+            }
+            Ok(Ok(Err(error))) => Err(CallError::Failed(error)),
+            Ok(Err(_)) => Err(self.lost()),
+            Err(_) => Err(CallError::TimedOut(PLACE_TIMEOUT)),
         }
     }
 
