@@ -385,7 +385,7 @@ builtins! {
     file(path: Type::String) -> Type::String, Deep;
     /// A file rendered as a template, relative to the module that writes it: `template("motd.tpl", { name = "cart" })`. In it,
     /// `[[ name ]]` is a value, `[% if name %]...[% endif %]` and `[% for x in xs %]...[% endfor %]` are blocks, `[# ... #]` is a comment.
-    template(path: Type::String; vars: Type::map(Type::Any)) -> Type::String, Deep;
+    template(path: Type::String; vars: Type::Any) -> Type::String, Deep;
     /// An environment variable, named by a literal; with a default when it is not set: `env_var("HOME", "/")`.
     env_var(name: Type::String; default: Type::String) -> Type::String, Deep;
     /// Takes the secrecy off, with a reason for those who read it: `expose(token, "shown once to the admin")`.

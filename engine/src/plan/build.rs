@@ -12,8 +12,9 @@
 
 use super::diff::drifted;
 use super::leftovers;
+use super::options::options;
 use super::order::{ids, instance_order};
-use super::place::{other_place, settings_of};
+use super::place::{is_same, other_place, settings_of, with_identity};
 use super::reads::{Seen, ToRead, normalized, read_all};
 use super::recover::{Found, natural_key, resolve};
 use super::select::Selection;
@@ -58,6 +59,9 @@ pub(super) struct Builder<'a> {
     pub(super) conflicts: BTreeSet<ToolAddr>,
     /// Addresses of which a plugin refused an input.
     pub(super) refused: BTreeSet<ToolAddr>,
+    /// The identity of what is behind settings, and of which it was asked for.
+    places: HashMap<(String, String), String>,
+    asked: BTreeSet<(String, String)>,
     pub(super) adopts: HashMap<ToolAddr, (Option<String>, Span)>,
     /// Objects of somebody else's that were not found, by address.
     pub(super) missing: Vec<(ToolAddr, Diagnostic)>,
@@ -83,6 +87,8 @@ pub async fn build(
         forgotten: BTreeSet::new(),
         conflicts: BTreeSet::new(),
         refused: BTreeSet::new(),
+        places: HashMap::new(),
+        asked: BTreeSet::new(),
         adopts: HashMap::new(),
         missing: vec![],
     };
@@ -97,6 +103,7 @@ pub async fn build(
         }
     };
     let addrs: HashMap<&str, InstanceId> = ids(program).map(|id| (&*program.instance(id).addr, id)).collect();
+    b.ask_places().await;
     b.read_everything(&addrs, events).await;
     for id in order {
         b.instance(id).await;
@@ -140,28 +147,30 @@ pub async fn build(
     let acts = b.plan.nodes.iter().any(|n| !matches!(n.action, Action::NoOp | Action::Find));
     // What is shown of a value that holds a secret is masked, wherever the secret came from.
     for node in &mut b.plan.nodes {
-        for change in &mut node.changes {
+        for change in node.changes.iter_mut().chain(&mut node.outputs) {
             for value in [&mut change.before, &mut change.after] {
                 *value = plugins.redactor().tag(std::mem::take(value));
             }
         }
     }
-    b.plan.outputs_changed = whole && outputs.len() != state.outputs.len()
-        || outputs.iter().any(|(k, v)| match has_unknown(v) {
-            // With the rest left out, it becomes known only if something is done.
-            true => whole || acts,
-            false => state.outputs.get(k) != Some(v),
-        });
+    b.plan.outputs = super::options::of_program(&state.outputs, &outputs, whole, acts);
+    b.plan.outputs_changed = !b.plan.outputs.is_empty();
     if b.plan.outputs_changed {
         let recorded = b.known.as_recorded(program, state);
         let (elsewhere, _) = program.outputs(&recorded.of(program));
         let elsewhere: Fields = elsewhere.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
         if plugins.redactor().tagged(elsewhere) == state.outputs {
             b.plan.outputs_changed = false;
+            b.plan.outputs.clear();
             b.plan.local_outputs = Some(outputs);
         }
     }
     b.plan
+}
+
+/// A configuration of a plugin.
+fn place_key(plugin: &str, settings: &Settings) -> (String, String) {
+    (plugin.to_string(), serde_json::to_string(settings).unwrap_or_default())
 }
 
 impl Builder<'_> {
@@ -216,11 +225,42 @@ impl Builder<'_> {
         self.program.plugins().get(plugin).is_some_and(|p| p.interface_only)
     }
 
-    /// The settings that say where things are.
+    /// The settings that say where things are, and the identity of what is behind them, as far as it was asked for.
     fn place(&self, plugin: &str, settings: &Settings) -> Fields {
         let Some(used) = self.program.plugins().get(plugin) else { return Fields::new() };
         let keys = used.plugin.setting_keys.iter();
-        keys.filter_map(|k| Some((k.to_string(), settings.get(&**k)?.clone()))).collect()
+        let place = keys.filter_map(|k| Some((k.to_string(), settings.get(&**k)?.clone()))).collect();
+        match self.places.is_empty() {
+            true => place,
+            false => with_identity(place, self.places.get(&place_key(plugin, settings)).cloned()),
+        }
+    }
+
+    /// Asks the plugins that have settings what is behind them. One that cannot say it now fails when it is read.
+    async fn ask_places(&mut self) {
+        if self.options.no_read {
+            return;
+        }
+        for id in ids(self.program) {
+            let plugin = &self.program.instance(id).plugin;
+            let Some(used) = self.program.plugins().get(&**plugin) else { continue };
+            if used.plugin.settings.fields.is_empty() {
+                continue;
+            }
+            let settings = self.settings(id);
+            let key = place_key(plugin, &settings);
+            if settings.values().any(has_unknown)
+                || self.asked.contains(&key)
+                || self.is_interface_only(plugin)
+                || self.plugins.usable(plugin).is_err()
+            {
+                continue;
+            }
+            self.asked.insert(key.clone());
+            if let Ok(Some(place)) = self.plugins.place(plugin, &settings).await {
+                self.places.insert(key, place);
+            }
+        }
     }
 
     fn settings_of_entry(&self, addr: &str, entry: &Entry) -> Result<Settings, Box<Diagnostic>> {
@@ -337,6 +377,9 @@ impl Builder<'_> {
             desired,
             planned: Fields::new(),
             changes: vec![],
+            options: vec![],
+            outputs: vec![],
+            notes: vec![],
             op: OpKey::fresh(),
             absent_before: false,
             forced: false,
@@ -375,7 +418,7 @@ impl Builder<'_> {
             return;
         }
         if let Some(prior) = &node.prior
-            && prior.place != node.place
+            && !is_same(&prior.place, &node.place)
             && !node.place.values().any(has_unknown)
         {
             let d = other_place(&addr, prior, &node.settings).at(instance.span, "this tool");
@@ -393,7 +436,9 @@ impl Builder<'_> {
             self.look_up(&mut node, instance).await;
         } else {
             self.decide(&mut node, instance).await;
+            self.ask_preview(&mut node, instance).await;
             self.planned_files(&mut node, instance).await;
+            node.options = options(&node, instance, self.program.using(instance));
             if self.options.refresh_only {
                 self.only_record(&mut node, id);
             }
@@ -422,6 +467,9 @@ impl Builder<'_> {
             prior,
             planned: Fields::new(),
             changes: vec![],
+            options: vec![],
+            outputs: vec![],
+            notes: vec![],
             op: OpKey::fresh(),
             absent_before: false,
             forced: false,
@@ -486,6 +534,9 @@ impl Builder<'_> {
             desired: Fields::new(),
             planned: Fields::new(),
             changes: vec![],
+            options: vec![],
+            outputs: vec![],
+            notes: vec![],
             op: if entry.status == Status::Deleting { entry.op.clone() } else { OpKey::fresh() },
             absent_before: false,
             forced: false,

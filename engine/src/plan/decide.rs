@@ -1,10 +1,10 @@
 //! What is done with one tool of the program: the rows of the decision table.
 
 use super::build::{Builder, created, kind_in_state, tag_outputs};
-use super::diff::{changes, drifted, merged, outputs_differ};
+use super::diff::{changes, drifted, merged};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
-use super::recover::{Found, natural_key, resolve, with_ways};
+use super::recover::{Found, natural_key, record_result, resolve, with_ways};
 use super::{Action, Change, Node, Reason};
 use crate::Fields;
 use crate::secret::{is_lost, settle_write_only};
@@ -113,6 +113,10 @@ impl Builder<'_> {
                     Code::E0607,
                     format!("`{}` could not be read: {}", node.addr, self.plugins.redactor().mask(&why)),
                 );
+                let d = match prior.status.is_open() {
+                    true => d.help(record_result(&node.addr, &prior)),
+                    false => d,
+                };
                 return self.problem(d.at(instance.span, "this tool").tool(node.addr.clone()));
             }
             Some(Seen::Absent) => {
@@ -148,8 +152,9 @@ impl Builder<'_> {
         let outputs = observed
             .as_ref()
             .map(|o| merged(&prior.outputs, &tag_outputs(&instance.kind, &prior.inputs, &o.outputs)));
-        let outputs_changed =
-            outputs.as_ref().is_some_and(|o| outputs_differ(&instance.kind, &prior.outputs, o));
+        let differ = outputs.as_ref().map(|o| super::options::outputs(&instance.kind, &prior.outputs, o));
+        node.outputs = differ.unwrap_or_default();
+        let outputs_changed = !node.outputs.is_empty();
         if let (Some(outputs), Some(p)) = (outputs, node.prior.as_mut()) {
             if p.outputs != outputs {
                 Arc::make_mut(p).outputs = outputs;
@@ -178,6 +183,11 @@ impl Builder<'_> {
         if node.changes.iter().all(|c| !has_unknown(&c.after)) {
             node.planned.extend(outputs);
         }
+        self.replace_because(node, prior, reasons);
+    }
+
+    /// Makes an update a replacement, where the plugin has reasons.
+    pub(super) fn replace_because(&mut self, node: &mut Node, prior: &Entry, reasons: Vec<String>) {
         if !reasons.is_empty() {
             let instance = node.instance.map(|id| self.program.instance(id));
             let create_first = instance.is_some_and(|i| i.options.create_first);
@@ -248,7 +258,10 @@ impl Builder<'_> {
         }
         if node.changes.is_empty() && !node.forced {
             let using = prior.using.as_deref() != self.program.using(instance);
-            let options = prior.protect != instance.options.protect || prior.deps != node.deps || using;
+            let options = prior.protect != instance.options.protect
+                || prior.timeout != instance.options.timeout
+                || prior.deps != node.deps
+                || using;
             let reason = match (outputs_changed, prior.retired.is_empty(), options) {
                 (true, ..) => Reason::OutputsChanged,
                 (_, false, _) => Reason::Retired,
@@ -278,7 +291,7 @@ impl Builder<'_> {
         Entry {
             plugin: self.plugin_ref(&node.plugin).await,
             kind: instance.kind.name.to_string(),
-            place: Fields::new(),
+            place: node.place.clone(),
             using: self.program.using(instance).map(String::from),
             id: Some(id.to_string()),
             inputs: node.desired.clone(),
@@ -328,7 +341,8 @@ impl Builder<'_> {
                     node.addr, prior.plugin.name
                 );
                 let d = Diagnostic::new(Code::E0603, headline).at(instance.span, "of another kind");
-                let delete = command(["dtm", "delete", &*node.addr]);
+                let moved = self.plan.moves.iter().find(|(_, to)| *to == node.addr);
+                let delete = command(["dtm", "delete", moved.map_or(&*node.addr, |(from, _)| from)]);
                 self.problem(d.tool(node.addr.clone()).help(format!("delete it first: `{delete}`")));
             }
             Some(Seen::Absent) => {

@@ -157,14 +157,6 @@ pub fn drifted(kind: &Kind, stored: &Fields, observed: &Fields, ignore: &[dtm_la
     kind.inputs.iter().filter_map(|(name, input)| differs(name, input)).collect()
 }
 
-/// Whether outputs differ; what the plugin did not give this time does not count.
-pub fn outputs_differ(kind: &Kind, stored: &Fields, observed: &Fields) -> bool {
-    // What says where the project is (`@local`) is another value in every checkout, and no change of the object.
-    let local = |name: &str| kind.outputs.get(name).is_some_and(|o| o.local);
-    let other = |k: &str, v: &Json| !equal(&reveal(v), &reveal(stored.get(k).unwrap_or(&Json::Null)));
-    observed.iter().any(|(k, v)| !local(k) && other(k, v))
-}
-
 /// The recorded outputs, with those that were observed on top.
 pub fn merged(stored: &Fields, observed: &Fields) -> Fields {
     let mut out = stored.clone();

@@ -38,9 +38,9 @@ impl Builder<'_> {
             ask_plugin(&**self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
         let mut answer = match answer {
             Some(Ok(answer)) => answer,
-            // A tool that stays as it is needs no template.
-            Some(Err(refused)) if !still => return self.cannot_list_files(node, &refused),
-            Some(Err(_)) | None => return,
+            // Also of a tool that would stay as it is: whether its files changed cannot be said.
+            Some(Err(refused)) => return self.cannot_list_files(node, &refused),
+            None => return,
         };
         let files = answer.get_mut("files").map(Json::take).unwrap_or_default();
         let mut files: Vec<PlannedFile> = serde_json::from_value(files).unwrap_or_default();

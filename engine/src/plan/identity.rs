@@ -2,15 +2,13 @@
 
 use super::build::Builder;
 use super::edges::keeps_key;
-use super::reads::{Seen, find, read_one};
+use super::reads::{Seen, ToFind, find_all, read_one};
 use super::recover::natural_key;
 use super::steps::removes_first;
 use super::{Action, Node};
 use crate::Fields;
 use crate::address::ToolAddr;
-use crate::plugin::CallError;
 use crate::secret::public;
-use crate::tasks::Tasks;
 use dtm_lang::interface::Kind;
 use dtm_lang::shell::command;
 use dtm_lang::wire::{has_unknown, reveal};
@@ -55,6 +53,7 @@ impl Builder<'_> {
             problems.push((self.same_object(node, other), [node.addr.clone(), other.addr.clone()]));
         }
         self.same_ids(&mut problems);
+        self.deleted_elsewhere(&mut problems);
         for (i, node) in self.plan.nodes.iter().enumerate() {
             let (Some(prior), Some(kind)) = (&node.prior, &node.kind) else { continue };
             let left = |id: &str| node.leftovers.iter().any(|left| left.id == id && !left.absent);
@@ -117,6 +116,47 @@ impl Builder<'_> {
                 }
             }
         }
+    }
+
+    /// What is adopted while a tool of another plugin, or of another kind of object, deletes something with the same id: it may be
+    /// one object, such as a repository in a folder, which is a directory too.
+    fn deleted_elsewhere(&self, problems: &mut Vec<(Diagnostic, [ToolAddr; 2])>) {
+        let id = |node: &Node| node.prior.as_ref().and_then(|prior| prior.id.clone());
+        for node in self.plan.nodes.iter().filter(|n| n.action == Action::Adopt) {
+            let Some(adopted) = id(node) else { continue };
+            let Some(other) = self.deletes(&adopted, node) else { continue };
+            let pair = [node.addr.clone(), other.addr.clone()];
+            if problems.iter().any(|(_, known)| known.iter().all(|a| pair.contains(a))) {
+                continue;
+            }
+            let shown = dtm_lang::value::quote(&adopted);
+            let headline =
+                format!("`{}` adopts {shown}, which `{}` deletes in the same plan", node.addr, other.addr);
+            let d = Diagnostic::new(Code::E0603, headline).tool(node.addr.clone());
+            let d = match node.instance {
+                Some(id) => d.at(self.program.instance(id).span, "this tool"),
+                None => d,
+            };
+            problems.push((d.help(self.keep_help(other)), pair));
+        }
+    }
+
+    /// A tool that deletes an object with this id, whatever its plugin and kind.
+    fn deletes(&self, id: &str, but: &Node) -> Option<&Node> {
+        self.plan.nodes.iter().find(|n| {
+            n.addr != but.addr
+                && matches!(n.action, Action::Delete | Action::Replace { .. })
+                && n.prior.as_ref().is_some_and(|prior| prior.id.as_deref() == Some(id))
+        })
+    }
+
+    /// How an object that a tool deletes is kept, or deleted before.
+    fn keep_help(&self, deletes: &Node) -> String {
+        let addr = &deletes.addr;
+        let delete = command(["dtm", "delete", &**addr]);
+        format!(
+            "to keep the object, write `forget {addr}`; if it is another object, delete that first: `{delete}`"
+        )
     }
 
     /// A tool that would be an object that another one replaced, and that has yet to be deleted.
@@ -183,42 +223,40 @@ impl Builder<'_> {
         }
     }
 
+    /// What is looked for before a tool is created: whatever already has its natural key.
+    fn to_find(&self, i: usize) -> Option<ToFind> {
+        let node = &self.plan.nodes[i];
+        let kind = node.kind.as_ref()?;
+        let key = natural_key(kind, &node.desired);
+        // A replacement that gets another key could meet what exists there.
+        let another = matches!(node.action, Action::Replace { .. }) && !keeps_key(node);
+        let creates = (node.action == Action::Create || another) && !node.absent_before;
+        let is_known = !key.values().chain(node.settings.values()).any(has_unknown);
+        let asked = creates
+            && is_known
+            && !key.is_empty()
+            && key.len() == kind.key_inputs().count()
+            && !self.conflicts.contains(&node.addr)
+            && !self.is_interface_only(&node.plugin);
+        asked.then(|| ToFind {
+            node: i,
+            plugin: node.plugin.clone(),
+            settings: node.settings.clone(),
+            kind: kind.name.to_string(),
+            key,
+            op: node.op.0.clone(),
+        })
+    }
+
     /// Nothing that exists is adopted by accident: before creating, its natural key is asked for.
     pub(super) async fn existing(&mut self) {
         if self.options.no_read {
             return;
         }
         let first = |node: &Node| node.action == Action::Replace { create_first: true };
-        let mut running = Tasks::new();
-        let mut next = 0;
-        let count = self.plan.nodes.len();
         let mut problems = vec![];
-        loop {
-            while running.len() < AT_ONCE && next < count {
-                let i = next;
-                next += 1;
-                let node = &self.plan.nodes[i];
-                let Some(kind) = &node.kind else { continue };
-                let key = natural_key(kind, &node.desired);
-                // A replacement that gets another key could meet what exists there.
-                let another = matches!(node.action, Action::Replace { .. }) && !keeps_key(node);
-                let creates = (node.action == Action::Create || another) && !node.absent_before;
-                if !creates
-                    || self.conflicts.contains(&node.addr)
-                    || self.is_interface_only(&node.plugin)
-                    || key.is_empty()
-                    || key.len() < kind.key_inputs().count()
-                    || key.values().chain(node.settings.values()).any(has_unknown)
-                {
-                    continue;
-                }
-                let (plugins, plugin, settings) =
-                    (self.plugins.clone(), node.plugin.clone(), node.settings.clone());
-                let (kind, op) = (kind.name.to_string(), node.op.0.clone());
-                running.spawn(i, async move { find(&*plugins, &plugin, &settings, &kind, key, &op).await });
-            }
-            let Some((i, found)) = running.next().await else { break };
-            let found = found.unwrap_or_else(|why| Err(CallError::Unusable(why.into())));
+        let wanted = (0..self.plan.nodes.len()).filter_map(|i| self.to_find(i)).collect();
+        for (i, found) in find_all(self.plugins, wanted).await {
             let span = self.plan.nodes[i].instance.map(|id| self.program.instance(id).span);
             let place = |d: Diagnostic| match span {
                 Some(span) => d.at(span, "this tool"),
@@ -256,6 +294,16 @@ impl Builder<'_> {
                             recorded.iter().map(|(k, v)| format!("`{k} = {}`", public(v))).collect();
                         let d = d.note("it is the object of this tool, under another spelling of its key");
                         problems.push((i, d.help(format!("keep {} as it is recorded", shown.join(", ")))));
+                        continue;
+                    }
+                    if holders.is_empty()
+                        && let Some(other) = self.deletes(&ids[0], node)
+                    {
+                        let addr = &other.addr;
+                        let d = d.note(format!(
+                            "`{addr}` has an object with this id, and deletes it in this plan"
+                        ));
+                        problems.push((i, d.help(self.keep_help(other))));
                         continue;
                     }
                     let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));

@@ -14,8 +14,10 @@ mod import;
 mod interrupted;
 pub mod leftovers;
 mod moved;
+pub(crate) mod options;
 mod order;
-mod place;
+pub(crate) mod place;
+mod preview;
 pub(crate) mod reads;
 mod reason;
 pub(crate) mod recover;
@@ -111,6 +113,17 @@ pub struct Change {
     pub drift: bool,
 }
 
+/// One output of the program that changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputChange {
+    /// Its name.
+    pub name: String,
+    /// What is recorded.
+    pub before: Option<Json>,
+    /// What the program says, unknowns tagged.
+    pub after: Option<Json>,
+}
+
 /// One tool in a plan. What belongs to its program is not written with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
@@ -144,6 +157,12 @@ pub struct Node {
     pub planned: Fields,
     /// The inputs that change.
     pub changes: Vec<Change>,
+    /// What changes beside the inputs: options of `with`, the configuration of the plugin, dependencies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<Change>,
+    /// The outputs that changed outside of dtm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Change>,
     /// The operation's key, kept through retries and restarts.
     pub op: OpKey,
     /// Whether nothing had its natural key when asked.
@@ -157,6 +176,9 @@ pub struct Node {
     /// The objects that it replaced earlier, which are deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<Leftover>,
+    /// What its plugin says of the change: for a reader of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Direct dependencies, by address.
     pub deps: Vec<ToolAddr>,
     /// Tools that are replaced, and hold the natural key of this one until then: it is created after their objects are deleted.
@@ -198,6 +220,8 @@ pub struct Plan {
     pub prior_outputs: Fields,
     /// Whether the program's outputs differ from those in state.
     pub outputs_changed: bool,
+    /// The program's outputs that differ from those in state. One that is new has no value before, one that is gone none after.
+    pub outputs: Vec<OutputChange>,
     /// The program's outputs, where they differ from those in state only because the project is in another folder.
     pub local_outputs: Option<Fields>,
     /// The files that tools write, change and remove, by address, if their plugins report them.

@@ -109,6 +109,8 @@ struct Form {
     waiting_asserts: Vec<(usize, Vec<u32>)>,
     prior_outputs: Fields,
     outputs_changed: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<super::OutputChange>,
     left_out: Vec<ToolAddr>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     files: BTreeMap<ToolAddr, Vec<dtm_plugin::protocol::PlannedFile>>,
@@ -137,6 +139,7 @@ impl Saved {
             waiting_asserts: asserts.map(|(n, ids)| (*n, ids.iter().map(|id| id.0).collect())).collect(),
             prior_outputs: plan.prior_outputs.clone(),
             outputs_changed: plan.outputs_changed,
+            outputs: plan.outputs.clone(),
             left_out: plan.left_out.clone(),
             files: plan.files.clone(),
         };
@@ -275,6 +278,7 @@ impl Saved {
                 .collect(),
             prior_outputs: form.prior_outputs.clone(),
             outputs_changed: form.outputs_changed,
+            outputs: form.outputs.clone(),
             local_outputs: None,
             left_out: form.left_out.clone(),
             files: form.files.clone(),

@@ -155,7 +155,8 @@ impl Evaluator<'_, '_> {
         let text = self.read_file(&values[0], span)?;
         let vars = match values.get(1).map(plain_json) {
             Some(Json::Object(vars)) => vars,
-            _ => serde_json::Map::new(),
+            None | Some(Json::Null) => serde_json::Map::new(),
+            Some(_) => return Err("`vars` is not a map".into()),
         };
         let limits = Limits { steps: budget::TEMPLATE, bytes: budget::LONGEST };
         let rendered = Renderer::new(&vars, limits).and_then(|renderer| renderer.render(&text));

@@ -183,6 +183,9 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         paper.put(6, 8, &[(then.paint(), then.words().into())]);
     }
     if node.reason == Reason::OutputsChanged {
+        for change in &node.outputs {
+            change::leaves(paper, 6, &between(node, &change.name, &change.before, &change.after), "");
+        }
         paper.put(6, 8, &[(Paint::Dim, "its outputs changed; dtm records them".into())]);
     }
     for (left, name, before, after) in of_leftovers(node) {

@@ -4,9 +4,8 @@ use super::drift;
 use super::plan::{between, leaves};
 use super::value::masked;
 use dtm_engine::PlannedFile;
-use dtm_engine::difference::of_file;
-use dtm_engine::difference::{Blob, Edit, End, Leaf, Path, Segment, Step, Tag, Text};
-use dtm_engine::plan::{Action, Change, Leftover, Node, Plan, Reason};
+use dtm_engine::difference::{Blob, Edit, End, Leaf, Path, Segment, Step, Tag, Text, difference, of_file};
+use dtm_engine::plan::{Action, Change, Leftover, Node, OutputChange, Plan, Reason};
 use dtm_lang::Sources;
 use dtm_lang::diag::render::json as diagnostic;
 use serde_json::{Map, Value, json};
@@ -28,6 +27,12 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
             "reason": n.reason.to_string(), "using": n.using, "conditional": n.conditional, "wave": numbers.get(i).copied().flatten(),
             "dependencies": n.deps, "changes": n.changes.iter().map(|c| one(n, c)).collect::<Vec<_>>(),
         });
+        if !n.options.is_empty() {
+            tool["options"] = n.options.iter().map(|c| one(n, c)).collect();
+        }
+        if !n.notes.is_empty() {
+            tool["notes"] = n.notes.clone().into();
+        }
         if let Some(files) = plan.files.get(&n.addr) {
             tool["files"] = files.iter().map(file).collect();
         }
@@ -50,7 +55,8 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
         "summary": { "add": add, "change": change, "destroy": destroy, "adopt": plan.adopted() },
         "drift": drifted(plan),
         "tools": plan.nodes.iter().enumerate().map(node).collect::<Vec<_>>(),
-        "left_out": plan.left_out, "moves": moves, "outputs_changed": plan.outputs_changed, "diagnostics": diagnostics,
+        "left_out": plan.left_out, "moves": moves, "outputs_changed": plan.outputs_changed,
+        "outputs": plan.outputs.iter().map(output).collect::<Vec<_>>(), "diagnostics": diagnostics,
     })
 }
 
@@ -61,6 +67,23 @@ fn wave_numbers(plan: &Plan) -> Vec<Option<usize>> {
     let waves: BTreeSet<usize> = (0..plan.nodes.len()).filter(|i| acts(*i)).map(wave).collect();
     let numbers: HashMap<usize, usize> = waves.into_iter().zip(1..).collect();
     (0..plan.nodes.len()).map(|i| numbers.get(&wave(i)).copied().filter(|_| acts(i))).collect()
+}
+
+/// An output of the program.
+fn output(change: &OutputChange) -> Value {
+    let null = Value::Null;
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    let leaves = difference(&change.name, before.unwrap_or(&null), after.unwrap_or(&null), None);
+    let edit = match (before, after) {
+        (None, _) => "added",
+        (Some(_), None) => "removed",
+        (Some(_), Some(_)) => "changed",
+    };
+    let shown = |value: Option<&Value>| value.map_or(Value::Null, |value| hide(value, &leaves));
+    json!({
+        "name": change.name, "edit": edit, "before": shown(before), "after": shown(after),
+        "differences": differences(&leaves),
+    })
 }
 
 fn file(file: &PlannedFile) -> Value {
@@ -132,7 +155,16 @@ pub fn drifted(plan: &Plan) -> Vec<Value> {
                 "then": drift::Then::Deleted.name(), "differences": differences(&leaves),
             })
         };
-        let changes = drift::changes(node).map(change).chain(drift::of_leftovers(node).map(of_leftover));
+        let of_output = |change: &Change| {
+            let leaves = between(node, &change.name, &change.before, &change.after);
+            json!({
+                "name": change.name, "recorded": hide(&change.before, &leaves), "found": hide(&change.after, &leaves),
+                "then": drift::Then::Kept.name(), "differences": differences(&leaves),
+            })
+        };
+        let outputs = node.outputs.iter().filter(|_| node.reason == Reason::OutputsChanged).map(of_output);
+        let changes =
+            drift::changes(node).map(change).chain(outputs).chain(drift::of_leftovers(node).map(of_leftover));
         let changes: Vec<Value> = changes.collect();
         json!({ "address": node.addr, "what": what, "reason": node.reason.to_string(), "changes": changes })
     };

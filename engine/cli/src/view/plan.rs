@@ -41,11 +41,36 @@ pub fn text(plan: &Plan, mut paper: Paper) -> String {
         paper.put(0, 0, &[(Paint::Bold, format!("wave {}", i + 1))]);
         families.write(&mut paper, plan, nodes);
     }
+    outputs(&mut paper, plan);
     if !paper.out.is_empty() {
         paper.blank();
     }
     paper.put(0, 2, &[plain(summary(plan))]);
     paper.out
+}
+
+/// The outputs of the program that change.
+fn outputs(paper: &mut Paper, plan: &Plan) {
+    if plan.outputs.is_empty() {
+        return;
+    }
+    if !paper.out.is_empty() {
+        paper.blank();
+    }
+    paper.put(0, 0, &[(Paint::Bold, "outputs".into())]);
+    for output in &plan.outputs {
+        match (&output.before, &output.after) {
+            (Some(before), Some(after)) => {
+                change::leaves(paper, 2, &difference(&output.name, before, after, None), "");
+            }
+            (before, after) => {
+                let (side, mark) = if after.is_some() { (Side::Added, '+') } else { (Side::Removed, '-') };
+                let head = format!("{mark} {} = ", output.name);
+                let value = after.as_ref().or(before.as_ref()).unwrap_or(&Value::Null);
+                change::whole(paper, 2, side, &head, value);
+            }
+        }
+    }
 }
 
 /// The tools that change, by wave and in the order in which they are shown.
@@ -87,6 +112,7 @@ pub(super) fn why(plan: &Plan, node: &Node) -> String {
     if node.reason != Reason::Plain {
         why.push(node.reason.to_string());
     }
+    why.extend(node.notes.iter().map(|note| visible(note)));
     why.join("; ")
 }
 
@@ -124,6 +150,9 @@ pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[
             (false, false) => "",
         };
         change::leaves(paper, 6, &leaves(node, change), note);
+    }
+    for change in &node.options {
+        change::leaves(paper, 6, &difference(&change.name, &change.before, &change.after, None), "");
     }
     for file in files {
         let note = if file.drift { "changed outside" } else { "" };

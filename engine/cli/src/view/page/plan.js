@@ -301,10 +301,12 @@ function fill(details, tool) {
   details.dataset.full = "yes";
   const inside = make("div", "inside");
   const files = tool.files || [];
+  const options = tool.options || [];
   const told = tool.changes.filter((change) => !(change.drift && files.some((file) => file.drift)));
-  if (told.length + files.length > 0) {
+  if (told.length + options.length + files.length > 0) {
     const table = make("table");
-    table.append(...told.flatMap((change) => rows(tool, change)), ...fileRows(tool));
+    const beside = options.flatMap((change) => change.differences.map((difference) => place(difference, change, tool)));
+    table.append(...told.flatMap((change) => rows(tool, change)), ...beside, ...fileRows(tool));
     inside.append(table);
   } else if (!tool.replaced) {
     inside.append(make("p", "deps", leftOut.has(tool.address) ? "Left out of this plan." : "No input changes."));
@@ -642,9 +644,20 @@ for (const { address, what, changes } of plan.drift) {
   for (const change of files.length > 0 ? [] : changes) {
     const table = make("table");
     table.append(...change.differences.map((difference) => place(difference, { name: change.name, after: change.found }, tool)));
-    part.append(table, make("p", change.then === "kept" ? "" : "lost", THEN[change.then]));
+    part.append(table);
+    if (what !== "outputs") part.append(make("p", change.then === "kept" ? "" : "lost", THEN[change.then]));
   }
   $("drift").append(part);
+}
+
+// The outputs of the program.
+for (const output of plan.outputs) {
+  $("outputs").hidden = false;
+  const table = $("outputs").querySelector("table") || $("outputs").appendChild(make("table"));
+  const change = { name: output.name, after: output.after };
+  const whole = { path: output.name, steps: [output.name], edit: output.edit, before: output.before, after: output.after };
+  const differences = output.edit === "changed" ? output.differences : [whole];
+  table.append(...differences.map((difference) => place(difference, change, { dependencies: [] })));
 }
 
 $("sides").addEventListener("click", () => {
@@ -656,7 +669,7 @@ document.documentElement.dataset.text = "inline";
 
 // Changes are expanded; new objects only if they are short.
 for (const tool of tools) {
-  const changes = tool.changes.length + (tool.files || []).length > 0;
+  const changes = tool.changes.length + (tool.options || []).length + (tool.files || []).length > 0;
   if (changes && !isFolded(tool) && tool.action !== "no-op" && (tool.action !== "create" || tools.length <= 100)) {
     fill(tool.details, tool);
     tool.details.open = true;
