@@ -2,6 +2,10 @@
 //! ([`crate::check`]) makes it from the trees of all modules; the evaluator (`eval`) runs it.
 
 use crate::builtin::Builtin;
+use crate::index::{
+    AssertId, ComponentId, ConfigureId, DataId, DefaultId, FunctionId, IdVec, LetId, ModuleId, ParamId,
+    RefinementId, Slot, ToolId,
+};
 use crate::interface::{Kind, Plugin};
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
@@ -14,31 +18,31 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Hir {
     /// All `let`s of all modules.
-    pub lets: Vec<Let>,
+    pub lets: IdVec<LetId, Let>,
     /// All `fn`s.
-    pub fns: Vec<Function>,
+    pub fns: IdVec<FunctionId, Function>,
     /// All `param`s.
-    pub params: Vec<Param>,
+    pub params: IdVec<ParamId, Param>,
     /// All `tool`s, those inside components too.
-    pub tools: Vec<Tool>,
+    pub tools: IdVec<ToolId, Tool>,
     /// All `component`s.
-    pub components: Vec<Component>,
+    pub components: IdVec<ComponentId, Component>,
     /// All `output`s.
     pub outputs: Vec<Output>,
     /// All `assert`s.
-    pub asserts: Vec<Assert>,
+    pub asserts: IdVec<AssertId, Assert>,
     /// All `test`s.
     pub tests: Vec<Test>,
     /// Imported data.
-    pub data: Vec<Value>,
+    pub data: IdVec<DataId, Value>,
     /// Conditions of types.
-    pub refinements: Vec<Refinement>,
+    pub refinements: IdVec<RefinementId, Refinement>,
     /// Values of imported data that a condition concerns: the condition, the value, where it stands.
-    pub refined_data: Vec<(usize, Value, Span)>,
+    pub refined_data: Vec<(RefinementId, Value, Span)>,
     /// What to say of imported files that could not be opened, where their values are needed.
     pub unopened: Vec<crate::diag::Diagnostic>,
     /// Defaults of fields and inputs.
-    pub defaults: Vec<Expr>,
+    pub defaults: IdVec<DefaultId, Expr>,
     /// The backend of the state, and where it is named.
     pub backend: Option<(Symbol, Span)>,
     /// `settings`, by name.
@@ -46,7 +50,7 @@ pub struct Hir {
     /// Plugins by the name they have in the program.
     pub plugins: IndexMap<Symbol, PluginUse>,
     /// `configure`.
-    pub configures: Vec<Configure>,
+    pub configures: IdVec<ConfigureId, Configure>,
     /// `moved`: from, to, where.
     pub moved: Vec<(Symbol, Symbol, Span)>,
     /// `forget`.
@@ -95,7 +99,7 @@ pub struct Let {
     /// Where its name stands.
     pub span: Span,
     /// The component that it stands in.
-    pub home: Option<usize>,
+    pub home: Option<ComponentId>,
     /// Its type.
     pub ty: Type,
     /// Its value.
@@ -110,11 +114,11 @@ pub struct Component {
     /// The values of its `out`s, in the order of the kind's outputs.
     pub outs: IndexMap<Symbol, Expr>,
     /// Its tools.
-    pub tools: Vec<usize>,
+    pub tools: Vec<ToolId>,
     /// Its `let`s.
-    pub lets: Vec<usize>,
+    pub lets: Vec<LetId>,
     /// Its `assert`s.
-    pub asserts: Vec<usize>,
+    pub asserts: Vec<AssertId>,
 }
 
 /// A `fn`.
@@ -123,7 +127,7 @@ pub struct Function {
     /// Its name.
     pub name: Symbol,
     /// The slots of its parameters.
-    pub params: Vec<usize>,
+    pub params: Vec<Slot>,
     /// Its body, of the type of its result.
     pub body: Expr,
 }
@@ -132,7 +136,7 @@ pub struct Function {
 #[derive(Clone, Debug)]
 pub struct Refinement {
     /// The slot of `self`.
-    pub slot: usize,
+    pub slot: Slot,
     /// The condition.
     pub cond: Expr,
     /// What to say when it does not hold.
@@ -162,11 +166,11 @@ pub struct Tool {
     /// Where its name stands.
     pub span: Span,
     /// The component that it stands in.
-    pub home: Option<usize>,
+    pub home: Option<ComponentId>,
     /// Whether it is `existing`: somebody else's, of which only the natural key is given.
     pub existing: bool,
     /// The component that it is an instance of.
-    pub component: Option<usize>,
+    pub component: Option<ComponentId>,
     /// The name of its plugin in this program; empty for a component.
     pub plugin: Symbol,
     /// Its kind.
@@ -208,7 +212,7 @@ pub struct Each {
     /// What is gone through.
     pub iter: Expr,
     /// The slots of one or two variables.
-    pub vars: Vec<usize>,
+    pub vars: Vec<Slot>,
     /// The key; without it the string or the map's key.
     pub by: Option<Expr>,
 }
@@ -236,7 +240,7 @@ pub struct Assert {
     /// Where it stands.
     pub span: Span,
     /// The component that it stands in.
-    pub home: Option<usize>,
+    pub home: Option<ComponentId>,
 }
 
 /// `test`
@@ -249,9 +253,9 @@ pub struct Test {
     /// All of it.
     pub span: Span,
     /// Its module.
-    pub module: usize,
+    pub module: ModuleId,
     /// Params and what they are.
-    pub given: IndexMap<usize, Expr>,
+    pub given: IndexMap<ParamId, Expr>,
     /// What is put in place.
     pub mocks: Vec<Mock>,
     /// What must hold.
@@ -272,8 +276,8 @@ pub struct Mock {
 pub enum MockOf {
     /// An output of a tool, or an `out` of a component: the tool, the name, the value.
     Output(Expr, Symbol, Expr),
-    /// Imported data, by its place in [`Hir::data`].
-    Data(usize, Expr),
+    /// Imported data.
+    Data(DataId, Expr),
     /// A variable of the environment.
     Env(Symbol, Expr),
 }
@@ -366,16 +370,16 @@ impl Expr {
 pub enum ExprKind {
     Const(Value),
     /// A variable of a comprehension, lambda or family.
-    Local(usize),
-    Let(usize),
+    Local(Slot),
+    Let(LetId),
     /// An `in` of the component that the expression stands in, by its position.
     In(usize),
-    Param(usize),
-    Data(usize),
-    /// A default, by its place in [`Hir::defaults`].
-    Default(usize),
+    Param(ParamId),
+    Data(DataId),
+    /// The default of a field or input.
+    Default(DefaultId),
     /// A tool: one instance, a family as a map, or an absent one as null.
-    Tool(usize),
+    Tool(ToolId),
     /// An output of an instance, or else what the program knows of it: an input, a port of a component.
     Port {
         base: Expr,
@@ -423,8 +427,8 @@ pub enum ExprKind {
     Binary(BinaryOp, Expr, Expr),
     Interp(Vec<Expr>),
     Call(&'static Builtin, Vec<Expr>),
-    /// A function of the program, by its place in [`Hir::fns`], with a value for each parameter.
-    CallFn(usize, Vec<Expr>),
+    /// A function of the program, with a value for each parameter.
+    CallFn(FunctionId, Vec<Expr>),
     /// In a test: the plan, a map by address.
     Plan,
     /// In a test: whether any tool of the second comes after any of the first.
@@ -433,7 +437,7 @@ pub enum ExprKind {
     Higher {
         what: Higher,
         items: Expr,
-        slot: usize,
+        slot: Slot,
         body: Expr,
     },
     /// Defaults filled, ints widened, secrets marked.
@@ -502,7 +506,7 @@ pub enum MapEntry {
 #[derive(Clone, Debug)]
 pub struct Clause {
     /// The slots of one or two variables.
-    pub vars: Vec<usize>,
+    pub vars: Vec<Slot>,
     /// What is gone through.
     pub iter: Expr,
     /// Which elements are taken.

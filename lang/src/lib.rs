@@ -12,6 +12,7 @@ mod environment;
 mod eval;
 pub mod frontend;
 pub mod hir;
+pub mod index;
 pub mod interface;
 pub mod loader;
 pub mod maps;

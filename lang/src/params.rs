@@ -4,6 +4,7 @@ use crate::data::{Contents, NodeKind, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, Mocks, NoOutputs, World};
 use crate::hir::{Hir, Param};
+use crate::index::{IdVec, ParamId};
 use crate::loader::Loader;
 use crate::maps::IndexMap;
 use crate::program::{Given, Inputs, Origin, Program, Purpose};
@@ -20,7 +21,7 @@ pub(crate) fn params(
     inputs: &Inputs,
     purpose: Purpose,
     diags: &mut Diagnostics,
-) -> Vec<Value> {
+) -> IdVec<ParamId, Value> {
     let mut given: IndexMap<String, Value> = IndexMap::default();
     let world = &mut World::default();
     let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
@@ -57,7 +58,7 @@ pub(crate) fn params(
                 let d = d.at(tree.span, "expected `name: value` on each line").hide_source();
                 shape.push(d.help("a file of params is YAML: write `name: value`, not `name = value`"));
                 diags.append_of(shape, has_secrets);
-                return vec![];
+                return IdVec::default();
             }
             for (name, at, node) in tree.entries() {
                 match hir.params.iter().find(|p| p.name == *name) {
@@ -102,7 +103,7 @@ pub(crate) fn params(
     let cx = Context {
         hir,
         sources: &sources_now,
-        params: &[],
+        params: &IdVec::default(),
         env: &env,
         loader,
         outputs: &NoOutputs,
@@ -130,7 +131,7 @@ pub(crate) fn params(
             }
         }
     });
-    let values: Vec<Value> = values.collect();
+    let values: IdVec<ParamId, Value> = values.collect();
     diags.append(std::mem::take(&mut ev.diags));
     if purpose == Purpose::Plan && !missing.is_empty() {
         let list: Vec<String> = missing.iter().map(|p| format!("`{}`", p.name)).collect();

@@ -8,6 +8,7 @@ use crate::environment::Environment;
 use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World, leaks};
 use crate::frontend;
 use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
+use crate::index::{AssertId, ConfigureId, IdVec, ParamId, ToolId};
 use crate::interface::Kind;
 use crate::loader::Loader;
 use crate::maps::HashMap;
@@ -89,8 +90,8 @@ pub struct Instance {
     pub kind: Arc<Kind>,
     /// The name of its plugin in this program.
     pub plugin: Symbol,
-    /// Its configuration, a position in [`Hir::configures`].
-    pub config: Option<usize>,
+    /// The configuration of its plugin.
+    pub config: Option<ConfigureId>,
     /// What it depends on directly, with the expression that says so.
     pub edges: BTreeMap<InstanceId, Span>,
     /// Its options.
@@ -99,7 +100,7 @@ pub struct Instance {
     pub existing: bool,
     /// Where its name stands.
     pub span: Span,
-    tool: usize,
+    tool: ToolId,
     scope: ScopeId,
 }
 
@@ -107,7 +108,7 @@ pub struct Instance {
 pub struct Program {
     hir: Arc<Hir>,
     sources: Arc<Sources>,
-    params: Vec<Value>,
+    params: IdVec<ParamId, Value>,
     env: Environment,
     loader: Arc<dyn Loader>,
     strict: bool,
@@ -116,7 +117,7 @@ pub struct Program {
     /// Instances by address, made when first asked for.
     addresses: OnceLock<HashMap<Symbol, InstanceId>>,
     /// The asserts, those of a component for each of its instances.
-    asserts: Vec<(usize, ScopeId)>,
+    asserts: Vec<(AssertId, ScopeId)>,
     /// What a test puts in place.
     pub(crate) mocks: Mocks,
 }
@@ -212,7 +213,7 @@ impl Program {
     /// The type and value of a `let` in the text that was checked inside of the program.
     pub fn value_of(&self, name: &str, outputs: &dyn Outputs) -> Option<(Type, Value, Diagnostics)> {
         let own = |l: &crate::hir::Let| &*self.sources.file(l.span.file).path == crate::check::EXPRESSION;
-        let id = self.hir.lets.iter().rposition(|l| &*l.name == name && own(l))?;
+        let id = self.hir.lets.entries().rfind(|(_, l)| &*l.name == name && own(l))?.0;
         let def = &self.hir.lets[id];
         let (value, problems) =
             self.with_evaluator(outputs, false, |ev| ev.eval(&Expr::new(def.span, H::Let(id))));
@@ -283,7 +284,7 @@ impl Program {
     /// The same program with other values from outside, and what a test puts in place.
     pub(crate) fn staged(
         &self,
-        params: Vec<Value>,
+        params: IdVec<ParamId, Value>,
         env: Environment,
         mocks: Mocks,
     ) -> (Program, Diagnostics) {
@@ -304,8 +305,8 @@ impl Program {
         (program, diags)
     }
 
-    /// A tool, and the components around it, by their places in [`Hir::tools`].
-    pub(crate) fn tools_around(&self, instance: &Instance) -> Vec<usize> {
+    /// A tool, and the components around it.
+    pub(crate) fn tools_around(&self, instance: &Instance) -> Vec<ToolId> {
         let world = self.world.lock().unwrap_or_else(|e| e.into_inner());
         let mut found = vec![instance.tool];
         let mut scope = instance.scope;
@@ -323,7 +324,7 @@ impl Program {
     }
 
     /// What a param was given from outside.
-    pub(crate) fn param_value(&self, id: usize) -> &Value {
+    pub(crate) fn param_value(&self, id: ParamId) -> &Value {
         &self.params[id]
     }
 
@@ -386,7 +387,7 @@ impl Program {
     pub fn unneeded(&self, outputs: &dyn Outputs) -> Diagnostics {
         let hir = self.hir.clone();
         self.with_evaluator(outputs, false, |ev| {
-            for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
+            for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
                 ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
             }
             for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
@@ -429,7 +430,7 @@ impl Program {
     }
 
     /// The settings of a plugin's configuration.
-    pub fn configuration(&self, config: usize, outputs: &dyn Outputs) -> (Value, Diagnostics) {
+    pub fn configuration(&self, config: ConfigureId, outputs: &dyn Outputs) -> (Value, Diagnostics) {
         self.with_evaluator(outputs, false, |ev| ev.eval(&self.hir.configures[config].settings))
     }
 
@@ -444,7 +445,7 @@ impl Program {
     pub fn param_selects_state(&self) -> bool {
         let Some(expr) = self.hir.settings.get("state") else { return false };
         let env = |name: &str| self.env.get(name);
-        let unset: Vec<Value> =
+        let unset: IdVec<ParamId, Value> =
             self.params.iter().map(|_| Value::plain(Data::Unknown(Unknown::Unset))).collect();
         let cx = Context {
             hir: &self.hir,
@@ -473,24 +474,22 @@ impl Program {
         let hir = self.hir.clone();
         let ((instances, asserts), diags) = self.with_evaluator(&NoOutputs, true, |ev| {
             ev.refined_data();
-            for id in (0..hir.tools.len()).filter(|id| hir.tools[*id].home.is_none()) {
+            for id in hir.tools.ids().filter(|id| hir.tools[*id].home.is_none()) {
                 let family = ev.family(id, hir.tools[id].span);
                 // The tools inside of a component come where it stands.
                 for member in family.members.values().chain(&family.single) {
                     ev.tools_in(&Value::plain(member.clone()), &mut vec![]);
                 }
             }
-            for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
+            for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
                 ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
             }
-            let mut asserts: Vec<(usize, ScopeId)> = (0..hir.asserts.len())
-                .filter(|id| hir.asserts[*id].home.is_none())
-                .map(|id| (id, ROOT))
-                .collect();
+            let mut asserts: Vec<(AssertId, ScopeId)> =
+                hir.asserts.ids().filter(|id| hir.asserts[*id].home.is_none()).map(|id| (id, ROOT)).collect();
             for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
                 asserts.extend(component(ev, &hir, scope));
             }
-            let configs: Vec<BTreeMap<InstanceId, Span>> = hir
+            let configs: IdVec<ConfigureId, BTreeMap<InstanceId, Span>> = hir
                 .configures
                 .iter()
                 .map(|c| {
@@ -530,7 +529,7 @@ fn lets(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) {
 }
 
 /// Evaluates what stands in an instance of a component, needed or not; gives its asserts.
-fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(usize, ScopeId)> {
+fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(AssertId, ScopeId)> {
     let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
     let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };
     if let Some(using) = &tool.with.using
@@ -553,7 +552,7 @@ fn instance(
     ev: &mut Evaluator<'_, '_>,
     hir: &Hir,
     id: InstanceId,
-    configs: &[BTreeMap<InstanceId, Span>],
+    configs: &IdVec<ConfigureId, BTreeMap<InstanceId, Span>>,
 ) -> Instance {
     let known = ev.world.instances[id.0 as usize].clone();
     let tool = &hir.tools[known.tool];
@@ -633,7 +632,7 @@ fn instance(
     };
     let inherited = || outer_with.iter().filter_map(|w| w.using.as_ref()).find(|name| configured(name));
     let using = tool.with.using.as_ref().or_else(inherited).cloned();
-    let config = hir.configures.iter().position(|c| c.plugin == tool.plugin && c.name == using);
+    let config = hir.configures.position(|c| c.plugin == tool.plugin && c.name == using);
     if let Some(config) = config {
         configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
     }
@@ -728,7 +727,7 @@ fn deferred(v: &Value) -> Option<Span> {
     }
 }
 
-fn judge(hir: &Hir, asserts: &[(usize, ScopeId)], ev: &mut Evaluator<'_, '_>) {
+fn judge(hir: &Hir, asserts: &[(AssertId, ScopeId)], ev: &mut Evaluator<'_, '_>) {
     for (id, scope) in asserts {
         ev.within(*scope, |ev| judge_one(&hir.asserts[*id], ev));
     }

@@ -4,6 +4,7 @@
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::eval::{Evaluator, Mocks, NoOutputs, show};
 use crate::hir::{Expr, ExprKind as H, MockOf, Test, TestAssert};
+use crate::index::{IdVec, ParamId, ToolId};
 use crate::maps::HashSet;
 use crate::program::Program;
 use crate::source::{Span, Symbol};
@@ -19,8 +20,8 @@ const MOST_SHOWN: usize = 24;
 pub struct TestOutcome {
     /// Why it fails; without errors it passed.
     pub diagnostics: Diagnostics,
-    /// The tools that its plan has, by their place in [`crate::hir::Hir::tools`].
-    pub planned: BTreeSet<usize>,
+    /// The tools that its plan has.
+    pub planned: BTreeSet<ToolId>,
     /// The branches that were taken.
     pub taken: HashSet<Span>,
 }
@@ -62,7 +63,7 @@ impl Program {
 
     fn run_test(&self, test: &Test, waves: Waves<'_>, outcome: &mut TestOutcome) {
         let hir = self.hir().clone();
-        let mut params: Vec<Value> =
+        let mut params: IdVec<ParamId, Value> =
             hir.params.iter().map(|p| Value { secret: p.ty.has_secret(), ..unset() }).collect();
         let mut mocks = Mocks { covering: true, ..Mocks::default() };
         let mut env: BTreeMap<String, String> = BTreeMap::new();
@@ -115,7 +116,7 @@ impl Program {
         let hir = self.hir();
         let own = |span: Span| self.is_own(span);
         let mut out = Uncovered::default();
-        for (id, tool) in hir.tools.iter().enumerate().filter(|(_, t)| own(t.span)) {
+        for (id, tool) in hir.tools.entries().filter(|(_, t)| own(t.span)) {
             out.total.0 += 1;
             if !outcomes.iter().any(|o| o.planned.contains(&id)) {
                 let within = tool.home.map(|c| format!("{}/", hir.components[c].name)).unwrap_or_default();

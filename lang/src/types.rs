@@ -1,5 +1,6 @@
 //! Types as the checker knows them: structural, unions flat, `secret` pushed down to scalars and `any`.
 
+use crate::index::{DefaultId, RefinementId};
 use crate::interface::Kind;
 use crate::maps::{HashSet, IndexMap};
 use crate::source::{Span, Symbol};
@@ -51,8 +52,8 @@ pub enum Type {
 pub struct Refined {
     /// The type.
     pub base: Type,
-    /// Where the condition stands in [`crate::hir::Hir::refinements`].
-    pub id: usize,
+    /// The condition.
+    pub id: RefinementId,
     /// The condition as it is written.
     pub text: Symbol,
 }
@@ -158,8 +159,8 @@ const MOST_MEMBERS: usize = 1_000;
 pub struct FieldType {
     /// Its type.
     pub ty: Type,
-    /// Where its default stands in [`crate::hir::Hir::defaults`].
-    pub default: Option<usize>,
+    /// Its default.
+    pub default: Option<DefaultId>,
     /// Where it is declared, if in a file.
     pub span: Option<Span>,
     /// Its documentation.

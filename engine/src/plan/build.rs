@@ -26,6 +26,7 @@ use crate::event::{Event, Events};
 use crate::plugin::{PluginCalls, Settings};
 use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
+use dtm_lang::index::ConfigureId;
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
@@ -212,7 +213,7 @@ impl Builder<'_> {
         self.configuration(self.program.instance(id).config)
     }
 
-    fn configuration(&self, config: Option<usize>) -> Settings {
+    fn configuration(&self, config: Option<ConfigureId>) -> Settings {
         let Some(config) = config else { return Settings::new() };
         match to_wire(&self.program.configuration(config, &self.known.of(self.program)).0) {
             Json::Object(settings) => settings,

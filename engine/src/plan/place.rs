@@ -5,6 +5,7 @@ use super::Known;
 use crate::Fields;
 use crate::plugin::Settings;
 use crate::state::{Entry, State};
+use dtm_lang::index::ConfigureId;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, Program};
 use serde_json::Value as Json;
@@ -68,9 +69,13 @@ pub fn known_in_state(program: &Program, state: &State) -> Known {
 ///
 /// # Errors
 /// It had a name, and the program has no configuration of that name any more.
-fn configuration_of(program: &Program, addr: &str, entry: &Entry) -> Result<Option<usize>, Box<Diagnostic>> {
+fn configuration_of(
+    program: &Program,
+    addr: &str,
+    entry: &Entry,
+) -> Result<Option<ConfigureId>, Box<Diagnostic>> {
     let plugin = &entry.plugin.name;
-    let mut all = program.hir().configures.iter();
+    let all = &program.hir().configures;
     let found = all.position(|c| *c.plugin == **plugin && c.name.as_deref() == entry.using.as_deref());
     match (found, &entry.using) {
         (None, Some(using)) => {

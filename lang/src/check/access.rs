@@ -6,6 +6,7 @@ use super::{Checker, Def, node};
 use crate::builtin::{self, Builtin, signature};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, Higher};
+use crate::index::ModuleId;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::{Lit, Type, fits};
@@ -25,7 +26,7 @@ impl Access {
 }
 
 impl Checker<'_> {
-    pub(super) fn postfix(&mut self, m: usize, e: &ast::Expr) -> Access {
+    pub(super) fn postfix(&mut self, m: ModuleId, e: &ast::Expr) -> Access {
         let span = e.span;
         match &*e.kind {
             A::Member { base, name, safe } => {
@@ -85,7 +86,7 @@ impl Checker<'_> {
     }
 
     /// `module.name`
-    fn module_member(&mut self, m: usize, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
+    fn module_member(&mut self, m: ModuleId, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
         let home = self.as_module(m, base)?;
         if name.text.starts_with('_') {
             self.error(
@@ -116,7 +117,7 @@ impl Checker<'_> {
         Some(Access { expr, ty, short: false })
     }
 
-    pub(super) fn as_module(&self, m: usize, e: &ast::Expr) -> Option<usize> {
+    pub(super) fn as_module(&self, m: ModuleId, e: &ast::Expr) -> Option<ModuleId> {
         let (home, name) = match &*e.kind {
             A::Name(name) if !self.scope.iter().any(|l| l.name == *name) => (m, name),
             A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
@@ -237,7 +238,7 @@ impl Checker<'_> {
 
     fn index(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
         base: Expr,
         ty: Type,
@@ -277,7 +278,7 @@ impl Checker<'_> {
         Access { expr: node(span, H::Index { base, index, safe: short }), ty: result, short }
     }
 
-    fn call(&mut self, m: usize, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
+    fn call(&mut self, m: ModuleId, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
         if let A::Member { base, name, .. } = &*callee.kind
             && let Some(home) = self.as_module(m, base)
             && self.value(home, &name.text).is_none()
@@ -377,7 +378,7 @@ impl Checker<'_> {
     }
 
     /// A function that nobody knows, by the name that it has in another language perhaps.
-    fn unknown_function(&mut self, m: usize, name: &Symbol, span: Span) {
+    fn unknown_function(&mut self, m: ModuleId, name: &Symbol, span: Span) {
         let (ours, instead) = match super::habit::function(name) {
             Some(Ours::Named(ours)) => (Some(ours), None),
             Some(Ours::Instead(help)) => (None, Some(help)),

@@ -10,24 +10,26 @@ use super::interface::FoundKind;
 use super::{Checker, Def, Lazy, Module};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Component, Expr, ExprKind as H};
+use crate::index::{ComponentId, DefaultId, FunctionId, Id, IdVec, LetId, ModuleId};
 use crate::interface::{Input, Kind, Output, Recover};
 use crate::maps::{HashMap, IndexMap};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind};
 use crate::types::{FieldType, Type};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// A component as the checker knows it.
 pub(super) struct ComponentState {
     /// The module that it stands in.
-    module: usize,
+    module: ModuleId,
     /// The module that its body is.
-    body: usize,
+    body: ModuleId,
     pub(super) name: ast::Name,
     doc: Option<Symbol>,
     kind: Lazy<Arc<Kind>>,
     /// The components that its tools are instances of.
-    pub(super) uses: Vec<(usize, Span)>,
+    pub(super) uses: Vec<(ComponentId, Span)>,
 }
 
 /// The `in` or `out` that was meant by a declaration that a component cannot hold.
@@ -43,9 +45,9 @@ fn meant(decl: &Decl, name: &ast::Name, ty: Option<&ast::TypeExpr>, value: Optio
 }
 
 impl Checker<'_> {
-    pub(super) fn declare_component(&mut self, m: usize, decl: &Decl) {
+    pub(super) fn declare_component(&mut self, m: ModuleId, decl: &Decl) {
         let DeclKind::Component { name, body } = &decl.kind else { return };
-        let (id, inner) = (self.components.len(), self.modules.len());
+        let (id, inner) = (self.components.next_id(), self.modules.next_id());
         let mut kept = vec![];
         for decl in body {
             match &decl.kind {
@@ -114,18 +116,18 @@ impl Checker<'_> {
     }
 
     /// The component whose body a module is.
-    pub(super) fn home(&self, m: usize) -> Option<usize> {
+    pub(super) fn home(&self, m: ModuleId) -> Option<ComponentId> {
         self.modules[m].component
     }
 
     /// Whether both are one file: a component is part of its module.
-    pub(super) fn same_module(&self, a: usize, b: usize) -> bool {
-        let outer = |m: usize| self.modules[m].inside.unwrap_or(m);
+    pub(super) fn same_module(&self, a: ModuleId, b: ModuleId) -> bool {
+        let outer = |m: ModuleId| self.modules[m].inside.unwrap_or(m);
         outer(a) == outer(b)
     }
 
     /// Declares what stands in a component. Ports are read with the kind.
-    pub(super) fn declare_inside(&mut self, m: usize, component: usize, decl: &Decl) -> bool {
+    pub(super) fn declare_inside(&mut self, m: ModuleId, component: ComponentId, decl: &Decl) -> bool {
         match &decl.kind {
             DeclKind::In(field) => {
                 let kind = self.component_kind(component);
@@ -141,7 +143,7 @@ impl Checker<'_> {
                 false
             }
             DeclKind::Let { .. } => {
-                self.hir.components[component].lets.push(self.lets.len());
+                self.hir.components[component].lets.push(self.lets.next_id());
                 true
             }
             _ => true,
@@ -149,7 +151,7 @@ impl Checker<'_> {
     }
 
     /// The component that a path names: nothing if it names none, an error if it has been reported.
-    pub(super) fn component_of(&mut self, m: usize, path: &ast::Path) -> Result<Option<FoundKind>, ()> {
+    pub(super) fn component_of(&mut self, m: ModuleId, path: &ast::Path) -> Result<Option<FoundKind>, ()> {
         let (home, name) = match path.parts.as_slice() {
             [name] => (m, name),
             [module, name] => match self.value(m, &module.text) {
@@ -181,7 +183,7 @@ impl Checker<'_> {
         Ok(Some(FoundKind { plugin: "".into(), kind, component: Some(id) }))
     }
 
-    fn no_component(&mut self, home: usize, name: &ast::Name) -> Result<Option<FoundKind>, ()> {
+    fn no_component(&mut self, home: ModuleId, name: &ast::Name) -> Result<Option<FoundKind>, ()> {
         let headline = format!("`{}` has no component `{}`", self.modules[home].path, name.text);
         let d = Diagnostic::new(Code::E0205, headline).at(name.span, "unknown component");
         let known = self.component_names(home);
@@ -190,14 +192,14 @@ impl Checker<'_> {
     }
 
     /// The components of a module, in order.
-    pub(super) fn component_names(&self, m: usize) -> Vec<Symbol> {
+    pub(super) fn component_names(&self, m: ModuleId) -> Vec<Symbol> {
         let m = self.modules[m].inside.unwrap_or(m);
         let mut all: Vec<Symbol> = self.modules[m].components.keys().cloned().collect();
         all.sort_unstable();
         all
     }
 
-    pub(super) fn in_type(&self, component: usize, at: usize) -> Type {
+    pub(super) fn in_type(&self, component: ComponentId, at: usize) -> Type {
         match &self.components[component].kind {
             Lazy::Done(kind) => kind.inputs[at].field.ty.clone(),
             _ => Type::Error,
@@ -205,7 +207,7 @@ impl Checker<'_> {
     }
 
     /// The kind that a component is: its ports, without what is inside.
-    pub(super) fn component_kind(&mut self, id: usize) -> Arc<Kind> {
+    pub(super) fn component_kind(&mut self, id: ComponentId) -> Arc<Kind> {
         let state = &self.components[id];
         let mut kind = Kind {
             plugin: "".into(),
@@ -289,7 +291,7 @@ impl Checker<'_> {
     }
 
     /// The value of an `out`.
-    pub(super) fn check_out(&mut self, m: usize, field: &ast::Field) {
+    pub(super) fn check_out(&mut self, m: ModuleId, field: &ast::Field) {
         let (Some(component), Some(value)) = (self.home(m), &field.value) else { return };
         let kind = self.component_kind(component);
         let Some(out) = kind.outputs.get(&field.name.text).filter(|o| o.span == field.name.span) else {
@@ -342,9 +344,10 @@ impl Checker<'_> {
     }
 
     fn no_nesting_in_itself(&mut self) {
-        let uses: Vec<Vec<(usize, Span)>> = self.components.iter().map(|c| c.uses.clone()).collect();
+        let uses: IdVec<ComponentId, Vec<(ComponentId, Span)>> =
+            self.components.iter().map(|c| c.uses.clone()).collect();
         for way in super::function::cycles(&uses) {
-            let name = |id: usize| self.components[id].name.text.clone();
+            let name = |id: ComponentId| self.components[id].name.text.clone();
             let (alone, together) =
                 ("the component %s contains itself", "these components contain each other");
             let d = super::function::cycle(&way, name, alone, together);
@@ -385,9 +388,9 @@ fn said(read: Read, by: By) -> &'static str {
 
 /// Finds params and tools of the program that an expression reads, by way of `let`s, functions and defaults as well.
 struct Outside {
-    lets: HashMap<usize, Option<Found>>,
-    fns: HashMap<usize, Option<Found>>,
-    defaults: HashMap<usize, Option<Found>>,
+    lets: HashMap<LetId, Option<Found>>,
+    fns: HashMap<FunctionId, Option<Found>>,
+    defaults: HashMap<DefaultId, Option<Found>>,
 }
 
 impl Outside {
@@ -413,11 +416,11 @@ impl Outside {
     }
 
     /// The first that a body reads; each is looked at once.
-    fn first(
+    fn first<I: Id + Eq + Hash>(
         &mut self,
         hir: &crate::hir::Hir,
-        of: impl Fn(&mut Self) -> &mut HashMap<usize, Option<Found>>,
-        id: usize,
+        of: impl Fn(&mut Self) -> &mut HashMap<I, Option<Found>>,
+        id: I,
         body: &Expr,
     ) -> Option<Found> {
         if let Some(known) = of(self).get(&id) {

@@ -3,12 +3,13 @@
 use super::{Checker, Def};
 use crate::data::{Contents, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::index::ModuleId;
 use crate::loader::join;
 use crate::syntax::ast;
 use crate::types::Type;
 
 impl Checker<'_> {
-    pub(super) fn import_data(&mut self, module: usize, import: &ast::Import) {
+    pub(super) fn import_data(&mut self, module: ModuleId, import: &ast::Import) {
         let Some(name) = &import.name else { return };
         let Some((Def::Data(id), _)) = self.modules[module].values.get(&name.text).cloned() else { return };
         let Ok(path) = join(self.loader.home(), &self.modules[module].path, &import.path) else { return };

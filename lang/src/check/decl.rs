@@ -4,7 +4,8 @@ use super::interface::read_interface;
 use super::{Checker, Def, Lazy, LetState, TypeState};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Assert, Configure, Expr, Let, Output, Param};
-use crate::maps::IndexMap;
+use crate::index::ModuleId;
+use crate::maps::{HashSet, IndexMap};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Decl, DeclKind, ExprKind as A};
 use crate::types::{FieldType, RecordType, Type, fits};
@@ -13,45 +14,45 @@ use std::sync::Arc;
 impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
         // Interfaces that are read on the way are modules too, and declare their own names.
-        let files = self.modules.len();
-        for m in 0..files {
+        let files = self.modules.ids();
+        for m in files.clone() {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 self.declare_types(m, decl);
                 self.declare_component(m, decl);
             }
         }
-        let modules = self.modules.len();
-        let mut done = vec![false; files];
-        for m in 0..files {
+        let modules = self.modules.ids();
+        let mut done = HashSet::default();
+        for m in files.clone() {
             self.import_types(m, &mut done);
         }
-        for m in 0..modules {
+        for m in modules.clone() {
             let ast = self.modules[m].ast.clone();
             for decl in &ast.decls {
                 if let DeclKind::Plugins(fields) = &decl.kind
-                    && m == 0
+                    && m == ModuleId::ROOT
                 {
                     self.requirements(fields);
                 }
             }
         }
-        for m in 0..modules {
+        for m in modules.clone() {
             let ast = self.modules[m].ast.clone();
             for (at, decl) in ast.decls.iter().enumerate() {
                 self.declare_values(m, at, decl);
             }
         }
         // Names first, then what an import takes out of another module, which has taken its own before.
-        let mut done = vec![false; files];
-        for m in 0..files {
+        let mut done = HashSet::default();
+        for m in files.clone() {
             self.import_all(m, &mut done);
         }
     }
 
     /// The types and components that a module takes out of others, before anything is said with them.
-    fn import_types(&mut self, m: usize, done: &mut [bool]) {
-        if std::mem::replace(&mut done[m], true) {
+    fn import_types(&mut self, m: ModuleId, done: &mut HashSet<ModuleId>) {
+        if !done.insert(m) {
             return;
         }
         let ast = self.modules[m].ast.clone();
@@ -76,7 +77,7 @@ impl Checker<'_> {
     /// Defines a type or component, which have one name space.
     pub(super) fn define_type(
         &mut self,
-        m: usize,
+        m: ModuleId,
         name: &ast::Name,
         first: Option<Span>,
         insert: impl FnOnce(&mut super::Module),
@@ -91,8 +92,8 @@ impl Checker<'_> {
     }
 
     /// What a module's imports bring, those of the modules that it imports first.
-    fn import_all(&mut self, m: usize, done: &mut [bool]) {
-        if std::mem::replace(&mut done[m], true) {
+    fn import_all(&mut self, m: ModuleId, done: &mut HashSet<ModuleId>) {
+        if !done.insert(m) {
             return;
         }
         let ast = self.modules[m].ast.clone();
@@ -109,7 +110,7 @@ impl Checker<'_> {
     }
 
     /// The module that an import names, if it could be loaded.
-    fn imported(&self, m: usize, import: &ast::Import) -> Option<usize> {
+    fn imported(&self, m: ModuleId, import: &ast::Import) -> Option<ModuleId> {
         let path = match import.path.strip_prefix("std/") {
             Some(_) => import.path.to_string(),
             None => crate::loader::join(self.loader.home(), &self.modules[m].path, &import.path).ok()?,
@@ -117,13 +118,12 @@ impl Checker<'_> {
         self.by_path.get(&path).copied()
     }
 
-    fn declare_types(&mut self, m: usize, decl: &Decl) {
+    fn declare_types(&mut self, m: ModuleId, decl: &Decl) {
         if let DeclKind::Broken { is_type: true, name: Some(name) } = &decl.kind {
             self.broken_type(m, name);
         }
         let DeclKind::Type { name, ty } = &decl.kind else { return };
-        let id = self.types.len();
-        self.types.push(TypeState {
+        let id = self.types.push(TypeState {
             module: m,
             name: name.text.clone(),
             span: name.span,
@@ -134,16 +134,17 @@ impl Checker<'_> {
     }
 
     /// Makes the name of a type known that could not be read.
-    fn broken_type(&mut self, m: usize, name: &ast::Name) {
+    fn broken_type(&mut self, m: ModuleId, name: &ast::Name) {
         let ty = ast::TypeExpr { span: name.span, kind: Box::new(ast::TypeKind::Error) };
         let state = Lazy::Done(Type::Error);
-        self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
-        self.modules[m].types.entry(name.text.clone()).or_insert(self.types.len() - 1);
+        let id =
+            self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
+        self.modules[m].types.entry(name.text.clone()).or_insert(id);
     }
 
-    fn declare_values(&mut self, m: usize, at: usize, decl: &Decl) {
+    fn declare_values(&mut self, m: ModuleId, at: usize, decl: &Decl) {
         let library = self.modules[m].library && self.modules[m].component.is_none();
-        let root = m == 0;
+        let root = m == ModuleId::ROOT;
         if let Some(component) = self.modules[m].component
             && !self.declare_inside(m, component, decl)
         {
@@ -154,8 +155,8 @@ impl Checker<'_> {
         }
         match &decl.kind {
             DeclKind::Let { name, value, .. } => {
-                let id = self.lets.len();
-                self.lets.push(LetState { module: m, name: name.clone(), decl: at, state: Lazy::Todo });
+                let id =
+                    self.lets.push(LetState { module: m, name: name.clone(), decl: at, state: Lazy::Todo });
                 let (name_text, span) = (name.text.clone(), name.span);
                 self.hir.lets.push(Let {
                     name: name_text,
@@ -173,14 +174,14 @@ impl Checker<'_> {
                 let ty = self.resolve_type(m, ty);
                 if self.define_unique("param", name) {
                     let (text, span) = (name.text.clone(), name.span);
-                    self.hir.params.push(Param {
+                    let id = self.hir.params.push(Param {
                         name: text,
                         span,
                         ty,
                         default: None,
                         doc: decl.doc.clone(),
                     });
-                    self.define(m, name, Def::Param(self.hir.params.len() - 1));
+                    self.define(m, name, Def::Param(id));
                 }
             }
             DeclKind::Tool(tool) => {
@@ -224,7 +225,7 @@ impl Checker<'_> {
         self.error(Code::E0109, at, format!("{what} is not allowed in {place}"), "not here");
     }
 
-    fn import_names(&mut self, m: usize, import: &ast::Import) {
+    fn import_names(&mut self, m: ModuleId, import: &ast::Import) {
         let Some(list) = &import.names else { return };
         let Some(from) = self.imported(m, import) else {
             // The import has failed already: its names are no errors of their own.
@@ -266,7 +267,7 @@ impl Checker<'_> {
     }
 
     /// The bodies of the declarations of one module.
-    pub(super) fn check_decls(&mut self, m: usize) {
+    pub(super) fn check_decls(&mut self, m: ModuleId) {
         let ast = self.modules[m].ast.clone();
         for decl in &ast.decls {
             self.scope.clear();
@@ -275,7 +276,7 @@ impl Checker<'_> {
             self.note_declaration(m, decl);
             match &decl.kind {
                 DeclKind::Param { name, ty, default: Some(default) } => {
-                    let Some(id) = self.hir.params.iter().position(|p| p.span == name.span) else { continue };
+                    let Some(id) = self.hir.params.position(|p| p.span == name.span) else { continue };
                     let expected = self.hir.params[id].ty.clone();
                     let checked = self.check_expr(m, default, &expected, Some(ty.span));
                     self.hir.params[id].default = Some(checked);
@@ -328,7 +329,7 @@ impl Checker<'_> {
                     };
                     let home = self.home(m);
                     if let Some(home) = home {
-                        self.hir.components[home].asserts.push(self.hir.asserts.len());
+                        self.hir.components[home].asserts.push(self.hir.asserts.next_id());
                     }
                     self.hir.asserts.push(Assert { cond: checked, message, span: cond.span, home });
                 }
@@ -340,8 +341,8 @@ impl Checker<'_> {
                     let id = id.as_ref().map(|id| self.check_expr(m, id, &Type::String, None));
                     self.hir.adopts.push((a.text.clone(), id, a.span));
                 }
-                DeclKind::Settings(fields) if m == 0 => self.settings(m, fields),
-                DeclKind::Configure { plugin, name, settings } if m == 0 => {
+                DeclKind::Settings(fields) if m == ModuleId::ROOT => self.settings(m, fields),
+                DeclKind::Configure { plugin, name, settings } if m == ModuleId::ROOT => {
                     self.configure(m, plugin, name.as_ref(), settings, decl.span);
                 }
                 _ => {}
@@ -350,7 +351,7 @@ impl Checker<'_> {
     }
 
     /// Keeps for an editor what a declaration declares.
-    fn note_declaration(&mut self, m: usize, decl: &Decl) {
+    fn note_declaration(&mut self, m: ModuleId, decl: &Decl) {
         if self.facts.is_none() {
             return;
         }
@@ -393,7 +394,7 @@ impl Checker<'_> {
     }
 
     /// Limits that are written out are of plugins that are known.
-    fn limits(&mut self, m: usize, value: &ast::Expr) {
+    fn limits(&mut self, m: ModuleId, value: &ast::Expr) {
         let A::Record(entries) = &*value.kind else { return };
         let mut known = self.loader.shipped_names();
         let declared = self.modules[m].ast.clone();
@@ -413,7 +414,7 @@ impl Checker<'_> {
         }
     }
 
-    fn settings(&mut self, m: usize, fields: &[ast::Field]) {
+    fn settings(&mut self, m: ModuleId, fields: &[ast::Field]) {
         const KNOWN: [&str; 4] = ["state", "parallelism", "timeout", "limits"];
         for field in fields {
             let name = &field.name;
@@ -457,7 +458,7 @@ impl Checker<'_> {
         }
     }
 
-    fn backend(&mut self, m: usize, backend: &ast::Name, record: &ast::Expr) -> Expr {
+    fn backend(&mut self, m: ModuleId, backend: &ast::Name, record: &ast::Expr) -> Expr {
         let known = (self.loader.extensions().backends)();
         let Some((name, text)) = known.iter().find(|(name, _)| *name == &*backend.text) else {
             let d = Diagnostic::new(Code::E0303, format!("unknown backend `{}`", backend.text))
@@ -478,7 +479,7 @@ impl Checker<'_> {
 
     fn configure(
         &mut self,
-        m: usize,
+        m: ModuleId,
         plugin: &ast::Name,
         name: Option<&ast::Name>,
         settings: &ast::Expr,

@@ -5,6 +5,7 @@ use super::ty::literal;
 use super::{Checker, Def, Local, node};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::hir::{Clause, Expr, ExprKind as H};
+use crate::index::{ModuleId, Slot, ToolId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A, StrPart};
 use crate::types::{Lit, Type, converts, fits};
@@ -13,14 +14,14 @@ use std::sync::Arc;
 
 impl Checker<'_> {
     /// The checked expression and its type.
-    pub(super) fn infer(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
+    pub(super) fn infer(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, Type) {
         let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e));
         let ty = self.of_a_size(ty, e.span);
         self.note_type(e.span, &ty);
         (expr, ty)
     }
 
-    fn infer_here(&mut self, m: usize, e: &ast::Expr) -> (Expr, Type) {
+    fn infer_here(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, Type) {
         let span = e.span;
         match &*e.kind {
             A::Error => (Expr::error(span), Type::Error),
@@ -153,7 +154,7 @@ impl Checker<'_> {
     }
 
     /// A condition, and whether it is secret.
-    pub(super) fn condition(&mut self, m: usize, e: &ast::Expr) -> (Expr, bool) {
+    pub(super) fn condition(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, bool) {
         let (expr, ty) = self.infer(m, e);
         let (plain, secret) = ty.reveal();
         if !fits(&plain, &Type::Bool) {
@@ -165,7 +166,7 @@ impl Checker<'_> {
         (expr, secret)
     }
 
-    fn string(&mut self, m: usize, span: Span, parts: &[StrPart]) -> (Expr, Type) {
+    fn string(&mut self, m: ModuleId, span: Span, parts: &[StrPart]) -> (Expr, Type) {
         if let Some(text) = super::ty::plain_text(parts) {
             let value = Value::plain(Data::String(text.clone()));
             return (node(span, H::Const(value)), Type::Lit(Lit::String(text)));
@@ -198,7 +199,7 @@ impl Checker<'_> {
     }
 
     /// A name that stands for a value.
-    pub(super) fn name(&mut self, m: usize, name: &Symbol, span: Span) -> (Expr, Type) {
+    pub(super) fn name(&mut self, m: ModuleId, name: &Symbol, span: Span) -> (Expr, Type) {
         if let Some(local) = self.scope.iter().rev().find(|l| l.name == *name) {
             let (slot, ty, at) = (local.slot, local.ty.clone(), local.span);
             let ty = self.narrowed_type(name, ty);
@@ -259,7 +260,7 @@ impl Checker<'_> {
     }
 
     /// The type of a tool's name: one instance, a family, or one that may be absent.
-    pub(super) fn tool_type(&self, id: usize) -> Type {
+    pub(super) fn tool_type(&self, id: ToolId) -> Type {
         let tool = &self.hir.tools[id];
         let one = Type::Tool(tool.kind.clone());
         match (tool.each.is_some(), tool.cond.is_some()) {
@@ -269,7 +270,7 @@ impl Checker<'_> {
         }
     }
 
-    fn unknown_name(&mut self, m: usize, name: &Symbol, span: Span) {
+    fn unknown_name(&mut self, m: ModuleId, name: &Symbol, span: Span) {
         let mut d = Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
@@ -323,11 +324,11 @@ impl Checker<'_> {
     }
 
     /// Checks an expression against the type that its place expects. `why` is where that type is declared.
-    pub(super) fn check_expr(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+    pub(super) fn check_expr(&mut self, m: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
         stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(m, e, ty, why))
     }
 
-    fn check_here(&mut self, m: usize, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+    fn check_here(&mut self, m: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
         let span = e.span;
         match &*e.kind {
             A::Name(name) if &**name == CURSOR => {
@@ -486,7 +487,7 @@ impl Checker<'_> {
     }
 
     /// `for x in xs if c`: the variables stay in scope until the caller takes them out.
-    pub(super) fn clause(&mut self, m: usize, clause: &ast::Clause) -> Clause {
+    pub(super) fn clause(&mut self, m: ModuleId, clause: &ast::Clause) -> Clause {
         let (iter, ty) = self.infer(m, &clause.iter);
         let types = self.element_types(&ty, clause.vars.len(), clause.iter.span);
         let vars = self.bind(&clause.vars, types);
@@ -506,7 +507,7 @@ impl Checker<'_> {
         Clause { vars, iter, filter }
     }
 
-    pub(super) fn bind(&mut self, vars: &[ast::Name], types: Vec<Type>) -> Vec<usize> {
+    pub(super) fn bind(&mut self, vars: &[ast::Name], types: Vec<Type>) -> Vec<Slot> {
         let mut slots = vec![];
         for (name, ty) in vars.iter().zip(types) {
             let slot = self.new_slot();

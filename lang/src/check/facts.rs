@@ -5,6 +5,7 @@
 //! there. So what is offered is what the checker itself would take.
 
 use super::{Checker, Def};
+use crate::index::ModuleId;
 use crate::source::{Span, Symbol};
 use crate::types::{RecordType, Type};
 use std::sync::Arc;
@@ -162,7 +163,7 @@ impl Checker<'_> {
     }
 
     /// The names that a value could be, those of a module alone or with what is in scope.
-    pub(super) fn values_of(&self, m: usize) -> Vec<Named> {
+    pub(super) fn values_of(&self, m: ModuleId) -> Vec<Named> {
         let mut all: Vec<Named> = self.modules[m]
             .values
             .iter()
@@ -198,7 +199,7 @@ impl Checker<'_> {
         all
     }
 
-    pub(super) fn values_in_scope(&self, m: usize) -> Vec<Named> {
+    pub(super) fn values_in_scope(&self, m: ModuleId) -> Vec<Named> {
         let locals = self.scope.iter().rev();
         let mut all: Vec<Named> =
             locals.map(|l| Named { name: l.name.clone(), what: "variable", ty: l.ty.clone() }).collect();

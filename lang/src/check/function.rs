@@ -5,27 +5,28 @@ use super::access::Access;
 use super::{Checker, Def, Local, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, Function};
+use crate::index::{DefaultId, FunctionId, Id, IdVec, ModuleId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast;
 use crate::types::Type;
 
 /// A function as the checker knows it before its body.
 pub(super) struct FnState {
-    pub(super) module: usize,
+    pub(super) module: ModuleId,
     pub(super) name: ast::Name,
     params: Vec<Param>,
     result: (Type, Span),
     body: ast::Expr,
     doc: Option<Symbol>,
     /// The functions that it calls, and where.
-    calls: Vec<(usize, Span)>,
+    calls: Vec<(FunctionId, Span)>,
 }
 
 struct Param {
     name: ast::Name,
     ty: Type,
     written: Span,
-    default: Option<usize>,
+    default: Option<DefaultId>,
 }
 
 impl FnState {
@@ -43,7 +44,7 @@ impl FnState {
 impl Checker<'_> {
     pub(super) fn declare_fn(
         &mut self,
-        m: usize,
+        m: ModuleId,
         name: &ast::Name,
         params: &[ast::Field],
         result: &ast::TypeExpr,
@@ -74,7 +75,7 @@ impl Checker<'_> {
         }
         let result = (self.resolve_type(m, result), result.span);
         self.hir.fns.push(Function { name: name.text.clone(), params: vec![], body: Expr::error(body.span) });
-        self.define(m, name, Def::Fn(self.fns.len()));
+        self.define(m, name, Def::Fn(self.fns.next_id()));
         self.fns.push(FnState {
             module: m,
             name: name.clone(),
@@ -88,7 +89,7 @@ impl Checker<'_> {
 
     /// Checks the bodies, and that no function calls itself.
     pub(super) fn functions(&mut self) {
-        for id in 0..self.fns.len() {
+        for id in self.fns.ids() {
             let f = &self.fns[id];
             let (m, body, result) = (f.module, f.body.clone(), f.result.clone());
             let (name, doc, signature) = (f.name.span, f.doc.clone(), f.signature());
@@ -115,9 +116,10 @@ impl Checker<'_> {
     }
 
     fn no_recursion(&mut self) {
-        let calls: Vec<Vec<(usize, Span)>> = self.fns.iter().map(|f| f.calls.clone()).collect();
+        let calls: IdVec<FunctionId, Vec<(FunctionId, Span)>> =
+            self.fns.iter().map(|f| f.calls.clone()).collect();
         for way in cycles(&calls) {
-            let names = |id: usize| self.fns[id].name.text.clone();
+            let names = |id: FunctionId| self.fns[id].name.text.clone();
             let d = cycle(&way, names, "%s calls itself", "these functions call each other");
             self.diags.push(
                 d.help("go through a list with a comprehension, or through a range: `[f(i) for i in 0..n]`"),
@@ -126,7 +128,7 @@ impl Checker<'_> {
     }
 
     /// A function of the program that an expression names.
-    pub(super) fn as_fn(&self, m: usize, callee: &ast::Expr) -> Option<(usize, Span)> {
+    pub(super) fn as_fn(&self, m: ModuleId, callee: &ast::Expr) -> Option<(FunctionId, Span)> {
         let (home, name, span) = match &*callee.kind {
             ast::ExprKind::Name(name) if !self.scope.iter().any(|l| l.name == *name) => {
                 (m, name, callee.span)
@@ -142,9 +144,9 @@ impl Checker<'_> {
 
     pub(super) fn call_fn(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
-        (id, at): (usize, Span),
+        (id, at): (FunctionId, Span),
         args: &[ast::Arg],
     ) -> Access {
         if !self.same_module(self.fns[id].module, m) && self.fns[id].name.text.starts_with('_') {
@@ -218,17 +220,17 @@ impl Checker<'_> {
 }
 
 /// The cycles of a graph, one for each edge that closes one: the nodes, each with the place of its edge to the next.
-pub(super) fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
+pub(super) fn cycles<I: Id + PartialEq>(edges: &IdVec<I, Vec<(I, Span)>>) -> Vec<Vec<(I, Span)>> {
     let mut out = vec![];
     // 0: not seen, 1: under way, 2: done.
-    let mut seen = vec![0u8; edges.len()];
-    for start in 0..edges.len() {
+    let mut seen: IdVec<I, u8> = edges.iter().map(|_| 0).collect();
+    for start in edges.ids() {
         if std::mem::replace(&mut seen[start], 1) != 0 {
             seen[start] = 2;
             continue;
         }
         // Each with the position of its next edge.
-        let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+        let mut way: Vec<(I, usize)> = vec![(start, 0)];
         while let Some(last) = way.last_mut() {
             let (id, next) = *last;
             last.1 += 1;
@@ -254,9 +256,9 @@ pub(super) fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
 }
 
 /// What is said of a cycle: of one that needs itself, or of several that need each other.
-pub(super) fn cycle(
-    way: &[(usize, Span)],
-    name: impl Fn(usize) -> Symbol,
+pub(super) fn cycle<I: Id>(
+    way: &[(I, Span)],
+    name: impl Fn(I) -> Symbol,
     alone: &str,
     together: &str,
 ) -> Diagnostic {

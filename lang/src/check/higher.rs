@@ -3,13 +3,20 @@
 use super::{Checker, Local, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, Higher};
+use crate::index::ModuleId;
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::{Type, fits};
 
 impl Checker<'_> {
     /// A call of one of them, with a list and a function of its elements.
-    pub(super) fn higher(&mut self, m: usize, span: Span, what: Higher, args: &[ast::Arg]) -> (Expr, Type) {
+    pub(super) fn higher(
+        &mut self,
+        m: ModuleId,
+        span: Span,
+        what: Higher,
+        args: &[ast::Arg],
+    ) -> (Expr, Type) {
         let fail = (Expr::error(span), Type::Error);
         let wrong = |c: &mut Self, at: Span, headline: String, label: &str| {
             let d = Diagnostic::new(Code::E0305, headline).at(at, label);

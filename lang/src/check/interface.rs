@@ -3,6 +3,7 @@
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::PluginUse;
+use crate::index::{ComponentId, ModuleId};
 use crate::interface::{Input, Kind, Output, Plugin, Recover, Same, Source};
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
@@ -124,7 +125,7 @@ impl Checker<'_> {
                 return None;
             }
             Some((text, span)) if text.contains('/') || text.contains('\\') || text.ends_with(".dts") => {
-                let root = self.modules[0].path.clone();
+                let root = self.modules[ModuleId::ROOT].path.clone();
                 let path = match crate::loader::join(self.loader.home(), &root, &text) {
                     Ok(path) => path,
                     Err(why) => {
@@ -170,7 +171,7 @@ impl Checker<'_> {
                 (path, shipped.text.to_string(), None, shipped.interface_only)
             }
         };
-        let module = self.modules.len();
+        let module = self.modules.next_id();
         let plugin = self.interface(&interface_path, &text)?;
         self.interfaces.insert(name.text.clone(), module);
         self.hir.plugins.insert(name.text.clone(), PluginUse { plugin, path, interface_only });
@@ -204,8 +205,7 @@ impl Checker<'_> {
         let ast = self.modules[m].ast.clone();
         for decl in &ast.decls {
             if let DeclKind::Type { name, ty } = &decl.kind {
-                let id = self.types.len();
-                self.types.push(super::TypeState {
+                let id = self.types.push(super::TypeState {
                     module: m,
                     name: name.text.clone(),
                     span: name.span,
@@ -221,7 +221,7 @@ impl Checker<'_> {
         plugin
     }
 
-    fn interface_body(&mut self, m: usize, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
+    fn interface_body(&mut self, m: ModuleId, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
         let header = ast
             .decls
             .iter()
@@ -356,7 +356,7 @@ impl Checker<'_> {
 
     fn kind_decl(
         &mut self,
-        m: usize,
+        m: ModuleId,
         plugin: &Symbol,
         name: &ast::Name,
         decl: &Decl,
@@ -474,7 +474,7 @@ impl Checker<'_> {
         kind
     }
 
-    fn input(&mut self, m: usize, port: &Decl, field: &ast::Field) -> Input {
+    fn input(&mut self, m: ModuleId, port: &Decl, field: &ast::Field) -> Input {
         let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
         let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
         let field_type = FieldType { ty, default, span: Some(field.name.span), doc: port.doc.clone() };
@@ -530,7 +530,7 @@ impl Checker<'_> {
     }
 
     /// The kind of a path: `plugin.Kind`, or a component of this module or an imported one.
-    pub(super) fn kind(&mut self, m: usize, path: &ast::Path) -> Option<FoundKind> {
+    pub(super) fn kind(&mut self, m: ModuleId, path: &ast::Path) -> Option<FoundKind> {
         match self.component_of(m, path) {
             Ok(Some(found)) => return Some(found),
             Ok(None) => {}
@@ -582,7 +582,7 @@ impl Checker<'_> {
     }
 
     /// A name that stands for nothing because its declaration is broken.
-    pub(super) fn define_broken(&mut self, m: usize, name: &ast::Name) {
+    pub(super) fn define_broken(&mut self, m: ModuleId, name: &ast::Name) {
         self.define(m, name, Def::Error);
     }
 }
@@ -599,7 +599,7 @@ pub(super) struct FoundKind {
     /// The kind; a component has one as well.
     pub(super) kind: Arc<Kind>,
     /// The component.
-    pub(super) component: Option<usize>,
+    pub(super) component: Option<ComponentId>,
 }
 
 /// `libown.dts` beside `libown.so`.

@@ -4,6 +4,7 @@ use super::facts::{CURSOR, Cursor};
 use super::{Checker, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, MapEntry};
+use crate::index::ModuleId;
 use crate::maps::{HashMap, IndexMap};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, Element, Entry, ExprKind as A};
@@ -26,7 +27,7 @@ impl Checker<'_> {
         entries.iter().all(|e| !matches!(e, Entry::Computed(..)))
     }
 
-    pub(super) fn infer_record(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
+    pub(super) fn infer_record(&mut self, m: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
         if !Self::is_static(entries) {
             return self.infer_map(m, span, entries);
         }
@@ -86,7 +87,7 @@ impl Checker<'_> {
     }
 
     /// A literal with computed keys, or a spread of a map: its type is a map.
-    fn infer_map(&mut self, m: usize, span: Span, entries: &[Entry]) -> (Expr, Type) {
+    fn infer_map(&mut self, m: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
         let mut written: HashMap<Symbol, Span> = HashMap::default();
         let mut join = |c: &mut Self, ty: Type| {
@@ -128,7 +129,7 @@ impl Checker<'_> {
         (node(span, H::Map(parts)), Type::map(of.unwrap_or(Type::Any)))
     }
 
-    fn key(&mut self, m: usize, key: &ast::Expr) -> Expr {
+    fn key(&mut self, m: ModuleId, key: &ast::Expr) -> Expr {
         let (expr, ty) = self.infer(m, key);
         if ty.has_secret() {
             self.error(Code::E0304, key.span, "a secret cannot be a key", "keys are shown");
@@ -143,7 +144,7 @@ impl Checker<'_> {
         expr
     }
 
-    pub(super) fn infer_list(&mut self, m: usize, span: Span, elements: &[Element]) -> (Expr, Type) {
+    pub(super) fn infer_list(&mut self, m: ModuleId, span: Span, elements: &[Element]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
         let mut parts = vec![];
         for element in elements {
@@ -175,7 +176,7 @@ impl Checker<'_> {
     /// A literal in a place that expects a collection; `None` when the place expects something else.
     pub(super) fn check_collection(
         &mut self,
-        m: usize,
+        m: ModuleId,
         e: &ast::Expr,
         ty: &Type,
         why: Option<Span>,
@@ -293,7 +294,7 @@ impl Checker<'_> {
     /// ones get their default.
     pub(super) fn check_fields(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
         entries: &[Entry],
         r: &Arc<RecordType>,

@@ -10,6 +10,7 @@ use super::access::path_key;
 use super::{Checker, node};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::hir::{Expr, ExprKind as H};
+use crate::index::ModuleId;
 use crate::source::Span;
 use crate::syntax::ast::{self, TypeExpr, TypeKind};
 use crate::types::{Lit, Type, fits};
@@ -41,7 +42,7 @@ impl Checker<'_> {
     /// Checks subject and patterns; `value` checks the value of an arm, where the subject is what its pattern says.
     pub(super) fn arms<T>(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
         subject: &ast::Expr,
         arms: &[(TypeExpr, ast::Expr)],
@@ -98,7 +99,13 @@ impl Checker<'_> {
     }
 
     /// The type of a pattern, nothing for `_`; before it, whether it is wrong, which has been reported.
-    fn pattern(&mut self, m: usize, pattern: &TypeExpr, whole: &[Type], ty: &Type) -> (bool, Option<Type>) {
+    fn pattern(
+        &mut self,
+        m: ModuleId,
+        pattern: &TypeExpr,
+        whole: &[Type],
+        ty: &Type,
+    ) -> (bool, Option<Type>) {
         match &*pattern.kind {
             TypeKind::Wildcard => return (false, None),
             TypeKind::Path(path)
@@ -163,7 +170,7 @@ impl Checker<'_> {
 
     /// Takes the subject, a path of names and fields, as one of these types from here on. A field that tells members of a
     /// union apart tells which one the record is.
-    fn assume_is(&mut self, m: usize, subject: &ast::Expr, taken: &[Type]) {
+    fn assume_is(&mut self, m: ModuleId, subject: &ast::Expr, taken: &[Type]) {
         if taken.is_empty() {
             return;
         }

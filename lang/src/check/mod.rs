@@ -30,6 +30,10 @@ pub use interface::{interface_hash, read_interface};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::frontend::{self, Frontend, Text};
 use crate::hir::{Expr, ExprKind, Hir};
+use crate::index::{
+    ComponentId, DataId, DefaultId, FunctionId, Id, IdVec, LetId, ModuleId, ParamId, RefinementId, Slot,
+    ToolId, TypeId,
+};
 use crate::loader::{Loader, join};
 use crate::maps::HashMap;
 use crate::source::{FileId, Sources, Span, Symbol};
@@ -85,7 +89,7 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
         None => _ = checker.add_module("<nothing>", "dts 1\n", false),
     }
     if let Some(text) = inner {
-        let outer = (!checker.modules.is_empty()).then_some(0);
+        let outer = checker.modules.ids().next();
         let id = checker.add_module(EXPRESSION, text, false);
         checker.modules[id].inside = outer;
         let ast = checker.modules[id].ast.clone();
@@ -118,14 +122,14 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
 /// What a name of the value name space stands for.
 #[derive(Clone, Debug)]
 enum Def {
-    Let(usize),
-    Param(usize),
-    Tool(usize),
-    Fn(usize),
+    Let(LetId),
+    Param(ParamId),
+    Tool(ToolId),
+    Fn(FunctionId),
     /// An `in` of a component: which, and the position of the `in`.
-    In(usize, usize),
-    Module(usize),
-    Data(usize),
+    In(ComponentId, usize),
+    Module(ModuleId),
+    Data(DataId),
     /// Already reported.
     Error,
 }
@@ -135,14 +139,14 @@ struct Module {
     path: String,
     ast: Arc<ast::Module>,
     values: HashMap<Symbol, (Def, Span)>,
-    types: HashMap<Symbol, usize>,
-    components: HashMap<Symbol, usize>,
+    types: HashMap<Symbol, TypeId>,
+    components: HashMap<Symbol, ComponentId>,
     /// Whether it belongs to the standard library or an interface.
     library: bool,
     /// The module that this one is inside of, whose names it sees.
-    inside: Option<usize>,
+    inside: Option<ModuleId>,
     /// The component whose body it is.
-    component: Option<usize>,
+    component: Option<ComponentId>,
 }
 
 enum Lazy<T> {
@@ -152,7 +156,7 @@ enum Lazy<T> {
 }
 
 struct LetState {
-    module: usize,
+    module: ModuleId,
     name: ast::Name,
     /// The declaration, by its place in the module's tree.
     decl: usize,
@@ -160,7 +164,7 @@ struct LetState {
 }
 
 struct TypeState {
-    module: usize,
+    module: ModuleId,
     name: Symbol,
     span: Span,
     ty: ast::TypeExpr,
@@ -170,7 +174,7 @@ struct TypeState {
 /// A condition of a type that is still to be checked.
 #[derive(Clone)]
 struct RefinementState {
-    module: usize,
+    module: ModuleId,
     /// What `self` is.
     base: Type,
     cond: ast::Expr,
@@ -181,7 +185,7 @@ struct RefinementState {
 struct Local {
     name: Symbol,
     span: Span,
-    slot: usize,
+    slot: Slot,
     ty: Type,
 }
 
@@ -192,37 +196,37 @@ struct Checker<'a> {
     sources: Sources,
     diags: Diagnostics,
     hir: Hir,
-    modules: Vec<Module>,
-    by_path: HashMap<String, usize>,
+    modules: IdVec<ModuleId, Module>,
+    by_path: HashMap<String, ModuleId>,
     /// By the name where it is declared.
     deprecated: HashMap<Span, deprecated::Deprecation>,
-    lets: Vec<LetState>,
+    lets: IdVec<LetId, LetState>,
     /// The `let`s that are being checked, each with the place that reads it.
-    under_way: Vec<(usize, Span)>,
-    types: Vec<TypeState>,
+    under_way: Vec<(LetId, Span)>,
+    types: IdVec<TypeId, TypeState>,
     /// Defaults whose expression is to be checked: module, expression, type, position in `hir.defaults`.
-    defaults: Vec<(usize, ast::Expr, Type, usize, bool)>,
+    defaults: Vec<(ModuleId, ast::Expr, Type, DefaultId, bool)>,
     /// How many of them are checked.
     checked_defaults: usize,
     /// Names of tools, params and outputs, unique across the program.
-    unique: HashMap<(Option<usize>, &'static str, Symbol), Span>,
+    unique: HashMap<(Option<ComponentId>, &'static str, Symbol), Span>,
     plugins: HashMap<Symbol, Option<usize>>,
     /// The modules that their interfaces are.
-    interfaces: HashMap<Symbol, usize>,
+    interfaces: HashMap<Symbol, ModuleId>,
     requirements: HashMap<Symbol, (Symbol, Span)>,
-    data_types: Vec<Type>,
+    data_types: IdVec<DataId, Type>,
     scope: Vec<Local>,
     narrowed: Vec<(String, Type)>,
     slots: usize,
     /// Whether an interface is being checked, where `tool_name()` is known.
     interface: bool,
-    components: Vec<component::ComponentState>,
-    fns: Vec<function::FnState>,
-    refinements: Vec<RefinementState>,
+    components: IdVec<ComponentId, component::ComponentState>,
+    fns: IdVec<FunctionId, function::FnState>,
+    refinements: IdVec<RefinementId, RefinementState>,
     /// How many of them are checked.
     checked_refinements: usize,
     /// The function whose body is being checked.
-    function: Option<usize>,
+    function: Option<FunctionId>,
     /// Whether a test is being checked, where `plan` is known.
     in_test: bool,
     /// The plugins whose interfaces are being read.
@@ -243,26 +247,26 @@ impl<'a> Checker<'a> {
             sources: Sources::default(),
             diags: Diagnostics::default(),
             hir: Hir::default(),
-            modules: vec![],
+            modules: IdVec::default(),
             by_path: HashMap::default(),
             deprecated: HashMap::default(),
-            lets: vec![],
+            lets: IdVec::default(),
             under_way: vec![],
-            types: vec![],
+            types: IdVec::default(),
             defaults: vec![],
             checked_defaults: 0,
             unique: HashMap::default(),
             plugins: HashMap::default(),
             interfaces: HashMap::default(),
             requirements: HashMap::default(),
-            data_types: vec![],
+            data_types: IdVec::default(),
             scope: vec![],
             narrowed: vec![],
             slots: 0,
             interface: false,
-            components: vec![],
-            fns: vec![],
-            refinements: vec![],
+            components: IdVec::default(),
+            fns: IdVec::default(),
+            refinements: IdVec::default(),
             checked_refinements: 0,
             function: None,
             in_test: false,
@@ -280,7 +284,7 @@ impl Checker<'_> {
     }
 
     /// Loads a module and those it imports; gives its number.
-    fn load(&mut self, path: &str, from: Option<Span>, way: &mut Vec<(String, Span)>) -> Option<usize> {
+    fn load(&mut self, path: &str, from: Option<Span>, way: &mut Vec<(String, Span)>) -> Option<ModuleId> {
         if let Some(at) = way.iter().position(|(p, _)| p == path) {
             let mut names: Vec<String> = way[at..].iter().map(|(p, _)| format!("`{p}`")).collect();
             names.push(format!("`{path}`"));
@@ -342,7 +346,7 @@ impl Checker<'_> {
             .map_err(|e| format!("it is not UTF-8: byte {} does not fit", e.utf8_error().valid_up_to()))
     }
 
-    fn add_module(&mut self, path: &str, text: &str, library: bool) -> usize {
+    fn add_module(&mut self, path: &str, text: &str, library: bool) -> ModuleId {
         let inside = !(path.starts_with("std/") || path.starts_with('<'));
         let shown = if inside { self.loader.shown(path) } else { path.to_string() };
         let file = self.sources.add_shown(path, shown, text);
@@ -363,11 +367,9 @@ impl Checker<'_> {
             }
             None => crate::syntax::parse(file, text, &mut self.diags),
         });
-        let id = self.modules.len();
-        self.by_path.insert(path.to_string(), id);
         self.deprecations(&ast.decls);
         self.edition(file, &ast);
-        self.modules.push(Module {
+        let id = self.modules.push(Module {
             file,
             path: path.to_string(),
             ast,
@@ -378,6 +380,7 @@ impl Checker<'_> {
             inside: None,
             component: None,
         });
+        self.by_path.insert(path.to_string(), id);
         id
     }
 
@@ -408,7 +411,7 @@ impl Checker<'_> {
         }
     }
 
-    fn import(&mut self, module: usize, import: &ast::Import, way: &mut Vec<(String, Span)>) {
+    fn import(&mut self, module: ModuleId, import: &ast::Import, way: &mut Vec<(String, Span)>) {
         let span = import.path_span;
         if import.path.is_empty() {
             // Reported by the parser.
@@ -446,15 +449,14 @@ impl Checker<'_> {
             }
         } else if let Some(name) = &import.name {
             self.hir.data.push(crate::value::Value::error());
-            self.data_types.push(Type::Error);
-            let def = Def::Data(self.hir.data.len() - 1);
+            let def = Def::Data(self.data_types.push(Type::Error));
             self.define(module, name, def);
         } else {
             self.error(Code::E0206, span, "imported data needs a name", "write `as name: T` after it");
         }
     }
 
-    fn define(&mut self, module: usize, name: &ast::Name, def: Def) {
+    fn define(&mut self, module: ModuleId, name: &ast::Name, def: Def) {
         if let Some((_, first)) = self.modules[module].values.get(&name.text) {
             let d = Diagnostic::new(Code::E0202, format!("`{}` is defined twice", name.text));
             self.diags.push(d.at(name.span, "again here").also(*first, "first here"));
@@ -468,7 +470,7 @@ impl Checker<'_> {
     }
 
     /// Names are unique in the program, those of tools inside a component in that.
-    fn define_unique_in(&mut self, home: Option<usize>, what: &'static str, name: &ast::Name) -> bool {
+    fn define_unique_in(&mut self, home: Option<ComponentId>, what: &'static str, name: &ast::Name) -> bool {
         match self.unique.get(&(home, what, name.text.clone())) {
             Some(first) => {
                 let d = Diagnostic::new(Code::E0202, format!("the {what} `{}` is defined twice", name.text));
@@ -483,7 +485,7 @@ impl Checker<'_> {
     }
 
     /// What a name of the value name space stands for in a module, and where it is declared.
-    fn value(&self, module: usize, name: &str) -> Option<(Def, Span)> {
+    fn value(&self, module: ModuleId, name: &str) -> Option<(Def, Span)> {
         let mut m = module;
         loop {
             if let Some(found) = self.modules[m].values.get(name) {
@@ -494,7 +496,7 @@ impl Checker<'_> {
     }
 
     /// All names of the value name space of a module, in order.
-    fn value_names(&self, module: usize) -> Vec<Symbol> {
+    fn value_names(&self, module: ModuleId) -> Vec<Symbol> {
         let mut all: Vec<Symbol> = self.modules[module].values.keys().cloned().collect();
         if let Some(outer) = self.modules[module].inside {
             all.extend(self.value_names(outer));
@@ -504,13 +506,13 @@ impl Checker<'_> {
         all
     }
 
-    fn new_slot(&mut self) -> usize {
+    fn new_slot(&mut self) -> Slot {
         self.slots += 1;
-        self.slots - 1
+        Slot::from_index(self.slots - 1)
     }
 
     /// The checked body and type of a `let`.
-    fn let_type(&mut self, id: usize, at: Span) -> Type {
+    fn let_type(&mut self, id: LetId, at: Span) -> Type {
         match &self.lets[id].state {
             Lazy::Done(ty) => return ty.clone(),
             Lazy::Busy => {
@@ -561,17 +563,17 @@ impl Checker<'_> {
 
     /// Checks every body that was only declared.
     fn bodies(&mut self) {
-        for id in 0..self.lets.len() {
+        for id in self.lets.ids() {
             let at = self.lets[id].name.span;
             self.let_type(id, at);
         }
-        for id in 0..self.types.len() {
+        for id in self.types.ids() {
             let at = self.types[id].span;
             self.type_of(id, at);
         }
         self.functions();
         self.late_defaults();
-        for module in 0..self.modules.len() {
+        for module in self.modules.ids() {
             let body = self.modules[module].component.is_some();
             if !self.modules[module].library || body || self.modules[module].path.starts_with("std/") {
                 self.check_decls(module);

@@ -4,13 +4,14 @@
 use super::Checker;
 use super::access::path_key;
 use super::ty::literal;
+use crate::index::ModuleId;
 use crate::source::Symbol;
 use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
 use crate::types::{Lit, Type};
 
 impl Checker<'_> {
     /// Takes a condition as true (or false) from here on; the caller takes the facts out again.
-    pub(super) fn assume(&mut self, m: usize, cond: &ast::Expr, holds: bool) {
+    pub(super) fn assume(&mut self, m: ModuleId, cond: &ast::Expr, holds: bool) {
         match &*cond.kind {
             A::Paren(inner) => self.assume(m, inner, holds),
             A::Unary(UnaryOp::Not, inner) => self.assume(m, inner, !holds),
@@ -34,7 +35,7 @@ impl Checker<'_> {
         }
     }
 
-    fn learn(&mut self, m: usize, path: &ast::Expr, lit: &Type, equal: bool) {
+    fn learn(&mut self, m: ModuleId, path: &ast::Expr, lit: &Type, equal: bool) {
         let Some(key) = path_key(path) else { return };
         let ty = self.type_of_path(m, path);
         let kept: Vec<Type> =
@@ -50,7 +51,7 @@ impl Checker<'_> {
     }
 
     /// The type of a path without a word about it: it has been checked where it stands.
-    fn type_of_path(&mut self, m: usize, path: &ast::Expr) -> Type {
+    fn type_of_path(&mut self, m: ModuleId, path: &ast::Expr) -> Type {
         let before = self.diags.clone();
         let (_, ty) = self.infer(m, path);
         self.diags = before;
@@ -58,7 +59,7 @@ impl Checker<'_> {
     }
 
     /// What a test of `t.kind` tells of `t`: a union of records keeps the members whose field may be so.
-    pub(super) fn learn_of_base(&mut self, m: usize, path: &ast::Expr, may_be: impl Fn(&Type) -> bool) {
+    pub(super) fn learn_of_base(&mut self, m: ModuleId, path: &ast::Expr, may_be: impl Fn(&Type) -> bool) {
         match &*path.kind {
             A::Paren(inner) => self.learn_of_base(m, inner, may_be),
             A::Member { base, name, .. } => {
@@ -82,7 +83,7 @@ impl Checker<'_> {
     }
 
     /// The narrowed type of a whole path expression.
-    pub(super) fn narrow_of(&self, _m: usize, e: &ast::Expr, ty: Type) -> Type {
+    pub(super) fn narrow_of(&self, _m: ModuleId, e: &ast::Expr, ty: Type) -> Type {
         self.narrow_path(e, ty)
     }
 

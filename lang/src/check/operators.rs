@@ -3,12 +3,19 @@
 use super::{Checker, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H};
+use crate::index::ModuleId;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp, ExprKind as A, UnaryOp};
 use crate::types::{Lit, RecordType, Type, fits};
 
 impl Checker<'_> {
-    pub(super) fn unary(&mut self, m: usize, span: Span, op: UnaryOp, operand: &ast::Expr) -> (Expr, Type) {
+    pub(super) fn unary(
+        &mut self,
+        m: ModuleId,
+        span: Span,
+        op: UnaryOp,
+        operand: &ast::Expr,
+    ) -> (Expr, Type) {
         if let (UnaryOp::Neg, Some(ty)) =
             (op, super::ty::literal(&ast::Expr { span, kind: Box::new(A::Unary(op, operand.clone())) }))
         {
@@ -39,7 +46,7 @@ impl Checker<'_> {
 
     pub(super) fn binary(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
         op: BinaryOp,
         a: &ast::Expr,

@@ -13,6 +13,7 @@
 use crate::builtin::Taint;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Clause, Expr, ExprKind as H, Higher, Hir, MapEntry};
+use crate::index::{ComponentId, FunctionId, IdVec, LetId, Slot, ToolId};
 use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
@@ -79,22 +80,22 @@ impl Phase {
 #[derive(Default)]
 struct Frame {
     ins: Vec<Phase>,
-    lets: HashMap<usize, Phase>,
-    inputs: HashMap<(usize, usize), Phase>,
+    lets: HashMap<LetId, Phase>,
+    inputs: HashMap<(ToolId, usize), Phase>,
 }
 
 struct Phases<'h> {
     hir: &'h Hir,
     sources: &'h Sources,
     diags: Diagnostics,
-    lets: Vec<Option<Phase>>,
-    inputs: HashMap<(usize, usize), Phase>,
-    locals: HashMap<usize, Phase>,
+    lets: IdVec<LetId, Option<Phase>>,
+    inputs: HashMap<(ToolId, usize), Phase>,
+    locals: HashMap<Slot, Phase>,
     depth: usize,
     /// Calls of functions: which, and the phases of the arguments.
-    calls: HashMap<(usize, String), Phase>,
+    calls: HashMap<(FunctionId, String), Phase>,
     /// Components: which, and the phases of the `in`s; the phases of the `out`s.
-    components: HashMap<(usize, String), Rc<IndexMap<Symbol, Phase>>>,
+    components: HashMap<(ComponentId, String), Rc<IndexMap<Symbol, Phase>>>,
     /// The component whose body is being looked at.
     frame: Frame,
     /// Arguments of components that are deferred: what is wrong for their sake is reported there.
@@ -111,7 +112,7 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         hir,
         sources,
         diags: Diagnostics::default(),
-        lets: vec![None; hir.lets.len()],
+        lets: hir.lets.iter().map(|_| None).collect(),
         inputs: HashMap::default(),
         locals: HashMap::default(),
         depth: 0,
@@ -122,14 +123,14 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         told: HashSet::default(),
         seen: seen.take(),
     };
-    for id in (0..hir.lets.len()).filter(|id| hir.lets[*id].home.is_none()) {
+    for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
         p.let_phase(id);
     }
     // What is wrong whatever comes in is found first, and in what nobody uses as well.
-    for id in 0..hir.components.len() {
+    for id in hir.components.ids() {
         p.component(id, vec![]);
     }
-    for id in (0..hir.tools.len()).filter(|id| hir.tools[*id].home.is_none()) {
+    for id in hir.tools.ids().filter(|id| hir.tools[*id].home.is_none()) {
         p.tool(id);
     }
     for output in &hir.outputs {
@@ -172,7 +173,7 @@ impl Phases<'_> {
         });
     }
 
-    fn tool(&mut self, id: usize) {
+    fn tool(&mut self, id: ToolId) {
         let hir = self.hir;
         let tool = &hir.tools[id];
         self.locals.clear();
@@ -213,7 +214,12 @@ impl Phases<'_> {
     }
 
     /// An instance of a component: its body, with these `in`s.
-    fn given(&mut self, component: usize, tool: usize, ins: Vec<Phase>) -> Rc<IndexMap<Symbol, Phase>> {
+    fn given(
+        &mut self,
+        component: ComponentId,
+        tool: ToolId,
+        ins: Vec<Phase>,
+    ) -> Rc<IndexMap<Symbol, Phase>> {
         let hir = self.hir;
         let at = hir.tools[tool].inputs.values().map(|e| e.span);
         let ins = ins.into_iter().zip(at).map(|(phase, at)| phase.given_at(at, &mut self.args)).collect();
@@ -221,7 +227,7 @@ impl Phases<'_> {
     }
 
     /// The phases of the `out`s of a component whose `in`s have these. What was found out once is kept.
-    fn component(&mut self, id: usize, ins: Vec<Phase>) -> Rc<IndexMap<Symbol, Phase>> {
+    fn component(&mut self, id: ComponentId, ins: Vec<Phase>) -> Rc<IndexMap<Symbol, Phase>> {
         let ins = if ins.iter().all(|p| p.inside().is_none()) { vec![] } else { ins };
         let key = (id, format!("{ins:?}"));
         if let Some(known) = self.components.get(&key) {
@@ -244,7 +250,7 @@ impl Phases<'_> {
         outs
     }
 
-    fn bind(&mut self, vars: &[usize], iter: &Phase) {
+    fn bind(&mut self, vars: &[Slot], iter: &Phase) {
         let element = iter.element();
         match vars {
             [one] => _ = self.locals.insert(*one, element),
@@ -257,7 +263,7 @@ impl Phases<'_> {
         }
     }
 
-    fn let_phase(&mut self, id: usize) -> Phase {
+    fn let_phase(&mut self, id: LetId) -> Phase {
         let hir = self.hir;
         let inside = hir.lets[id].home.is_some();
         let known = if inside { self.frame.lets.get(&id) } else { self.lets[id].as_ref() };
@@ -301,7 +307,7 @@ impl Phases<'_> {
         }
     }
 
-    fn input_at(&mut self, tool: usize, at: usize) -> Phase {
+    fn input_at(&mut self, tool: ToolId, at: usize) -> Phase {
         let hir = self.hir;
         let inside = hir.tools[tool].home.is_some();
         let known = if inside { &self.frame.inputs } else { &self.inputs };
@@ -470,7 +476,7 @@ impl Phases<'_> {
     }
 
     /// The body of a function with arguments of these phases. What was found out once is kept: functions call functions.
-    fn function(&mut self, id: usize, args: Vec<Phase>) -> Phase {
+    fn function(&mut self, id: FunctionId, args: Vec<Phase>) -> Phase {
         let key = (id, format!("{args:?}"));
         if let Some(phase) = self.calls.get(&key) {
             return phase.clone();

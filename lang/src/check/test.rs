@@ -3,6 +3,7 @@
 use super::{Checker, Def, node};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind as H, Mock, MockOf, Test, TestAssert};
+use crate::index::ModuleId;
 use crate::interface::Kind;
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
@@ -22,7 +23,7 @@ fn planned() -> Type {
 }
 
 impl Checker<'_> {
-    pub(super) fn check_test(&mut self, m: usize, name: &ast::Expr, body: &[Decl], span: Span) {
+    pub(super) fn check_test(&mut self, m: ModuleId, name: &ast::Expr, body: &[Decl], span: Span) {
         let title = match &*name.kind {
             A::Str(parts) => super::ty::plain_text(parts),
             _ => None,
@@ -79,7 +80,7 @@ impl Checker<'_> {
     }
 
     /// `given { param = value }`
-    fn given(&mut self, m: usize, record: &ast::Expr, test: &mut Test) {
+    fn given(&mut self, m: ModuleId, record: &ast::Expr, test: &mut Test) {
         let A::Record(entries) = &*record.kind else {
             let d = Diagnostic::new(Code::E0101, "what is given is written `given { param = value }`");
             return self.diags.push(d.at(record.span, "no record"));
@@ -93,7 +94,7 @@ impl Checker<'_> {
                     continue;
                 }
             };
-            let Some(id) = self.hir.params.iter().position(|p| p.name == name.text) else {
+            let Some(id) = self.hir.params.position(|p| p.name == name.text) else {
                 let d = Diagnostic::new(Code::E0410, format!("unknown param `{}`", name.text));
                 let known: Vec<Symbol> = self.hir.params.iter().map(|p| p.name.clone()).collect();
                 self.diags.push(d.at(name.span, "no param").nearest(&name.text, known.iter().map(|n| &**n)));
@@ -110,7 +111,7 @@ impl Checker<'_> {
     }
 
     /// What a mock stands for: an output, an `out`, imported data, a variable of the environment.
-    fn mock_target(&mut self, m: usize, target: &ast::Expr, value: &ast::Expr) -> Option<MockOf> {
+    fn mock_target(&mut self, m: ModuleId, target: &ast::Expr, value: &ast::Expr) -> Option<MockOf> {
         match &*target.kind {
             A::Paren(inner) => return self.mock_target(m, inner, value),
             A::Call { callee, args } if matches!(&*callee.kind, A::Name(n) if &**n == "env_var") => {
@@ -149,7 +150,7 @@ impl Checker<'_> {
 
     fn mock_output(
         &mut self,
-        m: usize,
+        m: ModuleId,
         base: Expr,
         kind: &Kind,
         name: &ast::Name,
@@ -184,7 +185,7 @@ impl Checker<'_> {
     /// `plan.order(a, b)`, in a test.
     pub(super) fn plan_order(
         &mut self,
-        m: usize,
+        m: ModuleId,
         span: Span,
         callee: &ast::Expr,
         args: &[ast::Arg],

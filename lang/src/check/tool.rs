@@ -5,6 +5,7 @@ use super::interface::FoundKind;
 use super::{Checker, Def};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Each, Expr, Tool, With};
+use crate::index::ModuleId;
 use crate::maps::IndexMap;
 use crate::syntax::ast::{self, Entry, ExprKind as A};
 use crate::types::{Type, fits};
@@ -17,7 +18,7 @@ const COMPONENT_OPTIONS: [&str; 3] = ["after", "protect", "using"];
 
 impl Checker<'_> {
     /// Makes the name known, so that other tools can refer to it.
-    pub(super) fn declare_tool(&mut self, m: usize, tool: &ast::Tool, existing: bool) {
+    pub(super) fn declare_tool(&mut self, m: ModuleId, tool: &ast::Tool, existing: bool) {
         let home = self.home(m);
         if !self.define_unique_in(home, "tool", &tool.name) {
             return;
@@ -41,7 +42,7 @@ impl Checker<'_> {
         let each =
             tool.each.as_ref().map(|e| Each { iter: Expr::error(e.iter.span), vars: vec![], by: None });
         let cond = tool.cond.as_ref().map(|c| Expr::error(c.span));
-        self.hir.tools.push(Tool {
+        let id = self.hir.tools.push(Tool {
             name: tool.name.text.clone(),
             span,
             home,
@@ -54,14 +55,13 @@ impl Checker<'_> {
             inputs: IndexMap::default(),
             with: With::default(),
         });
-        let id = self.hir.tools.len() - 1;
         if let Some(home) = home {
             self.hir.components[home].tools.push(id);
         }
         self.define(m, &tool.name, Def::Tool(id));
     }
 
-    pub(super) fn check_tool(&mut self, m: usize, tool: &ast::Tool) {
+    pub(super) fn check_tool(&mut self, m: ModuleId, tool: &ast::Tool) {
         let Some((Def::Tool(id), at)) = self.modules[m].values.get(&tool.name.text).cloned() else { return };
         if at != tool.name.span {
             return;
@@ -114,7 +114,7 @@ impl Checker<'_> {
         (hir.each, hir.cond, hir.inputs, hir.with) = (each, cond, inputs, with);
     }
 
-    fn each(&mut self, m: usize, each: &ast::Each) -> Each {
+    fn each(&mut self, m: ModuleId, each: &ast::Each) -> Each {
         let (iter, ty) = self.infer(m, &each.iter);
         let types = self.element_types(&ty, each.vars.len(), each.iter.span);
         let strings = matches!(&ty, Type::List(t) if fits(t, &Type::String));
@@ -144,7 +144,13 @@ impl Checker<'_> {
         Each { iter, vars, by }
     }
 
-    fn with(&mut self, m: usize, with: &ast::Expr, kind: &crate::interface::Kind, component: bool) -> With {
+    fn with(
+        &mut self,
+        m: ModuleId,
+        with: &ast::Expr,
+        kind: &crate::interface::Kind,
+        component: bool,
+    ) -> With {
         let mut out = With::default();
         let mut written: IndexMap<crate::source::Symbol, crate::source::Span> = IndexMap::default();
         let A::Record(entries) = &*with.kind else { return out };
@@ -245,7 +251,7 @@ impl Checker<'_> {
     }
 
     /// Tools, families, absent tools: whatever stands for a place in the order.
-    pub(super) fn after(&mut self, m: usize, value: &ast::Expr) -> Vec<Expr> {
+    pub(super) fn after(&mut self, m: ModuleId, value: &ast::Expr) -> Vec<Expr> {
         let items: Vec<ast::Expr> = match &*value.kind {
             A::List(items) => items
                 .iter()

@@ -5,6 +5,7 @@ use super::literal::is_tag;
 use super::{Checker, Def, Lazy, Local, RefinementState, names};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
+use crate::index::{DefaultId, Id, ModuleId, RefinementId, Slot, TypeId};
 use crate::maps::IndexMap;
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind as A, StrPart, TypeExpr, TypeKind};
@@ -24,7 +25,7 @@ const BUILTIN: [(&str, Type); 9] = [
 ];
 
 impl Checker<'_> {
-    pub(super) fn resolve_type(&mut self, module: usize, written: &TypeExpr) -> Type {
+    pub(super) fn resolve_type(&mut self, module: ModuleId, written: &TypeExpr) -> Type {
         let ty = self.written_type(module, written);
         self.of_a_size(ty, written.span)
     }
@@ -40,7 +41,7 @@ impl Checker<'_> {
         Type::Error
     }
 
-    fn written_type(&mut self, module: usize, written: &TypeExpr) -> Type {
+    fn written_type(&mut self, module: ModuleId, written: &TypeExpr) -> Type {
         let span = written.span;
         match &*written.kind {
             TypeKind::Error => Type::Error,
@@ -90,7 +91,7 @@ impl Checker<'_> {
     /// `T where cond else "message"`: the condition is checked when everything is declared.
     fn refinement(
         &mut self,
-        module: usize,
+        module: ModuleId,
         base: &TypeExpr,
         cond: &ast::Expr,
         message: Option<&ast::Expr>,
@@ -99,17 +100,21 @@ impl Checker<'_> {
         if matches!(base, Type::Error) {
             return base;
         }
-        let known = self.refinements.iter().position(|r| r.cond.span == cond.span);
+        let known = self.refinements.position(|r| r.cond.span == cond.span);
         let id = known.unwrap_or_else(|| {
-            let (id, message) = (self.refinements.len(), message.cloned());
-            self.refinements.push(RefinementState {
+            let message = message.cloned();
+            let id = self.refinements.push(RefinementState {
                 module,
                 base: base.unrefined(),
                 cond: cond.clone(),
                 message,
             });
             let error = Expr::error(cond.span);
-            self.hir.refinements.push(crate::hir::Refinement { slot: 0, cond: error, message: None });
+            self.hir.refinements.push(crate::hir::Refinement {
+                slot: Slot::default(),
+                cond: error,
+                message: None,
+            });
             id
         });
         Type::Refined(Arc::new(Refined { base, id, text: self.sources.text(cond.span).into() }))
@@ -118,7 +123,7 @@ impl Checker<'_> {
     /// Checks the conditions that were met since the last time.
     pub(super) fn late_refinements(&mut self) {
         while self.checked_refinements < self.refinements.len() {
-            let id = self.checked_refinements;
+            let id = RefinementId::from_index(self.checked_refinements);
             self.checked_refinements += 1;
             let RefinementState { module, base, cond, message } = self.refinements[id].clone();
             let scope = std::mem::take(&mut self.scope);
@@ -137,7 +142,7 @@ impl Checker<'_> {
     }
 
     /// A member of a written union; a refinement takes the whole union at its left, never one member.
-    fn union_member(&mut self, module: usize, written: &TypeExpr) -> Type {
+    fn union_member(&mut self, module: ModuleId, written: &TypeExpr) -> Type {
         match &*written.kind {
             TypeKind::Paren(inner) => self.union_member(module, inner),
             TypeKind::Where { base, .. } => {
@@ -174,7 +179,7 @@ impl Checker<'_> {
         )));
     }
 
-    fn record_type(&mut self, module: usize, fields: &[ast::Field], open: bool) -> Type {
+    fn record_type(&mut self, module: ModuleId, fields: &[ast::Field], open: bool) -> Type {
         let mut out: IndexMap<crate::source::Symbol, FieldType> = IndexMap::default();
         for field in fields {
             let Some(written) = &field.ty else { continue };
@@ -193,14 +198,13 @@ impl Checker<'_> {
     }
 
     /// Keeps a default to be checked when everything is declared; gives its place.
-    pub(super) fn later_default(&mut self, module: usize, value: &ast::Expr, ty: &Type) -> usize {
-        let slot = self.hir.defaults.len();
-        self.hir.defaults.push(Expr::error(value.span));
-        self.defaults.push((module, value.clone(), ty.clone(), slot, self.interface));
-        slot
+    pub(super) fn later_default(&mut self, module: ModuleId, value: &ast::Expr, ty: &Type) -> DefaultId {
+        let id = self.hir.defaults.push(Expr::error(value.span));
+        self.defaults.push((module, value.clone(), ty.clone(), id, self.interface));
+        id
     }
 
-    fn named_type(&mut self, module: usize, path: &ast::Path) -> Type {
+    fn named_type(&mut self, module: ModuleId, path: &ast::Path) -> Type {
         let last = &path.parts[path.parts.len() - 1];
         let mut home = module;
         for part in &path.parts[..path.parts.len() - 1] {
@@ -293,7 +297,7 @@ impl Checker<'_> {
     }
 
     /// The type that a `type` declares, resolved when first needed.
-    pub(super) fn type_of(&mut self, id: usize, at: Span) -> Type {
+    pub(super) fn type_of(&mut self, id: TypeId, at: Span) -> Type {
         match &self.types[id].state {
             Lazy::Done(ty) => return ty.clone(),
             Lazy::Busy => {

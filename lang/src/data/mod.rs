@@ -11,6 +11,7 @@ mod yaml;
 use crate::budget;
 use crate::depth::MAX_DEPTH;
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::index::RefinementId;
 use crate::loader::Loader;
 use crate::maps::IndexMap;
 use crate::source::{FileId, Span, Symbol};
@@ -439,12 +440,12 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
 }
 
 /// The values that conditions of a type concern: the condition, the value, where it stands.
-pub fn refined(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
+pub fn refined(node: &Node, ty: &Type, found: &mut Vec<(RefinementId, Value, Span)>) {
     // Whether it is too much is reported by `typed`, which tries the same types.
     _ = budget::limited(MOST_TRIED, || refined_part(node, ty, found));
 }
 
-fn refined_part(node: &Node, ty: &Type, found: &mut Vec<(usize, Value, Span)>) {
+fn refined_part(node: &Node, ty: &Type, found: &mut Vec<(RefinementId, Value, Span)>) {
     if !ty.has_refinement() || budget::is_over() {
         return;
     }

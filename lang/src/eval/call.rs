@@ -7,6 +7,7 @@ use crate::builtin::{Builtin, Taint};
 use crate::data::{Format, Undecodable};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
+use crate::index::FunctionId;
 use crate::source::Span;
 use crate::types::Type;
 use crate::value::{Data, Unknown, Value, union};
@@ -101,7 +102,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// A function of the program: its body, with locals of its own.
-    pub(super) fn call_fn(&mut self, id: usize, args: &[Expr], span: Span) -> Value {
+    pub(super) fn call_fn(&mut self, id: FunctionId, args: &[Expr], span: Span) -> Value {
         let values: Vec<Value> = args.iter().map(|a| self.eval(a)).collect();
         let function = &self.cx.hir.fns[id];
         let locals = std::mem::take(&mut self.locals);

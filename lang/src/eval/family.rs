@@ -3,6 +3,7 @@
 use super::{Busy, Evaluator, Family, Instance, ROOT, Scope, elements, show};
 use crate::budget;
 use crate::diag::{Code, Diagnostic};
+use crate::index::{Slot, ToolId};
 use crate::maps::HashMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, InstanceId, Marks, ScopeId, Unknown, Value, union};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
     /// The instances of a tool, made when first asked for.
-    pub(crate) fn family(&mut self, id: usize, span: Span) -> Arc<Family> {
+    pub(crate) fn family(&mut self, id: ToolId, span: Span) -> Arc<Family> {
         let hir = self.cx.hir;
         let scope = if hir.tools[id].home.is_some() { self.scope } else { ROOT };
         if self.is_over() {
@@ -31,7 +32,7 @@ impl Evaluator<'_, '_> {
         family
     }
 
-    fn expand(&mut self, id: usize) -> Family {
+    fn expand(&mut self, id: ToolId) -> Family {
         let hir = self.cx.hir;
         let tool = &hir.tools[id];
         let mut family = Family::default();
@@ -57,7 +58,7 @@ impl Evaluator<'_, '_> {
                 break;
             }
             let item = item.marked(&iter.marks).inside(&iter);
-            let locals: Vec<(usize, Value)> = match each.vars.as_slice() {
+            let locals: Vec<(Slot, Value)> = match each.vars.as_slice() {
                 [one] => vec![(*one, item.clone())],
                 [a, b] => vec![(*a, position.clone()), (*b, item.clone())],
                 _ => vec![],
@@ -107,7 +108,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// Judges a tool's `if`; gives its marks when the tool is there.
-    fn exists(&mut self, id: usize, family: &mut Family) -> Option<Marks> {
+    fn exists(&mut self, id: ToolId, family: &mut Family) -> Option<Marks> {
         let hir = self.cx.hir;
         let Some(cond) = &hir.tools[id].cond else { return Some(None) };
         let value = self.eval(cond);
@@ -126,7 +127,7 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    fn add(&mut self, tool: usize, key: Option<Symbol>, locals: Vec<(usize, Value)>, marks: Marks) -> Data {
+    fn add(&mut self, tool: ToolId, key: Option<Symbol>, locals: Vec<(Slot, Value)>, marks: Marks) -> Data {
         let hir = self.cx.hir;
         let name = &hir.tools[tool].name;
         if self.world.instances.len() + self.world.scopes.len() > budget::INSTANCES {
@@ -154,7 +155,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// The address of an instance as a name: its parts joined by `-`.
-    pub(super) fn joined(&self, scope: ScopeId, tool: usize, key: Option<&Symbol>) -> String {
+    pub(super) fn joined(&self, scope: ScopeId, tool: ToolId, key: Option<&Symbol>) -> String {
         let outer = (scope != ROOT).then(|| &*self.world.scopes[scope.0 as usize].name);
         let parts = [outer, Some(&*self.cx.hir.tools[tool].name), key.map(|k| &**k)];
         parts.into_iter().flatten().collect::<Vec<_>>().join("-")

@@ -2,6 +2,7 @@
 
 use super::{Evaluator, order};
 use crate::hir::{Expr, Higher};
+use crate::index::Slot;
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, Value, union};
@@ -12,7 +13,7 @@ impl Evaluator<'_, '_> {
         &mut self,
         what: Higher,
         items: &Expr,
-        slot: usize,
+        slot: Slot,
         body: &Expr,
         span: Span,
     ) -> Value {

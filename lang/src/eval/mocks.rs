@@ -2,6 +2,7 @@
 
 use super::{Evaluator, Outputs};
 use crate::hir::Expr;
+use crate::index::DataId;
 use crate::maps::HashMap;
 use crate::source::Symbol;
 use crate::value::{Data, InstanceId, ScopeId, Value};
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(crate) struct Mocks {
     /// Imported data.
-    pub(crate) data: HashMap<usize, Value>,
+    pub(crate) data: HashMap<DataId, Value>,
     /// `out`s of components.
     pub(crate) outs: HashMap<(ScopeId, Symbol), Value>,
     /// Outputs of tools.

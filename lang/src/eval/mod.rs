@@ -32,6 +32,7 @@ pub(crate) use scope::{PerScope, ROOT, Scope};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::hir::{Expr, ExprKind as H, Hir};
+use crate::index::{Id, IdVec, LetId, ParamId, Slot, ToolId};
 use crate::loader::Loader;
 use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
@@ -61,12 +62,12 @@ impl Outputs for NoOutputs {
 /// One instance of a tool as the evaluator knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
-    pub(crate) tool: usize,
+    pub(crate) tool: ToolId,
     /// The instance of a component that it stands in.
     pub(crate) scope: ScopeId,
     pub(crate) addr: Symbol,
     pub(crate) key: Option<Symbol>,
-    pub(crate) locals: Vec<(usize, Value)>,
+    pub(crate) locals: Vec<(Slot, Value)>,
     /// Marks of the header: they are edges of the instance.
     pub(crate) marks: Marks,
 }
@@ -87,9 +88,9 @@ pub(crate) struct Family {
 pub(crate) struct World {
     pub(crate) instances: Vec<Instance>,
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) families: PerScope<Arc<Family>>,
+    pub(crate) families: PerScope<ToolId, Arc<Family>>,
     /// `let`s that do not depend on outputs.
-    lets: PerScope<Value>,
+    lets: PerScope<LetId, Value>,
     /// Whether an `any` input of the instance holds a secret.
     any_secret: HashMap<InstanceId, bool>,
     /// The branches that were taken, for a test.
@@ -100,7 +101,7 @@ pub(crate) struct World {
 pub(crate) struct Context<'p> {
     pub(crate) hir: &'p Hir,
     pub(crate) sources: &'p Sources,
-    pub(crate) params: &'p [Value],
+    pub(crate) params: &'p IdVec<ParamId, Value>,
     pub(crate) env: &'p dyn Fn(&str) -> Option<String>,
     pub(crate) loader: &'p dyn Loader,
     pub(crate) outputs: &'p dyn Outputs,
@@ -114,12 +115,12 @@ pub(crate) struct Context<'p> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Busy {
-    Let(ScopeId, usize),
+    Let(ScopeId, LetId),
     Input(InstanceId, usize),
     In(ScopeId, usize),
     Out(ScopeId, usize),
-    Tool(ScopeId, usize),
-    Param(usize),
+    Tool(ScopeId, ToolId),
+    Param(ParamId),
 }
 
 pub(crate) struct Evaluator<'p, 'w> {
@@ -128,13 +129,13 @@ pub(crate) struct Evaluator<'p, 'w> {
     pub(crate) diags: Diagnostics,
     /// Whether this is the first evaluation, which makes the instances.
     building: bool,
-    lets: PerScope<Value>,
+    lets: PerScope<LetId, Value>,
     inputs: HashMap<(InstanceId, usize), Value>,
     /// The mark of each instance where it was read last: a list of the outputs of a family repeats it for every reader.
     read_at: HashMap<InstanceId, (Span, Marks)>,
     ins: HashMap<(ScopeId, usize), Value>,
     outs: HashMap<(ScopeId, usize), Value>,
-    params: HashMap<usize, Value>,
+    params: HashMap<ParamId, Value>,
     busy: Vec<(Busy, Span)>,
     locals: Vec<Value>,
     current: Option<InstanceId>,
@@ -290,7 +291,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         match &*e.kind {
             H::Error => Value::error(),
             H::Const(v) => v.clone(),
-            H::Local(slot) => self.locals.get(*slot).cloned().unwrap_or_else(Value::error),
+            H::Local(slot) => self.locals.get(slot.index()).cloned().unwrap_or_else(Value::error),
             H::Let(id) => self.let_value(*id, span),
             H::In(at) => self.in_value(self.scope, *at, span),
             H::Param(id) => self.param(*id, span),
@@ -551,7 +552,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
     }
 
-    fn let_value(&mut self, id: usize, span: Span) -> Value {
+    fn let_value(&mut self, id: LetId, span: Span) -> Value {
         let hir = self.cx.hir;
         let def = &hir.lets[id];
         let scope = if def.home.is_some() { self.scope } else { ROOT };
@@ -571,7 +572,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         value
     }
 
-    pub(crate) fn param(&mut self, id: usize, span: Span) -> Value {
+    pub(crate) fn param(&mut self, id: ParamId, span: Span) -> Value {
         if let Some(value) = self.cx.params.get(id)
             && !matches!(value.data, Data::Unknown(_))
         {
@@ -603,11 +604,11 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         Value::error()
     }
 
-    fn set(&mut self, slot: usize, value: Value) {
-        if self.locals.len() <= slot {
-            self.locals.resize_with(slot + 1, Value::null);
+    fn set(&mut self, slot: Slot, value: Value) {
+        if self.locals.len() <= slot.index() {
+            self.locals.resize_with(slot.index() + 1, Value::null);
         }
-        self.locals[slot] = value;
+        self.locals[slot.index()] = value;
     }
 
     fn index(&mut self, base: &Expr, index: &Expr, span: Span) -> Value {
@@ -664,7 +665,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
     }
 
     /// The value that a tool's name stands for.
-    fn tool_value(&mut self, id: usize, span: Span) -> Value {
+    fn tool_value(&mut self, id: ToolId, span: Span) -> Value {
         let family = self.family(id, span);
         let hir = self.cx.hir;
         if hir.tools[id].each.is_none() {

@@ -2,11 +2,12 @@
 
 use super::{Evaluator, show};
 use crate::diag::{Code, Diagnostic};
+use crate::index::RefinementId;
 use crate::value::{Data, Value};
 
 impl Evaluator<'_, '_> {
     /// The value, if the condition holds for it or cannot be told yet; otherwise it is reported.
-    pub(crate) fn refine(&mut self, value: Value, id: usize) -> Value {
+    pub(crate) fn refine(&mut self, value: Value, id: RefinementId) -> Value {
         let refinement = &self.cx.hir.refinements[id];
         let place = self.place;
         let locals = std::mem::take(&mut self.locals);

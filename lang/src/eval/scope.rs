@@ -7,10 +7,12 @@
 //! ```
 
 use super::{Busy, Evaluator};
+use crate::index::{Id, Slot, ToolId};
 use crate::maps::HashMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, InstanceId, Marks, ScopeId, Value};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// The program: what stands in no component.
@@ -20,7 +22,7 @@ pub(crate) const ROOT: ScopeId = ScopeId(0);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     /// The tool that it is.
-    pub(crate) tool: usize,
+    pub(crate) tool: ToolId,
     /// The scope that this tool stands in.
     pub(crate) outer: ScopeId,
     /// Its address.
@@ -28,40 +30,40 @@ pub(crate) struct Scope {
     /// Its address as a name, its parts joined by `-`.
     pub(crate) name: Symbol,
     /// The variables of its header.
-    pub(crate) locals: Vec<(usize, Value)>,
+    pub(crate) locals: Vec<(Slot, Value)>,
     /// Marks of its header, and of those around it.
     pub(crate) marks: Marks,
 }
 
 /// What is kept for each scope: for the program itself in a row, for components by number.
 #[derive(Debug)]
-pub(crate) struct PerScope<T> {
+pub(crate) struct PerScope<I, T> {
     root: Vec<Option<T>>,
-    inner: HashMap<(ScopeId, usize), T>,
+    inner: HashMap<(ScopeId, I), T>,
 }
 
-impl<T> Default for PerScope<T> {
+impl<I, T> Default for PerScope<I, T> {
     fn default() -> Self {
         PerScope { root: vec![], inner: HashMap::default() }
     }
 }
 
-impl<T> PerScope<T> {
-    pub(crate) fn get(&self, scope: ScopeId, id: usize) -> Option<&T> {
+impl<I: Id + Eq + Hash, T> PerScope<I, T> {
+    pub(crate) fn get(&self, scope: ScopeId, id: I) -> Option<&T> {
         match scope {
-            ROOT => self.root.get(id)?.as_ref(),
+            ROOT => self.root.get(id.index())?.as_ref(),
             _ => self.inner.get(&(scope, id)),
         }
     }
-    pub(crate) fn insert(&mut self, scope: ScopeId, id: usize, value: T) {
+    pub(crate) fn insert(&mut self, scope: ScopeId, id: I, value: T) {
         if scope != ROOT {
             self.inner.insert((scope, id), value);
             return;
         }
-        if self.root.len() <= id {
-            self.root.resize_with(id + 1, || None);
+        if self.root.len() <= id.index() {
+            self.root.resize_with(id.index() + 1, || None);
         }
-        self.root[id] = Some(value);
+        self.root[id.index()] = Some(value);
     }
 }
 
