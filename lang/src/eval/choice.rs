@@ -1,13 +1,75 @@
-//! `match`: the first arm whose type the subject is. A subject that is not known, or not far enough, takes all of them.
+//! Choices: `if`, `match`, `&&`, `||`, `??`. What decides may not be known: then all that may be chosen is evaluated, for
+//! what it reads. A `match` takes the first arm whose type the subject is.
 
 use super::Evaluator;
 use super::fit::may_hold;
 use crate::hir::Expr;
+use crate::source::Span;
 use crate::types::Type;
 use crate::value::{Data, Marks, Unknown, Value, union};
 use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
+    /// `if`
+    pub(super) fn branch(&mut self, cond: &Expr, then: &Expr, other: &Expr) -> Value {
+        let decided = self.eval(cond);
+        match decided.data {
+            Data::Bool(holds) => {
+                let branch = if holds { then } else { other };
+                self.took(branch);
+                let value = self.eval(branch).marked(&decided.marks);
+                if decided.secret { value.into_secret() } else { value }
+            }
+            Data::Unknown(unknown) => {
+                let (left, right) = (self.eval_maybe(then), self.eval_maybe(other));
+                let left_marks = self.whole_marks(&left, then.span);
+                let right_marks = self.whole_marks(&right, other.span);
+                let marks = union(&decided.marks, &union(&left_marks, &right_marks));
+                let secret = decided.secret || left.has_secret() || right.has_secret();
+                Value { marks, secret, ..Value::plain(Data::Unknown(unknown)) }
+            }
+            _ => Value::error(),
+        }
+    }
+
+    /// `&&` and `||`: a left operand that is `decisive` is the result.
+    pub(super) fn logical(&mut self, left: &Expr, right: &Expr, decisive: bool) -> Value {
+        let left = self.eval(left);
+        match left.data {
+            Data::Bool(holds) if holds == decisive => left,
+            Data::Bool(_) => {
+                let right = self.eval(right).marked(&left.marks);
+                if left.secret { right.into_secret() } else { right }
+            }
+            Data::Unknown(_) => {
+                let right = self.eval_maybe(right);
+                Value { secret: left.secret || right.secret, ..left }.marked(&right.marks)
+            }
+            _ => Value::error(),
+        }
+    }
+
+    /// `??`
+    pub(super) fn coalesce(&mut self, left: &Expr, right: &Expr, span: Span) -> Value {
+        let left = self.eval(left);
+        match left.data {
+            Data::Null => self.eval(right).marked(&left.marks),
+            Data::Unknown(_) => {
+                let right = self.eval_maybe(right);
+                let marks = self.whole_marks(&right, span);
+                Value { secret: left.secret || right.has_secret(), ..left }.marked(&marks)
+            }
+            _ => left,
+        }
+    }
+
+    /// Evaluates what a deferred choice may take or not: only for what it reads.
+    fn eval_maybe(&mut self, e: &Expr) -> Value {
+        let value = self.eval_quietly(e);
+        if value.is_error() { Value::plain(Data::Unknown(Unknown::Unset)) } else { value }
+    }
+
+    /// `match`
     pub(super) fn choose(&mut self, subject: &Expr, arms: &[(Option<Arc<Type>>, Expr)]) -> Value {
         let value = self.eval(subject);
         if value.is_error() {

@@ -1,20 +1,102 @@
-//! Map literals and comprehensions: keys are known, elements may not be.
+//! Records, maps, lists and comprehensions: keys are known, elements may not be.
 
 use super::{Evaluator, elements};
+use crate::budget::{self, Refused};
 use crate::diag::Code;
-use crate::hir::{Clause, MapEntry};
+use crate::hir::{Clause, Expr, MapEntry};
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
 use crate::value::{Data, Marks, Unknown, Value, union};
 
 impl Evaluator<'_, '_> {
+    /// A record literal.
+    pub(super) fn record(&mut self, fields: &[(Symbol, Expr)]) -> Value {
+        let mut out = IndexMap::with_capacity_and_hasher(fields.len(), Default::default());
+        for (name, value) in fields {
+            let value = self.eval(value);
+            out.insert(name.clone(), value);
+        }
+        Value::map(out)
+    }
+
+    /// A list literal; what is spread may be a list, or a map, of which the values are taken.
+    pub(super) fn list(&mut self, items: &[(Expr, bool)], span: Span) -> Value {
+        let mut out = Vec::with_capacity(items.len());
+        let (mut marks, mut unknown) = (None, None);
+        for (item, spread) in items {
+            let value = self.eval(item);
+            match (&value.data, spread) {
+                (_, false) => out.push(value),
+                (Data::Unknown(u), true) => {
+                    unknown = unknown.or(Some(*u));
+                    out.push(value);
+                }
+                (Data::List(inner), true) if out.len() + inner.len() > budget::LARGEST as usize => {
+                    self.too_large(Refused::Large, span);
+                    return Value::error();
+                }
+                (Data::List(inner), true) => {
+                    marks = union(&marks, &value.marks);
+                    out.extend(inner.iter().map(|v| v.clone().marked(&value.marks).inside(&value)));
+                }
+                (Data::Map(inner), true) => {
+                    out.extend(inner.values().map(|v| v.clone().marked(&value.marks)));
+                }
+                _ => return value,
+            }
+        }
+        match unknown {
+            Some(unknown) => self.deferred_whole(unknown, marks, out, span),
+            None => Value::list(out).marked(&marks),
+        }
+    }
+
+    /// `[body for x in xs if c]`
+    pub(super) fn list_comprehension(&mut self, body: &Expr, clause: &Clause, span: Span) -> Value {
+        let mut out = vec![];
+        let done = self.each(clause, &mut |ev| {
+            let value = ev.eval(body);
+            out.push(value);
+            None
+        });
+        match done {
+            Each::Stop(value) => value,
+            Each::Whole(marks) => Value::list(out).marked(&marks),
+            Each::Deferred(unknown, marks) => self.deferred_whole(unknown, marks, out, span),
+        }
+    }
+
+    /// `{ [key] = value for x in xs if c }`
+    pub(super) fn map_comprehension(
+        &mut self,
+        key: &Expr,
+        value: &Expr,
+        clause: &Clause,
+        span: Span,
+    ) -> Value {
+        let mut out: IndexMap<Symbol, Value> = IndexMap::default();
+        let mut all = vec![];
+        let done = self.each(clause, &mut |ev| {
+            let name = ev.eval(key);
+            let value = ev.eval(value);
+            all.push(value.clone());
+            ev.insert(&mut out, name, value, key.span)
+        });
+        match done {
+            Each::Stop(value) => value,
+            Each::Whole(marks) => Value::map(out).marked(&marks),
+            Each::Deferred(unknown, marks) => self.deferred_whole(unknown, marks, all, span),
+        }
+    }
+
+    /// A map literal.
     pub(super) fn map(&mut self, entries: &[MapEntry], span: Span) -> Value {
         let mut out = IndexMap::default();
         let (mut marks, mut unknown) = (None, None);
         let mut written: crate::maps::HashSet<Symbol> = Default::default();
         for entry in entries {
-            if out.len() as u64 > crate::budget::LARGEST {
-                self.too_large(crate::budget::Refused::Large, span);
+            if out.len() as u64 > budget::LARGEST {
+                self.too_large(Refused::Large, span);
                 return Value::error();
             }
             match entry {
@@ -36,7 +118,7 @@ impl Evaluator<'_, '_> {
                     let base = self.eval(base);
                     match &base.data {
                         Data::Map(m) => {
-                            crate::budget::work(m.len() as u64);
+                            budget::work(m.len() as u64);
                             for (k, v) in m.iter() {
                                 out.insert(k.clone(), v.clone().marked(&base.marks).inside(&base));
                             }

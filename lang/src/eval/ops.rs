@@ -1,7 +1,9 @@
-//! Operators on values.
+//! Operators on values, and interpolation.
 
 use super::Evaluator;
+use crate::budget;
 use crate::diag::Code;
+use crate::hir::Expr;
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
 use crate::value::{Data, Value, equal, int_and_float, union};
@@ -49,6 +51,67 @@ pub(super) fn first_unknown(v: &Value) -> Option<crate::value::Unknown> {
 }
 
 impl Evaluator<'_, '_> {
+    /// `!`
+    pub(super) fn not(&mut self, operand: &Expr) -> Value {
+        let operand = self.eval(operand);
+        match operand.data {
+            Data::Bool(holds) => Value { data: Data::Bool(!holds), ..operand },
+            Data::Unknown(_) => operand,
+            _ => Value::error(),
+        }
+    }
+
+    /// `-`, with one operand.
+    pub(super) fn negate(&mut self, operand: &Expr, span: Span) -> Value {
+        let operand = self.eval(operand);
+        let negative = match operand.data {
+            Data::Int(number) => number.checked_neg().map(Data::Int),
+            Data::Duration(nanoseconds) => nanoseconds.checked_neg().map(Data::Duration),
+            Data::Size(bytes) => bytes.checked_neg().map(Data::Size),
+            Data::Float(number) => Some(Data::Float(-number)),
+            Data::Unknown(_) => return operand,
+            _ => return Value::error(),
+        };
+        match negative {
+            Some(data) => Value { data, ..operand },
+            None => self.fail(Code::E0401, span, "this number is too large", "its negative does not fit"),
+        }
+    }
+
+    /// `x in a..b`, without making the list.
+    pub(super) fn is_in_range(&mut self, item: &Expr, from: &Expr, to: &Expr, inclusive: bool) -> Value {
+        let values = [self.eval(item), self.eval(from), self.eval(to)];
+        combine(&values, |known| match (&known[0].data, &known[1].data, &known[2].data) {
+            (Data::Int(item), Data::Int(from), Data::Int(to)) => {
+                Data::Bool(item >= from && if inclusive { item <= to } else { item < to })
+            }
+            _ => Data::Error,
+        })
+    }
+
+    /// A string with `${...}` in it.
+    pub(super) fn interpolate(&mut self, parts: &[Expr], span: Span) -> Value {
+        let values: Vec<Value> = parts.iter().map(|part| self.eval(part)).collect();
+        let length = values.iter().map(|part| part.as_str().map_or(32, |text| text.len())).sum();
+        if let Err(why) = budget::text(length) {
+            return self.fail(Code::E0417, span, why, "joined here");
+        }
+        let joined = combine(&values, |parts| {
+            let mut text = String::with_capacity(length);
+            for part in parts {
+                match part.as_str() {
+                    Some(string) => text += string,
+                    None => text += &part.text().unwrap_or_default(),
+                }
+            }
+            Data::String(text.into())
+        });
+        // Long texts are work too: a few lines that double each other would take all the memory.
+        budget::work(length as u64 / 8);
+        joined
+    }
+
+    /// An operator with two operands, but for those that may skip the second.
     pub(super) fn binary(&mut self, op: BinaryOp, a: Value, b: Value, span: Span) -> Value {
         use BinaryOp::*;
         if a.is_error() || b.is_error() {
