@@ -1,15 +1,19 @@
 //! A program ready to plan: its instances with their direct edges, and the values of their inputs as far as
 //! outputs are known. This is what the engine gets; it never sees text.
 
-use crate::budget;
+mod build;
+mod instance;
+
+use build::{judge, lets, lets_of_program};
+pub use instance::{Instance, Options};
+
 use crate::check::{Checked, check, check_leniently};
-use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::diag::{Code, Diagnostics, Severity};
 use crate::environment::Environment;
-use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World, leaks};
+use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World};
 use crate::frontend;
-use crate::hir::{Assert, Expr, ExprKind as H, Hir, PluginUse, With};
+use crate::hir::{Expr, ExprKind as H, Hir, PluginUse};
 use crate::index::{AssertId, ConfigureId, IdVec, ParamId, ToolId};
-use crate::interface::Kind;
 use crate::loader::Loader;
 use crate::maps::HashMap;
 use crate::maps::IndexMap;
@@ -62,46 +66,6 @@ pub enum Origin {
     Prompt,
     /// A saved plan, which keeps what it was made with.
     Saved,
-}
-
-/// What `with` says of an instance.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options {
-    /// Deleting it is an error.
-    pub protect: bool,
-    /// Inputs whose stored value stands.
-    pub ignore: Vec<Symbol>,
-    /// A replacement is created before the old object is deleted.
-    pub create_first: bool,
-    /// Nanoseconds for each operation.
-    pub timeout: Option<i64>,
-    /// How often a failed operation is tried again.
-    pub retries: Option<u32>,
-    /// Whether it is read before planning.
-    pub read: bool,
-}
-
-/// One instance of a tool.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// Its address: `ci`, `svc["cart"]`.
-    pub addr: Symbol,
-    /// Its kind.
-    pub kind: Arc<Kind>,
-    /// The name of its plugin in this program.
-    pub plugin: Symbol,
-    /// The configuration of its plugin.
-    pub config: Option<ConfigureId>,
-    /// What it depends on directly, with the expression that says so.
-    pub edges: BTreeMap<InstanceId, Span>,
-    /// Its options.
-    pub options: Options,
-    /// Whether it is `existing`: found, read, never made or changed.
-    pub existing: bool,
-    /// Where its name stands.
-    pub span: Span,
-    tool: ToolId,
-    scope: ScopeId,
 }
 
 /// A checked program with its values.
@@ -387,9 +351,7 @@ impl Program {
     pub fn unneeded(&self, outputs: &dyn Outputs) -> Diagnostics {
         let hir = self.hir.clone();
         self.with_evaluator(outputs, false, |ev| {
-            for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
-                ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
-            }
+            lets_of_program(ev, &hir);
             for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
                 lets(ev, &hir, scope);
             }
@@ -468,286 +430,5 @@ impl Program {
         let adopts = self.hir.adopts.iter();
         let id = |e: &Option<Expr>| e.as_ref().map(|e| eval(e).as_str().cloned().ok_or(())).transpose();
         adopts.filter_map(|(a, e, s)| Some((a.clone(), id(e).ok()?, *s))).collect()
-    }
-
-    fn build(&mut self) -> Diagnostics {
-        let hir = self.hir.clone();
-        let ((instances, asserts), diags) = self.with_evaluator(&NoOutputs, true, |ev| {
-            ev.refined_data();
-            for id in hir.tools.ids().filter(|id| hir.tools[*id].home.is_none()) {
-                let family = ev.family(id, hir.tools[id].span);
-                // The tools inside of a component come where it stands.
-                for member in family.members.values().chain(&family.single) {
-                    ev.tools_in(&Value::plain(member.clone()), &mut vec![]);
-                }
-            }
-            for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
-                ev.eval(&Expr::new(hir.lets[id].span, H::Let(id)));
-            }
-            let mut asserts: Vec<(AssertId, ScopeId)> =
-                hir.asserts.ids().filter(|id| hir.asserts[*id].home.is_none()).map(|id| (id, ROOT)).collect();
-            for scope in (1..ev.world.scopes.len() as u32).map(ScopeId) {
-                asserts.extend(component(ev, &hir, scope));
-            }
-            let configs: IdVec<ConfigureId, BTreeMap<InstanceId, Span>> = hir
-                .configures
-                .iter()
-                .map(|c| {
-                    let mut marks = BTreeMap::new();
-                    ev.eval(&c.settings).collect_marks(&mut marks);
-                    marks
-                })
-                .collect();
-            let count = ev.world.instances.len() as u32;
-            let built: Vec<Instance> =
-                (0..count).map(|id| instance(ev, &hir, InstanceId(id), &configs)).collect();
-            for output in &hir.outputs {
-                let value = ev.eval(&output.expr);
-                ev.leaves(&value, output.expr.span);
-                ev.no_leak(&value, &output.ty, output.expr.span);
-            }
-            for (name, expr) in &hir.settings {
-                let value = ev.eval(expr);
-                if let Some(origin) = deferred(&value) {
-                    ev.deferred_structure(expr.span, origin, &format!("the setting `{name}`"));
-                }
-            }
-            judge(&hir, &asserts, ev);
-            (built, asserts)
-        });
-        (self.instances, self.asserts) = (instances, asserts);
-        diags
-    }
-}
-
-/// Evaluates the `let`s of an instance of a component.
-fn lets(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) {
-    let component = hir.tools[ev.world.scopes[scope.0 as usize].tool].component;
-    for id in component.iter().flat_map(|id| &hir.components[*id].lets) {
-        ev.within(scope, |ev| ev.eval(&Expr::new(hir.lets[*id].span, H::Let(*id))));
-    }
-}
-
-/// Evaluates what stands in an instance of a component, needed or not; gives its asserts.
-fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(AssertId, ScopeId)> {
-    let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
-    let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };
-    if let Some(using) = &tool.with.using
-        && !hir.configures.iter().any(|c| c.name.as_ref() == Some(using))
-    {
-        let d = Diagnostic::new(Code::E0201, format!("unknown configuration `{using}`"));
-        ev.diags.push(d.at(tool.span, "this component uses it"));
-    }
-    for (at, given) in tool.inputs.values().enumerate() {
-        ev.in_value(scope, at, given.span);
-    }
-    lets(ev, hir, scope);
-    for (name, out) in &component.outs {
-        ev.component_port(scope, name, out.span);
-    }
-    component.asserts.iter().map(|id| (*id, scope)).collect()
-}
-
-fn instance(
-    ev: &mut Evaluator<'_, '_>,
-    hir: &Hir,
-    id: InstanceId,
-    configs: &IdVec<ConfigureId, BTreeMap<InstanceId, Span>>,
-) -> Instance {
-    let known = ev.world.instances[id.0 as usize].clone();
-    let tool = &hir.tools[known.tool];
-    let mut edges = BTreeMap::new();
-    if let Some(marks) = &known.marks {
-        edges.extend(marks.iter().map(|(i, s)| (*i, *s)));
-    }
-    for (name, expr) in &tool.inputs {
-        let value = ev.input(id, name, tool.span);
-        ev.leaves(&value, expr.span);
-        let ty = tool.kind.inputs.get(name).map(|i| &i.field.ty);
-        if ty.is_some_and(|t| leaks(&value, t)) {
-            let d = Diagnostic::new(
-                Code::E0304,
-                format!("a secret reaches the input `{name}`, which is not secret"),
-            );
-            let d = d.at(expr.span, "holds a secret").tool(known.addr.clone());
-            ev.diags.push(
-                d.note("it came by way of untyped data")
-                    .help("write `expose(x, \"reason\")` where it may be seen"),
-            );
-        }
-        // The problem was reported, or else this is a bug in dtm; in either case nothing is planned without the value.
-        if value.is_error() && !ev.diags.has_errors() {
-            let headline = format!("the input `{name}` has no value: this is a bug in dtm");
-            ev.diags
-                .push(Diagnostic::new(Code::E0401, headline).at(expr.span, "here").tool(known.addr.clone()));
-        }
-        let mut marks = BTreeMap::new();
-        value.collect_marks(&mut marks);
-        if let (Some(own), false) = (marks.remove(&id), value.is_known()) {
-            let d = Diagnostic::new(Code::E0501, format!("`{}` waits for itself", known.addr));
-            let d = d.at(own, "an output of the tool whose input this is").tool(known.addr.clone());
-            ev.diags.push(d.help("take this reference out"));
-        }
-        marks.into_iter().for_each(|(i, s)| _ = edges.entry(i).or_insert(s));
-    }
-    let implied = edges.clone();
-    ev.enter(id);
-    for after in &tool.with.after {
-        let value = ev.eval(after);
-        let mut found = vec![];
-        ev.tools_in(&value, &mut found);
-        for other in found {
-            if implied.contains_key(&other) && tool.each.is_none() && tool.home.is_none() {
-                let addr = ev.world.instances[other.0 as usize].addr.clone();
-                let d = Diagnostic::new(
-                    Code::W0501,
-                    format!("`after` names `{addr}`, which an input reads already"),
-                );
-                ev.diags
-                    .push(d.at(after.span, "not needed").help("remove it: the order follows from the data"));
-            }
-            edges.entry(other).or_insert(after.span);
-        }
-    }
-    // What is said of a component holds for each tool inside.
-    let mut around = vec![];
-    let mut scope = known.scope;
-    while scope != ROOT {
-        around.push(scope);
-        scope = ev.world.scopes[scope.0 as usize].outer;
-    }
-    let outer_with: Vec<&With> =
-        around.iter().map(|s| &hir.tools[ev.world.scopes[s.0 as usize].tool].with).collect();
-    for (scope, with) in around.iter().zip(&outer_with) {
-        for after in &with.after {
-            ev.enter_header(*scope);
-            let value = ev.eval(after);
-            let mut found = vec![];
-            ev.tools_in(&value, &mut found);
-            found.into_iter().for_each(|other| _ = edges.entry(other).or_insert(after.span));
-        }
-    }
-    let configured = |name: &Symbol| {
-        hir.configures.iter().any(|c| c.plugin == tool.plugin && c.name.as_ref() == Some(name))
-    };
-    let inherited = || outer_with.iter().filter_map(|w| w.using.as_ref()).find(|name| configured(name));
-    let using = tool.with.using.as_ref().or_else(inherited).cloned();
-    let config = hir.configures.position(|c| c.plugin == tool.plugin && c.name == using);
-    if let Some(config) = config {
-        configs[config].iter().for_each(|(i, s)| _ = edges.entry(*i).or_insert(*s));
-    }
-    if let Some(config) = config.filter(|c| configs[*c].contains_key(&id)) {
-        let d = Diagnostic::new(
-            Code::E0501,
-            format!("`{}` waits for itself, by way of its plugin's settings", known.addr),
-        );
-        ev.diags.push(
-            d.at(configs[config][&id], "an output of a tool that uses these settings")
-                .tool(known.addr.clone()),
-        );
-    }
-    if let (None, None, Some(used)) = (&using, config, hir.plugins.get(&tool.plugin)) {
-        let fields = used.plugin.settings.fields.iter();
-        let missing: Vec<String> =
-            fields.filter(|(_, f)| !f.may_be_absent()).map(|(n, _)| format!("`{n}`")).collect();
-        if !missing.is_empty() {
-            let d = Diagnostic::new(
-                Code::E0302,
-                format!("the plugin `{}` needs the settings {}", tool.plugin, missing.join(", ")),
-            );
-            let d = d.at(tool.span, "this tool uses it").also(used.plugin.span, "declared by this interface");
-            ev.diags.push(d.help(format!("write `configure {} {{ ... }}`", tool.plugin)));
-        }
-    }
-    if let (Some(using), None) = (&using, config) {
-        let d = Diagnostic::new(Code::E0201, format!("unknown configuration `{using}` of `{}`", tool.plugin));
-        ev.diags.push(d.at(tool.span, "this tool uses it"));
-    }
-    let mut option = |e: &Option<Expr>, name: &str| {
-        let e = e.as_ref()?;
-        ev.enter(id);
-        let value = ev.eval(e);
-        if let Some(origin) = deferred(&value) {
-            ev.deferred_structure(e.span, origin, &format!("the option `{name}`"));
-        }
-        Some(value.data)
-    };
-    let protect = option(&tool.with.protect, "protect");
-    let read = !matches!(option(&tool.with.read, "read"), Some(Data::Bool(false)));
-    let timeout = match option(&tool.with.timeout, "timeout") {
-        Some(Data::Duration(ns)) => Some(ns),
-        _ => None,
-    };
-    let retries = match option(&tool.with.retries, "retries") {
-        Some(Data::Int(n)) => Some(n.clamp(0, 100) as u32),
-        _ => None,
-    };
-    let protect = protect.or_else(|| {
-        let mut outer = around.iter().zip(&outer_with);
-        outer.find_map(|(scope, with)| {
-            let e = with.protect.as_ref()?;
-            ev.enter_header(*scope);
-            Some(ev.eval(e).data)
-        })
-    });
-    let protect = matches!(protect, Some(Data::Bool(true)));
-    edges.remove(&id);
-    // They are kept to the end.
-    budget::made(edges.len());
-    Instance {
-        addr: known.addr,
-        kind: tool.kind.clone(),
-        plugin: tool.plugin.clone(),
-        config,
-        edges,
-        options: Options {
-            protect,
-            ignore: tool.with.ignore.clone(),
-            create_first: tool.with.create_first,
-            timeout,
-            retries,
-            read,
-        },
-        existing: tool.existing,
-        span: tool.span,
-        tool: known.tool,
-        scope: known.scope,
-    }
-}
-
-fn deferred(v: &Value) -> Option<Span> {
-    if v.is_known() {
-        return None;
-    }
-    match &v.data {
-        Data::Unknown(Unknown::Deferred(origin)) => Some(*origin),
-        Data::Map(m) => m.values().find_map(deferred),
-        Data::List(l) => l.iter().find_map(deferred),
-        _ => None,
-    }
-}
-
-fn judge(hir: &Hir, asserts: &[(AssertId, ScopeId)], ev: &mut Evaluator<'_, '_>) {
-    for (id, scope) in asserts {
-        ev.within(*scope, |ev| judge_one(&hir.asserts[*id], ev));
-    }
-}
-
-fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
-    if let Data::Bool(false) = ev.eval(&assert.cond).data {
-        let message = match &*assert.message.kind {
-            crate::hir::ExprKind::Error => Value::null(),
-            _ => ev.eval(&assert.message),
-        };
-        let headline = match message.as_str() {
-            Some(_) if message.secret => "(secret)".to_string(),
-            Some(text) if !text.is_empty() => text.to_string(),
-            _ => "an assertion does not hold".to_string(),
-        };
-        let d = Diagnostic::new(Code::E0403, headline).at(assert.span, "this is false");
-        ev.diags.push(match ev.scope {
-            ROOT => d,
-            scope => d.tool(ev.world.scopes[scope.0 as usize].addr.clone()),
-        });
     }
 }
