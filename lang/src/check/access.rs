@@ -119,7 +119,7 @@ impl Checker<'_> {
 
     pub(super) fn as_module(&self, m: ModuleId, e: &ast::Expr) -> Option<ModuleId> {
         let (home, name) = match &*e.kind {
-            A::Name(name) if !self.scope.iter().any(|l| l.name == *name) => (m, name),
+            A::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => (m, name),
             A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
             _ => return None,
         };
@@ -297,7 +297,7 @@ impl Checker<'_> {
         if let Some((Def::Error, _)) = self.value(m, name) {
             return (Expr::error(span), Type::Error);
         }
-        if self.scope.iter().any(|l| l.name == *name) || self.value(m, name).is_some() {
+        if self.body.scope.iter().any(|l| l.name == *name) || self.value(m, name).is_some() {
             self.error(
                 Code::E0306,
                 callee.span,
@@ -421,7 +421,7 @@ impl Checker<'_> {
                     "not a literal",
                 );
             }
-            "tool_name" if !self.interface => {
+            "tool_name" if !self.context.in_interface => {
                 self.error(
                     Code::E0305,
                     span,

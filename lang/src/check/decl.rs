@@ -270,9 +270,7 @@ impl Checker<'_> {
     pub(super) fn check_decls(&mut self, m: ModuleId) {
         let ast = self.modules[m].ast.clone();
         for decl in &ast.decls {
-            self.scope.clear();
-            self.narrowed.clear();
-            self.slots = 0;
+            self.body.clear();
             self.note_declaration(m, decl);
             match &decl.kind {
                 DeclKind::Param { name, ty, default: Some(default) } => {

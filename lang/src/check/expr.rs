@@ -59,33 +59,33 @@ impl Checker<'_> {
             A::Record(entries) => self.infer_record(m, span, entries),
             A::List(elements) => self.infer_list(m, span, elements),
             A::ListComp { body, clause } => {
-                let depth = self.scope.len();
-                let facts = self.narrowed.len();
+                let depth = self.body.scope.len();
+                let facts = self.body.narrowed.len();
                 let clause = self.clause(m, clause);
                 let (body, ty) = self.infer(m, body);
-                self.scope.truncate(depth);
-                self.narrowed.truncate(facts);
+                self.body.scope.truncate(depth);
+                self.body.narrowed.truncate(facts);
                 (node(span, H::ListComp { body, clause }), Type::list(ty.widen()))
             }
             A::MapComp { key, value, clause } => {
-                let depth = self.scope.len();
-                let facts = self.narrowed.len();
+                let depth = self.body.scope.len();
+                let facts = self.body.narrowed.len();
                 let clause = self.clause(m, clause);
                 let key = self.check_expr(m, key, &Type::String, None);
                 let (value, ty) = self.infer(m, value);
-                self.scope.truncate(depth);
-                self.narrowed.truncate(facts);
+                self.body.scope.truncate(depth);
+                self.body.narrowed.truncate(facts);
                 (node(span, H::MapComp { key, value, clause }), Type::map(ty.widen()))
             }
             A::If { cond, then, other } => {
                 let (c, secret) = self.condition(m, cond);
-                let facts = self.narrowed.len();
+                let facts = self.body.narrowed.len();
                 self.assume(m, cond, true);
                 let (t, tt) = self.infer(m, then);
-                self.narrowed.truncate(facts);
+                self.body.narrowed.truncate(facts);
                 self.assume(m, cond, false);
                 let (o, ot) = self.infer(m, other);
-                self.narrowed.truncate(facts);
+                self.body.narrowed.truncate(facts);
                 let ty = self.join_types(tt, ot);
                 let choice = node(span, H::If { cond: c, then: t, other: o });
                 let (choice, ty) = self.one_number(choice, ty);
@@ -200,7 +200,7 @@ impl Checker<'_> {
 
     /// A name that stands for a value.
     pub(super) fn name(&mut self, m: ModuleId, name: &Symbol, span: Span) -> (Expr, Type) {
-        if let Some(local) = self.scope.iter().rev().find(|l| l.name == *name) {
+        if let Some(local) = self.body.scope.iter().rev().find(|l| l.name == *name) {
             let (slot, ty, at) = (local.slot, local.ty.clone(), local.span);
             let ty = self.narrowed_type(name, ty);
             self.note_use(span, Some(at), "variable", || ty.to_string(), || None);
@@ -303,7 +303,7 @@ impl Checker<'_> {
         }
         let values = self.value_names(m);
         let mut known: Vec<&str> = values.iter().map(|n| &**n).collect();
-        known.extend(self.scope.iter().map(|l| &*l.name));
+        known.extend(self.body.scope.iter().map(|l| &*l.name));
         // What a member is taken from is not a text.
         let text = &self.sources.file(span.file).text;
         let member = text.get(span.end as usize..).is_some_and(|rest| rest.starts_with(['.', '[']));
@@ -350,13 +350,13 @@ impl Checker<'_> {
             (A::Paren(inner), _) => return self.check_expr(m, inner, ty, why),
             (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
                 let (c, secret) = self.condition(m, cond);
-                let facts = self.narrowed.len();
+                let facts = self.body.narrowed.len();
                 self.assume(m, cond, true);
                 let then = self.check_expr(m, then, ty, why);
-                self.narrowed.truncate(facts);
+                self.body.narrowed.truncate(facts);
                 self.assume(m, cond, false);
                 let other = self.check_expr(m, other, ty, why);
-                self.narrowed.truncate(facts);
+                self.body.narrowed.truncate(facts);
                 if secret {
                     self.chosen_by_secret(cond.span, ty);
                 }
@@ -510,10 +510,10 @@ impl Checker<'_> {
     pub(super) fn bind(&mut self, vars: &[ast::Name], types: Vec<Type>) -> Vec<Slot> {
         let mut slots = vec![];
         for (name, ty) in vars.iter().zip(types) {
-            let slot = self.new_slot();
-            self.narrowed.push((super::narrow::shadow(&name.text), Type::Error));
+            let slot = self.body.new_slot();
+            self.body.narrowed.push((super::narrow::shadow(&name.text), Type::Error));
             self.note_definition(name.span, "variable", || ty.to_string(), None);
-            self.scope.push(Local { name: name.text.clone(), span: name.span, slot, ty });
+            self.body.scope.push(Local { name: name.text.clone(), span: name.span, slot, ty });
             slots.push(slot);
         }
         slots

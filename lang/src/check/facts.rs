@@ -200,7 +200,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn values_in_scope(&self, m: ModuleId) -> Vec<Named> {
-        let locals = self.scope.iter().rev();
+        let locals = self.body.scope.iter().rev();
         let mut all: Vec<Named> =
             locals.map(|l| Named { name: l.name.clone(), what: "variable", ty: l.ty.clone() }).collect();
         all.extend(self.values_of(m));

@@ -96,20 +96,18 @@ impl Checker<'_> {
             self.note_definition(name, "fn", || signature, doc);
             let params: Vec<(ast::Name, Type)> =
                 self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.unrefined())).collect();
-            self.scope.clear();
-            self.narrowed.clear();
-            self.slots = 0;
+            self.body.clear();
             let mut slots = vec![];
             for (name, ty) in params {
-                let slot = self.new_slot();
+                let slot = self.body.new_slot();
                 self.note_definition(name.span, "parameter", || ty.to_string(), None);
-                self.scope.push(Local { name: name.text, span: name.span, slot, ty });
+                self.body.scope.push(Local { name: name.text, span: name.span, slot, ty });
                 slots.push(slot);
             }
-            self.function = Some(id);
+            self.context.function = Some(id);
             let body = self.check_expr(m, &body, &result.0, Some(result.1));
-            self.function = None;
-            self.scope.clear();
+            self.context.function = None;
+            self.body.scope.clear();
             (self.hir.fns[id].params, self.hir.fns[id].body) = (slots, body);
         }
         self.no_recursion();
@@ -130,7 +128,7 @@ impl Checker<'_> {
     /// A function of the program that an expression names.
     pub(super) fn as_fn(&self, m: ModuleId, callee: &ast::Expr) -> Option<(FunctionId, Span)> {
         let (home, name, span) = match &*callee.kind {
-            ast::ExprKind::Name(name) if !self.scope.iter().any(|l| l.name == *name) => {
+            ast::ExprKind::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => {
                 (m, name, callee.span)
             }
             ast::ExprKind::Member { base, name, .. } => (self.as_module(m, base)?, &name.text, name.span),
@@ -158,7 +156,7 @@ impl Checker<'_> {
             let (signature, doc, named) = (f.signature(), f.doc.clone(), f.name.span);
             self.note_use(at, Some(named), "fn", || signature, || doc);
         }
-        if let Some(caller) = self.function {
+        if let Some(caller) = self.context.function {
             self.fns[caller].calls.push((id, span));
         }
         let count = self.fns[id].params.len();

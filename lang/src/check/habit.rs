@@ -233,12 +233,12 @@ impl Checker<'_> {
             return d.help("a list is written `[a, b]`");
         }
         let literal = matches!(&*e.kind, A::Str(_));
-        let list = match self.commands && literal {
+        let list = match self.context.in_commands && literal {
             true => format!("[\"sh\", \"-c\", {written}]"),
             false => format!("[{written}]"),
         };
         let title = format!("write `{list}`");
-        let help = match self.commands {
+        let help = match self.context.in_commands {
             true => format!("{title}: a command is a list of arguments; no shell splits it"),
             false => title.clone(),
         };

@@ -49,13 +49,13 @@ impl Checker<'_> {
             wrong(self, function.value.span, headline, "one name before `=>`");
             return fail;
         };
-        let slot = self.new_slot();
-        let (depth, facts) = (self.scope.len(), self.narrowed.len());
+        let slot = self.body.new_slot();
+        let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
         self.note_definition(param.span, "parameter", || element.to_string(), None);
-        self.scope.push(Local { name: param.text.clone(), span: param.span, slot, ty: element.clone() });
+        self.body.scope.push(Local { name: param.text.clone(), span: param.span, slot, ty: element.clone() });
         let (body_expr, found) = self.infer(m, body);
-        self.scope.truncate(depth);
-        self.narrowed.truncate(facts);
+        self.body.scope.truncate(depth);
+        self.body.narrowed.truncate(facts);
         if found.has_secret() {
             let headline = format!("a secret cannot decide what `{}` gives", what.name());
             self.error(Code::E0304, body.span, headline, "this is secret");

@@ -39,7 +39,7 @@ pub fn read_interface(
     }
     let loader = Nothing;
     let mut checker = Checker::new(&loader, None);
-    checker.reading = vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()];
+    checker.plugins.reading = vec![path.rsplit('/').next().unwrap_or(path).trim_end_matches(".dts").into()];
     let plugin = checker.interface(path, text);
     checker.bodies();
     checker.diags.sort();
@@ -61,7 +61,7 @@ impl Checker<'_> {
                 continue;
             };
             let span = field.value.as_ref().map_or(field.span, |v| v.span);
-            if self.requirements.insert(field.name.text.clone(), (text, span)).is_some() {
+            if self.plugins.requirements.insert(field.name.text.clone(), (text, span)).is_some() {
                 self.error(
                     Code::E0202,
                     field.name.span,
@@ -73,7 +73,7 @@ impl Checker<'_> {
         // What would have to be fetched is missed where it is used.
         for field in fields {
             let remote = |(text, _): &(Symbol, Span)| is_remote(text);
-            if !self.requirements.get(&field.name.text).is_some_and(remote) {
+            if !self.plugins.requirements.get(&field.name.text).is_some_and(remote) {
                 self.plugin(&field.name);
             }
         }
@@ -81,7 +81,7 @@ impl Checker<'_> {
 
     /// Whether a name is that of a plugin, required or shipped.
     pub(super) fn is_plugin(&self, name: &str) -> bool {
-        self.requirements.contains_key(name) || self.loader.shipped(name).is_some()
+        self.plugins.requirements.contains_key(name) || self.loader.shipped(name).is_some()
     }
 
     /// The kinds of a name, of every plugin that is shipped or that the program names: `core.File`.
@@ -97,20 +97,20 @@ impl Checker<'_> {
 
     /// The plugin of a name, read when first used.
     pub(super) fn plugin(&mut self, name: &ast::Name) -> Option<usize> {
-        if let Some(known) = self.plugins.get(&name.text) {
+        if let Some(known) = self.plugins.known.get(&name.text) {
             return *known;
         }
         // An interface that names its own plugin must not be read again.
-        self.plugins.insert(name.text.clone(), None);
-        self.reading.push(name.text.clone());
+        self.plugins.known.insert(name.text.clone(), None);
+        self.plugins.reading.push(name.text.clone());
         let found = self.find_plugin(name);
-        self.reading.pop();
-        self.plugins.insert(name.text.clone(), found);
+        self.plugins.reading.pop();
+        self.plugins.known.insert(name.text.clone(), found);
         found
     }
 
     fn find_plugin(&mut self, name: &ast::Name) -> Option<usize> {
-        let required = self.requirements.get(&name.text).cloned();
+        let required = self.plugins.requirements.get(&name.text).cloned();
         let (interface_path, text, path, interface_only) = match required {
             Some((text, span)) if is_remote(&text) => {
                 let d = Diagnostic::new(
@@ -173,7 +173,7 @@ impl Checker<'_> {
         };
         let module = self.modules.next_id();
         let plugin = self.interface(&interface_path, &text)?;
-        self.interfaces.insert(name.text.clone(), module);
+        self.plugins.interfaces.insert(name.text.clone(), module);
         self.hir.plugins.insert(name.text.clone(), PluginUse { plugin, path, interface_only });
         Some(self.hir.plugins.len() - 1)
     }
@@ -215,9 +215,9 @@ impl Checker<'_> {
                 self.modules[m].types.insert(name.text.clone(), id);
             }
         }
-        let before = std::mem::replace(&mut self.interface, true);
+        let before = std::mem::replace(&mut self.context.in_interface, true);
         let plugin = self.interface_body(m, &ast, text);
-        self.interface = before;
+        self.context.in_interface = before;
         plugin
     }
 
@@ -552,7 +552,7 @@ impl Checker<'_> {
             });
             return None;
         };
-        if self.reading.contains(&plugin.text) {
+        if self.plugins.reading.contains(&plugin.text) {
             self.reserved(
                 path.span,
                 "a reference of an interface to a kind of its own plugin",

@@ -212,12 +212,12 @@ impl Checker<'_> {
                 Some(node(span, H::Map(parts)))
             }
             (A::MapComp { key, value, clause }, Type::Map(of)) => {
-                let (depth, facts) = (self.scope.len(), self.narrowed.len());
+                let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
                 let clause = self.clause(m, clause);
                 let key = self.key(m, key);
                 let value = self.check_expr(m, value, of, why);
-                self.scope.truncate(depth);
-                self.narrowed.truncate(facts);
+                self.body.scope.truncate(depth);
+                self.body.narrowed.truncate(facts);
                 Some(node(span, H::MapComp { key, value, clause }))
             }
             (A::List(elements), Type::List(of)) => {
@@ -229,11 +229,11 @@ impl Checker<'_> {
                 Some(node(span, H::List(parts)))
             }
             (A::ListComp { body, clause }, Type::List(of)) => {
-                let (depth, facts) = (self.scope.len(), self.narrowed.len());
+                let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
                 let clause = self.clause(m, clause);
                 let body = self.check_expr(m, body, of, why);
-                self.scope.truncate(depth);
-                self.narrowed.truncate(facts);
+                self.body.scope.truncate(depth);
+                self.body.narrowed.truncate(facts);
                 Some(node(span, H::ListComp { body, clause }))
             }
             (A::Record(entries), Type::Union(members)) => {

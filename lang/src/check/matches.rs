@@ -70,10 +70,10 @@ impl Checker<'_> {
                     d.also(subject.span, format!("this is `{ty}`, and the arms before take all of it")),
                 );
             }
-            let facts = self.narrowed.len();
+            let facts = self.body.narrowed.len();
             self.assume_is(m, subject, &taken);
             let body = value(self, body);
-            self.narrowed.truncate(facts);
+            self.body.narrowed.truncate(facts);
             match &meant {
                 Some(meant) => left = left.iter().flat_map(|t| rest(t, meant)).collect(),
                 None => left.clear(),
@@ -175,7 +175,7 @@ impl Checker<'_> {
             return;
         }
         if let Some(key) = path_key(subject) {
-            self.narrowed.push((key, Type::union(taken.iter().cloned())));
+            self.body.narrowed.push((key, Type::union(taken.iter().cloned())));
         }
         self.learn_of_base(m, subject, |field| {
             taken.iter().any(|one| !narrowed(std::slice::from_ref(one), field).is_empty())

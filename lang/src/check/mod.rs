@@ -16,6 +16,7 @@ mod habit;
 mod higher;
 mod interface;
 mod literal;
+mod load;
 mod matches;
 mod narrow;
 mod operators;
@@ -28,21 +29,18 @@ pub use facts::{CURSOR, Cursor, Definition, Facts, Named, Use};
 pub use interface::{interface_hash, read_interface};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::frontend::{self, Frontend, Text};
+use crate::frontend::Frontend;
 use crate::hir::{Expr, ExprKind, Hir};
 use crate::index::{
     ComponentId, DataId, DefaultId, FunctionId, Id, IdVec, LetId, ModuleId, ParamId, RefinementId, Slot,
     ToolId, TypeId,
 };
-use crate::loader::{Loader, join};
+use crate::loader::Loader;
 use crate::maps::HashMap;
 use crate::source::{FileId, Sources, Span, Symbol};
 use crate::syntax::ast::{self, DeclKind};
 use crate::types::Type;
 use std::sync::Arc;
-
-/// A file larger than this is refused.
-pub const MAX_FILE: usize = 64 << 20;
 
 /// What checking gives.
 pub struct Checked {
@@ -64,8 +62,7 @@ pub fn check(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
 
 /// As [`check`]; in the file of a front end, what it passes over without an error is a warning.
 pub fn check_leniently(root: &str, loader: &dyn Loader) -> (Checked, Diagnostics) {
-    let checker = Checker { lenient: true, ..Checker::new(loader, None) };
-    let (checked, _, diags) = run(Some(root), None, checker);
+    let (checked, _, diags) = run(Some(root), None, Checker::new(loader, None).leniently());
     (checked, diags)
 }
 
@@ -80,7 +77,7 @@ pub const EXPRESSION: &str = "<expression>";
 /// Checks the program of a root file, and keeps what an editor wants to know.
 pub fn check_for_editor(root: &str, loader: &dyn Loader) -> (Checked, Facts, Diagnostics) {
     // Nobody has asked for a plan yet.
-    run(Some(root), None, Checker { lenient: true, ..Checker::new(loader, Some(Facts::default())) })
+    run(Some(root), None, Checker::new(loader, Some(Facts::default())).leniently())
 }
 
 fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Checked, Facts, Diagnostics) {
@@ -109,9 +106,9 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
         }
     }
     let mut is_valid = !checker.diags.has_errors();
-    if let Some((front, read)) = checker.front.take() {
+    if let Some((front, read)) = checker.front.used.take() {
         is_valid &= !read.has_errors();
-        checker.diags = front.settle(read, checker.diags, !checker.lenient, &checker.sources);
+        checker.diags = front.settle(read, checker.diags, !checker.front.lenient, &checker.sources);
     }
     checker.diags.sort();
     let facts = checker.facts.unwrap_or_default();
@@ -181,12 +178,96 @@ struct RefinementState {
     message: Option<ast::Expr>,
 }
 
+/// The default of a field or input that is still to be checked.
+#[derive(Clone)]
+struct DefaultState {
+    id: DefaultId,
+    module: ModuleId,
+    value: ast::Expr,
+    ty: Type,
+    /// Whether it is of an interface.
+    in_interface: bool,
+}
+
 /// A variable of a comprehension, lambda or family.
 struct Local {
     name: Symbol,
     span: Span,
     slot: Slot,
     ty: Type,
+}
+
+/// The body that is being checked: its variables, and what is known of them. A `let` that is checked on the way has a
+/// body of its own.
+#[derive(Default)]
+struct Body {
+    /// The variables in scope, the innermost last.
+    scope: Vec<Local>,
+    /// Paths of names and fields, with the types that tests have narrowed them to.
+    narrowed: Vec<(String, Type)>,
+    /// How many slots its variables take.
+    slots: usize,
+}
+
+impl Body {
+    fn clear(&mut self) {
+        self.scope.clear();
+        self.narrowed.clear();
+        self.slots = 0;
+    }
+
+    /// A slot for a new variable.
+    fn new_slot(&mut self) -> Slot {
+        self.slots += 1;
+        Slot::from_index(self.slots - 1)
+    }
+}
+
+/// What surrounds the body that is being checked. It holds for a `let` that is checked on the way, too.
+#[derive(Default)]
+struct Context {
+    /// Whether it is in an interface, where `tool_name()` is known.
+    in_interface: bool,
+    /// Whether it is in a test, where `plan` is known.
+    in_test: bool,
+    /// Whether lists of strings are commands there.
+    in_commands: bool,
+    /// The function that it is in.
+    function: Option<FunctionId>,
+}
+
+/// What is checked when everything is declared.
+#[derive(Default)]
+struct Late {
+    defaults: Vec<DefaultState>,
+    /// How many of them are checked.
+    checked_defaults: usize,
+    /// The conditions of types.
+    refinements: IdVec<RefinementId, RefinementState>,
+    /// How many of them are checked.
+    checked_refinements: usize,
+}
+
+/// The plugins that the program uses.
+#[derive(Default)]
+struct Plugins {
+    /// By name, their place in [`Hir::plugins`]; nothing for one that cannot be used.
+    known: HashMap<Symbol, Option<usize>>,
+    /// The modules that their interfaces are.
+    interfaces: HashMap<Symbol, ModuleId>,
+    /// What `plugins { ... }` says of each, and where.
+    requirements: HashMap<Symbol, (Symbol, Span)>,
+    /// Those whose interfaces are being read.
+    reading: Vec<Symbol>,
+}
+
+/// The front end that reads files of the program, if there is one.
+#[derive(Default)]
+struct Front {
+    /// It, and what it has reported.
+    used: Option<(&'static dyn Frontend, Diagnostics)>,
+    /// Whether what it passes over is a warning.
+    lenient: bool,
 }
 
 struct Checker<'a> {
@@ -204,39 +285,17 @@ struct Checker<'a> {
     /// The `let`s that are being checked, each with the place that reads it.
     under_way: Vec<(LetId, Span)>,
     types: IdVec<TypeId, TypeState>,
-    /// Defaults whose expression is to be checked: module, expression, type, position in `hir.defaults`.
-    defaults: Vec<(ModuleId, ast::Expr, Type, DefaultId, bool)>,
-    /// How many of them are checked.
-    checked_defaults: usize,
-    /// Names of tools, params and outputs, unique across the program.
-    unique: HashMap<(Option<ComponentId>, &'static str, Symbol), Span>,
-    plugins: HashMap<Symbol, Option<usize>>,
-    /// The modules that their interfaces are.
-    interfaces: HashMap<Symbol, ModuleId>,
-    requirements: HashMap<Symbol, (Symbol, Span)>,
+    /// The types of imported data.
     data_types: IdVec<DataId, Type>,
-    scope: Vec<Local>,
-    narrowed: Vec<(String, Type)>,
-    slots: usize,
-    /// Whether an interface is being checked, where `tool_name()` is known.
-    interface: bool,
     components: IdVec<ComponentId, component::ComponentState>,
     fns: IdVec<FunctionId, function::FnState>,
-    refinements: IdVec<RefinementId, RefinementState>,
-    /// How many of them are checked.
-    checked_refinements: usize,
-    /// The function whose body is being checked.
-    function: Option<FunctionId>,
-    /// Whether a test is being checked, where `plan` is known.
-    in_test: bool,
-    /// The plugins whose interfaces are being read.
-    reading: Vec<Symbol>,
-    /// The front end that read files of the program, and what it reported.
-    front: Option<(&'static dyn Frontend, Diagnostics)>,
-    /// Whether what a front end passes over is a warning.
-    lenient: bool,
-    /// Whether lists of strings are commands where the checker is.
-    commands: bool,
+    /// Names of tools, params and outputs, unique across the program.
+    unique: HashMap<(Option<ComponentId>, &'static str, Symbol), Span>,
+    body: Body,
+    context: Context,
+    late: Late,
+    plugins: Plugins,
+    front: Front,
 }
 
 impl<'a> Checker<'a> {
@@ -253,207 +312,28 @@ impl<'a> Checker<'a> {
             lets: IdVec::default(),
             under_way: vec![],
             types: IdVec::default(),
-            defaults: vec![],
-            checked_defaults: 0,
-            unique: HashMap::default(),
-            plugins: HashMap::default(),
-            interfaces: HashMap::default(),
-            requirements: HashMap::default(),
             data_types: IdVec::default(),
-            scope: vec![],
-            narrowed: vec![],
-            slots: 0,
-            interface: false,
             components: IdVec::default(),
             fns: IdVec::default(),
-            refinements: IdVec::default(),
-            checked_refinements: 0,
-            function: None,
-            in_test: false,
-            reading: vec![],
-            front: None,
-            lenient: false,
-            commands: false,
+            unique: HashMap::default(),
+            body: Body::default(),
+            context: Context::default(),
+            late: Late::default(),
+            plugins: Plugins::default(),
+            front: Front::default(),
         }
+    }
+
+    /// What a front end passes over is a warning.
+    fn leniently(mut self) -> Self {
+        self.front.lenient = true;
+        self
     }
 }
 
 impl Checker<'_> {
     fn error(&mut self, code: Code, span: Span, headline: impl Into<String>, label: impl Into<String>) {
         self.diags.push(Diagnostic::new(code, headline).at(span, label));
-    }
-
-    /// Loads a module and those it imports; gives its number.
-    fn load(&mut self, path: &str, from: Option<Span>, way: &mut Vec<(String, Span)>) -> Option<ModuleId> {
-        if let Some(at) = way.iter().position(|(p, _)| p == path) {
-            let mut names: Vec<String> = way[at..].iter().map(|(p, _)| format!("`{p}`")).collect();
-            names.push(format!("`{path}`"));
-            let span = from.unwrap_or_default();
-            self.error(
-                Code::E0207,
-                span,
-                match &*names {
-                    [this, _] => format!("{this} imports itself"),
-                    _ => format!("these modules import each other: {}", names.join(" → ")),
-                },
-                "closes the cycle",
-            );
-            return None;
-        }
-        if let Some(id) = self.by_path.get(path) {
-            return Some(*id);
-        }
-        let text = match self.text(path) {
-            Ok(text) => text,
-            Err(why) => {
-                let d = Diagnostic::new(Code::E0206, format!("cannot read `{path}`: {why}"));
-                self.diags.push(match from {
-                    Some(span) => d.at(span, "imported here"),
-                    None => d.help(
-                        "name the configuration: `dtm plan FILE`, or make one with `dtm new quickstart DIR`",
-                    ),
-                });
-                return None;
-            }
-        };
-        let id = self.add_module(path, &text, path.starts_with("std/"));
-        way.push((path.to_string(), from.unwrap_or_default()));
-        let ast = self.modules[id].ast.clone();
-        for decl in &ast.decls {
-            if let DeclKind::Import(import) = &decl.kind {
-                self.import(id, import, way);
-            }
-        }
-        way.pop();
-        Some(id)
-    }
-
-    fn text(&self, path: &str) -> Result<String, String> {
-        let text = match path.strip_prefix("std/") {
-            Some(std) => {
-                return self
-                    .loader
-                    .std_module(std)
-                    .map(|t| t.to_string())
-                    .ok_or_else(|| "the standard library has no such module".into());
-            }
-            None => self.loader.read(path)?,
-        };
-        if text.len() > MAX_FILE {
-            return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
-        }
-        String::from_utf8(text)
-            .map_err(|e| format!("it is not UTF-8: byte {} does not fit", e.utf8_error().valid_up_to()))
-    }
-
-    fn add_module(&mut self, path: &str, text: &str, library: bool) -> ModuleId {
-        let inside = !(path.starts_with("std/") || path.starts_with('<'));
-        let shown = if inside { self.loader.shown(path) } else { path.to_string() };
-        let file = self.sources.add_shown(path, shown, text);
-        let ast = Arc::new(match frontend::of(self.loader.extensions().frontends, path) {
-            Some(front) => {
-                let mut read = Diagnostics::default();
-                let (loader, sources) = (self.loader, &mut self.sources);
-                let mut other = |name: &str| {
-                    let other = join(loader.home(), path, name)?;
-                    let text =
-                        String::from_utf8(loader.read(&other)?).map_err(|_| "it is not UTF-8".to_string())?;
-                    Ok((sources.add_shown(&*other, loader.shown(&other), &*text), text))
-                };
-                let module = front.module(Text { path, file, text }, &mut other, &mut read);
-                self.front.get_or_insert_with(|| (front, Diagnostics::default())).1.append(read);
-                crate::syntax::hidden::in_data(file, text, &mut self.diags);
-                module
-            }
-            None => crate::syntax::parse(file, text, &mut self.diags),
-        });
-        self.deprecations(&ast.decls);
-        self.edition(file, &ast);
-        let id = self.modules.push(Module {
-            file,
-            path: path.to_string(),
-            ast,
-            values: HashMap::default(),
-            types: HashMap::default(),
-            components: HashMap::default(),
-            library,
-            inside: None,
-            component: None,
-        });
-        self.by_path.insert(path.to_string(), id);
-        id
-    }
-
-    fn edition(&mut self, file: FileId, ast: &ast::Module) {
-        match ast.decls.first().map(|d| &d.kind) {
-            Some(DeclKind::Edition(_, text)) if &**text == "1" => {}
-            Some(DeclKind::Edition(span, text)) => {
-                let d = Diagnostic::new(Code::E0108, format!("edition {text} is not known"));
-                self.diags.push(d.at(*span, "this dtm knows edition 1").fix("write `1`", *span, "1"));
-            }
-            _ if &*self.sources.file(file).path == EXPRESSION => {}
-            // It is there, and what follows it cannot be read.
-            Some(DeclKind::Broken { .. }) if self.sources.file(file).text.trim_start().starts_with("dts") => {
-            }
-            _ => {
-                let span = Span::new(file, 0, 0);
-                let d = Diagnostic::new(Code::W0101, "the edition line is missing").at(span, "before this");
-                let d = d.note(
-                    "editors know a file of dtm by its first line: other `.dts` files are device trees",
-                );
-                self.diags.push(d.help("begin the file with `dts 1`").fix("add `dts 1`", span, "dts 1\n\n"));
-            }
-        }
-        for decl in ast.decls.iter().skip(1) {
-            if let DeclKind::Edition(..) = decl.kind {
-                self.error(Code::E0109, decl.span, "the edition stands on the first line only", "not here");
-            }
-        }
-    }
-
-    fn import(&mut self, module: ModuleId, import: &ast::Import, way: &mut Vec<(String, Span)>) {
-        let span = import.path_span;
-        if import.path.is_empty() {
-            // Reported by the parser.
-            return import.name.iter().for_each(|name| self.define(module, name, Def::Error));
-        }
-        if import.path.contains("://") {
-            let d = Diagnostic::new(Code::E0206, "imports from the network are not part of the language");
-            self.diags.push(d.at(span, "an address").note("a program reads only what is in its workspace"));
-            return;
-        }
-        let path = match import.path.strip_prefix("std/") {
-            Some(_) => Ok(import.path.to_string()),
-            None => join(self.loader.home(), &self.modules[module].path, &import.path),
-        };
-        let path = match path {
-            Ok(path) => path,
-            Err(why) => {
-                let d = Diagnostic::new(Code::E0206, format!("`{}` cannot be imported", import.path));
-                let d = d.at(span, why);
-                let help = "to share files between projects, put an empty `dtm.toml` in the folder that holds all of them";
-                let note = "the workspace root is the nearest folder with `dtm.toml`, else `.git`, else the project's folder";
-                self.diags.push(if import.path.starts_with('/') { d } else { d.note(note).help(help) });
-                return;
-            }
-        };
-        if path.ends_with(".dts") || path.starts_with("std/") {
-            if let Some(ty) = &import.ty {
-                let d = Diagnostic::new(Code::E0206, "a module has no type").at(ty.span, "a type");
-                self.diags.push(d.note("imported data has one: what a module defines has types of its own"));
-            }
-            let loaded = self.load(&path, Some(span), way);
-            if let Some(name) = &import.name {
-                let def = loaded.map_or(Def::Error, Def::Module);
-                self.define(module, name, def);
-            }
-        } else if let Some(name) = &import.name {
-            self.hir.data.push(crate::value::Value::error());
-            let def = Def::Data(self.data_types.push(Type::Error));
-            self.define(module, name, def);
-        } else {
-            self.error(Code::E0206, span, "imported data needs a name", "write `as name: T` after it");
-        }
     }
 
     fn define(&mut self, module: ModuleId, name: &ast::Name, def: Def) {
@@ -506,11 +386,6 @@ impl Checker<'_> {
         all
     }
 
-    fn new_slot(&mut self) -> Slot {
-        self.slots += 1;
-        Slot::from_index(self.slots - 1)
-    }
-
     /// The checked body and type of a `let`.
     fn let_type(&mut self, id: LetId, at: Span) -> Type {
         match &self.lets[id].state {
@@ -536,10 +411,8 @@ impl Checker<'_> {
         let DeclKind::Let { ty: annotation, value, .. } = &ast.decls[self.lets[id].decl].kind else {
             return Type::Error;
         };
-        let scope = std::mem::take(&mut self.scope);
-        let narrowed = std::mem::take(&mut self.narrowed);
         // Each has variables of its own: a number beyond them would cost at every evaluation.
-        let slots = std::mem::take(&mut self.slots);
+        let outer = std::mem::take(&mut self.body);
         let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || match annotation {
             Some(written) => {
                 let ty = self.resolve_type(module, written);
@@ -552,9 +425,7 @@ impl Checker<'_> {
             }
         });
         self.under_way.pop();
-        self.scope = scope;
-        self.narrowed = narrowed;
-        self.slots = slots;
+        self.body = outer;
         self.hir.lets[id].ty = ty.clone();
         self.hir.lets[id].expr = expr;
         self.lets[id].state = Lazy::Done(ty.clone());
@@ -585,16 +456,17 @@ impl Checker<'_> {
 
     /// Checks the defaults that were met since the last time.
     fn late_defaults(&mut self) {
-        while self.checked_defaults < self.defaults.len() {
-            let (module, expr, ty, slot, interface) = self.defaults[self.checked_defaults].clone();
-            self.checked_defaults += 1;
-            self.interface = interface;
-            self.slots = 0;
-            self.hir.defaults[slot] = self.check_expr(module, &expr, &ty, None);
-            self.interface = false;
+        while self.late.checked_defaults < self.late.defaults.len() {
+            let DefaultState { id, module, value, ty, in_interface } =
+                self.late.defaults[self.late.checked_defaults].clone();
+            self.late.checked_defaults += 1;
+            self.context.in_interface = in_interface;
+            self.body.slots = 0;
+            self.hir.defaults[id] = self.check_expr(module, &value, &ty, None);
+            self.context.in_interface = false;
         }
         self.late_refinements();
-        if self.checked_defaults < self.defaults.len() {
+        if self.late.checked_defaults < self.late.defaults.len() {
             self.late_defaults();
         }
     }

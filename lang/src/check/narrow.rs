@@ -41,9 +41,9 @@ impl Checker<'_> {
         let kept: Vec<Type> =
             ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
         if !kept.is_empty() && kept.len() < ty.members().len() {
-            self.narrowed.push((key.clone(), Type::union(kept)));
+            self.body.narrowed.push((key.clone(), Type::union(kept)));
         } else if equal && !matches!(lit, Type::Null) && ty == lit.widen() {
-            self.narrowed.push((key.clone(), lit.clone()));
+            self.body.narrowed.push((key.clone(), lit.clone()));
         }
         self.learn_of_base(m, path, |field| {
             if equal { field.members().iter().any(|t| may_be(t, lit)) } else { field != lit }
@@ -71,7 +71,7 @@ impl Checker<'_> {
                 });
                 let kept: Vec<Type> = kept.cloned().collect();
                 if !kept.is_empty() && kept.len() < ty.members().len() {
-                    self.narrowed.push((key, Type::union(kept)));
+                    self.body.narrowed.push((key, Type::union(kept)));
                 }
             }
             _ => {}
@@ -88,7 +88,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn narrow_path(&self, e: &ast::Expr, ty: Type) -> Type {
-        if self.narrowed.is_empty() {
+        if self.body.narrowed.is_empty() {
             return ty;
         }
         path_key(e).map_or(ty.clone(), |key| self.lookup(&key, ty))
@@ -96,7 +96,7 @@ impl Checker<'_> {
 
     fn lookup(&self, key: &str, ty: Type) -> Type {
         let hidden = shadow(key.split('.').next().unwrap_or(key));
-        match self.narrowed.iter().rev().find(|(k, _)| k == key || *k == hidden) {
+        match self.body.narrowed.iter().rev().find(|(k, _)| k == key || *k == hidden) {
             Some((k, narrow)) if k == key => narrow.clone(),
             _ => ty,
         }

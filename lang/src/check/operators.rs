@@ -62,10 +62,10 @@ impl Checker<'_> {
         match op {
             And | Or => {
                 let (left, s1) = self.condition(m, a);
-                let facts = self.narrowed.len();
+                let facts = self.body.narrowed.len();
                 self.assume(m, a, op == And);
                 let (right, s2) = self.condition(m, b);
-                self.narrowed.truncate(facts);
+                self.body.narrowed.truncate(facts);
                 let expr = if op == And { H::And(left, right) } else { H::Or(left, right) };
                 let ty = if s1 || s2 { Type::Bool.secret() } else { Type::Bool };
                 return (node(span, expr), ty);

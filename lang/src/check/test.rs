@@ -47,11 +47,9 @@ impl Checker<'_> {
             mocks: vec![],
             asserts: vec![],
         };
-        let before = std::mem::replace(&mut self.in_test, true);
+        let before = std::mem::replace(&mut self.context.in_test, true);
         for decl in body {
-            self.scope.clear();
-            self.narrowed.clear();
-            self.slots = 0;
+            self.body.clear();
             match &decl.kind {
                 DeclKind::Given(record) => self.given(m, record, &mut test),
                 DeclKind::Mock(target, value) => {
@@ -75,7 +73,7 @@ impl Checker<'_> {
                 }
             }
         }
-        self.in_test = before;
+        self.context.in_test = before;
         self.hir.tests.push(test);
     }
 
@@ -179,7 +177,7 @@ impl Checker<'_> {
 
     /// `plan`, in a test.
     pub(super) fn plan_value(&self, name: &str, span: Span) -> Option<(Expr, Type)> {
-        (self.in_test && name == "plan").then(|| (node(span, H::Plan), Type::map(planned())))
+        (self.context.in_test && name == "plan").then(|| (node(span, H::Plan), Type::map(planned())))
     }
 
     /// `plan.order(a, b)`, in a test.
@@ -191,7 +189,10 @@ impl Checker<'_> {
         args: &[ast::Arg],
     ) -> Option<Expr> {
         let A::Member { base, name, .. } = &*callee.kind else { return None };
-        if !self.in_test || !matches!(&*base.kind, A::Name(n) if &**n == "plan") || &*name.text != "order" {
+        if !self.context.in_test
+            || !matches!(&*base.kind, A::Name(n) if &**n == "plan")
+            || &*name.text != "order"
+        {
             return None;
         }
         if self.value(m, "plan").is_some() {

@@ -102,12 +102,12 @@ impl Checker<'_> {
         }
         let record = Arc::new(record);
         let why = Some(tool.kind.span);
-        self.commands = kind.path() == "core.Exec";
-        if self.commands {
+        self.context.in_commands = kind.path() == "core.Exec";
+        if self.context.in_commands {
             super::habit::commands(entries).into_iter().for_each(|d| self.diags.push(d));
         }
         let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
-        self.commands = false;
+        self.context.in_commands = false;
         let component = self.hir.tools[id].component.is_some();
         let with = tool.with.as_ref().map(|w| self.with(m, w, &kind, component)).unwrap_or_default();
         let hir = &mut self.hir.tools[id];

@@ -100,10 +100,10 @@ impl Checker<'_> {
         if matches!(base, Type::Error) {
             return base;
         }
-        let known = self.refinements.position(|r| r.cond.span == cond.span);
+        let known = self.late.refinements.position(|r| r.cond.span == cond.span);
         let id = known.unwrap_or_else(|| {
             let message = message.cloned();
-            let id = self.refinements.push(RefinementState {
+            let id = self.late.refinements.push(RefinementState {
                 module,
                 base: base.unrefined(),
                 cond: cond.clone(),
@@ -122,21 +122,17 @@ impl Checker<'_> {
 
     /// Checks the conditions that were met since the last time.
     pub(super) fn late_refinements(&mut self) {
-        while self.checked_refinements < self.refinements.len() {
-            let id = RefinementId::from_index(self.checked_refinements);
-            self.checked_refinements += 1;
-            let RefinementState { module, base, cond, message } = self.refinements[id].clone();
-            let scope = std::mem::take(&mut self.scope);
-            let narrowed = std::mem::take(&mut self.narrowed);
-            let slots = std::mem::take(&mut self.slots);
-            let slot = self.new_slot();
+        while self.late.checked_refinements < self.late.refinements.len() {
+            let id = RefinementId::from_index(self.late.checked_refinements);
+            self.late.checked_refinements += 1;
+            let RefinementState { module, base, cond, message } = self.late.refinements[id].clone();
+            let outer = std::mem::take(&mut self.body);
+            let slot = self.body.new_slot();
             let at = Span { end: cond.span.start, ..cond.span };
-            self.scope.push(Local { name: "self".into(), span: at, slot, ty: base });
+            self.body.scope.push(Local { name: "self".into(), span: at, slot, ty: base });
             let (checked, _) = self.condition(module, &cond);
             let message = message.map(|e| self.check_expr(module, &e, &Type::String, None));
-            self.scope = scope;
-            self.narrowed = narrowed;
-            self.slots = slots;
+            self.body = outer;
             self.hir.refinements[id] = crate::hir::Refinement { slot, cond: checked, message };
         }
     }
@@ -200,7 +196,13 @@ impl Checker<'_> {
     /// Keeps a default to be checked when everything is declared; gives its place.
     pub(super) fn later_default(&mut self, module: ModuleId, value: &ast::Expr, ty: &Type) -> DefaultId {
         let id = self.hir.defaults.push(Expr::error(value.span));
-        self.defaults.push((module, value.clone(), ty.clone(), id, self.interface));
+        self.late.defaults.push(super::DefaultState {
+            id,
+            module,
+            value: value.clone(),
+            ty: ty.clone(),
+            in_interface: self.context.in_interface,
+        });
         id
     }
 
@@ -216,7 +218,7 @@ impl Checker<'_> {
                     if self.plugin(part).is_none() {
                         return Type::Error;
                     }
-                    match self.interfaces.get(&part.text) {
+                    match self.plugins.interfaces.get(&part.text) {
                         Some(m) => home = *m,
                         None => return Type::Error,
                     }
