@@ -1,7 +1,7 @@
 //! The budgets of a program: counts of work and of values, never time, so that the same program has the same outcome
 //! on every machine.
 //!
-//! A value stores its size when it is created ([`crate::value::Sum`]); a shared part counts each time it occurs.
+//! A value stores its size when it is created; a shared part counts each time it occurs.
 //! So `[...s, ...s]` forty times is refused where the value exceeds the limit, before anything traverses it, and every
 //! traversal is charged for the size beforehand. The counters are thread-local: deep functions count without
 //! an evaluator at hand, and the evaluator checks them after each expression.
@@ -32,8 +32,8 @@ pub(crate) const INSTANCES: usize = 200_000;
 /// How many values a text of data may hold.
 pub(crate) const DATA: u64 = 1_000_000;
 
-/// How large a value may be that is made YAML or TOML.
-const DOCUMENT: u64 = 300_000;
+/// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
+pub(crate) const NESTED: usize = 20_000;
 
 /// How large a regular expression may be: its text, and what its repetitions stand for.
 const PATTERN: u64 = 4_000;
@@ -156,23 +156,12 @@ pub(crate) fn parts(count: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a value may be made a document by way of a tree, which takes more room than the value.
-///
-/// # Errors
-/// The reason why not, for a message.
-pub(crate) fn document(value: &crate::Value) -> Result<(), String> {
-    if value.sum().weight > DOCUMENT {
-        return Err(format!("the value has more than {DOCUMENT} parts: too many for one document"));
-    }
-    Ok(())
-}
-
 /// A regular expression for a subject of so many bytes, if neither is too large.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn pattern(text: &str, subject: usize) -> Result<regex_lite::Regex, String> {
-    let shown = || crate::value::quoted(text);
+    let shown = || crate::text::quoted(text);
     // A repetition is compiled as often as it says, and those inside each other multiply.
     let size = expanded(text);
     if size > PATTERN {

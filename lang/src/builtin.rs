@@ -3,8 +3,9 @@
 use crate::budget;
 use crate::maps::{HashMap, IndexMap};
 use crate::source::Symbol;
+use crate::text::quoted;
 use crate::types::Type;
-use crate::value::{Data, Value, quoted};
+use crate::value::{Data, Value};
 use base64::Engine as _;
 use sha2::Digest;
 
@@ -41,6 +42,53 @@ pub struct Builtin {
 /// The meaning of a builtin: its result for arguments that fit its types, or why there is none.
 pub type Run = fn(&[Value]) -> Result<Value, String>;
 
+/// A builtin that takes a function of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Higher {
+    /// In the order of what the function gives.
+    SortBy,
+    /// Lists by what the function gives.
+    GroupBy,
+    /// The first of which the function says so.
+    Find,
+}
+
+impl Higher {
+    /// All of them.
+    pub const ALL: [Higher; 3] = [Higher::SortBy, Higher::GroupBy, Higher::Find];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Higher::SortBy => "sort_by",
+            Higher::GroupBy => "group_by",
+            Higher::Find => "find",
+        }
+    }
+    /// How it is called.
+    pub fn signature(self) -> &'static str {
+        match self {
+            Higher::SortBy => "sort_by(items: [T], key: x => ...) -> [T]",
+            Higher::GroupBy => "group_by(items: [T], key: x => string) -> map<[T]>",
+            Higher::Find => "find(items: [T], condition: x => bool) -> T?",
+        }
+    }
+    /// What it does, with an example.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Higher::SortBy => {
+                "A list in the order of what a function gives: `sort_by([3, 1, 2], x => -x)` is `[3, 2, 1]`."
+            }
+            Higher::GroupBy => {
+                "Lists by a key that a function gives: `group_by([\"ab\", \"c\"], s => \"${length(s)}\")` is `{ \"2\" = [\"ab\"], \"1\" = [\"c\"] }`."
+            }
+            Higher::Find => {
+                "The first element of which a condition holds, or `null`: `find([1, 5, 7], x => x > 2)` is `5`."
+            }
+        }
+    }
+}
+
 /// The builtin of a name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|b| b.name == name)
@@ -58,13 +106,13 @@ pub fn signature(b: &Builtin) -> String {
 
 /// How a builtin is called, one that takes a function of an element as well.
 pub fn signature_of(name: &str) -> Option<String> {
-    let higher = crate::hir::Higher::ALL.into_iter().find(|h| h.name() == name);
+    let higher = Higher::ALL.into_iter().find(|h| h.name() == name);
     find(name).map(signature).or_else(|| higher.map(|h| h.signature().to_string()))
 }
 
 /// How a builtin is called, and what it does.
 pub fn doc_of(name: &str) -> Option<(String, &'static str)> {
-    let higher = crate::hir::Higher::ALL.into_iter().find(|h| h.name() == name).map(|h| h.doc());
+    let higher = Higher::ALL.into_iter().find(|h| h.name() == name).map(|h| h.doc());
     Some((signature_of(name)?, find(name).map(|b| b.doc).or(higher)?))
 }
 
@@ -247,7 +295,7 @@ builtins! {
     /// Numbers and strings in order: `sort([2, 1])` is `[1, 2]`.
     sort(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
         let mut sorted = items(&a[0]).to_vec();
-        sorted.sort_by(|x, y| crate::eval::order(x, y).unwrap_or(std::cmp::Ordering::Equal));
+        sorted.sort_by(|x, y| crate::value::order(x, y).unwrap_or(std::cmp::Ordering::Equal));
         Ok(Value::list(sorted))
     };
     /// In the opposite order: `reverse([1, 2])` is `[2, 1]`.
@@ -315,12 +363,12 @@ builtins! {
     };
     /// A value as YAML text: `yaml({ a = [1] })` is `"a:\n  - 1\n"`.
     yaml(value: Type::Any) -> Type::String, Deep, |a| {
-        budget::document(&a[0])?;
+        crate::encode::document(&a[0])?;
         crate::encode::yaml(&crate::wire::plain_json(&a[0])).map(Value::string)
     };
     /// A map as TOML text: `toml({ a = 1 })` is `"a = 1\n"`.
     toml(value: Type::Any) -> Type::String, Deep, |a| {
-        budget::document(&a[0])?;
+        crate::encode::document(&a[0])?;
         crate::encode::toml(&crate::wire::plain_json(&a[0])).map(Value::string)
     };
     /// The data of a CSV text: `csv_decode("name,port\ncart,80\n") as [{ name: string, port: int }]` is

@@ -1,7 +1,7 @@
 //! The one limit of depth for values: in the program, in data files, on the wire, in a plugin's answers and in the state.
 //! Source text may nest deeper, because parentheses and branches are not part of a value.
 
-use crate::wire::tag;
+use dtm_wire::{tag, unescape};
 use serde_json::Value as Json;
 
 /// How many lists and maps a value may have one inside the other. A scalar has none, `[[1]]` has two.
@@ -45,7 +45,7 @@ pub fn too_deep(json: &Json) -> Option<String> {
             Json::Object(map) if tag(map).is_some() => (String::new(), map.get("v")?),
             Json::Object(map) => {
                 let (key, value) = map.iter().max_by_key(|(_, v)| depth(v))?;
-                (format!(".{}", crate::wire::unescape(key)), value)
+                (format!(".{}", unescape(key)), value)
             }
             Json::Array(items) => {
                 let (i, value) = items.iter().enumerate().max_by_key(|(_, v)| depth(v))?;
@@ -62,7 +62,7 @@ pub fn too_deep(json: &Json) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{MAX_DEPTH, depth, too_deep};
-    use crate::wire::{TAG, secret};
+    use dtm_wire::{TAG, secret};
     use serde_json::{Value as Json, json};
 
     fn nested(levels: usize) -> Json {

@@ -69,6 +69,20 @@ impl std::io::Write for Limited {
     }
 }
 
+/// How large a value may be that is made YAML or TOML.
+const DOCUMENT: u64 = 300_000;
+
+/// Whether a value may be made a document by way of a tree, which takes more room than the value.
+///
+/// # Errors
+/// The reason why not, for a message.
+pub(crate) fn document(value: &Value) -> Result<(), String> {
+    if value.sum().weight > DOCUMENT {
+        return Err(format!("the value has more than {DOCUMENT} parts: too many for one document"));
+    }
+    Ok(())
+}
+
 /// Block style YAML 1.2, that older readers understand in the same way: what they could take for something else is quoted.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Other languages whose files are modules of a program.
 //!
 //! A front end turns the text of a file into the syntax tree of a `.dts` module, with places in that file; checking, evaluation
-//! and diagnostics are those of every program. Which front ends there are is up to the [`Loader`](crate::Loader).
+//! and diagnostics are those of every program. Which front ends there are is up to the `Loader`.
 
 use crate::diag::{CODES, Code, Diagnostics};
 use crate::source::{FileId, Sources};

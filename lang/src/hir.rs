@@ -1,7 +1,7 @@
 //! The checked program: names resolved, conversions made explicit, nothing left to look up by text. The checker
-//! ([`crate::check`]) makes it from the trees of all modules; the evaluator (`eval`) runs it.
+//! (`check`) makes it from the trees of all modules; the evaluator (`eval`) runs it.
 
-use crate::builtin::Builtin;
+use crate::builtin::{Builtin, Higher};
 use crate::index::{
     AssertId, ComponentId, ConfigureId, DataId, DefaultId, FunctionId, IdVec, LetId, ModuleId, ParamId,
     RefinementId, Slot, ToolId,
@@ -445,53 +445,6 @@ pub enum ExprKind {
     /// `as T`: checked when evaluated.
     Cast(Expr, Arc<Type>),
     Error,
-}
-
-/// A builtin that takes a function of an element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Higher {
-    /// In the order of what the function gives.
-    SortBy,
-    /// Lists by what the function gives.
-    GroupBy,
-    /// The first of which the function says so.
-    Find,
-}
-
-impl Higher {
-    /// All of them.
-    pub const ALL: [Higher; 3] = [Higher::SortBy, Higher::GroupBy, Higher::Find];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Higher::SortBy => "sort_by",
-            Higher::GroupBy => "group_by",
-            Higher::Find => "find",
-        }
-    }
-    /// How it is called.
-    pub fn signature(self) -> &'static str {
-        match self {
-            Higher::SortBy => "sort_by(items: [T], key: x => ...) -> [T]",
-            Higher::GroupBy => "group_by(items: [T], key: x => string) -> map<[T]>",
-            Higher::Find => "find(items: [T], condition: x => bool) -> T?",
-        }
-    }
-    /// What it does, with an example.
-    pub fn doc(self) -> &'static str {
-        match self {
-            Higher::SortBy => {
-                "A list in the order of what a function gives: `sort_by([3, 1, 2], x => -x)` is `[3, 2, 1]`."
-            }
-            Higher::GroupBy => {
-                "Lists by a key that a function gives: `group_by([\"ab\", \"c\"], s => \"${length(s)}\")` is `{ \"2\" = [\"ab\"], \"1\" = [\"c\"] }`."
-            }
-            Higher::Find => {
-                "The first element of which a condition holds, or `null`: `find([1, 5, 7], x => x > 2)` is `5`."
-            }
-        }
-    }
 }
 
 /// An entry of a map literal.

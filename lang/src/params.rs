@@ -5,9 +5,9 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{Context, Evaluator, Mocks, NoOutputs, World};
 use crate::hir::{Hir, Param};
 use crate::index::{IdVec, ParamId};
+use crate::inputs::{Given, Inputs, Origin, Purpose};
 use crate::loader::Loader;
 use crate::maps::IndexMap;
-use crate::program::{Given, Inputs, Origin, Program, Purpose};
 use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, ExprKind as A};
 use crate::types::Type;
@@ -183,24 +183,13 @@ fn on_the_command_line(hir: &Hir, inputs: &Inputs, diags: &mut Diagnostics) {
     }
 }
 
-/// Why a text is not a value of a param; `None` if it is one.
-pub(crate) fn refusal(program: &Program, param: &Param, text: &str) -> Option<String> {
-    let secret = param.ty.has_secret();
-    let mut sources = Sources::clone(program.sources());
-    let value = match from_text(&mut sources, text, &param.ty, "the answer") {
-        Ok(value) => value,
-        Err(problems) => return problems.into_iter().next().map(|d| d.headline),
-    };
-    let fitted = program.fits(value, param);
-    match fitted {
-        Ok(()) => None,
-        Err(_) if secret => Some(format!("that does not fit `{}`", param.ty)),
-        Err(why) => Some(why),
-    }
-}
-
 /// A value given as text: a text type takes it as it is, any other is a literal.
-fn from_text(sources: &mut Sources, text: &str, ty: &Type, how: &str) -> Result<Value, Diagnostics> {
+pub(crate) fn from_text(
+    sources: &mut Sources,
+    text: &str,
+    ty: &Type,
+    how: &str,
+) -> Result<Value, Diagnostics> {
     if ty.is_text() && !(ty.is_nullable() && text == "null") {
         return Ok(Value::string(text));
     }
@@ -215,7 +204,7 @@ fn from_text(sources: &mut Sources, text: &str, ty: &Type, how: &str) -> Result<
     match value {
         Some(value) => Ok(value),
         None => {
-            let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::value::quoted(text) };
+            let shown = if ty.has_secret() { "(secret)".to_string() } else { crate::text::quoted(text) };
             let d = Diagnostic::new(Code::E0407, format!("{how} gives {shown}, which is not of type `{ty}`"));
             Err(d.help("write a literal as in a `.dts` file: `3`, `true`, `10m`, `[1, 2]`").into())
         }

@@ -1,6 +1,7 @@
 //! Values as source text, for people: what fits stands on one line, secrets are masked.
 
-use crate::value::{Data, Unknown, Value, quote};
+use crate::text::quote;
+use crate::value::{Data, Unknown, Value};
 
 /// A value as it would be written, at most `width` characters a line where it can be broken.
 pub fn print(value: &Value, width: usize) -> String {

@@ -31,6 +31,15 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// A string as source text in a message: the beginning of a long one.
+pub fn quoted(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => quote(&format!("{}...", &text[..end])),
+        None => quote(text),
+    }
+}
+
 /// A text as a part of an address: RFC 3986, everything but unreserved characters in percent form.
 pub fn percent(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

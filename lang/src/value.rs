@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use crate::syntax::{duration_text, size_text};
 pub use crate::text::quote;
 
-/// The position of an instance in [`crate::program::Program::instances`].
+/// An instance of a tool, by its position among those of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub u32);
 
@@ -396,6 +396,20 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// The order of two scalars.
+pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
+    match (&a.data, &b.data) {
+        (Data::Int(x), Data::Int(y))
+        | (Data::Duration(x), Data::Duration(y))
+        | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
+        (Data::Float(x), Data::Float(y)) => x.partial_cmp(y),
+        (Data::Int(x), Data::Float(y)) => int_and_float(*x, *y),
+        (Data::Float(x), Data::Int(y)) => int_and_float(*y, *x).map(Ordering::reverse),
+        (Data::String(x), Data::String(y)) => Some(x.cmp(y)),
+        _ => None,
+    }
+}
+
 /// Equal values have equal hashes; for one process.
 pub(crate) fn hash(value: &Value) -> u64 {
     use std::hash::{BuildHasher, Hash};
@@ -451,15 +465,6 @@ pub(crate) fn exact_float(int: i64) -> Option<f64> {
 pub fn float_text(f: f64) -> String {
     let text = f.to_string();
     if text.contains(['.', 'e', 'E']) { text } else { text + ".0" }
-}
-
-/// A string as source text in a message: the beginning of a long one.
-pub(crate) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => quote(&format!("{}...", &text[..end])),
-        None => quote(text),
-    }
 }
 
 /// The value of a literal node.

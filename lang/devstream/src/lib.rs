@@ -33,11 +33,11 @@ use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
 use dtm_lang::frontend::{Frontend, Other, Text};
 use dtm_lang::loader::{Extensions, Loader, Shipped, join};
 use dtm_lang::maps::HashSet;
-use dtm_lang::program::{Inputs, Program, Purpose};
 use dtm_lang::sealed::{Plain, Sealed, Unopened};
 use dtm_lang::source::{FileId, Sources, Span, Symbol};
 use dtm_lang::syntax::ast;
 use dtm_lang::value::Value;
+use dtm_lang::{Inputs, Program, Purpose};
 use dtm_lang::{NoOutputs, check};
 use std::sync::Arc;
 

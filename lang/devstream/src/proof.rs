@@ -6,10 +6,10 @@ use dtm_lang::NoOutputs;
 use dtm_lang::diag::{Code, Diagnostic, Diagnostics, Severity};
 use dtm_lang::loader::{Around, Loader};
 use dtm_lang::maps::{HashMap, HashSet};
-use dtm_lang::program::{Inputs, Program, Purpose};
 use dtm_lang::source::{Sources, Span};
 use dtm_lang::value::InstanceId;
 use dtm_lang::wire::to_wire;
+use dtm_lang::{Inputs, Program, Purpose};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
         };
         met.insert(other);
         let b = second.instance(other);
-        let kind = |p: &dtm_lang::program::Instance| format!("{}.{}", p.plugin, p.kind.name);
+        let kind = |p: &dtm_lang::Instance| format!("{}.{}", p.plugin, p.kind.name);
         if kind(a) != kind(b) {
             out.push(format!("`{addr}` is a `{}`, and was a `{}`", kind(b), kind(a)));
             continue;

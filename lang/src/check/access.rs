@@ -3,9 +3,9 @@
 use super::facts::{CURSOR, Cursor};
 use super::habit::{Ours, argument};
 use super::{Checker, Def, node};
-use crate::builtin::{self, Builtin, signature};
+use crate::builtin::{self, Builtin, Higher, signature};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind as H, Higher};
+use crate::hir::{Expr, ExprKind as H};
 use crate::index::ModuleId;
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A};

@@ -416,19 +416,19 @@ impl Checker<'_> {
         {
             const SHOWN: usize = 20;
             let mut choices: Vec<String> =
-                strings.iter().take(SHOWN).map(|s| crate::value::quoted(s)).collect();
+                strings.iter().take(SHOWN).map(|s| crate::text::quoted(s)).collect();
             if strings.len() > SHOWN {
                 choices.push(format!("and {} more", strings.len() - SHOWN));
             }
             let d = Diagnostic::new(
                 Code::E0319,
-                format!("{} is not one of the values allowed here", crate::value::quoted(given)),
+                format!("{} is not one of the values allowed here", crate::text::quoted(given)),
             )
             .at(span, "not allowed here")
             .note(format!("allowed: {}", choices.join(", ")));
             match nearest(given, strings.iter().map(|s| &***s)) {
                 Some(near) => {
-                    let near = crate::value::quote(&near);
+                    let near = crate::text::quote(&near);
                     d.help(format!("write `{near}`")).guess(format!("write `{near}`"), span, near)
                 }
                 None => d,

@@ -6,8 +6,8 @@ use super::Checker;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A, StrPart};
+use crate::text::quote;
 use crate::types::{Lit, Type};
-use crate::value::quote;
 
 /// How a function of another language is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The builtins that take `x => ...`: what they do with each element of a list.
 
 use super::{Checker, Local, node};
+use crate::builtin::Higher;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind as H, Higher};
+use crate::hir::{Expr, ExprKind as H};
 use crate::index::ModuleId;
 use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind as A};

@@ -147,7 +147,7 @@ impl Checker<'_> {
             let near = text(&found).and_then(|s| nearest(&s, known.iter().map(|k| &**k)));
             self.diags.push(match near {
                 Some(near) => {
-                    let near = crate::value::quote(&near);
+                    let near = crate::text::quote(&near);
                     d.help(format!("write `{near}`")).guess(format!("write `{near}`"), pattern.span, near)
                 }
                 None if matches!(found, Type::Record(_)) => {

@@ -10,9 +10,9 @@
 //! a.tags               Deferred            may not
 //! ```
 
-use crate::builtin::Taint;
+use crate::builtin::{Higher, Taint};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::hir::{Clause, Expr, ExprKind as H, Higher, Hir, MapEntry};
+use crate::hir::{Clause, Expr, ExprKind as H, Hir, MapEntry};
 use crate::index::{ComponentId, FunctionId, IdVec, LetId, Slot, ToolId};
 use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::source::{Sources, Span, Symbol};
@@ -337,7 +337,7 @@ impl Phases<'_> {
 
     fn phase(&mut self, e: &Expr) -> Phase {
         // What needs itself is found by evaluation.
-        if self.depth > crate::eval::DEPTH {
+        if self.depth > crate::budget::NESTED {
             return Phase::Known;
         }
         self.depth += 1;

@@ -4,7 +4,7 @@
 mod csv;
 mod decode;
 mod json;
-pub mod sops;
+pub(crate) mod sops;
 mod toml;
 mod yaml;
 
@@ -569,7 +569,7 @@ fn describe(node: &Node) -> String {
         (NodeKind::Scalar(_), _) if is_blank(node) => "an empty field".into(),
         (NodeKind::Scalar(v), _) => match &v.data {
             Data::Null => "nothing".into(),
-            Data::String(s) => format!("the string {}", crate::value::quoted(s)),
+            Data::String(s) => format!("the string {}", crate::text::quoted(s)),
             _ => format!("`{}`", v.text().unwrap_or_default()),
         },
     }

@@ -61,12 +61,12 @@ impl Evaluator<'_, '_> {
     }
 
     fn missing_key<'k>(&mut self, key: &str, known: impl Iterator<Item = &'k str>, span: Span) -> Value {
-        let d = Diagnostic::new(Code::E0406, format!("there is no key {}", crate::value::quoted(key)))
+        let d = Diagnostic::new(Code::E0406, format!("there is no key {}", crate::text::quoted(key)))
             .at(span, "not in this map")
             .help("use `get(m, key)` where it may be absent");
         let near = crate::diag::nearest(key, known);
         let d = match near {
-            Some(near) => d.note(format!("the nearest key is {}", crate::value::quoted(&near))),
+            Some(near) => d.note(format!("the nearest key is {}", crate::text::quoted(&near))),
             None => d,
         };
         self.report(d);

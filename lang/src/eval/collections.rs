@@ -150,7 +150,7 @@ impl Evaluator<'_, '_> {
         match &key.data {
             Data::String(name) => {
                 if out.contains_key(name) {
-                    let headline = format!("duplicate key {}", crate::value::quoted(name));
+                    let headline = format!("duplicate key {}", crate::text::quoted(name));
                     return Some(self.fail(Code::E0405, span, headline, "gives it again"));
                 }
                 out.insert(name.clone(), value);

@@ -88,7 +88,7 @@ impl Evaluator<'_, '_> {
             if let Some(other) = first.get(&name) {
                 let d = Diagnostic::new(
                     Code::E0405,
-                    format!("two of these tools have the key {}", crate::value::quoted(&name)),
+                    format!("two of these tools have the key {}", crate::text::quoted(&name)),
                 );
                 let d = d
                     .at(span, "produces it twice")
@@ -140,7 +140,7 @@ impl Evaluator<'_, '_> {
         let outer = &self.world.scopes[scope.0 as usize];
         let within = if scope == ROOT { String::new() } else { format!("{}/", outer.addr) };
         let addr: Symbol = match &key {
-            Some(key) => format!("{within}{name}[{}]", crate::value::quote(key)).into(),
+            Some(key) => format!("{within}{name}[{}]", crate::text::quote(key)).into(),
             None if within.is_empty() => name.clone(),
             None => format!("{within}{name}").into(),
         };

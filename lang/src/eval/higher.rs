@@ -1,11 +1,12 @@
 //! The builtins that take `x => ...`. What the function gives decides, so where that is not known, nothing is.
 
-use super::{Evaluator, order};
-use crate::hir::{Expr, Higher};
+use super::Evaluator;
+use crate::builtin::Higher;
+use crate::hir::Expr;
 use crate::index::Slot;
 use crate::maps::IndexMap;
 use crate::source::{Span, Symbol};
-use crate::value::{Data, Value, union};
+use crate::value::{Data, Value, order, union};
 use std::cmp::Ordering;
 
 impl Evaluator<'_, '_> {

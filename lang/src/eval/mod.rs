@@ -29,7 +29,6 @@ use crate::budget::{self, Spent};
 use crate::maps::{HashMap, HashSet, IndexMap};
 pub(crate) use fit::leaks;
 pub(crate) use mocks::Mocks;
-pub use ops::order;
 pub(crate) use scope::{PerScope, ROOT, Scope};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -40,9 +39,6 @@ use crate::source::{Sources, Span, Symbol};
 use crate::syntax::ast::BinaryOp;
 use crate::value::{Data, InstanceId, Marks, Origin, ScopeId, Value};
 use std::sync::Arc;
-
-/// How deep evaluation may go: what goes deeper is a function, a default or a condition that needs itself.
-pub(crate) const DEPTH: usize = 20_000;
 
 /// Where outputs come from: the state while planning, finished operations while applying.
 pub trait Outputs {
@@ -258,7 +254,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         if self.exhausted(e.span) {
             return Value::error();
         }
-        if self.depth > DEPTH {
+        if self.depth > budget::NESTED {
             self.overrun(
                 Diagnostic::new(Code::E0409, "infinite recursion").at(e.span, "this value depends on itself"),
             );

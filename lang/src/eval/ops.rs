@@ -6,22 +6,8 @@ use crate::diag::Code;
 use crate::hir::Expr;
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
-use crate::value::{Data, Value, equal, int_and_float, union};
+use crate::value::{Data, Value, equal, order, union};
 use std::cmp::Ordering;
-
-/// The order of two scalars.
-pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
-    match (&a.data, &b.data) {
-        (Data::Int(x), Data::Int(y))
-        | (Data::Duration(x), Data::Duration(y))
-        | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
-        (Data::Float(x), Data::Float(y)) => x.partial_cmp(y),
-        (Data::Int(x), Data::Float(y)) => int_and_float(*x, *y),
-        (Data::Float(x), Data::Int(y)) => int_and_float(*y, *x).map(Ordering::reverse),
-        (Data::String(x), Data::String(y)) => Some(x.cmp(y)),
-        _ => None,
-    }
-}
 
 /// A scalar computed from everything in the operands: unknown, marked and secret if any of them is.
 pub(super) fn combine(values: &[Value], compute: impl FnOnce(&[Value]) -> Data) -> Value {

@@ -14,59 +14,16 @@ use crate::eval::{Context, Evaluator, Mocks, NoOutputs, Outputs, ROOT, World};
 use crate::frontend;
 use crate::hir::{Expr, ExprKind as H, Hir, PluginUse};
 use crate::index::{AssertId, ConfigureId, IdVec, ParamId, ToolId};
+use crate::inputs::{Inputs, Purpose};
 use crate::loader::Loader;
 use crate::maps::HashMap;
 use crate::maps::IndexMap;
-use crate::params::params;
+use crate::params::{from_text, params};
 use crate::source::{Sources, Span, Symbol};
 use crate::types::Type;
 use crate::value::{Data, InstanceId, ScopeId, Unknown, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
-
-/// The values that come from outside.
-#[derive(Clone, Default)]
-pub struct Inputs {
-    /// Params given as text; of several for one param the last one wins.
-    pub sets: Vec<Given>,
-    /// Files of params, as path and text; a later one wins.
-    pub params_files: Vec<(String, String)>,
-    /// The environment.
-    pub env: Environment,
-}
-
-/// A param that is given as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The param.
-    pub name: String,
-    /// A string as it is, anything else as a literal.
-    pub text: String,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-impl Given {
-    /// As `--set` gives it.
-    pub fn set(name: impl Into<String>, text: impl Into<String>) -> Given {
-        Given { name: name.into(), text: text.into(), origin: Origin::Set }
-    }
-}
-
-/// Where the text of a param comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The output of a program, `--params-from`: weaker than a variable of the environment.
-    Program,
-    /// `--env`, which sets the param `env` of a program that has one.
-    Env,
-    /// `--set` on the command line.
-    Set,
-    /// A person who was asked.
-    Prompt,
-    /// A saved plan, which keeps what it was made with.
-    Saved,
-}
 
 /// A checked program with its values.
 pub struct Program {
@@ -88,15 +45,6 @@ pub struct Program {
 
 /// From so many declarations on, a second thread helps.
 const MANY_DECLS: usize = 1_000;
-
-/// How a program is built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// Params and variables without a value are no error.
-    Check,
-    /// Every needed value must be there.
-    Plan,
-}
 
 impl Program {
     /// Checks a root file and evaluates what is known. The program is there in spite of errors; it may be
@@ -227,7 +175,7 @@ impl Program {
     }
 
     /// Whether a value is one of a param.
-    pub(crate) fn fits(&self, value: Value, param: &crate::hir::Param) -> Result<(), String> {
+    fn fits(&self, value: Value, param: &crate::hir::Param) -> Result<(), String> {
         let what = format!("the param `{}`", param.name);
         let (fitted, problems) = self.with_evaluator(&NoOutputs, false, |ev| {
             ev.place = Some(param.span);
@@ -242,7 +190,16 @@ impl Program {
 
     /// Why a text is not a value of a param; `None` if it is one.
     pub fn refuses(&self, param: &crate::hir::Param, text: &str) -> Option<String> {
-        crate::params::refusal(self, param, text)
+        let mut sources = Sources::clone(&self.sources);
+        let value = match from_text(&mut sources, text, &param.ty, "the answer") {
+            Ok(value) => value,
+            Err(problems) => return problems.into_iter().next().map(|d| d.headline),
+        };
+        match self.fits(value, param) {
+            Ok(()) => None,
+            Err(_) if param.ty.has_secret() => Some(format!("that does not fit `{}`", param.ty)),
+            Err(why) => Some(why),
+        }
     }
 
     /// The same program with other values from outside, and what a test puts in place.

@@ -2,7 +2,7 @@
 //! and what it gives.
 
 use dtm_lang::builtin::BUILTINS;
-use dtm_lang::hir::Higher;
+use dtm_lang::builtin::Higher;
 use dtm_lang::syntax::ast::DeclKind;
 use dtm_lang::{Diagnostics, FileId, Inputs, Loader, Program, Purpose, Shipped, Symbol};
 use std::sync::Arc;

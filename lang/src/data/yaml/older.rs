@@ -45,7 +45,7 @@ impl Older {
     /// where it would become another number.
     pub(crate) fn tell(&self, now: &Data, span: Span) -> Diagnostic {
         let text = &self.text;
-        let quoted = crate::value::quote(text);
+        let quoted = crate::text::quote(text);
         let ours = match now {
             Data::String(_) => "a string".into(),
             Data::Int(i) => format!("the number {i}"),
@@ -74,7 +74,7 @@ impl Older {
 
     /// Adds to a mismatch what the text was in YAML 1.1.
     pub(crate) fn explain(&self, d: Diagnostic, span: Span) -> Diagnostic {
-        let quoted = crate::value::quote(&self.text);
+        let quoted = crate::text::quote(&self.text);
         let d = d.note(format!("`{}` is {} in YAML 1.1; dtm reads YAML 1.2", self.text, self.meaning()));
         match &self.reading {
             Reading::Bool(b) => {

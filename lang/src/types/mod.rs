@@ -1,7 +1,9 @@
 //! Types as the checker knows them: structural, unions flat, `secret` pushed down to scalars and `any`.
 
+pub mod kind;
+
+use self::kind::Kind;
 use crate::index::{DefaultId, RefinementId};
-use crate::interface::Kind;
 use crate::maps::{HashSet, IndexMap};
 use crate::source::{Span, Symbol};
 use std::sync::Arc;
@@ -570,7 +572,7 @@ impl std::fmt::Display for Lit {
         match self {
             Lit::Bool(b) => write!(f, "{b}"),
             Lit::Int(i) => write!(f, "{i}"),
-            Lit::String(s) => write!(f, "{}", crate::value::quote(s)),
+            Lit::String(s) => write!(f, "{}", crate::text::quote(s)),
         }
     }
 }
