@@ -26,38 +26,38 @@ impl Access {
 }
 
 impl Checker<'_> {
-    pub(super) fn postfix(&mut self, m: ModuleId, e: &ast::Expr) -> Access {
+    pub(super) fn postfix(&mut self, module: ModuleId, e: &ast::Expr) -> Access {
         let span = e.span;
         match &*e.kind {
             A::Member { base, name, safe } => {
-                if let Some(found) = self.module_member(m, base, name) {
+                if let Some(found) = self.module_member(module, base, name) {
                     return found;
                 }
-                let base_access = self.postfix(m, base);
+                let base_access = self.postfix(module, base);
                 let (base_expr, ty, short) = self.step(base, base_access, *safe);
                 self.member(span, base_expr, ty, name, short)
             }
             A::Index { base, index } => {
-                let access = self.postfix(m, base);
+                let access = self.postfix(module, base);
                 let (expr, ty, short) = self.step(base, access, false);
-                self.index(m, span, expr, ty, index, short)
+                self.index(module, span, expr, ty, index, short)
             }
             A::Call { callee, args } => {
-                if let Some(expr) = self.plan_order(m, span, callee, args) {
+                if let Some(expr) = self.plan_order(module, span, callee, args) {
                     return Access { expr, ty: Type::Bool, short: false };
                 }
-                if let Some(called) = self.as_fn(m, callee) {
-                    return self.call_fn(m, span, called, args);
+                if let Some(called) = self.as_fn(module, callee) {
+                    return self.call_fn(module, span, called, args);
                 }
-                let (expr, ty) = self.call(m, span, callee, args);
+                let (expr, ty) = self.call(module, span, callee, args);
                 Access { expr, ty, short: false }
             }
             A::Paren(inner) => {
-                let (expr, ty) = self.infer(m, inner);
+                let (expr, ty) = self.infer(module, inner);
                 Access { expr, ty, short: false }
             }
             _ => {
-                let (expr, ty) = self.infer(m, e);
+                let (expr, ty) = self.infer(module, e);
                 Access { expr, ty, short: false }
             }
         }
@@ -86,8 +86,8 @@ impl Checker<'_> {
     }
 
     /// `module.name`
-    fn module_member(&mut self, m: ModuleId, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
-        let home = self.as_module(m, base)?;
+    fn module_member(&mut self, module: ModuleId, base: &ast::Expr, name: &ast::Name) -> Option<Access> {
+        let home = self.as_module(module, base)?;
         if name.text.starts_with('_') {
             self.error(
                 Code::E0210,
@@ -117,10 +117,10 @@ impl Checker<'_> {
         Some(Access { expr, ty, short: false })
     }
 
-    pub(super) fn as_module(&self, m: ModuleId, e: &ast::Expr) -> Option<ModuleId> {
+    pub(super) fn as_module(&self, module: ModuleId, e: &ast::Expr) -> Option<ModuleId> {
         let (home, name) = match &*e.kind {
-            A::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => (m, name),
-            A::Member { base, name, .. } => (self.as_module(m, base)?, &name.text),
+            A::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => (module, name),
+            A::Member { base, name, .. } => (self.as_module(module, base)?, &name.text),
             _ => return None,
         };
         match self.value(home, name)? {
@@ -238,7 +238,7 @@ impl Checker<'_> {
 
     fn index(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         base: Expr,
         ty: Type,
@@ -249,7 +249,7 @@ impl Checker<'_> {
             Type::List(t) => (Type::Int, (**t).clone()),
             Type::Map(t) => (Type::String, (**t).clone()),
             Type::Record(r) => {
-                let (_, key) = self.infer(m, index);
+                let (_, key) = self.infer(module, index);
                 let Type::Lit(Lit::String(name)) = key else {
                     self.error(
                         Code::E0306,
@@ -274,16 +274,16 @@ impl Checker<'_> {
                 return Access::error(span);
             }
         };
-        let index = self.check_expr(m, index, &expected, None);
+        let index = self.check_expr(module, index, &expected, None);
         Access { expr: node(span, H::Index { base, index, safe: short }), ty: result, short }
     }
 
-    fn call(&mut self, m: ModuleId, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
+    fn call(&mut self, module: ModuleId, span: Span, callee: &ast::Expr, args: &[ast::Arg]) -> (Expr, Type) {
         if let A::Member { base, name, .. } = &*callee.kind
-            && let Some(home) = self.as_module(m, base)
+            && let Some(home) = self.as_module(module, base)
             && self.value(home, &name.text).is_none()
         {
-            self.module_member(m, base, name);
+            self.module_member(module, base, name);
             return (Expr::error(span), Type::Error);
         }
         let A::Name(name) = &*callee.kind else {
@@ -294,10 +294,10 @@ impl Checker<'_> {
             });
             return (Expr::error(span), Type::Error);
         };
-        if let Some((Def::Error, _)) = self.value(m, name) {
+        if let Some((Def::Error, _)) = self.value(module, name) {
             return (Expr::error(span), Type::Error);
         }
-        if self.body.scope.iter().any(|l| l.name == *name) || self.value(m, name).is_some() {
+        if self.body.scope.iter().any(|l| l.name == *name) || self.value(module, name).is_some() {
             self.error(
                 Code::E0306,
                 callee.span,
@@ -314,10 +314,10 @@ impl Checker<'_> {
                 || what.signature().into(),
                 || Some(what.doc().into()),
             );
-            return self.higher(m, span, what, args);
+            return self.higher(module, span, what, args);
         }
         let Some(builtin) = builtin::find(name) else {
-            self.unknown_function(m, name, callee.span);
+            self.unknown_function(module, name, callee.span);
             return (Expr::error(span), Type::Error);
         };
         self.note_use(
@@ -332,7 +332,7 @@ impl Checker<'_> {
         let (mut secret, mut chosen) = (false, false);
         let mut out = vec![];
         for ((_, wanted), arg) in (builtin.params)().iter().zip(&args) {
-            let (expr, given) = self.infer(m, arg);
+            let (expr, given) = self.infer(module, arg);
             secret |= given.has_secret();
             chosen |= builtin.name == "get" && out.len() == 1 && given.has_secret();
             chosen |= builtin.name == "length" && matches!(given, Type::Secret(_));
@@ -378,7 +378,7 @@ impl Checker<'_> {
     }
 
     /// A function that nobody knows, by the name that it has in another language perhaps.
-    fn unknown_function(&mut self, m: ModuleId, name: &Symbol, span: Span) {
+    fn unknown_function(&mut self, module: ModuleId, name: &Symbol, span: Span) {
         let (ours, instead) = match super::habit::function(name) {
             Some(Ours::Named(ours)) => (Some(ours), None),
             Some(Ours::Instead(help)) => (None, Some(help)),
@@ -397,7 +397,8 @@ impl Checker<'_> {
             }
             (None, Some(help)) => d.help(help),
             (None, None) => {
-                let own = self.modules[m].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
+                let own =
+                    self.modules[module].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
                 let mut known: Vec<String> = own.map(|(name, _)| name.to_string()).collect();
                 known.sort();
                 let higher = Higher::ALL.iter().map(|h| h.name());

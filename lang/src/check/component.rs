@@ -45,7 +45,7 @@ fn meant(decl: &Decl, name: &ast::Name, ty: Option<&ast::TypeExpr>, value: Optio
 }
 
 impl Checker<'_> {
-    pub(super) fn declare_component(&mut self, m: ModuleId, decl: &Decl) {
+    pub(super) fn declare_component(&mut self, module: ModuleId, decl: &Decl) {
         let DeclKind::Component { name, body } = &decl.kind else { return };
         let (id, inner) = (self.components.next_id(), self.modules.next_id());
         let mut kept = vec![];
@@ -90,8 +90,8 @@ impl Checker<'_> {
             }
         }
         let ast = ast::Module { decls: kept, comments: vec![] };
-        let outer = &self.modules[m];
-        let module = Module {
+        let outer = &self.modules[module];
+        let body = Module {
             file: outer.file,
             path: outer.path.clone(),
             ast: Arc::new(ast),
@@ -99,12 +99,12 @@ impl Checker<'_> {
             types: HashMap::default(),
             components: HashMap::default(),
             library: outer.library,
-            inside: Some(m),
+            inside: Some(module),
             component: Some(id),
         };
-        self.modules.push(module);
+        self.modules.push(body);
         self.components.push(ComponentState {
-            module: m,
+            module,
             body: inner,
             name: name.clone(),
             doc: decl.doc.clone(),
@@ -112,29 +112,29 @@ impl Checker<'_> {
             uses: vec![],
         });
         self.hir.components.push(Component { name: name.text.clone(), ..Component::default() });
-        self.define_type(m, name, None, |module| _ = module.components.insert(name.text.clone(), id));
+        self.define_type(module, name, None, |names| _ = names.components.insert(name.text.clone(), id));
     }
 
     /// The component whose body a module is.
-    pub(super) fn home(&self, m: ModuleId) -> Option<ComponentId> {
-        self.modules[m].component
+    pub(super) fn home(&self, module: ModuleId) -> Option<ComponentId> {
+        self.modules[module].component
     }
 
     /// Whether both are one file: a component is part of its module.
     pub(super) fn same_module(&self, a: ModuleId, b: ModuleId) -> bool {
-        let outer = |m: ModuleId| self.modules[m].inside.unwrap_or(m);
+        let outer = |module: ModuleId| self.modules[module].inside.unwrap_or(module);
         outer(a) == outer(b)
     }
 
     /// Declares what stands in a component. Ports are read with the kind.
-    pub(super) fn declare_inside(&mut self, m: ModuleId, component: ComponentId, decl: &Decl) -> bool {
+    pub(super) fn declare_inside(&mut self, module: ModuleId, component: ComponentId, decl: &Decl) -> bool {
         match &decl.kind {
             DeclKind::In(field) => {
                 let kind = self.component_kind(component);
                 if let Some(at) = kind.inputs.get_index_of(&field.name.text)
                     && kind.inputs[at].field.span == Some(field.name.span)
                 {
-                    self.define(m, &field.name, Def::In(component, at));
+                    self.define(module, &field.name, Def::In(component, at));
                 }
                 false
             }
@@ -151,10 +151,14 @@ impl Checker<'_> {
     }
 
     /// The component that a path names: nothing if it names none, an error if it has been reported.
-    pub(super) fn component_of(&mut self, m: ModuleId, path: &ast::Path) -> Result<Option<FoundKind>, ()> {
+    pub(super) fn component_of(
+        &mut self,
+        module: ModuleId,
+        path: &ast::Path,
+    ) -> Result<Option<FoundKind>, ()> {
         let (home, name) = match path.parts.as_slice() {
-            [name] => (m, name),
-            [module, name] => match self.value(m, &module.text) {
+            [name] => (module, name),
+            [from, name] => match self.value(module, &from.text) {
                 Some((Def::Module(home), _)) => (home, name),
                 Some((Def::Error, _)) => return Err(()),
                 _ => return Ok(None),
@@ -172,7 +176,7 @@ impl Checker<'_> {
         let Some(id) = found else {
             return if path.parts.len() == 2 { self.no_component(home, name) } else { Ok(None) };
         };
-        if !self.same_module(home, m) && name.text.starts_with('_') {
+        if !self.same_module(home, module) && name.text.starts_with('_') {
             let headline = format!("`{}` is private to its module", name.text);
             self.error(Code::E0210, name.span, headline, "begins with `_`");
             return Err(());
@@ -192,9 +196,9 @@ impl Checker<'_> {
     }
 
     /// The components of a module, in order.
-    pub(super) fn component_names(&self, m: ModuleId) -> Vec<Symbol> {
-        let m = self.modules[m].inside.unwrap_or(m);
-        let mut all: Vec<Symbol> = self.modules[m].components.keys().cloned().collect();
+    pub(super) fn component_names(&self, module: ModuleId) -> Vec<Symbol> {
+        let outer = self.modules[module].inside.unwrap_or(module);
+        let mut all: Vec<Symbol> = self.modules[outer].components.keys().cloned().collect();
         all.sort_unstable();
         all
     }
@@ -291,13 +295,13 @@ impl Checker<'_> {
     }
 
     /// The value of an `out`.
-    pub(super) fn check_out(&mut self, m: ModuleId, field: &ast::Field) {
-        let (Some(component), Some(value)) = (self.home(m), &field.value) else { return };
+    pub(super) fn check_out(&mut self, module: ModuleId, field: &ast::Field) {
+        let (Some(component), Some(value)) = (self.home(module), &field.value) else { return };
         let kind = self.component_kind(component);
         let Some(out) = kind.outputs.get(&field.name.text).filter(|o| o.span == field.name.span) else {
             return;
         };
-        let expr = self.check_expr(m, value, &out.ty, field.ty.as_ref().map(|t| t.span));
+        let expr = self.check_expr(module, value, &out.ty, field.ty.as_ref().map(|t| t.span));
         self.hir.components[component].outs.insert(field.name.text.clone(), expr);
     }
 

@@ -15,59 +15,61 @@ impl Checker<'_> {
     pub(super) fn declare_all(&mut self) {
         // Interfaces that are read on the way are modules too, and declare their own names.
         let files = self.modules.ids();
-        for m in files.clone() {
-            let ast = self.modules[m].ast.clone();
+        for module in files.clone() {
+            let ast = self.modules[module].ast.clone();
             for decl in &ast.decls {
-                self.declare_types(m, decl);
-                self.declare_component(m, decl);
+                self.declare_types(module, decl);
+                self.declare_component(module, decl);
             }
         }
         let modules = self.modules.ids();
         let mut done = HashSet::default();
-        for m in files.clone() {
-            self.import_types(m, &mut done);
+        for module in files.clone() {
+            self.import_types(module, &mut done);
         }
-        for m in modules.clone() {
-            let ast = self.modules[m].ast.clone();
+        for module in modules.clone() {
+            let ast = self.modules[module].ast.clone();
             for decl in &ast.decls {
                 if let DeclKind::Plugins(fields) = &decl.kind
-                    && m == ModuleId::ROOT
+                    && module == ModuleId::ROOT
                 {
                     self.requirements(fields);
                 }
             }
         }
-        for m in modules.clone() {
-            let ast = self.modules[m].ast.clone();
+        for module in modules.clone() {
+            let ast = self.modules[module].ast.clone();
             for (at, decl) in ast.decls.iter().enumerate() {
-                self.declare_values(m, at, decl);
+                self.declare_values(module, at, decl);
             }
         }
         // Names first, then what an import takes out of another module, which has taken its own before.
         let mut done = HashSet::default();
-        for m in files.clone() {
-            self.import_all(m, &mut done);
+        for module in files.clone() {
+            self.import_all(module, &mut done);
         }
     }
 
     /// The types and components that a module takes out of others, before anything is said with them.
-    fn import_types(&mut self, m: ModuleId, done: &mut HashSet<ModuleId>) {
-        if !done.insert(m) {
+    fn import_types(&mut self, module: ModuleId, done: &mut HashSet<ModuleId>) {
+        if !done.insert(module) {
             return;
         }
-        let ast = self.modules[m].ast.clone();
+        let ast = self.modules[module].ast.clone();
         for decl in &ast.decls {
             let DeclKind::Import(import) = &decl.kind else { continue };
-            let Some(from) = self.imported(m, import) else { continue };
+            let Some(from) = self.imported(module, import) else { continue };
             stacker::maybe_grow(64 << 10, 1 << 20, || self.import_types(from, done));
             for name in import.names.iter().flatten().filter(|n| !n.text.starts_with('_')) {
                 if let Some(id) = self.modules[from].types.get(&name.text).copied() {
-                    let first = self.modules[m].types.get(&name.text).map(|old| self.types[*old].span);
-                    self.define_type(m, name, first, |module| _ = module.types.insert(name.text.clone(), id));
+                    let first = self.modules[module].types.get(&name.text).map(|old| self.types[*old].span);
+                    self.define_type(module, name, first, |names| {
+                        _ = names.types.insert(name.text.clone(), id)
+                    });
                 }
                 if let Some(id) = self.modules[from].components.get(&name.text).copied() {
-                    self.define_type(m, name, None, |module| {
-                        _ = module.components.insert(name.text.clone(), id)
+                    self.define_type(module, name, None, |names| {
+                        _ = names.components.insert(name.text.clone(), id)
                     });
                 }
             }
@@ -77,76 +79,76 @@ impl Checker<'_> {
     /// Defines a type or component, which have one name space.
     pub(super) fn define_type(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         name: &ast::Name,
         first: Option<Span>,
         insert: impl FnOnce(&mut super::Module),
     ) {
-        let type_span = self.modules[m].types.get(&name.text).map(|id| self.types[*id].span);
-        let component = self.modules[m].components.get(&name.text).map(|id| self.components[*id].name.span);
+        let type_span = self.modules[module].types.get(&name.text).map(|id| self.types[*id].span);
+        let component =
+            self.modules[module].components.get(&name.text).map(|id| self.components[*id].name.span);
         if let Some(first) = first.or(type_span).or(component) {
             let d = Diagnostic::new(Code::E0202, format!("the type `{}` is defined twice", name.text));
             return self.diags.push(d.at(name.span, "again here").also(first, "first here"));
         }
-        insert(&mut self.modules[m]);
+        insert(&mut self.modules[module]);
     }
 
     /// What a module's imports bring, those of the modules that it imports first.
-    fn import_all(&mut self, m: ModuleId, done: &mut HashSet<ModuleId>) {
-        if !done.insert(m) {
+    fn import_all(&mut self, module: ModuleId, done: &mut HashSet<ModuleId>) {
+        if !done.insert(module) {
             return;
         }
-        let ast = self.modules[m].ast.clone();
+        let ast = self.modules[module].ast.clone();
         for decl in &ast.decls {
             let DeclKind::Import(import) = &decl.kind else { continue };
-            if let Some(from) = self.imported(m, import) {
+            if let Some(from) = self.imported(module, import) {
                 let file = Span::new(self.modules[from].file, 0, 0);
                 self.note_use(import.path_span, Some(file), "module", || import.path.to_string(), || None);
                 stacker::maybe_grow(64 << 10, 1 << 20, || self.import_all(from, done));
             }
-            self.import_names(m, import);
-            self.import_data(m, import);
+            self.import_names(module, import);
+            self.import_data(module, import);
         }
     }
 
     /// The module that an import names, if it could be loaded.
-    fn imported(&self, m: ModuleId, import: &ast::Import) -> Option<ModuleId> {
+    fn imported(&self, module: ModuleId, import: &ast::Import) -> Option<ModuleId> {
         let path = match import.path.strip_prefix("std/") {
             Some(_) => import.path.to_string(),
-            None => crate::loader::join(self.loader.home(), &self.modules[m].path, &import.path).ok()?,
+            None => crate::loader::join(self.loader.home(), &self.modules[module].path, &import.path).ok()?,
         };
         self.by_path.get(&path).copied()
     }
 
-    fn declare_types(&mut self, m: ModuleId, decl: &Decl) {
+    fn declare_types(&mut self, module: ModuleId, decl: &Decl) {
         if let DeclKind::Broken { is_type: true, name: Some(name) } = &decl.kind {
-            self.broken_type(m, name);
+            self.broken_type(module, name);
         }
         let DeclKind::Type { name, ty } = &decl.kind else { return };
         let id = self.types.push(TypeState {
-            module: m,
+            module,
             name: name.text.clone(),
             span: name.span,
             ty: ty.clone(),
             state: Lazy::Todo,
         });
-        self.define_type(m, name, None, |module| _ = module.types.insert(name.text.clone(), id));
+        self.define_type(module, name, None, |names| _ = names.types.insert(name.text.clone(), id));
     }
 
     /// Makes the name of a type known that could not be read.
-    fn broken_type(&mut self, m: ModuleId, name: &ast::Name) {
+    fn broken_type(&mut self, module: ModuleId, name: &ast::Name) {
         let ty = ast::TypeExpr { span: name.span, kind: Box::new(ast::TypeKind::Error) };
         let state = Lazy::Done(Type::Error);
-        let id =
-            self.types.push(TypeState { module: m, name: name.text.clone(), span: name.span, ty, state });
-        self.modules[m].types.entry(name.text.clone()).or_insert(id);
+        let id = self.types.push(TypeState { module, name: name.text.clone(), span: name.span, ty, state });
+        self.modules[module].types.entry(name.text.clone()).or_insert(id);
     }
 
-    fn declare_values(&mut self, m: ModuleId, at: usize, decl: &Decl) {
-        let library = self.modules[m].library && self.modules[m].component.is_none();
-        let root = m == ModuleId::ROOT;
-        if let Some(component) = self.modules[m].component
-            && !self.declare_inside(m, component, decl)
+    fn declare_values(&mut self, module: ModuleId, at: usize, decl: &Decl) {
+        let library = self.modules[module].library && self.modules[module].component.is_none();
+        let root = module == ModuleId::ROOT;
+        if let Some(component) = self.modules[module].component
+            && !self.declare_inside(module, component, decl)
         {
             return;
         }
@@ -155,23 +157,22 @@ impl Checker<'_> {
         }
         match &decl.kind {
             DeclKind::Let { name, value, .. } => {
-                let id =
-                    self.lets.push(LetState { module: m, name: name.clone(), decl: at, state: Lazy::Todo });
+                let id = self.lets.push(LetState { module, name: name.clone(), decl: at, state: Lazy::Todo });
                 let (name_text, span) = (name.text.clone(), name.span);
                 self.hir.lets.push(Let {
                     name: name_text,
                     span,
-                    home: self.home(m),
+                    home: self.home(module),
                     ty: Type::Error,
                     expr: Expr::error(value.span),
                 });
-                self.define(m, name, Def::Let(id));
+                self.define(module, name, Def::Let(id));
             }
             DeclKind::Param { name, ty, .. } => {
                 if library {
                     return self.misplaced(decl.span, "a param", "modules of the standard library");
                 }
-                let ty = self.resolve_type(m, ty);
+                let ty = self.resolve_type(module, ty);
                 if self.define_unique("param", name) {
                     let (text, span) = (name.text.clone(), name.span);
                     let id = self.hir.params.push(Param {
@@ -181,23 +182,23 @@ impl Checker<'_> {
                         default: None,
                         doc: decl.doc.clone(),
                     });
-                    self.define(m, name, Def::Param(id));
+                    self.define(module, name, Def::Param(id));
                 }
             }
             DeclKind::Tool(tool) => {
                 if library {
                     return self.misplaced(decl.span, "a tool", "modules of the standard library");
                 }
-                self.declare_tool(m, tool, false);
+                self.declare_tool(module, tool, false);
             }
             DeclKind::Fn { name, params, result, body } => {
-                self.declare_fn(m, name, params, result, body, decl.doc.clone());
+                self.declare_fn(module, name, params, result, body, decl.doc.clone());
             }
             DeclKind::Existing { name, kind, keys } => {
                 if library {
                     return self.misplaced(decl.span, "`existing`", "modules of the standard library");
                 }
-                self.declare_tool(m, &found(name, kind, keys), true);
+                self.declare_tool(module, &found(name, kind, keys), true);
             }
             DeclKind::Settings(_) | DeclKind::Plugins(_) | DeclKind::Configure { .. } if !root => {
                 self.misplaced(decl.span, "this", "modules other than the root file");
@@ -209,9 +210,9 @@ impl Checker<'_> {
                 self.misplaced(decl.span, "a port", "places outside of a kind or component")
             }
             DeclKind::Broken { is_type: false, name: Some(name) }
-                if !self.modules[m].values.contains_key(&name.text) =>
+                if !self.modules[module].values.contains_key(&name.text) =>
             {
-                self.define(m, name, Def::Error);
+                self.define(module, name, Def::Error);
             }
             DeclKind::Given(e) | DeclKind::Mock(e, _) => {
                 self.misplaced(e.span, "this", "places outside of a test")
@@ -225,15 +226,15 @@ impl Checker<'_> {
         self.error(Code::E0109, at, format!("{what} is not allowed in {place}"), "not here");
     }
 
-    fn import_names(&mut self, m: ModuleId, import: &ast::Import) {
+    fn import_names(&mut self, module: ModuleId, import: &ast::Import) {
         let Some(list) = &import.names else { return };
-        let Some(from) = self.imported(m, import) else {
+        let Some(from) = self.imported(module, import) else {
             // The import has failed already: its names are no errors of their own.
             for name in list {
-                if !self.modules[m].values.contains_key(&name.text) {
-                    self.define(m, name, Def::Error);
+                if !self.modules[module].values.contains_key(&name.text) {
+                    self.define(module, name, Def::Error);
                 }
-                self.broken_type(m, name);
+                self.broken_type(module, name);
             }
             return;
         };
@@ -248,8 +249,8 @@ impl Checker<'_> {
                 continue;
             }
             let value = self.modules[from].values.get(&name.text).map(|(d, _)| d.clone());
-            let module = &self.modules[from];
-            let named = module.types.contains_key(&name.text) || module.components.contains_key(&name.text);
+            let source = &self.modules[from];
+            let named = source.types.contains_key(&name.text) || source.components.contains_key(&name.text);
             if value.is_none() && !named {
                 let known: Vec<String> =
                     super::names(&self.modules[from].values).into_iter().map(String::from).collect();
@@ -261,38 +262,38 @@ impl Checker<'_> {
                 self.diags.push(d.nearest(&name.text, known.iter().map(|k| &**k)));
             }
             if let Some(def) = value {
-                self.define(m, name, def);
+                self.define(module, name, def);
             }
         }
     }
 
     /// The bodies of the declarations of one module.
-    pub(super) fn check_decls(&mut self, m: ModuleId) {
-        let ast = self.modules[m].ast.clone();
+    pub(super) fn check_decls(&mut self, module: ModuleId) {
+        let ast = self.modules[module].ast.clone();
         for decl in &ast.decls {
             self.body.clear();
-            self.note_declaration(m, decl);
+            self.note_declaration(module, decl);
             match &decl.kind {
                 DeclKind::Param { name, ty, default: Some(default) } => {
                     let Some(id) = self.hir.params.position(|p| p.span == name.span) else { continue };
                     let expected = self.hir.params[id].ty.clone();
-                    let checked = self.check_expr(m, default, &expected, Some(ty.span));
+                    let checked = self.check_expr(module, default, &expected, Some(ty.span));
                     self.hir.params[id].default = Some(checked);
                 }
-                DeclKind::Tool(tool) => self.check_tool(m, tool),
-                DeclKind::Existing { name, kind, keys } => self.check_tool(m, &found(name, kind, keys)),
-                DeclKind::Out(field) => self.check_out(m, field),
-                DeclKind::Test { name, body } => self.check_test(m, name, body, decl.span),
+                DeclKind::Tool(tool) => self.check_tool(module, tool),
+                DeclKind::Existing { name, kind, keys } => self.check_tool(module, &found(name, kind, keys)),
+                DeclKind::Out(field) => self.check_out(module, field),
+                DeclKind::Test { name, body } => self.check_test(module, name, body, decl.span),
                 DeclKind::Output { name, ty, value } => {
                     if !self.define_unique("output", name) {
                         continue;
                     }
                     let (expr, found) = match ty {
                         Some(written) => {
-                            let ty = self.resolve_type(m, written);
-                            (self.check_expr(m, value, &ty, Some(written.span)), ty.unrefined())
+                            let ty = self.resolve_type(module, written);
+                            (self.check_expr(module, value, &ty, Some(written.span)), ty.unrefined())
                         }
-                        None => self.infer(m, value),
+                        None => self.infer(module, value),
                     };
                     if found.has_tool() {
                         let d =
@@ -309,11 +310,11 @@ impl Checker<'_> {
                     });
                 }
                 DeclKind::Assert { cond, message } => {
-                    let (checked, _) = self.condition(m, cond);
+                    let (checked, _) = self.condition(module, cond);
                     let message = match &*message.kind {
                         A::Null => Expr::error(message.span),
                         _ => {
-                            let (expr, ty) = self.infer(m, message);
+                            let (expr, ty) = self.infer(module, message);
                             if !fits(&ty.reveal().0, &Type::String) {
                                 self.error(
                                     Code::E0301,
@@ -325,7 +326,7 @@ impl Checker<'_> {
                             expr
                         }
                     };
-                    let home = self.home(m);
+                    let home = self.home(module);
                     if let Some(home) = home {
                         self.hir.components[home].asserts.push(self.hir.asserts.next_id());
                     }
@@ -336,12 +337,12 @@ impl Checker<'_> {
                 }
                 DeclKind::Forget(a) => self.hir.forgets.push((a.text.clone(), a.span)),
                 DeclKind::Adopt(a, id) => {
-                    let id = id.as_ref().map(|id| self.check_expr(m, id, &Type::String, None));
+                    let id = id.as_ref().map(|id| self.check_expr(module, id, &Type::String, None));
                     self.hir.adopts.push((a.text.clone(), id, a.span));
                 }
-                DeclKind::Settings(fields) if m == ModuleId::ROOT => self.settings(m, fields),
-                DeclKind::Configure { plugin, name, settings } if m == ModuleId::ROOT => {
-                    self.configure(m, plugin, name.as_ref(), settings, decl.span);
+                DeclKind::Settings(fields) if module == ModuleId::ROOT => self.settings(module, fields),
+                DeclKind::Configure { plugin, name, settings } if module == ModuleId::ROOT => {
+                    self.configure(module, plugin, name.as_ref(), settings, decl.span);
                 }
                 _ => {}
             }
@@ -349,7 +350,7 @@ impl Checker<'_> {
     }
 
     /// Keeps for an editor what a declaration declares.
-    fn note_declaration(&mut self, m: ModuleId, decl: &Decl) {
+    fn note_declaration(&mut self, module: ModuleId, decl: &Decl) {
         if self.facts.is_none() {
             return;
         }
@@ -362,11 +363,11 @@ impl Checker<'_> {
             DeclKind::Output { name, .. } => (name, "output"),
             _ => return,
         };
-        let ty = match self.modules[m].values.get(&name.text).map(|(d, _)| d.clone()) {
+        let ty = match self.modules[module].values.get(&name.text).map(|(d, _)| d.clone()) {
             Some(Def::Let(id)) if what == "let" => self.hir.lets[id].ty.to_string(),
             Some(Def::Param(id)) if what == "param" => self.hir.params[id].ty.to_string(),
             Some(Def::Tool(id)) if matches!(what, "tool" | "existing") => self.tool_type(id).to_string(),
-            _ => match self.modules[m].types.get(&name.text).copied() {
+            _ => match self.modules[module].types.get(&name.text).copied() {
                 Some(id) if what == "type" => self.type_of(id, name.span).to_string(),
                 _ => String::new(),
             },
@@ -392,10 +393,10 @@ impl Checker<'_> {
     }
 
     /// Limits that are written out are of plugins that are known.
-    fn limits(&mut self, m: ModuleId, value: &ast::Expr) {
+    fn limits(&mut self, module: ModuleId, value: &ast::Expr) {
         let A::Record(entries) = &*value.kind else { return };
         let mut known = self.loader.shipped_names();
-        let declared = self.modules[m].ast.clone();
+        let declared = self.modules[module].ast.clone();
         for decl in &declared.decls {
             if let DeclKind::Plugins(fields) = &decl.kind {
                 known.extend(fields.iter().map(|f| f.name.text.clone()));
@@ -412,7 +413,7 @@ impl Checker<'_> {
         }
     }
 
-    fn settings(&mut self, m: ModuleId, fields: &[ast::Field]) {
+    fn settings(&mut self, module: ModuleId, fields: &[ast::Field]) {
         const KNOWN: [&str; 4] = ["state", "parallelism", "timeout", "limits"];
         for field in fields {
             let name = &field.name;
@@ -422,7 +423,7 @@ impl Checker<'_> {
                 continue;
             };
             let checked = match (&*name.text, &*value.kind) {
-                ("state", A::Construct { name: backend, record }) => self.backend(m, backend, record),
+                ("state", A::Construct { name: backend, record }) => self.backend(module, backend, record),
                 ("state", _) => {
                     let d = Diagnostic::new(Code::E0301, "`state` names a backend")
                         .at(value.span, "not a backend");
@@ -431,12 +432,12 @@ impl Checker<'_> {
                 }
                 ("parallelism", _) => {
                     self.at_least_one(value);
-                    self.check_expr(m, value, &Type::Int, None)
+                    self.check_expr(module, value, &Type::Int, None)
                 }
-                ("timeout", _) => self.check_expr(m, value, &Type::Duration, None),
+                ("timeout", _) => self.check_expr(module, value, &Type::Duration, None),
                 ("limits", _) => {
-                    self.limits(m, value);
-                    self.check_expr(m, value, &Type::Map(Arc::new(Type::Int)), None)
+                    self.limits(module, value);
+                    self.check_expr(module, value, &Type::Map(Arc::new(Type::Int)), None)
                 }
                 (other, _) => {
                     let d = Diagnostic::new(Code::E0303, format!("unknown setting `{other}`"))
@@ -456,7 +457,7 @@ impl Checker<'_> {
         }
     }
 
-    fn backend(&mut self, m: ModuleId, backend: &ast::Name, record: &ast::Expr) -> Expr {
+    fn backend(&mut self, module: ModuleId, backend: &ast::Name, record: &ast::Expr) -> Expr {
         let known = (self.loader.extensions().backends)();
         let Some((name, text)) = known.iter().find(|(name, _)| *name == &*backend.text) else {
             let d = Diagnostic::new(Code::E0303, format!("unknown backend `{}`", backend.text))
@@ -472,12 +473,12 @@ impl Checker<'_> {
         let fields: IndexMap<Symbol, FieldType> =
             fields.map(|(name, field)| (name.clone(), option(field))).collect();
         self.hir.backend = Some((backend.text.clone(), backend.span));
-        self.check_expr(m, record, &Type::record(fields), Some(backend.span))
+        self.check_expr(module, record, &Type::record(fields), Some(backend.span))
     }
 
     fn configure(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         plugin: &ast::Name,
         name: Option<&ast::Name>,
         settings: &ast::Expr,
@@ -486,7 +487,7 @@ impl Checker<'_> {
         let Some(id) = self.plugin(plugin) else { return };
         let ty: Arc<RecordType> = self.hir.plugins[id].plugin.settings.clone();
         let declared = self.hir.plugins[id].plugin.span;
-        let settings = self.check_expr(m, settings, &Type::Record(ty), Some(declared));
+        let settings = self.check_expr(module, settings, &Type::Record(ty), Some(declared));
         let name_text = name.map(|n| n.text.clone());
         if self.hir.configures.iter().any(|c| c.plugin == plugin.text && c.name == name_text) {
             let headline = format!("the plugin `{}` is configured twice under one name", plugin.text);

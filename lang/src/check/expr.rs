@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 impl Checker<'_> {
     /// The checked expression and its type.
-    pub(super) fn infer(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, Type) {
-        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(m, e));
+    pub(super) fn infer(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, Type) {
+        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(module, e));
         let ty = self.of_a_size(ty, e.span);
         self.note_type(e.span, &ty);
         (expr, ty)
     }
 
-    fn infer_here(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, Type) {
+    fn infer_here(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, Type) {
         let span = e.span;
         match &*e.kind {
             A::Error => (Expr::error(span), Type::Error),
@@ -34,13 +34,13 @@ impl Checker<'_> {
                 };
                 (node(span, H::Const(of_literal(&e.kind).unwrap_or_else(Value::null))), ty)
             }
-            A::Str(parts) => self.string(m, span, parts),
-            A::Paren(inner) => self.infer(m, inner),
-            A::Name(name) => self.name(m, name, span),
+            A::Str(parts) => self.string(module, span, parts),
+            A::Paren(inner) => self.infer(module, inner),
+            A::Name(name) => self.name(module, name, span),
             A::Member { .. } | A::Index { .. } | A::Call { .. } => {
-                let access = self.postfix(m, e);
+                let access = self.postfix(module, e);
                 let ty = if access.short { access.ty.optional() } else { access.ty };
-                (access.expr, self.narrow_of(m, e, ty))
+                (access.expr, self.narrow_path(e, ty))
             }
             A::Lambda { .. } => {
                 self.error(
@@ -56,13 +56,13 @@ impl Checker<'_> {
                 self.error(Code::E0101, span, headline, "only `state = NAME { ... }` is written so");
                 (Expr::error(span), Type::Error)
             }
-            A::Record(entries) => self.infer_record(m, span, entries),
-            A::List(elements) => self.infer_list(m, span, elements),
+            A::Record(entries) => self.infer_record(module, span, entries),
+            A::List(elements) => self.infer_list(module, span, elements),
             A::ListComp { body, clause } => {
                 let depth = self.body.scope.len();
                 let facts = self.body.narrowed.len();
-                let clause = self.clause(m, clause);
-                let (body, ty) = self.infer(m, body);
+                let clause = self.clause(module, clause);
+                let (body, ty) = self.infer(module, body);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
                 (node(span, H::ListComp { body, clause }), Type::list(ty.widen()))
@@ -70,21 +70,21 @@ impl Checker<'_> {
             A::MapComp { key, value, clause } => {
                 let depth = self.body.scope.len();
                 let facts = self.body.narrowed.len();
-                let clause = self.clause(m, clause);
-                let key = self.check_expr(m, key, &Type::String, None);
-                let (value, ty) = self.infer(m, value);
+                let clause = self.clause(module, clause);
+                let key = self.check_expr(module, key, &Type::String, None);
+                let (value, ty) = self.infer(module, value);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
                 (node(span, H::MapComp { key, value, clause }), Type::map(ty.widen()))
             }
             A::If { cond, then, other } => {
-                let (c, secret) = self.condition(m, cond);
+                let (c, secret) = self.condition(module, cond);
                 let facts = self.body.narrowed.len();
-                self.assume(m, cond, true);
-                let (t, tt) = self.infer(m, then);
+                self.assume(module, cond, true);
+                let (t, tt) = self.infer(module, then);
                 self.body.narrowed.truncate(facts);
-                self.assume(m, cond, false);
-                let (o, ot) = self.infer(m, other);
+                self.assume(module, cond, false);
+                let (o, ot) = self.infer(module, other);
                 self.body.narrowed.truncate(facts);
                 let ty = self.join_types(tt, ot);
                 let choice = node(span, H::If { cond: c, then: t, other: o });
@@ -93,7 +93,7 @@ impl Checker<'_> {
                 (choice, ty)
             }
             A::Match { subject, arms } => {
-                let arms = self.arms(m, span, subject, arms, |c, value| c.infer(m, value));
+                let arms = self.arms(module, span, subject, arms, |c, value| c.infer(module, value));
                 let secret = arms.secret;
                 let (choice, types) = arms.expr(span, |arm| arm);
                 let ty = types.into_iter().reduce(|a, b| self.join_types(a, b)).unwrap_or(Type::Error);
@@ -101,11 +101,11 @@ impl Checker<'_> {
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
                 (choice, ty)
             }
-            A::Unary(op, operand) => self.unary(m, span, *op, operand),
-            A::Binary(op, a, b) => self.binary(m, span, *op, a, b),
+            A::Unary(op, operand) => self.unary(module, span, *op, operand),
+            A::Binary(op, a, b) => self.binary(module, span, *op, a, b),
             A::Cast(inner, written) => {
-                let ty = self.resolve_type(m, written);
-                let (expr, from) = self.infer(m, inner);
+                let ty = self.resolve_type(module, written);
+                let (expr, from) = self.infer(module, inner);
                 match (&from, &ty) {
                     (Type::Error, _) | (_, Type::Error) => {}
                     _ if fits(&from, &ty) => return (self.convert(expr, &from, &ty), ty.unrefined()),
@@ -154,8 +154,8 @@ impl Checker<'_> {
     }
 
     /// A condition, and whether it is secret.
-    pub(super) fn condition(&mut self, m: ModuleId, e: &ast::Expr) -> (Expr, bool) {
-        let (expr, ty) = self.infer(m, e);
+    pub(super) fn condition(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, bool) {
+        let (expr, ty) = self.infer(module, e);
         let (plain, secret) = ty.reveal();
         if !fits(&plain, &Type::Bool) {
             let d = Diagnostic::new(Code::E0301, format!("expected `bool`, found `{ty}`"))
@@ -166,7 +166,7 @@ impl Checker<'_> {
         (expr, secret)
     }
 
-    fn string(&mut self, m: ModuleId, span: Span, parts: &[StrPart]) -> (Expr, Type) {
+    fn string(&mut self, module: ModuleId, span: Span, parts: &[StrPart]) -> (Expr, Type) {
         if let Some(text) = super::ty::plain_text(parts) {
             let value = Value::plain(Data::String(text.clone()));
             return (node(span, H::Const(value)), Type::Lit(Lit::String(text)));
@@ -177,7 +177,7 @@ impl Checker<'_> {
             match part {
                 StrPart::Text(t) => out.push(node(span, H::Const(Value::string(t.clone())))),
                 StrPart::Expr(e) => {
-                    let (expr, ty) = self.infer(m, e);
+                    let (expr, ty) = self.infer(module, e);
                     secret |= ty.has_secret();
                     if !ty.is_scalar() {
                         let d = Diagnostic::new(
@@ -199,21 +199,21 @@ impl Checker<'_> {
     }
 
     /// A name that stands for a value.
-    pub(super) fn name(&mut self, m: ModuleId, name: &Symbol, span: Span) -> (Expr, Type) {
+    pub(super) fn name(&mut self, module: ModuleId, name: &Symbol, span: Span) -> (Expr, Type) {
         if let Some(local) = self.body.scope.iter().rev().find(|l| l.name == *name) {
             let (slot, ty, at) = (local.slot, local.ty.clone(), local.span);
             let ty = self.narrowed_type(name, ty);
             self.note_use(span, Some(at), "variable", || ty.to_string(), || None);
             return (node(span, H::Local(slot)), ty);
         }
-        let Some((def, named)) = self.value(m, name) else {
+        let Some((def, named)) = self.value(module, name) else {
             if let Some((expr, ty)) = self.plan_value(name, span) {
                 return (expr, ty);
             }
             if &**name == CURSOR {
-                self.note_cursor(|c| Cursor::Value { names: c.values_in_scope(m), expected: None });
+                self.note_cursor(|c| Cursor::Value { names: c.values_in_scope(module), expected: None });
             }
-            self.unknown_name(m, name, span);
+            self.unknown_name(module, name, span);
             return (Expr::error(span), Type::Error);
         };
         let (expr, ty) = self.def(&def, span);
@@ -270,7 +270,7 @@ impl Checker<'_> {
         }
     }
 
-    fn unknown_name(&mut self, m: ModuleId, name: &Symbol, span: Span) {
+    fn unknown_name(&mut self, module: ModuleId, name: &Symbol, span: Span) {
         let mut d = Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
@@ -301,7 +301,7 @@ impl Checker<'_> {
             self.diags.push(d.help(help));
             return;
         }
-        let values = self.value_names(m);
+        let values = self.value_names(module);
         let mut known: Vec<&str> = values.iter().map(|n| &**n).collect();
         known.extend(self.body.scope.iter().map(|l| &*l.name));
         // What a member is taken from is not a text.
@@ -324,16 +324,22 @@ impl Checker<'_> {
     }
 
     /// Checks an expression against the type that its place expects. `why` is where that type is declared.
-    pub(super) fn check_expr(&mut self, m: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(m, e, ty, why))
+    pub(super) fn check_expr(
+        &mut self,
+        module: ModuleId,
+        e: &ast::Expr,
+        ty: &Type,
+        why: Option<Span>,
+    ) -> Expr {
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(module, e, ty, why))
     }
 
-    fn check_here(&mut self, m: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+    fn check_here(&mut self, module: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
         let span = e.span;
         match &*e.kind {
             A::Name(name) if &**name == CURSOR => {
                 self.note_cursor(|c| Cursor::Value {
-                    names: c.values_in_scope(m),
+                    names: c.values_in_scope(module),
                     expected: Some(ty.clone()),
                 });
             }
@@ -344,18 +350,18 @@ impl Checker<'_> {
         }
         match (&*e.kind, ty) {
             (_, Type::Refined(r)) => {
-                let inner = self.check_expr(m, e, &r.base, why);
+                let inner = self.check_expr(module, e, &r.base, why);
                 return node(span, H::Convert(inner, Arc::new(ty.clone())));
             }
-            (A::Paren(inner), _) => return self.check_expr(m, inner, ty, why),
+            (A::Paren(inner), _) => return self.check_expr(module, inner, ty, why),
             (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
-                let (c, secret) = self.condition(m, cond);
+                let (c, secret) = self.condition(module, cond);
                 let facts = self.body.narrowed.len();
-                self.assume(m, cond, true);
-                let then = self.check_expr(m, then, ty, why);
+                self.assume(module, cond, true);
+                let then = self.check_expr(module, then, ty, why);
                 self.body.narrowed.truncate(facts);
-                self.assume(m, cond, false);
-                let other = self.check_expr(m, other, ty, why);
+                self.assume(module, cond, false);
+                let other = self.check_expr(module, other, ty, why);
                 self.body.narrowed.truncate(facts);
                 if secret {
                     self.chosen_by_secret(cond.span, ty);
@@ -363,20 +369,21 @@ impl Checker<'_> {
                 return node(span, H::If { cond: c, then, other });
             }
             (A::Match { subject, arms }, _) if !matches!(ty, Type::Error) => {
-                let arms = self.arms(m, span, subject, arms, |c, value| c.check_expr(m, value, ty, why));
+                let arms =
+                    self.arms(module, span, subject, arms, |c, value| c.check_expr(module, value, ty, why));
                 if arms.secret {
                     self.chosen_by_secret(subject.span, ty);
                 }
                 return arms.expr(span, |arm| (arm, ())).0;
             }
             (A::Record(_) | A::List(_) | A::ListComp { .. } | A::MapComp { .. }, _) => {
-                if let Some(expr) = self.check_collection(m, e, ty, why) {
+                if let Some(expr) = self.check_collection(module, e, ty, why) {
                     return expr;
                 }
             }
             _ => {}
         }
-        let (expr, from) = self.infer(m, e);
+        let (expr, from) = self.infer(module, e);
         if fits(&from, ty) {
             return self.convert(expr, &from, ty);
         }
@@ -487,12 +494,12 @@ impl Checker<'_> {
     }
 
     /// `for x in xs if c`: the variables stay in scope until the caller takes them out.
-    pub(super) fn clause(&mut self, m: ModuleId, clause: &ast::Clause) -> Clause {
-        let (iter, ty) = self.infer(m, &clause.iter);
+    pub(super) fn clause(&mut self, module: ModuleId, clause: &ast::Clause) -> Clause {
+        let (iter, ty) = self.infer(module, &clause.iter);
         let types = self.element_types(&ty, clause.vars.len(), clause.iter.span);
         let vars = self.bind(&clause.vars, types);
         let filter = clause.filter.as_ref().map(|f| {
-            let (cond, secret) = self.condition(m, f);
+            let (cond, secret) = self.condition(module, f);
             if secret {
                 self.error(
                     Code::E0304,
@@ -501,7 +508,7 @@ impl Checker<'_> {
                     "this is secret",
                 );
             }
-            self.assume(m, f, true);
+            self.assume(module, f, true);
             cond
         });
         Clause { vars, iter, filter }

@@ -163,8 +163,8 @@ impl Checker<'_> {
     }
 
     /// The names that a value could be, those of a module alone or with what is in scope.
-    pub(super) fn values_of(&self, m: ModuleId) -> Vec<Named> {
-        let mut all: Vec<Named> = self.modules[m]
+    pub(super) fn values_of(&self, module: ModuleId) -> Vec<Named> {
+        let mut all: Vec<Named> = self.modules[module]
             .values
             .iter()
             .filter(|(name, _)| &***name != CURSOR)
@@ -185,8 +185,8 @@ impl Checker<'_> {
                 Named { name: name.clone(), what, ty }
             })
             .collect();
-        if let Some(outer) = self.modules[m].inside {
-            let (inner, closed) = (all.len(), self.modules[m].component.is_some());
+        if let Some(outer) = self.modules[module].inside {
+            let (inner, closed) = (all.len(), self.modules[module].component.is_some());
             all.extend(self.values_of(outer));
             let own: Vec<Symbol> = all[..inner].iter().map(|n| n.name.clone()).collect();
             let mut at = 0;
@@ -199,11 +199,11 @@ impl Checker<'_> {
         all
     }
 
-    pub(super) fn values_in_scope(&self, m: ModuleId) -> Vec<Named> {
+    pub(super) fn values_in_scope(&self, module: ModuleId) -> Vec<Named> {
         let locals = self.body.scope.iter().rev();
         let mut all: Vec<Named> =
             locals.map(|l| Named { name: l.name.clone(), what: "variable", ty: l.ty.clone() }).collect();
-        all.extend(self.values_of(m));
+        all.extend(self.values_of(module));
         all
     }
 }

@@ -44,7 +44,7 @@ impl FnState {
 impl Checker<'_> {
     pub(super) fn declare_fn(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         name: &ast::Name,
         params: &[ast::Field],
         result: &ast::TypeExpr,
@@ -69,15 +69,15 @@ impl Checker<'_> {
                 self.error(Code::E0305, field.name.span, headline, "without a default");
             }
             let Some(written) = &field.ty else { continue };
-            let ty = self.resolve_type(m, written);
-            let default = field.value.as_ref().map(|value| self.later_default(m, value, &ty));
+            let ty = self.resolve_type(module, written);
+            let default = field.value.as_ref().map(|value| self.later_default(module, value, &ty));
             known.push(Param { name: field.name.clone(), ty, written: written.span, default });
         }
-        let result = (self.resolve_type(m, result), result.span);
+        let result = (self.resolve_type(module, result), result.span);
         self.hir.fns.push(Function { name: name.text.clone(), params: vec![], body: Expr::error(body.span) });
-        self.define(m, name, Def::Fn(self.fns.next_id()));
+        self.define(module, name, Def::Fn(self.fns.next_id()));
         self.fns.push(FnState {
-            module: m,
+            module,
             name: name.clone(),
             params: known,
             result,
@@ -126,12 +126,14 @@ impl Checker<'_> {
     }
 
     /// A function of the program that an expression names.
-    pub(super) fn as_fn(&self, m: ModuleId, callee: &ast::Expr) -> Option<(FunctionId, Span)> {
+    pub(super) fn as_fn(&self, module: ModuleId, callee: &ast::Expr) -> Option<(FunctionId, Span)> {
         let (home, name, span) = match &*callee.kind {
             ast::ExprKind::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => {
-                (m, name, callee.span)
+                (module, name, callee.span)
             }
-            ast::ExprKind::Member { base, name, .. } => (self.as_module(m, base)?, &name.text, name.span),
+            ast::ExprKind::Member { base, name, .. } => {
+                (self.as_module(module, base)?, &name.text, name.span)
+            }
             _ => return None,
         };
         match self.value(home, name)? {
@@ -142,12 +144,12 @@ impl Checker<'_> {
 
     pub(super) fn call_fn(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         (id, at): (FunctionId, Span),
         args: &[ast::Arg],
     ) -> Access {
-        if !self.same_module(self.fns[id].module, m) && self.fns[id].name.text.starts_with('_') {
+        if !self.same_module(self.fns[id].module, module) && self.fns[id].name.text.starts_with('_') {
             let headline = format!("`{}` is private to its module", self.fns[id].name.text);
             self.error(Code::E0210, at, headline, "begins with `_`");
         }
@@ -183,11 +185,11 @@ impl Checker<'_> {
                     None => d,
                 };
                 self.diags.push(d.note(format!("the function is `{}`", self.fns[id].signature())));
-                self.infer(m, &arg.value);
+                self.infer(module, &arg.value);
                 continue;
             };
             let (ty, written) = (self.fns[id].params[slot].ty.clone(), self.fns[id].params[slot].written);
-            let value = self.check_expr(m, &arg.value, &ty, Some(written));
+            let value = self.check_expr(module, &arg.value, &ty, Some(written));
             if given[slot].replace(value).is_some() {
                 let headline =
                     format!("the argument `{}` is given twice", self.fns[id].params[slot].name.text);

@@ -13,7 +13,7 @@ impl Checker<'_> {
     /// A call of one of them, with a list and a function of its elements.
     pub(super) fn higher(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         what: Higher,
         args: &[ast::Arg],
@@ -27,7 +27,7 @@ impl Checker<'_> {
             wrong(self, span, format!("`{}` takes a list and a function", what.name()), "two arguments");
             return fail;
         };
-        let (list, ty) = self.infer(m, &items.value);
+        let (list, ty) = self.infer(module, &items.value);
         let element = match ty.reveal().0 {
             Type::List(of) => (*of).clone(),
             Type::Error => return fail,
@@ -54,7 +54,7 @@ impl Checker<'_> {
         let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
         self.note_definition(param.span, "parameter", || element.to_string(), None);
         self.body.scope.push(Local { name: param.text.clone(), span: param.span, slot, ty: element.clone() });
-        let (body_expr, found) = self.infer(m, body);
+        let (body_expr, found) = self.infer(module, body);
         self.body.scope.truncate(depth);
         self.body.narrowed.truncate(facts);
         if found.has_secret() {

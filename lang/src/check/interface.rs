@@ -221,13 +221,13 @@ impl Checker<'_> {
         plugin
     }
 
-    fn interface_body(&mut self, m: ModuleId, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
+    fn interface_body(&mut self, module: ModuleId, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
         let header = ast
             .decls
             .iter()
             .find_map(|d| if let DeclKind::Plugin(name) = &d.kind { Some((d, name)) } else { None });
         let Some((decl, name)) = header else {
-            let span = Span::new(self.modules[m].file, 0, 0);
+            let span = Span::new(self.modules[module].file, 0, 0);
             let d = Diagnostic::new(Code::E0212, "this file is not the interface of a plugin")
                 .at(span, "no `plugin NAME` in it");
             self.diags.push(d);
@@ -263,8 +263,8 @@ impl Checker<'_> {
                 DeclKind::Settings(fields) => {
                     let mut out = IndexMap::default();
                     for field in fields {
-                        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
-                        let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
+                        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(module, t));
+                        let default = field.value.as_ref().map(|v| self.later_default(module, v, &ty));
                         let name = field.name.text.clone();
                         for a in &field.annotations {
                             match &*a.name.text {
@@ -281,7 +281,7 @@ impl Checker<'_> {
                     plugin.settings = Arc::new(RecordType::new(out, false));
                 }
                 DeclKind::Kind { name: kind, ports } => {
-                    let read = self.kind_decl(m, &name.text, kind, decl, ports);
+                    let read = self.kind_decl(module, &name.text, kind, decl, ports);
                     if plugin.kinds.insert(kind.text.clone(), Arc::new(read)).is_some() {
                         self.error(
                             Code::E0202,
@@ -356,7 +356,7 @@ impl Checker<'_> {
 
     fn kind_decl(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         plugin: &Symbol,
         name: &ast::Name,
         decl: &Decl,
@@ -424,7 +424,7 @@ impl Checker<'_> {
         for port in ports {
             match &port.kind {
                 DeclKind::In(field) => {
-                    let input = self.input(m, port, field);
+                    let input = self.input(module, port, field);
                     let name = &field.name;
                     let first = kind.inputs.get(&name.text).and_then(|i| i.field.span);
                     let first = first.or_else(|| kind.outputs.get(&name.text).map(|o| o.span));
@@ -436,7 +436,7 @@ impl Checker<'_> {
                     kind.inputs.insert(field.name.text.clone(), input);
                 }
                 DeclKind::Out(field) => {
-                    let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
+                    let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(module, t));
                     let mut out = Output {
                         ty,
                         stable: false,
@@ -474,9 +474,9 @@ impl Checker<'_> {
         kind
     }
 
-    fn input(&mut self, m: ModuleId, port: &Decl, field: &ast::Field) -> Input {
-        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(m, t));
-        let default = field.value.as_ref().map(|v| self.later_default(m, v, &ty));
+    fn input(&mut self, module: ModuleId, port: &Decl, field: &ast::Field) -> Input {
+        let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(module, t));
+        let default = field.value.as_ref().map(|v| self.later_default(module, v, &ty));
         let field_type = FieldType { ty, default, span: Some(field.name.span), doc: port.doc.clone() };
         let mut input = Input {
             field: field_type,
@@ -530,8 +530,8 @@ impl Checker<'_> {
     }
 
     /// The kind of a path: `plugin.Kind`, or a component of this module or an imported one.
-    pub(super) fn kind(&mut self, m: ModuleId, path: &ast::Path) -> Option<FoundKind> {
-        match self.component_of(m, path) {
+    pub(super) fn kind(&mut self, module: ModuleId, path: &ast::Path) -> Option<FoundKind> {
+        match self.component_of(module, path) {
             Ok(Some(found)) => return Some(found),
             Ok(None) => {}
             Err(()) => return None,
@@ -539,7 +539,7 @@ impl Checker<'_> {
         let [plugin, kind] = path.parts.as_slice() else {
             let headline = format!("`{}` is not a kind", self.sources.text(path.span));
             let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
-            let known = self.component_names(m);
+            let known = self.component_names(module);
             self.diags.push(match path.parts.as_slice() {
                 [name] => match self.kinds_called(&name.text) {
                     kinds if kinds.is_empty() => d.nearest(&name.text, known.iter().map(|n| &**n)),
@@ -582,8 +582,8 @@ impl Checker<'_> {
     }
 
     /// A name that stands for nothing because its declaration is broken.
-    pub(super) fn define_broken(&mut self, m: ModuleId, name: &ast::Name) {
-        self.define(m, name, Def::Error);
+    pub(super) fn define_broken(&mut self, module: ModuleId, name: &ast::Name) {
+        self.define(module, name, Def::Error);
     }
 }
 

@@ -27,9 +27,9 @@ impl Checker<'_> {
         entries.iter().all(|e| !matches!(e, Entry::Computed(..)))
     }
 
-    pub(super) fn infer_record(&mut self, m: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
+    pub(super) fn infer_record(&mut self, module: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
         if !Self::is_static(entries) {
-            return self.infer_map(m, span, entries);
+            return self.infer_map(module, span, entries);
         }
         // A field that a spread gives has no place of its own.
         let mut fields: IndexMap<Symbol, FieldType> =
@@ -43,7 +43,7 @@ impl Checker<'_> {
         for entry in entries {
             match entry {
                 Entry::Field { name, value, .. } => {
-                    let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
+                    let (expr, ty) = self.infer(module, &Self::entry_value(name, value));
                     let field = FieldType { ty, default: None, span: Some(name.span), doc: None };
                     let (at, before) = fields.insert_full(name.text.clone(), field);
                     if let Some(first) = before.and_then(|f| f.span) {
@@ -52,7 +52,7 @@ impl Checker<'_> {
                     put(&mut parts, at, &name.text, expr);
                 }
                 Entry::Spread(base) => {
-                    let (expr, ty) = self.infer(m, base);
+                    let (expr, ty) = self.infer(module, base);
                     match &ty {
                         Type::Record(r) if !r.open => {
                             for (name, field) in &r.fields {
@@ -65,7 +65,7 @@ impl Checker<'_> {
                             }
                         }
                         Type::Error => {}
-                        _ => return self.infer_map(m, span, entries),
+                        _ => return self.infer_map(module, span, entries),
                     }
                 }
                 Entry::Computed(..) | Entry::Error(_) => {}
@@ -87,7 +87,7 @@ impl Checker<'_> {
     }
 
     /// A literal with computed keys, or a spread of a map: its type is a map.
-    fn infer_map(&mut self, m: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
+    fn infer_map(&mut self, module: ModuleId, span: Span, entries: &[Entry]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
         let mut written: HashMap<Symbol, Span> = HashMap::default();
         let mut join = |c: &mut Self, ty: Type| {
@@ -102,7 +102,7 @@ impl Checker<'_> {
             match entry {
                 Entry::Field { name, value, .. } => {
                     self.once(name, &mut written);
-                    let (expr, ty) = self.infer(m, &Self::entry_value(name, value));
+                    let (expr, ty) = self.infer(module, &Self::entry_value(name, value));
                     join(self, ty);
                     parts.push(MapEntry::Entry(
                         node(name.span, H::Const(Value::string(name.text.clone()))),
@@ -110,13 +110,13 @@ impl Checker<'_> {
                     ));
                 }
                 Entry::Computed(key, value) => {
-                    let key = self.key(m, key);
-                    let (expr, ty) = self.infer(m, value);
+                    let key = self.key(module, key);
+                    let (expr, ty) = self.infer(module, value);
                     join(self, ty);
                     parts.push(MapEntry::Entry(key, expr));
                 }
                 Entry::Spread(base) => {
-                    let (expr, ty) = self.infer(m, base);
+                    let (expr, ty) = self.infer(module, base);
                     match self.element_types(&ty, 1, base.span).pop() {
                         Some(Type::Error) | None => {}
                         Some(t) => join(self, t),
@@ -129,8 +129,8 @@ impl Checker<'_> {
         (node(span, H::Map(parts)), Type::map(of.unwrap_or(Type::Any)))
     }
 
-    fn key(&mut self, m: ModuleId, key: &ast::Expr) -> Expr {
-        let (expr, ty) = self.infer(m, key);
+    fn key(&mut self, module: ModuleId, key: &ast::Expr) -> Expr {
+        let (expr, ty) = self.infer(module, key);
         if ty.has_secret() {
             self.error(Code::E0304, key.span, "a secret cannot be a key", "keys are shown");
         } else if !fits(&ty, &Type::String) {
@@ -144,17 +144,17 @@ impl Checker<'_> {
         expr
     }
 
-    pub(super) fn infer_list(&mut self, m: ModuleId, span: Span, elements: &[Element]) -> (Expr, Type) {
+    pub(super) fn infer_list(&mut self, module: ModuleId, span: Span, elements: &[Element]) -> (Expr, Type) {
         let mut of: Option<Type> = None;
         let mut parts = vec![];
         for element in elements {
             let (expr, ty, spread) = match element {
                 Element::One(e) => {
-                    let (expr, ty) = self.infer(m, e);
+                    let (expr, ty) = self.infer(module, e);
                     (expr, ty.widen(), false)
                 }
                 Element::Spread(e) => {
-                    let (expr, ty) = self.infer(m, e);
+                    let (expr, ty) = self.infer(module, e);
                     (expr, self.element_types(&ty, 1, e.span).pop().unwrap_or(Type::Error), true)
                 }
             };
@@ -176,7 +176,7 @@ impl Checker<'_> {
     /// A literal in a place that expects a collection; `None` when the place expects something else.
     pub(super) fn check_collection(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         e: &ast::Expr,
         ty: &Type,
         why: Option<Span>,
@@ -184,7 +184,7 @@ impl Checker<'_> {
         let span = e.span;
         match (&*e.kind, ty) {
             (A::Record(entries), Type::Record(r)) if Self::is_static(entries) => {
-                let fields = self.check_fields(m, span, entries, r, why, "field");
+                let fields = self.check_fields(module, span, entries, r, why, "field");
                 let extra = fields.into_iter().collect::<Vec<_>>();
                 Some(node(span, H::Record(extra)))
             }
@@ -196,15 +196,15 @@ impl Checker<'_> {
                         Entry::Field { name, value, .. } => {
                             self.once(name, &mut written);
                             let key = node(name.span, H::Const(Value::string(name.text.clone())));
-                            let value = self.check_expr(m, &Self::entry_value(name, value), of, why);
+                            let value = self.check_expr(module, &Self::entry_value(name, value), of, why);
                             parts.push(MapEntry::Entry(key, value));
                         }
                         Entry::Computed(key, value) => {
-                            let key = self.key(m, key);
-                            parts.push(MapEntry::Entry(key, self.check_expr(m, value, of, why)));
+                            let key = self.key(module, key);
+                            parts.push(MapEntry::Entry(key, self.check_expr(module, value, of, why)));
                         }
                         Entry::Spread(base) => {
-                            parts.push(MapEntry::Spread(self.check_expr(m, base, ty, why)))
+                            parts.push(MapEntry::Spread(self.check_expr(module, base, ty, why)))
                         }
                         Entry::Error(_) => {}
                     }
@@ -213,41 +213,41 @@ impl Checker<'_> {
             }
             (A::MapComp { key, value, clause }, Type::Map(of)) => {
                 let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
-                let clause = self.clause(m, clause);
-                let key = self.key(m, key);
-                let value = self.check_expr(m, value, of, why);
+                let clause = self.clause(module, clause);
+                let key = self.key(module, key);
+                let value = self.check_expr(module, value, of, why);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
                 Some(node(span, H::MapComp { key, value, clause }))
             }
             (A::List(elements), Type::List(of)) => {
                 let parts = elements.iter().map(|element| match element {
-                    Element::One(e) => (self.check_expr(m, e, of, why), false),
-                    Element::Spread(e) => (self.check_expr(m, e, ty, why), true),
+                    Element::One(e) => (self.check_expr(module, e, of, why), false),
+                    Element::Spread(e) => (self.check_expr(module, e, ty, why), true),
                 });
                 let parts = parts.collect();
                 Some(node(span, H::List(parts)))
             }
             (A::ListComp { body, clause }, Type::List(of)) => {
                 let (depth, facts) = (self.body.scope.len(), self.body.narrowed.len());
-                let clause = self.clause(m, clause);
-                let body = self.check_expr(m, body, of, why);
+                let clause = self.clause(module, clause);
+                let body = self.check_expr(module, body, of, why);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
                 Some(node(span, H::ListComp { body, clause }))
             }
             (A::Record(entries), Type::Union(members)) => {
                 let fit = self.choose_member(entries, members);
-                fit.and_then(|member| self.check_collection(m, e, &member, why))
+                fit.and_then(|member| self.check_collection(module, e, &member, why))
             }
             (A::List(_) | A::ListComp { .. }, Type::Union(members)) => {
                 let mut lists = members.iter().filter(|t| matches!(t, Type::List(_)));
                 let (first, more) = (lists.next()?.clone(), lists.next().is_some());
-                if more { None } else { self.check_collection(m, e, &first, why) }
+                if more { None } else { self.check_collection(module, e, &first, why) }
             }
             (A::MapComp { .. }, Type::Union(members)) => {
                 let map = members.iter().find(|t| matches!(t, Type::Map(_)))?.clone();
-                self.check_collection(m, e, &map, why)
+                self.check_collection(module, e, &map, why)
             }
             _ => None,
         }
@@ -294,7 +294,7 @@ impl Checker<'_> {
     /// ones get their default.
     pub(super) fn check_fields(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         entries: &[Entry],
         r: &Arc<RecordType>,
@@ -334,22 +334,22 @@ impl Checker<'_> {
                     let expr = match r.fields.get(&name.text) {
                         Some(field) => {
                             // A defaulted or optional field takes null only where its type does.
-                            self.check_expr(m, &value, &field.ty, field.span.or(why))
+                            self.check_expr(module, &value, &field.ty, field.span.or(why))
                         }
-                        None if r.open => self.infer(m, &value).0,
+                        None if r.open => self.infer(module, &value).0,
                         None => {
                             // A misspelt field is not missing as well.
                             let near = crate::diag::nearest(&name.text, r.fields.keys().map(|k| &**k));
                             misspelt.extend(near.map(Symbol::from));
                             self.unknown_field(name, r, why, what);
-                            self.infer(m, &value);
+                            self.infer(module, &value);
                             continue;
                         }
                     };
                     given.insert(name.text.clone(), expr);
                 }
                 Entry::Spread(base) => {
-                    let (expr, ty) = self.infer(m, base);
+                    let (expr, ty) = self.infer(module, base);
                     let Type::Record(from) = &ty else {
                         broken = true;
                         if !matches!(ty, Type::Error) {

@@ -42,13 +42,13 @@ impl Checker<'_> {
     /// Checks subject and patterns; `value` checks the value of an arm, where the subject is what its pattern says.
     pub(super) fn arms<T>(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         subject: &ast::Expr,
         arms: &[(TypeExpr, ast::Expr)],
         mut value: impl FnMut(&mut Self, &ast::Expr) -> T,
     ) -> Arms<T> {
-        let (checked, ty) = self.infer(m, subject);
+        let (checked, ty) = self.infer(module, subject);
         let (plain, secret) = ty.reveal();
         let whole: Vec<Type> = plain.members().iter().flat_map(split).collect();
         let mut left = whole.clone();
@@ -56,7 +56,7 @@ impl Checker<'_> {
         let mut broken = matches!(ty, Type::Error);
         let mut out = Arms { subject: checked, secret, arms: vec![] };
         for (pattern, body) in arms {
-            let (wrong, meant) = self.pattern(m, pattern, &whole, &ty);
+            let (wrong, meant) = self.pattern(module, pattern, &whole, &ty);
             let taken = match &meant {
                 Some(meant) => narrowed(&left, meant),
                 None => left.clone(),
@@ -71,7 +71,7 @@ impl Checker<'_> {
                 );
             }
             let facts = self.body.narrowed.len();
-            self.assume_is(m, subject, &taken);
+            self.assume_is(module, subject, &taken);
             let body = value(self, body);
             self.body.narrowed.truncate(facts);
             match &meant {
@@ -101,7 +101,7 @@ impl Checker<'_> {
     /// The type of a pattern, nothing for `_`; before it, whether it is wrong, which has been reported.
     fn pattern(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         pattern: &TypeExpr,
         whole: &[Type],
         ty: &Type,
@@ -110,27 +110,27 @@ impl Checker<'_> {
             TypeKind::Wildcard => return (false, None),
             TypeKind::Path(path)
                 if matches!(&*path.parts[0].text, "default" | "otherwise")
-                    && !self.modules[m].types.contains_key(&path.parts[0].text) =>
+                    && !self.modules[module].types.contains_key(&path.parts[0].text) =>
             {
                 let d = Diagnostic::new(Code::E0203, format!("unknown type `{}`", path.parts[0].text));
                 let d = d.at(pattern.span, "unknown type").help("what is left is matched by `_`");
                 self.diags.push(d.fix("write `_`", pattern.span, "_"));
                 return (true, None);
             }
-            TypeKind::Paren(inner) => return self.pattern(m, inner, whole, ty),
+            TypeKind::Paren(inner) => return self.pattern(module, inner, whole, ty),
             TypeKind::Union(members) => {
-                let found = members.iter().map(|member| self.pattern(m, member, whole, ty));
+                let found = members.iter().map(|member| self.pattern(module, member, whole, ty));
                 let (wrong, types): (Vec<bool>, Vec<Option<Type>>) = found.unzip();
                 let all: Option<Vec<Type>> = types.into_iter().collect();
                 return (wrong.contains(&true), all.map(Type::union));
             }
             TypeKind::Where { base, .. } => {
                 self.refined_pattern(pattern.span);
-                return self.pattern(m, base, whole, ty);
+                return self.pattern(module, base, whole, ty);
             }
             _ => {}
         }
-        let found = self.resolve_type(m, pattern);
+        let found = self.resolve_type(module, pattern);
         if matches!(found, Type::Error) || matches!(ty, Type::Error) {
             return (true, Some(Type::Error));
         }
@@ -170,14 +170,14 @@ impl Checker<'_> {
 
     /// Takes the subject, a path of names and fields, as one of these types from here on. A field that tells members of a
     /// union apart tells which one the record is.
-    fn assume_is(&mut self, m: ModuleId, subject: &ast::Expr, taken: &[Type]) {
+    fn assume_is(&mut self, module: ModuleId, subject: &ast::Expr, taken: &[Type]) {
         if taken.is_empty() {
             return;
         }
         if let Some(key) = path_key(subject) {
             self.body.narrowed.push((key, Type::union(taken.iter().cloned())));
         }
-        self.learn_of_base(m, subject, |field| {
+        self.learn_of_base(module, subject, |field| {
             taken.iter().any(|one| !narrowed(std::slice::from_ref(one), field).is_empty())
         });
     }

@@ -11,33 +11,33 @@ use crate::types::{Lit, Type};
 
 impl Checker<'_> {
     /// Takes a condition as true (or false) from here on; the caller takes the facts out again.
-    pub(super) fn assume(&mut self, m: ModuleId, cond: &ast::Expr, holds: bool) {
+    pub(super) fn assume(&mut self, module: ModuleId, cond: &ast::Expr, holds: bool) {
         match &*cond.kind {
-            A::Paren(inner) => self.assume(m, inner, holds),
-            A::Unary(UnaryOp::Not, inner) => self.assume(m, inner, !holds),
+            A::Paren(inner) => self.assume(module, inner, holds),
+            A::Unary(UnaryOp::Not, inner) => self.assume(module, inner, !holds),
             A::Binary(BinaryOp::And, a, b) if holds => {
-                self.assume(m, a, true);
-                self.assume(m, b, true);
+                self.assume(module, a, true);
+                self.assume(module, b, true);
             }
             A::Binary(BinaryOp::Or, a, b) if !holds => {
-                self.assume(m, a, false);
-                self.assume(m, b, false);
+                self.assume(module, a, false);
+                self.assume(module, b, false);
             }
             A::Binary(op @ (BinaryOp::Eq | BinaryOp::NotEq), a, b) => {
                 let equal = (*op == BinaryOp::Eq) == holds;
                 if let Some(lit) = literal(b) {
-                    self.learn(m, a, &lit, equal);
+                    self.learn(module, a, &lit, equal);
                 } else if let Some(lit) = literal(a) {
-                    self.learn(m, b, &lit, equal);
+                    self.learn(module, b, &lit, equal);
                 }
             }
             _ => {}
         }
     }
 
-    fn learn(&mut self, m: ModuleId, path: &ast::Expr, lit: &Type, equal: bool) {
+    fn learn(&mut self, module: ModuleId, path: &ast::Expr, lit: &Type, equal: bool) {
         let Some(key) = path_key(path) else { return };
-        let ty = self.type_of_path(m, path);
+        let ty = self.type_of_path(module, path);
         let kept: Vec<Type> =
             ty.members().iter().filter(|t| if equal { may_be(t, lit) } else { *t != lit }).cloned().collect();
         if !kept.is_empty() && kept.len() < ty.members().len() {
@@ -45,26 +45,31 @@ impl Checker<'_> {
         } else if equal && !matches!(lit, Type::Null) && ty == lit.widen() {
             self.body.narrowed.push((key.clone(), lit.clone()));
         }
-        self.learn_of_base(m, path, |field| {
+        self.learn_of_base(module, path, |field| {
             if equal { field.members().iter().any(|t| may_be(t, lit)) } else { field != lit }
         });
     }
 
     /// The type of a path without a word about it: it has been checked where it stands.
-    fn type_of_path(&mut self, m: ModuleId, path: &ast::Expr) -> Type {
+    fn type_of_path(&mut self, module: ModuleId, path: &ast::Expr) -> Type {
         let before = self.diags.clone();
-        let (_, ty) = self.infer(m, path);
+        let (_, ty) = self.infer(module, path);
         self.diags = before;
         ty
     }
 
     /// What a test of `t.kind` tells of `t`: a union of records keeps the members whose field may be so.
-    pub(super) fn learn_of_base(&mut self, m: ModuleId, path: &ast::Expr, may_be: impl Fn(&Type) -> bool) {
+    pub(super) fn learn_of_base(
+        &mut self,
+        module: ModuleId,
+        path: &ast::Expr,
+        may_be: impl Fn(&Type) -> bool,
+    ) {
         match &*path.kind {
-            A::Paren(inner) => self.learn_of_base(m, inner, may_be),
+            A::Paren(inner) => self.learn_of_base(module, inner, may_be),
             A::Member { base, name, .. } => {
                 let Some(key) = path_key(base) else { return };
-                let ty = self.type_of_path(m, base);
+                let ty = self.type_of_path(module, base);
                 let kept = ty.members().iter().filter(|t| match t {
                     Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| may_be(&f.ty)),
                     _ => false,
@@ -83,10 +88,6 @@ impl Checker<'_> {
     }
 
     /// The narrowed type of a whole path expression.
-    pub(super) fn narrow_of(&self, _m: ModuleId, e: &ast::Expr, ty: Type) -> Type {
-        self.narrow_path(e, ty)
-    }
-
     pub(super) fn narrow_path(&self, e: &ast::Expr, ty: Type) -> Type {
         if self.body.narrowed.is_empty() {
             return ty;

@@ -11,7 +11,7 @@ use crate::types::{Lit, RecordType, Type, fits};
 impl Checker<'_> {
     pub(super) fn unary(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         op: UnaryOp,
         operand: &ast::Expr,
@@ -19,10 +19,10 @@ impl Checker<'_> {
         if let (UnaryOp::Neg, Some(ty)) =
             (op, super::ty::literal(&ast::Expr { span, kind: Box::new(A::Unary(op, operand.clone())) }))
         {
-            let (inner, _) = self.infer(m, operand);
+            let (inner, _) = self.infer(module, operand);
             return (node(span, H::Neg(inner)), ty);
         }
-        let (expr, ty) = self.infer(m, operand);
+        let (expr, ty) = self.infer(module, operand);
         let (plain, secret) = ty.reveal();
         let (expr, result) = match op {
             UnaryOp::Not if fits(&plain, &Type::Bool) => (H::Not(expr), Type::Bool),
@@ -46,7 +46,7 @@ impl Checker<'_> {
 
     pub(super) fn binary(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         op: BinaryOp,
         a: &ast::Expr,
@@ -61,18 +61,18 @@ impl Checker<'_> {
         }
         match op {
             And | Or => {
-                let (left, s1) = self.condition(m, a);
+                let (left, s1) = self.condition(module, a);
                 let facts = self.body.narrowed.len();
-                self.assume(m, a, op == And);
-                let (right, s2) = self.condition(m, b);
+                self.assume(module, a, op == And);
+                let (right, s2) = self.condition(module, b);
                 self.body.narrowed.truncate(facts);
                 let expr = if op == And { H::And(left, right) } else { H::Or(left, right) };
                 let ty = if s1 || s2 { Type::Bool.secret() } else { Type::Bool };
                 return (node(span, expr), ty);
             }
             Coalesce => {
-                let (left, lt) = self.infer(m, a);
-                let (right, rt) = self.infer(m, b);
+                let (left, lt) = self.infer(module, a);
+                let (right, rt) = self.infer(module, b);
                 if matches!(lt, Type::Error) {
                     return (Expr::error(span), Type::Error);
                 }
@@ -82,8 +82,8 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        let (left, lt) = self.infer(m, a);
-        let (right, rt) = self.infer(m, b);
+        let (left, lt) = self.infer(module, a);
+        let (right, rt) = self.infer(module, b);
         let rt = if op == In { choices(b).unwrap_or(rt) } else { rt };
         if matches!(lt, Type::Error) || matches!(rt, Type::Error) {
             return (Expr::error(span), Type::Error);

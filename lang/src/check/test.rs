@@ -23,7 +23,7 @@ fn planned() -> Type {
 }
 
 impl Checker<'_> {
-    pub(super) fn check_test(&mut self, m: ModuleId, name: &ast::Expr, body: &[Decl], span: Span) {
+    pub(super) fn check_test(&mut self, module: ModuleId, name: &ast::Expr, body: &[Decl], span: Span) {
         let title = match &*name.kind {
             A::Str(parts) => super::ty::plain_text(parts),
             _ => None,
@@ -33,7 +33,7 @@ impl Checker<'_> {
             return;
         };
         if let Some(first) =
-            self.hir.tests.iter().find(|t| t.name == title && t.module == m).map(|t| t.name_span)
+            self.hir.tests.iter().find(|t| t.name == title && t.module == module).map(|t| t.name_span)
         {
             let d = Diagnostic::new(Code::E0202, format!("the test `{title}` is defined twice"));
             self.diags.push(d.at(name.span, "again here").also(first, "first here"));
@@ -42,7 +42,7 @@ impl Checker<'_> {
             name: title,
             name_span: name.span,
             span,
-            module: m,
+            module,
             given: IndexMap::default(),
             mocks: vec![],
             asserts: vec![],
@@ -51,17 +51,17 @@ impl Checker<'_> {
         for decl in body {
             self.body.clear();
             match &decl.kind {
-                DeclKind::Given(record) => self.given(m, record, &mut test),
+                DeclKind::Given(record) => self.given(module, record, &mut test),
                 DeclKind::Mock(target, value) => {
-                    if let Some(of) = self.mock_target(m, target, value) {
+                    if let Some(of) = self.mock_target(module, target, value) {
                         test.mocks.push(Mock { of, span: target.span });
                     }
                 }
                 DeclKind::Assert { cond, message } => {
-                    let (cond, _) = self.condition(m, cond);
+                    let (cond, _) = self.condition(module, cond);
                     let message = match &*message.kind {
                         A::Null => None,
-                        _ => Some(self.check_expr(m, message, &Type::String, None)),
+                        _ => Some(self.check_expr(module, message, &Type::String, None)),
                     };
                     test.asserts.push(TestAssert { cond, message });
                 }
@@ -78,7 +78,7 @@ impl Checker<'_> {
     }
 
     /// `given { param = value }`
-    fn given(&mut self, m: ModuleId, record: &ast::Expr, test: &mut Test) {
+    fn given(&mut self, module: ModuleId, record: &ast::Expr, test: &mut Test) {
         let A::Record(entries) = &*record.kind else {
             let d = Diagnostic::new(Code::E0101, "what is given is written `given { param = value }`");
             return self.diags.push(d.at(record.span, "no record"));
@@ -101,7 +101,7 @@ impl Checker<'_> {
             let (ty, declared) = (self.hir.params[id].ty.clone(), self.hir.params[id].span);
             let ty_shown = ty.to_string();
             self.note_use(name.span, Some(declared), "param", || ty_shown, || None);
-            let value = self.check_expr(m, &value, &ty, Some(declared));
+            let value = self.check_expr(module, &value, &ty, Some(declared));
             if test.given.insert(id, value).is_some() {
                 self.error(Code::E0312, name.span, format!("`{}` is given twice", name.text), "again here");
             }
@@ -109,30 +109,30 @@ impl Checker<'_> {
     }
 
     /// What a mock stands for: an output, an `out`, imported data, a variable of the environment.
-    fn mock_target(&mut self, m: ModuleId, target: &ast::Expr, value: &ast::Expr) -> Option<MockOf> {
+    fn mock_target(&mut self, module: ModuleId, target: &ast::Expr, value: &ast::Expr) -> Option<MockOf> {
         match &*target.kind {
-            A::Paren(inner) => return self.mock_target(m, inner, value),
+            A::Paren(inner) => return self.mock_target(module, inner, value),
             A::Call { callee, args } if matches!(&*callee.kind, A::Name(n) if &**n == "env_var") => {
                 let name = args.first().and_then(|a| match &*a.value.kind {
                     A::Str(parts) => super::ty::plain_text(parts),
                     _ => None,
                 });
                 if let (Some(name), 1) = (name, args.len()) {
-                    return Some(MockOf::Env(name, self.check_expr(m, value, &Type::String, None)));
+                    return Some(MockOf::Env(name, self.check_expr(module, value, &Type::String, None)));
                 }
             }
             A::Name(name) => {
-                if let Some((Def::Data(id), named)) = self.value(m, name) {
+                if let Some((Def::Data(id), named)) = self.value(module, name) {
                     let ty = self.data_types[id].clone();
                     self.note_use(target.span, Some(named), "data", || ty.to_string(), || None);
-                    return Some(MockOf::Data(id, self.check_expr(m, value, &ty, Some(named))));
+                    return Some(MockOf::Data(id, self.check_expr(module, value, &ty, Some(named))));
                 }
             }
             A::Member { base, name, .. } => {
-                let (base, ty) = self.infer(m, base);
+                let (base, ty) = self.infer(module, base);
                 match ty.non_null() {
                     Type::Error => return None,
-                    Type::Tool(kind) => return self.mock_output(m, base, &kind, name, value),
+                    Type::Tool(kind) => return self.mock_output(module, base, &kind, name, value),
                     _ => {}
                 }
             }
@@ -148,7 +148,7 @@ impl Checker<'_> {
 
     fn mock_output(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         base: Expr,
         kind: &Kind,
         name: &ast::Name,
@@ -156,7 +156,7 @@ impl Checker<'_> {
     ) -> Option<MockOf> {
         if let Some(out) = kind.outputs.get(&name.text) {
             self.note_use(name.span, Some(out.span), "output", || out.ty.to_string(), || out.doc.clone());
-            let value = self.check_expr(m, value, &out.ty, Some(out.span));
+            let value = self.check_expr(module, value, &out.ty, Some(out.span));
             return Some(MockOf::Output(base, name.text.clone(), value));
         }
         let d = match kind.inputs.contains_key(&name.text) {
@@ -183,7 +183,7 @@ impl Checker<'_> {
     /// `plan.order(a, b)`, in a test.
     pub(super) fn plan_order(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         span: Span,
         callee: &ast::Expr,
         args: &[ast::Arg],
@@ -195,7 +195,7 @@ impl Checker<'_> {
         {
             return None;
         }
-        if self.value(m, "plan").is_some() {
+        if self.value(module, "plan").is_some() {
             return None;
         }
         let [first, second] = args else {
@@ -204,7 +204,7 @@ impl Checker<'_> {
             return Some(Expr::error(span));
         };
         let mut of = |arg: &ast::Arg| {
-            let found = self.after(m, &arg.value);
+            let found = self.after(module, &arg.value);
             node(arg.value.span, H::List(found.into_iter().map(|e| (e, false)).collect()))
         };
         let (a, b) = (of(first), of(second));

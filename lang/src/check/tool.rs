@@ -18,13 +18,13 @@ const COMPONENT_OPTIONS: [&str; 3] = ["after", "protect", "using"];
 
 impl Checker<'_> {
     /// Makes the name known, so that other tools can refer to it.
-    pub(super) fn declare_tool(&mut self, m: ModuleId, tool: &ast::Tool, existing: bool) {
-        let home = self.home(m);
+    pub(super) fn declare_tool(&mut self, module: ModuleId, tool: &ast::Tool, existing: bool) {
+        let home = self.home(module);
         if !self.define_unique_in(home, "tool", &tool.name) {
             return;
         }
-        let Some(FoundKind { plugin, kind, component }) = self.kind(m, &tool.kind) else {
-            return self.define_broken(m, &tool.name);
+        let Some(FoundKind { plugin, kind, component }) = self.kind(module, &tool.kind) else {
+            return self.define_broken(module, &tool.name);
         };
         if existing && kind.key_inputs().next().is_none() {
             let headline = format!("`{}` has no natural key, by which an object could be found", kind.path());
@@ -33,7 +33,7 @@ impl Checker<'_> {
                 Some(_) => d.note("a component is made of tools: take in what exists as `tool<...>`"),
                 None => d.also(kind.span, "declared here"),
             });
-            return self.define_broken(m, &tool.name);
+            return self.define_broken(module, &tool.name);
         }
         if let (Some(inner), Some(outer)) = (component, home) {
             self.components[outer].uses.push((inner, tool.kind.span));
@@ -58,18 +58,20 @@ impl Checker<'_> {
         if let Some(home) = home {
             self.hir.components[home].tools.push(id);
         }
-        self.define(m, &tool.name, Def::Tool(id));
+        self.define(module, &tool.name, Def::Tool(id));
     }
 
-    pub(super) fn check_tool(&mut self, m: ModuleId, tool: &ast::Tool) {
-        let Some((Def::Tool(id), at)) = self.modules[m].values.get(&tool.name.text).cloned() else { return };
+    pub(super) fn check_tool(&mut self, module: ModuleId, tool: &ast::Tool) {
+        let Some((Def::Tool(id), at)) = self.modules[module].values.get(&tool.name.text).cloned() else {
+            return;
+        };
         if at != tool.name.span {
             return;
         }
         let kind = self.hir.tools[id].kind.clone();
-        let each = tool.each.as_ref().map(|each| self.each(m, each));
+        let each = tool.each.as_ref().map(|each| self.each(module, each));
         let cond = tool.cond.as_ref().map(|c| {
-            let (expr, secret) = self.condition(m, c);
+            let (expr, secret) = self.condition(module, c);
             if secret {
                 self.error(
                     Code::E0304,
@@ -78,7 +80,7 @@ impl Checker<'_> {
                     "this is secret",
                 );
             }
-            self.assume(m, c, true);
+            self.assume(module, c, true);
             expr
         });
         let A::Record(entries) = &*tool.inputs.kind else {
@@ -106,22 +108,22 @@ impl Checker<'_> {
         if self.context.in_commands {
             super::habit::commands(entries).into_iter().for_each(|d| self.diags.push(d));
         }
-        let inputs = self.check_fields(m, tool.inputs.span, entries, &record, why, "input");
+        let inputs = self.check_fields(module, tool.inputs.span, entries, &record, why, "input");
         self.context.in_commands = false;
         let component = self.hir.tools[id].component.is_some();
-        let with = tool.with.as_ref().map(|w| self.with(m, w, &kind, component)).unwrap_or_default();
+        let with = tool.with.as_ref().map(|w| self.with(module, w, &kind, component)).unwrap_or_default();
         let hir = &mut self.hir.tools[id];
         (hir.each, hir.cond, hir.inputs, hir.with) = (each, cond, inputs, with);
     }
 
-    fn each(&mut self, m: ModuleId, each: &ast::Each) -> Each {
-        let (iter, ty) = self.infer(m, &each.iter);
+    fn each(&mut self, module: ModuleId, each: &ast::Each) -> Each {
+        let (iter, ty) = self.infer(module, &each.iter);
         let types = self.element_types(&ty, each.vars.len(), each.iter.span);
         let strings = matches!(&ty, Type::List(t) if fits(t, &Type::String));
         let map = matches!(&ty, Type::Map(_) | Type::Record(_) | Type::Error);
         let vars = self.bind(&each.vars, types);
         let by = each.by.as_ref().map(|by| {
-            let (expr, key) = self.infer(m, by);
+            let (expr, key) = self.infer(module, by);
             if key.has_secret() {
                 self.error(Code::E0304, by.span, "a secret cannot be the key of a tool", "keys are shown");
             } else if !fits(&key, &Type::String) {
@@ -146,7 +148,7 @@ impl Checker<'_> {
 
     fn with(
         &mut self,
-        m: ModuleId,
+        module: ModuleId,
         with: &ast::Expr,
         kind: &crate::interface::Kind,
         component: bool,
@@ -179,11 +181,11 @@ impl Checker<'_> {
                     let d = Diagnostic::new(Code::E0303, headline).at(name.span, "not of a component");
                     self.diags.push(d.note(format!("a component takes: {}", COMPONENT_OPTIONS.join(", "))));
                 }
-                "after" => out.after = self.after(m, &value),
-                "protect" => out.protect = Some(self.check_expr(m, &value, &Type::Bool, None)),
-                "timeout" => out.timeout = Some(self.check_expr(m, &value, &Type::Duration, None)),
-                "retries" => out.retries = Some(self.check_expr(m, &value, &Type::Int, None)),
-                "read" => out.read = Some(self.check_expr(m, &value, &Type::Bool, None)),
+                "after" => out.after = self.after(module, &value),
+                "protect" => out.protect = Some(self.check_expr(module, &value, &Type::Bool, None)),
+                "timeout" => out.timeout = Some(self.check_expr(module, &value, &Type::Duration, None)),
+                "retries" => out.retries = Some(self.check_expr(module, &value, &Type::Int, None)),
+                "read" => out.read = Some(self.check_expr(module, &value, &Type::Bool, None)),
                 "replace" => match &*value.kind {
                     A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("create-first") => {
                         out.create_first = true
@@ -251,7 +253,7 @@ impl Checker<'_> {
     }
 
     /// Tools, families, absent tools: whatever stands for a place in the order.
-    pub(super) fn after(&mut self, m: ModuleId, value: &ast::Expr) -> Vec<Expr> {
+    pub(super) fn after(&mut self, module: ModuleId, value: &ast::Expr) -> Vec<Expr> {
         let items: Vec<ast::Expr> = match &*value.kind {
             A::List(items) => items
                 .iter()
@@ -263,7 +265,7 @@ impl Checker<'_> {
         };
         let mut out = vec![];
         for item in items {
-            let (expr, ty) = self.infer(m, &item);
+            let (expr, ty) = self.infer(module, &item);
             let tool = |t: &Type| matches!(t, Type::Tool(_) | Type::Null | Type::Error);
             let fine = ty.members().iter().all(|t| match t {
                 Type::Map(t) | Type::List(t) => t.members().iter().all(tool),
