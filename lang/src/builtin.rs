@@ -95,13 +95,13 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 }
 
 /// How it is called: `join(parts: [string], separator: string) -> string`
-pub fn signature(b: &Builtin) -> String {
-    let params: Vec<String> = (b.params)()
+pub fn signature(builtin: &Builtin) -> String {
+    let params: Vec<String> = (builtin.params)()
         .iter()
         .enumerate()
-        .map(|(i, (n, t))| if i < b.required { format!("{n}: {t}") } else { format!("{n}: {t} = ...") })
+        .map(|(i, (n, t))| if i < builtin.required { format!("{n}: {t}") } else { format!("{n}: {t} = ...") })
         .collect();
-    format!("{}({}) -> {}", b.name, params.join(", "), (b.result)())
+    format!("{}({}) -> {}", builtin.name, params.join(", "), (builtin.result)())
 }
 
 /// How a builtin is called, one that takes a function of an element as well.
@@ -122,36 +122,36 @@ fn t() -> Type {
 fn string(text: String) -> Result<Value, String> {
     Ok(Value::string(text))
 }
-fn text(v: &Value) -> Symbol {
-    v.as_str().cloned().unwrap_or_else(|| "".into())
+fn text(value: &Value) -> Symbol {
+    value.as_str().cloned().unwrap_or_else(|| "".into())
 }
-fn items(v: &Value) -> &[Value] {
-    match &v.data {
+fn items(value: &Value) -> &[Value] {
+    match &value.data {
         Data::List(items) => items,
         _ => &[],
     }
 }
-fn map_of(v: &Value) -> Option<&IndexMap<Symbol, Value>> {
-    match &v.data {
+fn map_of(value: &Value) -> Option<&IndexMap<Symbol, Value>> {
+    match &value.data {
         Data::Map(m) => Some(m),
         _ => None,
     }
 }
-fn int(v: &Value) -> i64 {
-    match v.data {
+fn int(value: &Value) -> i64 {
+    match value.data {
         Data::Int(i) | Data::Duration(i) | Data::Size(i) => i,
         _ => 0,
     }
 }
 
-fn version(v: &Value) -> Result<semver::Version, String> {
-    let text = text(v);
+fn version(value: &Value) -> Result<semver::Version, String> {
+    let text = text(value);
     let plain = text.strip_prefix('v').unwrap_or(&text);
     semver::Version::parse(plain).map_err(|e| format!("{} is not a version: {e}", quoted(&text)))
 }
 
-fn whole(v: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
-    let number = match v.data {
+fn whole(value: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
+    let number = match value.data {
         Data::Float(f) => round(f),
         Data::Int(i) => return Ok(Value::plain(Data::Int(i))),
         _ => return Ok(Value::error()),
@@ -450,20 +450,20 @@ builtins! {
     };
 }
 
-fn merge_deep(a: &Value, b: &Value) -> Value {
-    match (&a.data, &b.data) {
+fn merge_deep(left: &Value, right: &Value) -> Value {
+    match (&left.data, &right.data) {
         (Data::Map(x), Data::Map(y)) => {
             let mut out = (***x).clone();
             for (k, v) in y.iter() {
                 let merged = out.get(k).map_or_else(|| v.clone(), |old| merge_deep(old, v));
                 out.insert(k.clone(), merged);
             }
-            Value::map(out).marked(&a.marks).marked(&b.marks)
+            Value::map(out).marked(&left.marks).marked(&right.marks)
         }
         // What is not known yet may be a map: then the result is not known either.
-        (Data::Unknown(_), Data::Map(_)) => a.clone().marked(&b.deep_marks()),
-        (Data::Map(_), Data::Unknown(_)) => b.clone().marked(&a.deep_marks()),
-        (Data::Unknown(_), Data::Unknown(_)) => b.clone().marked(&a.marks),
-        _ => b.clone(),
+        (Data::Unknown(_), Data::Map(_)) => left.clone().marked(&right.deep_marks()),
+        (Data::Map(_), Data::Unknown(_)) => right.clone().marked(&left.deep_marks()),
+        (Data::Unknown(_), Data::Unknown(_)) => right.clone().marked(&left.marks),
+        _ => right.clone(),
     }
 }

@@ -332,8 +332,8 @@ impl Expr {
     /// The expressions directly inside this one.
     pub fn parts(&self) -> Vec<&Expr> {
         use ExprKind as H;
-        fn clause(c: &Clause) -> impl Iterator<Item = &Expr> {
-            std::iter::once(&c.iter).chain(&c.filter)
+        fn clause(clause: &Clause) -> impl Iterator<Item = &Expr> {
+            std::iter::once(&clause.iter).chain(&clause.filter)
         }
         match &*self.kind {
             H::Const(_) | H::Local(_) | H::Let(_) | H::In(_) | H::Param(_) | H::Data(_) => vec![],
@@ -344,8 +344,8 @@ impl Expr {
             H::Binary(_, a, b) | H::Order(a, b) | H::Higher { items: a, body: b, .. } => vec![a, b],
             H::Record(fields) => fields.iter().map(|(_, e)| e).collect(),
             H::Map(entries) => {
-                fn entry(e: &MapEntry) -> Vec<&Expr> {
-                    match e {
+                fn entry(entry: &MapEntry) -> Vec<&Expr> {
+                    match entry {
                         MapEntry::Entry(key, value) => vec![key, value],
                         MapEntry::Spread(base) => vec![base],
                     }

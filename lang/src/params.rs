@@ -212,8 +212,8 @@ pub(crate) fn from_text(
 }
 
 /// The value of a literal, collections of literals included.
-fn constant(e: &ast::Expr) -> Option<Value> {
-    Some(match &*e.kind {
+fn constant(expr: &ast::Expr) -> Option<Value> {
+    Some(match &*expr.kind {
         A::Paren(inner) => constant(inner)?,
         A::Str(parts) => match parts.as_slice() {
             [] => Value::string(""),
@@ -221,11 +221,11 @@ fn constant(e: &ast::Expr) -> Option<Value> {
             _ => return None,
         },
         A::List(items) => {
-            let item = |i: &ast::Element| if let ast::Element::One(e) = i { constant(e) } else { None };
+            let item = |i: &ast::Element| if let ast::Element::One(expr) = i { constant(expr) } else { None };
             Value::list(items.iter().map(item).collect::<Option<_>>()?)
         }
         A::Record(entries) => {
-            let entry = |e: &ast::Entry| match e {
+            let entry = |expr: &ast::Entry| match expr {
                 ast::Entry::Field { name, value: Some(v), .. } => Some((name.text.clone(), constant(v)?)),
                 _ => None,
             };

@@ -265,12 +265,12 @@ fn one_line(text: &str) -> String {
 
 impl Evaluator<'_, '_> {
     /// The values of an expression's parts, in the order of the text: what a person wants to see when it is false.
-    fn values_inside(&mut self, e: &Expr, found: &mut Vec<(Span, String)>) {
+    fn values_inside(&mut self, expr: &Expr, found: &mut Vec<(Span, String)>) {
         let mut parts: Vec<Arc<Expr>> = vec![];
-        collect(e, &mut parts);
+        collect(expr, &mut parts);
         parts.sort_by_key(|p| (p.span.start, p.span.end));
         parts.dedup_by_key(|p| p.span);
-        for part in parts.iter().filter(|p| p.span != e.span) {
+        for part in parts.iter().filter(|p| p.span != expr.span) {
             let value = self.eval_quietly(part);
             if !value.is_error() {
                 found.push((part.span, show(&value)));
@@ -280,41 +280,43 @@ impl Evaluator<'_, '_> {
 }
 
 /// Whether a value stands there as it is.
-fn is_written_out(e: &Expr) -> bool {
-    match &*e.kind {
+fn is_written_out(expr: &Expr) -> bool {
+    match &*expr.kind {
         H::Const(_) => true,
-        H::List(_) | H::Record(_) | H::Map(_) | H::Convert(..) => e.parts().into_iter().all(is_written_out),
+        H::List(_) | H::Record(_) | H::Map(_) | H::Convert(..) => {
+            expr.parts().into_iter().all(is_written_out)
+        }
         _ => false,
     }
 }
 
 /// What can be computed by itself: not what stands under a variable of its own.
-fn collect(e: &Expr, parts: &mut Vec<Arc<Expr>>) {
-    match &*e.kind {
+fn collect(expr: &Expr, parts: &mut Vec<Arc<Expr>>) {
+    match &*expr.kind {
         H::Const(_) | H::Local(_) | H::Plan | H::Error => return,
         H::ListComp { clause, .. } | H::MapComp { clause, .. } => {
-            parts.push(Arc::new(e.clone()));
+            parts.push(Arc::new(expr.clone()));
             return collect(&clause.iter, parts);
         }
         H::Higher { items, .. } => {
-            parts.push(Arc::new(e.clone()));
+            parts.push(Arc::new(expr.clone()));
             return collect(items, parts);
         }
         H::Default(_) => {}
-        H::List(_) | H::Record(_) | H::Map(_) | H::Convert(..) if is_written_out(e) => return,
-        _ => parts.push(Arc::new(e.clone())),
+        H::List(_) | H::Record(_) | H::Map(_) | H::Convert(..) if is_written_out(expr) => return,
+        _ => parts.push(Arc::new(expr.clone())),
     }
-    e.parts().into_iter().for_each(|part| collect(part, parts));
+    expr.parts().into_iter().for_each(|part| collect(part, parts));
 }
 
 impl Program {
     /// Params and variables of the environment without a value that an expression reads, by way of `let`s and inputs too.
-    fn missing_in(&self, e: &Expr, missing: &mut BTreeSet<String>, seen: &mut HashSet<Span>) {
-        if !seen.insert(e.span) {
+    fn missing_in(&self, expr: &Expr, missing: &mut BTreeSet<String>, seen: &mut HashSet<Span>) {
+        if !seen.insert(expr.span) {
             return;
         }
         let hir = self.hir();
-        match &*e.kind {
+        match &*expr.kind {
             H::Param(id) => {
                 if matches!(self.param_value(*id).data, Data::Unknown(_)) {
                     match &hir.params[*id].default {
@@ -328,8 +330,8 @@ impl Program {
             H::CallFn(id, _) => self.missing_in(&hir.fns[*id].body, missing, seen),
             H::Tool(id) => {
                 let tool = &hir.tools[*id];
-                let header = tool.each.iter().map(|e| &e.iter).chain(&tool.cond);
-                header.chain(tool.inputs.values()).for_each(|e| self.missing_in(e, missing, seen));
+                let header = tool.each.iter().map(|expr| &expr.iter).chain(&tool.cond);
+                header.chain(tool.inputs.values()).for_each(|expr| self.missing_in(expr, missing, seen));
             }
             H::Call(builtin, args) if builtin.name == "env_var" && args.len() == 1 => {
                 if let H::Const(name) = &*args[0].kind
@@ -341,6 +343,6 @@ impl Program {
             }
             _ => {}
         }
-        e.parts().into_iter().for_each(|part| self.missing_in(part, missing, seen));
+        expr.parts().into_iter().for_each(|part| self.missing_in(part, missing, seen));
     }
 }

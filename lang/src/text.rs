@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 /// Whether a character is a blank that is not the plain one, or cannot be seen at all.
-pub fn is_unseen(c: char) -> bool {
-    matches!(c,
+pub fn is_unseen(character: char) -> bool {
+    matches!(character,
         '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
         | '\u{2800}' | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'

@@ -351,10 +351,10 @@ impl Value {
 }
 
 /// The union of two sets of marks.
-pub fn union(a: &Marks, b: &Marks) -> Marks {
-    match (a, b) {
+pub fn union(left: &Marks, right: &Marks) -> Marks {
+    match (left, right) {
         (None, m) | (m, None) => m.clone(),
-        (Some(x), Some(y)) if Arc::ptr_eq(x, y) => a.clone(),
+        (Some(x), Some(y)) if Arc::ptr_eq(x, y) => left.clone(),
         (Some(x), Some(y)) => {
             budget::work((x.len() + y.len()) as u64);
             let mut all = (**x).clone();
@@ -366,14 +366,14 @@ pub fn union(a: &Marks, b: &Marks) -> Marks {
 
 /// Deep equality; the order of maps does not count. Ints are compared as ints: `1 == 1.0`, and no two ints are equal
 /// because a float cannot tell them apart.
-pub fn equal(a: &Value, b: &Value) -> bool {
+pub fn equal(left: &Value, right: &Value) -> bool {
     // A part of a map is looked up, which takes longer than a step.
-    budget::work(a.sum().weight.min(b.sum().weight).saturating_mul(3));
-    same(a, b)
+    budget::work(left.sum().weight.min(right.sum().weight).saturating_mul(3));
+    same(left, right)
 }
 
-fn same(a: &Value, b: &Value) -> bool {
-    match (&a.data, &b.data) {
+fn same(left: &Value, right: &Value) -> bool {
+    match (&left.data, &right.data) {
         (Data::Null, Data::Null) => true,
         (Data::Bool(x), Data::Bool(y)) => x == y,
         (Data::Int(x), Data::Int(y)) => x == y,
@@ -397,8 +397,8 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 /// The order of two scalars.
-pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
-    match (&a.data, &b.data) {
+pub fn order(left: &Value, right: &Value) -> Option<Ordering> {
+    match (&left.data, &right.data) {
         (Data::Int(x), Data::Int(y))
         | (Data::Duration(x), Data::Duration(y))
         | (Data::Size(x), Data::Size(y)) => Some(x.cmp(y)),
@@ -462,8 +462,8 @@ pub(crate) fn exact_float(int: i64) -> Option<f64> {
 }
 
 /// A float that reads as a float.
-pub fn float_text(f: f64) -> String {
-    let text = f.to_string();
+pub fn float_text(float: f64) -> String {
+    let text = float.to_string();
     if text.contains(['.', 'e', 'E']) { text } else { text + ".0" }
 }
 

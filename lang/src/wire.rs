@@ -14,30 +14,30 @@ pub use dtm_wire::{
 };
 
 /// A value as JSON with secrets and unknowns tagged.
-pub fn to_wire(v: &Value) -> Json {
-    let plain = match &v.data {
+pub fn to_wire(value: &Value) -> Json {
+    let plain = match &value.data {
         Data::Unknown(_) => unknown(),
         Data::List(items) => Json::Array(items.iter().map(to_wire).collect()),
         Data::Map(m) => {
-            let field = |(k, v): (&Symbol, &Value)| (escape(k), to_wire(v));
+            let field = |(k, value): (&Symbol, &Value)| (escape(k), to_wire(value));
             Json::Object(m.iter().map(field).collect())
         }
-        _ => plain_json(v),
+        _ => plain_json(value),
     };
-    if v.secret { secret(plain) } else { plain }
+    if value.secret { secret(plain) } else { plain }
 }
 
 /// A value as JSON without tags: what `json(...)` writes, and what a person sees with secrets masked before.
-pub fn plain_json(v: &Value) -> Json {
-    match &v.data {
+pub fn plain_json(value: &Value) -> Json {
+    match &value.data {
         Data::Null | Data::Error | Data::Tool(_) | Data::Component(_) | Data::Unknown(_) => Json::Null,
         Data::Bool(b) => Json::Bool(*b),
         Data::Int(i) => json!(i),
         Data::Float(f) => json!(f),
         Data::String(s) => json!(&**s),
-        Data::Duration(_) | Data::Size(_) => Json::String(v.text().unwrap_or_default()),
+        Data::Duration(_) | Data::Size(_) => Json::String(value.text().unwrap_or_default()),
         Data::List(items) => Json::Array(items.iter().map(plain_json).collect()),
-        Data::Map(m) => Json::Object(m.iter().map(|(k, v)| (k.to_string(), plain_json(v))).collect()),
+        Data::Map(m) => Json::Object(m.iter().map(|(k, value)| (k.to_string(), plain_json(value))).collect()),
     }
 }
 

@@ -26,9 +26,9 @@ impl Access {
 }
 
 impl Checker<'_> {
-    pub(super) fn postfix(&mut self, module: ModuleId, e: &ast::Expr) -> Access {
-        let span = e.span;
-        match &*e.kind {
+    pub(super) fn postfix(&mut self, module: ModuleId, written: &ast::Expr) -> Access {
+        let span = written.span;
+        match &*written.kind {
             A::Member { base, name, safe } => {
                 if let Some(found) = self.module_member(module, base, name) {
                     return found;
@@ -57,7 +57,7 @@ impl Checker<'_> {
                 Access { expr, ty, short: false }
             }
             _ => {
-                let (expr, ty) = self.infer(module, e);
+                let (expr, ty) = self.infer(module, written);
                 Access { expr, ty, short: false }
             }
         }
@@ -117,8 +117,8 @@ impl Checker<'_> {
         Some(Access { expr, ty, short: false })
     }
 
-    pub(super) fn as_module(&self, module: ModuleId, e: &ast::Expr) -> Option<ModuleId> {
-        let (home, name) = match &*e.kind {
+    pub(super) fn as_module(&self, module: ModuleId, expr: &ast::Expr) -> Option<ModuleId> {
+        let (home, name) = match &*expr.kind {
             A::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => (module, name),
             A::Member { base, name, .. } => (self.as_module(module, base)?, &name.text),
             _ => return None,
@@ -522,8 +522,8 @@ fn substitute(ty: &Type, vars: &[Option<Type>]) -> Type {
 }
 
 /// The key of a path of names and fields, as narrowing knows it.
-pub(super) fn path_key(e: &ast::Expr) -> Option<String> {
-    match &*e.kind {
+pub(super) fn path_key(expr: &ast::Expr) -> Option<String> {
+    match &*expr.kind {
         A::Name(n) => Some(n.to_string()),
         A::Member { base, name, .. } => Some(format!("{}.{}", path_key(base)?, name.text)),
         A::Index { base, index } => match &*index.kind {

@@ -121,9 +121,9 @@ impl Checker<'_> {
     }
 
     /// Whether both are one file: a component is part of its module.
-    pub(super) fn same_module(&self, a: ModuleId, b: ModuleId) -> bool {
+    pub(super) fn same_module(&self, left: ModuleId, right: ModuleId) -> bool {
         let outer = |module: ModuleId| self.modules[module].inside.unwrap_or(module);
-        outer(a) == outer(b)
+        outer(left) == outer(right)
     }
 
     /// Declares what stands in a component. Ports are read with the kind.
@@ -398,10 +398,10 @@ struct Outside {
 }
 
 impl Outside {
-    fn find(&mut self, hir: &crate::hir::Hir, e: &Expr, found: &mut dyn FnMut(Span, Found)) {
-        let here = match &*e.kind {
-            H::Param(_) => Some((Read::Param, By::Itself, e.span)),
-            H::Tool(id) if hir.tools[*id].home.is_none() => Some((Read::Tool, By::Itself, e.span)),
+    fn find(&mut self, hir: &crate::hir::Hir, expr: &Expr, found: &mut dyn FnMut(Span, Found)) {
+        let here = match &*expr.kind {
+            H::Param(_) => Some((Read::Param, By::Itself, expr.span)),
+            H::Tool(id) if hir.tools[*id].home.is_none() => Some((Read::Tool, By::Itself, expr.span)),
             H::Let(id) if hir.lets[*id].home.is_none() => self
                 .first(hir, |o| &mut o.lets, *id, &hir.lets[*id].expr)
                 .map(|(read, _, at)| (read, By::Let, at)),
@@ -412,9 +412,9 @@ impl Outside {
             _ => None,
         };
         if let Some(here) = here {
-            found(e.span, here);
+            found(expr.span, here);
         }
-        for part in e.parts() {
+        for part in expr.parts() {
             stacker::maybe_grow(64 << 10, 1 << 20, || self.find(hir, part, found));
         }
     }

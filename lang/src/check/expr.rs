@@ -14,33 +14,33 @@ use std::sync::Arc;
 
 impl Checker<'_> {
     /// The checked expression and its type.
-    pub(super) fn infer(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, Type) {
-        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(module, e));
-        let ty = self.of_a_size(ty, e.span);
-        self.note_type(e.span, &ty);
+    pub(super) fn infer(&mut self, module: ModuleId, written: &ast::Expr) -> (Expr, Type) {
+        let (expr, ty) = stacker::maybe_grow(64 << 10, 1 << 20, || self.infer_here(module, written));
+        let ty = self.of_a_size(ty, written.span);
+        self.note_type(written.span, &ty);
         (expr, ty)
     }
 
-    fn infer_here(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, Type) {
-        let span = e.span;
-        match &*e.kind {
+    fn infer_here(&mut self, module: ModuleId, written: &ast::Expr) -> (Expr, Type) {
+        let span = written.span;
+        match &*written.kind {
             A::Error => (Expr::error(span), Type::Error),
             A::Null | A::Bool(_) | A::Int(_) | A::Float(_) | A::Duration(_) | A::Size(_) => {
-                let ty = match &*e.kind {
+                let ty = match &*written.kind {
                     A::Float(_) => Type::Float,
                     A::Duration(_) => Type::Duration,
                     A::Size(_) => Type::Size,
-                    _ => literal(e).unwrap_or(Type::Error),
+                    _ => literal(written).unwrap_or(Type::Error),
                 };
-                (node(span, H::Const(of_literal(&e.kind).unwrap_or_else(Value::null))), ty)
+                (node(span, H::Const(of_literal(&written.kind).unwrap_or_else(Value::null))), ty)
             }
             A::Str(parts) => self.string(module, span, parts),
             A::Paren(inner) => self.infer(module, inner),
             A::Name(name) => self.name(module, name, span),
             A::Member { .. } | A::Index { .. } | A::Call { .. } => {
-                let access = self.postfix(module, e);
+                let access = self.postfix(module, written);
                 let ty = if access.short { access.ty.optional() } else { access.ty };
-                (access.expr, self.narrow_path(e, ty))
+                (access.expr, self.narrow_path(written, ty))
             }
             A::Lambda { .. } => {
                 self.error(
@@ -78,16 +78,16 @@ impl Checker<'_> {
                 (node(span, H::MapComp { key, value, clause }), Type::map(ty.widen()))
             }
             A::If { cond, then, other } => {
-                let (c, secret) = self.condition(module, cond);
+                let (checked, secret) = self.condition(module, cond);
                 let facts = self.body.narrowed.len();
                 self.assume(module, cond, true);
-                let (t, tt) = self.infer(module, then);
+                let (then, then_ty) = self.infer(module, then);
                 self.body.narrowed.truncate(facts);
                 self.assume(module, cond, false);
-                let (o, ot) = self.infer(module, other);
+                let (other, other_ty) = self.infer(module, other);
                 self.body.narrowed.truncate(facts);
-                let ty = self.join_types(tt, ot);
-                let choice = node(span, H::If { cond: c, then: t, other: o });
+                let ty = self.join_types(then_ty, other_ty);
+                let choice = node(span, H::If { cond: checked, then, other });
                 let (choice, ty) = self.one_number(choice, ty);
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
                 (choice, ty)
@@ -96,15 +96,18 @@ impl Checker<'_> {
                 let arms = self.arms(module, span, subject, arms, |c, value| c.infer(module, value));
                 let secret = arms.secret;
                 let (choice, types) = arms.expr(span, |arm| arm);
-                let ty = types.into_iter().reduce(|a, b| self.join_types(a, b)).unwrap_or(Type::Error);
+                let ty = types
+                    .into_iter()
+                    .reduce(|left, right| self.join_types(left, right))
+                    .unwrap_or(Type::Error);
                 let (choice, ty) = self.one_number(choice, ty);
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
                 (choice, ty)
             }
             A::Unary(op, operand) => self.unary(module, span, *op, operand),
-            A::Binary(op, a, b) => self.binary(module, span, *op, a, b),
-            A::Cast(inner, written) => {
-                let ty = self.resolve_type(module, written);
+            A::Binary(op, left, right) => self.binary(module, span, *op, left, right),
+            A::Cast(inner, to) => {
+                let ty = self.resolve_type(module, to);
                 let (expr, from) = self.infer(module, inner);
                 match (&from, &ty) {
                     (Type::Error, _) | (_, Type::Error) => {}
@@ -125,15 +128,15 @@ impl Checker<'_> {
     }
 
     /// The type that both branches have.
-    pub(super) fn join_types(&mut self, a: Type, b: Type) -> Type {
-        match (&a, &b) {
+    pub(super) fn join_types(&mut self, left: Type, right: Type) -> Type {
+        match (&left, &right) {
             (Type::Error, _) | (_, Type::Error) => Type::Error,
             // An empty list or map is one of any elements.
-            (Type::List(e), Type::List(_)) | (Type::Map(e), Type::Map(_)) if **e == Type::Error => b,
-            (Type::List(_), Type::List(e)) | (Type::Map(_), Type::Map(e)) if **e == Type::Error => a,
-            _ if fits(&a, &b) && !matches!(b, Type::Any) && !converts(&a, &b) => b,
-            _ if fits(&b, &a) && !matches!(a, Type::Any) && !converts(&b, &a) => a,
-            _ => Type::union([a, b]),
+            (Type::List(e), Type::List(_)) | (Type::Map(e), Type::Map(_)) if **e == Type::Error => right,
+            (Type::List(_), Type::List(e)) | (Type::Map(_), Type::Map(e)) if **e == Type::Error => left,
+            _ if fits(&left, &right) && !matches!(right, Type::Any) && !converts(&left, &right) => right,
+            _ if fits(&right, &left) && !matches!(left, Type::Any) && !converts(&right, &left) => left,
+            _ => Type::union([left, right]),
         }
     }
 
@@ -154,12 +157,12 @@ impl Checker<'_> {
     }
 
     /// A condition, and whether it is secret.
-    pub(super) fn condition(&mut self, module: ModuleId, e: &ast::Expr) -> (Expr, bool) {
-        let (expr, ty) = self.infer(module, e);
+    pub(super) fn condition(&mut self, module: ModuleId, written: &ast::Expr) -> (Expr, bool) {
+        let (expr, ty) = self.infer(module, written);
         let (plain, secret) = ty.reveal();
         if !fits(&plain, &Type::Bool) {
             let d = Diagnostic::new(Code::E0301, format!("expected `bool`, found `{ty}`"))
-                .at(e.span, format!("this is `{ty}`"));
+                .at(written.span, format!("this is `{ty}`"));
             let d = if ty.is_nullable() { d.help("compare it: `!= null`") } else { d };
             self.diags.push(d.note("a condition is `true` or `false`; nothing else counts as one"));
         }
@@ -327,16 +330,16 @@ impl Checker<'_> {
     pub(super) fn check_expr(
         &mut self,
         module: ModuleId,
-        e: &ast::Expr,
+        expr: &ast::Expr,
         ty: &Type,
         why: Option<Span>,
     ) -> Expr {
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(module, e, ty, why))
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(module, expr, ty, why))
     }
 
-    fn check_here(&mut self, module: ModuleId, e: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
-        let span = e.span;
-        match &*e.kind {
+    fn check_here(&mut self, module: ModuleId, written: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
+        let span = written.span;
+        match &*written.kind {
             A::Name(name) if &**name == CURSOR => {
                 self.note_cursor(|c| Cursor::Value {
                     names: c.values_in_scope(module),
@@ -348,9 +351,9 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        match (&*e.kind, ty) {
+        match (&*written.kind, ty) {
             (_, Type::Refined(r)) => {
-                let inner = self.check_expr(module, e, &r.base, why);
+                let inner = self.check_expr(module, written, &r.base, why);
                 return node(span, H::Convert(inner, Arc::new(ty.clone())));
             }
             (A::Paren(inner), _) => return self.check_expr(module, inner, ty, why),
@@ -377,17 +380,17 @@ impl Checker<'_> {
                 return arms.expr(span, |arm| (arm, ())).0;
             }
             (A::Record(_) | A::List(_) | A::ListComp { .. } | A::MapComp { .. }, _) => {
-                if let Some(expr) = self.check_collection(module, e, ty, why) {
+                if let Some(expr) = self.check_collection(module, written, ty, why) {
                     return expr;
                 }
             }
             _ => {}
         }
-        let (expr, from) = self.infer(module, e);
+        let (expr, from) = self.infer(module, written);
         if fits(&from, ty) {
             return self.convert(expr, &from, ty);
         }
-        self.mismatch(e, &from, ty, why);
+        self.mismatch(written, &from, ty, why);
         Expr::error(span)
     }
 
@@ -410,8 +413,8 @@ impl Checker<'_> {
         expr
     }
 
-    fn mismatch(&mut self, e: &ast::Expr, from: &Type, to: &Type, why: Option<Span>) {
-        let span = e.span;
+    fn mismatch(&mut self, expr: &ast::Expr, from: &Type, to: &Type, why: Option<Span>) {
+        let span = expr.span;
         let strings: Vec<&Symbol> = to
             .members()
             .iter()
@@ -483,8 +486,8 @@ impl Checker<'_> {
                 (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => {
                     d.help("choose one of the family: `name[\"key\"]`")
                 }
-                (_, to @ Type::List(_)) => self.unlisted(d, e, from, &to),
-                (_, to) => self.unquoted(d, e, from, &to),
+                (_, to @ Type::List(_)) => self.unlisted(d, expr, from, &to),
+                (_, to) => self.unquoted(d, expr, from, &to),
             }
         };
         self.diags.push(match why {

@@ -198,41 +198,63 @@ impl Checker<'_> {
     }
 
     /// What to write instead of a text, where something else is expected. The edit replaces the text.
-    pub(super) fn unquoted(&self, d: Diagnostic, e: &ast::Expr, from: &Type, to: &Type) -> Diagnostic {
-        let Type::Lit(Lit::String(text)) = from else { return d };
-        if !matches!(&*e.kind, A::Str(_)) {
-            return d;
+    pub(super) fn unquoted(
+        &self,
+        diagnostic: Diagnostic,
+        expr: &ast::Expr,
+        from: &Type,
+        to: &Type,
+    ) -> Diagnostic {
+        let Type::Lit(Lit::String(text)) = from else { return diagnostic };
+        if !matches!(&*expr.kind, A::Str(_)) {
+            return diagnostic;
         }
         let bare = text.replace(' ', "");
-        let write = |d: Diagnostic, literal: &str, what: &str| {
+        let write = |diagnostic: Diagnostic, literal: &str, what: &str| {
             let title = format!("write `{literal}`");
-            d.help(format!("{title}: {what} has no quotes")).fix(title, e.span, literal)
+            diagnostic.help(format!("{title}: {what} has no quotes")).fix(title, expr.span, literal)
         };
         match to {
-            Type::Duration if crate::syntax::duration(&bare).is_some() => write(d, &bare, "a duration"),
-            Type::Duration => d.help("a duration is written `30s`, `10m`, `1h30m`, without quotes"),
-            Type::Size if crate::syntax::size(&bare).is_some() => write(d, &bare, "a size"),
-            Type::Size => d.help("a size is written `512MiB`, `10GB`, without quotes"),
-            Type::Bool if matches!(&**text, "true" | "false") => write(d, text, "a boolean"),
-            Type::Bool if matches!(&*text.to_lowercase(), "yes" | "on") => write(d, "true", "a boolean"),
-            Type::Bool if matches!(&*text.to_lowercase(), "no" | "off") => write(d, "false", "a boolean"),
-            Type::Int if plain_number(text) && text.parse::<i64>().is_ok() => write(d, text, "a number"),
-            Type::Float if plain_number(text) && text.parse::<f64>().is_ok() => write(d, text, "a number"),
-            _ => d,
+            Type::Duration if crate::syntax::duration(&bare).is_some() => {
+                write(diagnostic, &bare, "a duration")
+            }
+            Type::Duration => diagnostic.help("a duration is written `30s`, `10m`, `1h30m`, without quotes"),
+            Type::Size if crate::syntax::size(&bare).is_some() => write(diagnostic, &bare, "a size"),
+            Type::Size => diagnostic.help("a size is written `512MiB`, `10GB`, without quotes"),
+            Type::Bool if matches!(&**text, "true" | "false") => write(diagnostic, text, "a boolean"),
+            Type::Bool if matches!(&*text.to_lowercase(), "yes" | "on") => {
+                write(diagnostic, "true", "a boolean")
+            }
+            Type::Bool if matches!(&*text.to_lowercase(), "no" | "off") => {
+                write(diagnostic, "false", "a boolean")
+            }
+            Type::Int if plain_number(text) && text.parse::<i64>().is_ok() => {
+                write(diagnostic, text, "a number")
+            }
+            Type::Float if plain_number(text) && text.parse::<f64>().is_ok() => {
+                write(diagnostic, text, "a number")
+            }
+            _ => diagnostic,
         }
     }
 
     /// What to write instead of one value where a list of them is expected.
-    pub(super) fn unlisted(&self, d: Diagnostic, e: &ast::Expr, from: &Type, to: &Type) -> Diagnostic {
-        let Type::List(of) = to else { return d };
+    pub(super) fn unlisted(
+        &self,
+        diagnostic: Diagnostic,
+        expr: &ast::Expr,
+        from: &Type,
+        to: &Type,
+    ) -> Diagnostic {
+        let Type::List(of) = to else { return diagnostic };
         if !crate::types::fits(from, of) {
-            return d;
+            return diagnostic;
         }
-        let written = self.sources.text(e.span);
+        let written = self.sources.text(expr.span);
         if written.contains('\n') {
-            return d.help("a list is written `[a, b]`");
+            return diagnostic.help("a list is written `[a, b]`");
         }
-        let literal = matches!(&*e.kind, A::Str(_));
+        let literal = matches!(&*expr.kind, A::Str(_));
         let list = match self.context.in_commands && literal {
             true => format!("[\"sh\", \"-c\", {written}]"),
             false => format!("[{written}]"),
@@ -242,7 +264,7 @@ impl Checker<'_> {
             true => format!("{title}: a command is a list of arguments; no shell splits it"),
             false => title.clone(),
         };
-        d.help(help).guess(title, e.span, list)
+        diagnostic.help(help).guess(title, expr.span, list)
     }
 }
 
@@ -300,8 +322,8 @@ pub(super) fn commands(entries: &[ast::Entry]) -> Vec<Diagnostic> {
 }
 
 /// The text of a string, with nothing in the place of what is computed.
-fn beginning(e: &ast::Expr) -> Option<Symbol> {
-    match &*e.kind {
+fn beginning(expr: &ast::Expr) -> Option<Symbol> {
+    match &*expr.kind {
         A::Str(parts) => {
             let text = |p: &StrPart| match p {
                 StrPart::Text(t) => t.to_string(),

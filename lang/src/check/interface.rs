@@ -336,8 +336,8 @@ impl Checker<'_> {
     }
 
     /// The further arguments of `@recover`: `rerun = repeatable`, `read = read`.
-    fn recover_when(&mut self, a: &Annotation, ports: &[Decl], kind: &mut Kind) {
-        for arg in a.args.iter().skip(1) {
+    fn recover_when(&mut self, annotation: &Annotation, ports: &[Decl], kind: &mut Kind) {
+        for arg in annotation.args.iter().skip(1) {
             let way = arg.name.as_ref().and_then(|n| recovery(&n.text));
             let input = arg_text(&arg.value).filter(|input| {
                 ports.iter().any(|p| matches!(&p.kind, DeclKind::In(field) if *field.name.text == **input))
@@ -524,9 +524,12 @@ impl Checker<'_> {
         input
     }
 
-    pub(super) fn unknown_annotation(&mut self, a: &Annotation, known: &[&str]) {
-        let d = Diagnostic::new(Code::E0213, format!("unknown annotation `@{}`", a.name.text));
-        self.diags.push(d.at(a.name.span, "unknown annotation").nearest(&a.name.text, known.iter().copied()));
+    pub(super) fn unknown_annotation(&mut self, annotation: &Annotation, known: &[&str]) {
+        let d = Diagnostic::new(Code::E0213, format!("unknown annotation `@{}`", annotation.name.text));
+        self.diags.push(
+            d.at(annotation.name.span, "unknown annotation")
+                .nearest(&annotation.name.text, known.iter().copied()),
+        );
     }
 
     /// The kind of a path: `plugin.Kind`, or a component of this module or an imported one.
@@ -609,8 +612,8 @@ fn interface_beside(path: &str) -> String {
     if folder.is_empty() { format!("{stem}.dts") } else { format!("{folder}/{stem}.dts") }
 }
 
-fn arg_text(e: &ast::Expr) -> Option<Symbol> {
-    match &*e.kind {
+fn arg_text(expr: &ast::Expr) -> Option<Symbol> {
+    match &*expr.kind {
         A::Name(n) => Some(n.clone()),
         A::Str(parts) => super::ty::plain_text(parts),
         _ => None,

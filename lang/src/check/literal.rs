@@ -177,12 +177,12 @@ impl Checker<'_> {
     pub(super) fn check_collection(
         &mut self,
         module: ModuleId,
-        e: &ast::Expr,
+        expr: &ast::Expr,
         ty: &Type,
         why: Option<Span>,
     ) -> Option<Expr> {
-        let span = e.span;
-        match (&*e.kind, ty) {
+        let span = expr.span;
+        match (&*expr.kind, ty) {
             (A::Record(entries), Type::Record(r)) if Self::is_static(entries) => {
                 let fields = self.check_fields(module, span, entries, r, why, "field");
                 let extra = fields.into_iter().collect::<Vec<_>>();
@@ -222,8 +222,8 @@ impl Checker<'_> {
             }
             (A::List(elements), Type::List(of)) => {
                 let parts = elements.iter().map(|element| match element {
-                    Element::One(e) => (self.check_expr(module, e, of, why), false),
-                    Element::Spread(e) => (self.check_expr(module, e, ty, why), true),
+                    Element::One(expr) => (self.check_expr(module, expr, of, why), false),
+                    Element::Spread(expr) => (self.check_expr(module, expr, ty, why), true),
                 });
                 let parts = parts.collect();
                 Some(node(span, H::List(parts)))
@@ -238,16 +238,16 @@ impl Checker<'_> {
             }
             (A::Record(entries), Type::Union(members)) => {
                 let fit = self.choose_member(entries, members);
-                fit.and_then(|member| self.check_collection(module, e, &member, why))
+                fit.and_then(|member| self.check_collection(module, expr, &member, why))
             }
             (A::List(_) | A::ListComp { .. }, Type::Union(members)) => {
                 let mut lists = members.iter().filter(|t| matches!(t, Type::List(_)));
                 let (first, more) = (lists.next()?.clone(), lists.next().is_some());
-                if more { None } else { self.check_collection(module, e, &first, why) }
+                if more { None } else { self.check_collection(module, expr, &first, why) }
             }
             (A::MapComp { .. }, Type::Union(members)) => {
                 let map = members.iter().find(|t| matches!(t, Type::Map(_)))?.clone();
-                self.check_collection(module, e, &map, why)
+                self.check_collection(module, expr, &map, why)
             }
             _ => None,
         }
@@ -297,7 +297,7 @@ impl Checker<'_> {
         module: ModuleId,
         span: Span,
         entries: &[Entry],
-        r: &Arc<RecordType>,
+        record: &Arc<RecordType>,
         why: Option<Span>,
         what: &'static str,
     ) -> IndexMap<Symbol, Expr> {
@@ -315,13 +315,13 @@ impl Checker<'_> {
                             _ => None,
                         });
                         self.note_cursor(|_| Cursor::Field {
-                            record: r.clone(),
+                            record: record.clone(),
                             given: names.collect(),
                             what,
                         });
                         continue;
                     }
-                    if let Some(field) = r.fields.get(&name.text) {
+                    if let Some(field) = record.fields.get(&name.text) {
                         self.note_use(
                             name.span,
                             field.span,
@@ -331,17 +331,17 @@ impl Checker<'_> {
                         );
                     }
                     let value = Self::entry_value(name, value);
-                    let expr = match r.fields.get(&name.text) {
+                    let expr = match record.fields.get(&name.text) {
                         Some(field) => {
                             // A defaulted or optional field takes null only where its type does.
                             self.check_expr(module, &value, &field.ty, field.span.or(why))
                         }
-                        None if r.open => self.infer(module, &value).0,
+                        None if record.open => self.infer(module, &value).0,
                         None => {
                             // A misspelt field is not missing as well.
-                            let near = crate::diag::nearest(&name.text, r.fields.keys().map(|k| &**k));
+                            let near = crate::diag::nearest(&name.text, record.fields.keys().map(|k| &**k));
                             misspelt.extend(near.map(Symbol::from));
-                            self.unknown_field(name, r, why, what);
+                            self.unknown_field(name, record, why, what);
                             self.infer(module, &value);
                             continue;
                         }
@@ -361,7 +361,7 @@ impl Checker<'_> {
                     for (name, field) in &from.fields {
                         let part =
                             node(base.span, H::Field { base: expr.clone(), name: name.clone(), safe: false });
-                        let part = match r.fields.get(name) {
+                        let part = match record.fields.get(name) {
                             Some(to) if fits(&field.ty, &to.ty) => self.convert(part, &field.ty, &to.ty),
                             Some(to) => {
                                 let headline = format!(
@@ -371,7 +371,7 @@ impl Checker<'_> {
                                 self.error(Code::E0301, base.span, headline, "spread here");
                                 Expr::error(base.span)
                             }
-                            None if r.open => part,
+                            None if record.open => part,
                             None => {
                                 let headline = format!(
                                     "this spread brings the {what} `{name}`, which is not known here"
@@ -398,17 +398,17 @@ impl Checker<'_> {
                 Entry::Error(_) => broken = true,
             }
         }
-        let missing: Vec<&Symbol> = r
+        let missing: Vec<&Symbol> = record
             .fields
             .iter()
             .filter(|(n, f)| !f.may_be_absent() && !given.contains_key(*n) && !misspelt.contains(n))
             .map(|(n, _)| n)
             .collect();
         if !missing.is_empty() && !broken {
-            self.missing_fields(span, &missing, r, why, what);
+            self.missing_fields(span, &missing, record, why, what);
         }
         let mut out: IndexMap<Symbol, Expr> = IndexMap::default();
-        for (name, field) in &r.fields {
+        for (name, field) in &record.fields {
             let expr = match (given.shift_remove(name), field.default) {
                 (Some(expr), _) => expr,
                 (None, Some(default)) => node(span, H::Default(default)),
@@ -420,7 +420,7 @@ impl Checker<'_> {
         out.extend(given);
         out
     }
-    fn unknown_field(&mut self, name: &ast::Name, r: &RecordType, why: Option<Span>, what: &str) {
+    fn unknown_field(&mut self, name: &ast::Name, record: &RecordType, why: Option<Span>, what: &str) {
         let code = match &*name.text {
             "depends_on" | "dependsOn" | "count" | "for_each" | "lifecycle" | "provisioner" | "provider"
                 if what == "input" =>
@@ -455,11 +455,11 @@ impl Checker<'_> {
             "count" | "for_each" if what == "input" => {
                 d.help("write `tool name[x in xs by key]: ...` for one tool per element")
             }
-            _ => d.nearest(&name.text, r.fields.keys().map(|k| &**k)),
+            _ => d.nearest(&name.text, record.fields.keys().map(|k| &**k)),
         };
         let d = match (why, d.help.is_empty()) {
-            (_, true) if !r.fields.is_empty() => {
-                let all: Vec<String> = r.fields.keys().map(|k| format!("`{k}`")).collect();
+            (_, true) if !record.fields.is_empty() => {
+                let all: Vec<String> = record.fields.keys().map(|k| format!("`{k}`")).collect();
                 d.note(format!("known here: {}", all.join(", ")))
             }
             _ => d,
@@ -474,7 +474,7 @@ impl Checker<'_> {
         &mut self,
         span: Span,
         missing: &[&Symbol],
-        r: &RecordType,
+        record: &RecordType,
         why: Option<Span>,
         what: &str,
     ) {
@@ -484,7 +484,7 @@ impl Checker<'_> {
         let mut d = Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", ")))
             .at(open, "in this record");
         for name in missing.iter().take(3) {
-            if let Some(at) = r.fields[*name].span {
+            if let Some(at) = record.fields[*name].span {
                 d = d.also(at, format!("`{name}` is declared here, without a default"));
             }
         }
@@ -492,7 +492,7 @@ impl Checker<'_> {
             d = d.also(at, "required by this");
         }
         let text: Vec<String> =
-            missing.iter().map(|n| format!(" {n} = {},", sample(&r.fields[*n].ty))).collect();
+            missing.iter().map(|n| format!(" {n} = {},", sample(&record.fields[*n].ty))).collect();
         self.diags.push(d.fix("add what is missing", open.after(), text.concat()));
     }
 }

@@ -88,11 +88,11 @@ impl Checker<'_> {
     }
 
     /// The narrowed type of a whole path expression.
-    pub(super) fn narrow_path(&self, e: &ast::Expr, ty: Type) -> Type {
+    pub(super) fn narrow_path(&self, expr: &ast::Expr, ty: Type) -> Type {
         if self.body.narrowed.is_empty() {
             return ty;
         }
-        path_key(e).map_or(ty.clone(), |key| self.lookup(&key, ty))
+        path_key(expr).map_or(ty.clone(), |key| self.lookup(&key, ty))
     }
 
     fn lookup(&self, key: &str, ty: Type) -> Type {

@@ -49,11 +49,11 @@ impl Checker<'_> {
         module: ModuleId,
         span: Span,
         op: BinaryOp,
-        a: &ast::Expr,
-        b: &ast::Expr,
+        left_operand: &ast::Expr,
+        right_operand: &ast::Expr,
     ) -> (Expr, Type) {
         use BinaryOp::*;
-        if op.compares() && matches!(&*a.kind, A::Binary(first, ..) if first.compares()) {
+        if op.compares() && matches!(&*left_operand.kind, A::Binary(first, ..) if first.compares()) {
             let d =
                 Diagnostic::new(Code::E0311, "comparisons do not chain").at(span, "two comparisons in a row");
             self.diags.push(d.help("join them with `&&`: `a < b && b < c`"));
@@ -61,80 +61,87 @@ impl Checker<'_> {
         }
         match op {
             And | Or => {
-                let (left, s1) = self.condition(module, a);
+                let (left, left_secret) = self.condition(module, left_operand);
                 let facts = self.body.narrowed.len();
-                self.assume(module, a, op == And);
-                let (right, s2) = self.condition(module, b);
+                self.assume(module, left_operand, op == And);
+                let (right, right_secret) = self.condition(module, right_operand);
                 self.body.narrowed.truncate(facts);
                 let expr = if op == And { H::And(left, right) } else { H::Or(left, right) };
-                let ty = if s1 || s2 { Type::Bool.secret() } else { Type::Bool };
+                let ty = if left_secret || right_secret { Type::Bool.secret() } else { Type::Bool };
                 return (node(span, expr), ty);
             }
             Coalesce => {
-                let (left, lt) = self.infer(module, a);
-                let (right, rt) = self.infer(module, b);
-                if matches!(lt, Type::Error) {
+                let (left, left_ty) = self.infer(module, left_operand);
+                let (right, right_ty) = self.infer(module, right_operand);
+                if matches!(left_ty, Type::Error) {
                     return (Expr::error(span), Type::Error);
                 }
-                let ty = self.join_types(lt.non_null(), rt);
-                let ty = if matches!(lt, Type::Null) { ty.non_null() } else { ty };
+                let ty = self.join_types(left_ty.non_null(), right_ty);
+                let ty = if matches!(left_ty, Type::Null) { ty.non_null() } else { ty };
                 return (node(span, H::Coalesce(left, right)), ty.clone());
             }
             _ => {}
         }
-        let (left, lt) = self.infer(module, a);
-        let (right, rt) = self.infer(module, b);
-        let rt = if op == In { choices(b).unwrap_or(rt) } else { rt };
-        if matches!(lt, Type::Error) || matches!(rt, Type::Error) {
+        let (left, left_ty) = self.infer(module, left_operand);
+        let (right, right_ty) = self.infer(module, right_operand);
+        let right_ty = if op == In { choices(right_operand).unwrap_or(right_ty) } else { right_ty };
+        if matches!(left_ty, Type::Error) || matches!(right_ty, Type::Error) {
             return (Expr::error(span), Type::Error);
         }
-        let ((lp, s1), (rp, s2)) = (lt.reveal(), rt.reveal());
+        let ((left_plain, left_secret), (right_plain, right_secret)) = (left_ty.reveal(), right_ty.reveal());
         let result = match op {
-            Eq | NotEq => comparable(&lp, &rp).then_some(Type::Bool),
-            Lt | LtEq | Gt | GtEq => ordered(&lp.widen(), &rp.widen()).then_some(Type::Bool),
-            In => contains(&lp, &rp).then_some(Type::Bool),
-            Range | RangeEq => {
-                (fits(&lp, &Type::Int) && fits(&rp, &Type::Int)).then(|| Type::list(Type::Int))
-            }
-            _ => arithmetic(op, &lp.widen(), &rp.widen()),
+            Eq | NotEq => comparable(&left_plain, &right_plain).then_some(Type::Bool),
+            Lt | LtEq | Gt | GtEq => ordered(&left_plain.widen(), &right_plain.widen()).then_some(Type::Bool),
+            In => contains(&left_plain, &right_plain).then_some(Type::Bool),
+            Range | RangeEq => (fits(&left_plain, &Type::Int) && fits(&right_plain, &Type::Int))
+                .then(|| Type::list(Type::Int)),
+            _ => arithmetic(op, &left_plain.widen(), &right_plain.widen()),
         };
         let Some(ty) = result else {
-            let d =
-                Diagnostic::new(Code::E0306, format!("`{}` does not apply to `{lt}` and `{rt}`", op.text()));
+            let d = Diagnostic::new(
+                Code::E0306,
+                format!("`{}` does not apply to `{left_ty}` and `{right_ty}`", op.text()),
+            );
             let d = d
                 .at(span, "these operands")
-                .also(a.span, format!("this is `{lt}`"))
-                .also(b.span, format!("this is `{rt}`"));
-            let text = matches!(lp.widen(), Type::String) || matches!(rp.widen(), Type::String);
-            self.diags.push(match (op, &lp) {
-                (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
-                (Rem, _) if matches!(lp.widen(), Type::String) => {
+                .also(left_operand.span, format!("this is `{left_ty}`"))
+                .also(right_operand.span, format!("this is `{right_ty}`"));
+            let text =
+                matches!(left_plain.widen(), Type::String) || matches!(right_plain.widen(), Type::String);
+            self.diags.push(match (op, &left_plain) {
+                (Add, _) if text => {
+                    d.help("join strings by writing them into one: `\"${a}${b}\"`")
+                }
+                (Rem, _) if matches!(left_plain.widen(), Type::String) => {
                     d.help("write values into a string: `\"${a}-${b}\"`")
                 }
                 (Add, Type::List(_)) => d.help("join lists with spreads: `[...a, ...b]`"),
-                _ if lp.is_nullable() || rp.is_nullable() => d.help("provide a value for null: `x ?? ...`"),
+                _ if left_plain.is_nullable() || right_plain.is_nullable() => {
+                    d.help("provide a value for null: `x ?? ...`")
+                }
                 _ => d,
             });
             return (Expr::error(span), Type::Error);
         };
         // Whether a secret is there at all is no secret.
-        let null_test = matches!(op, Eq | NotEq) && (matches!(lp, Type::Null) || matches!(rp, Type::Null));
+        let null_test = matches!(op, Eq | NotEq)
+            && (matches!(left_plain, Type::Null) || matches!(right_plain, Type::Null));
         if null_test {
             return (node(span, H::Binary(op, left, right)), ty);
         }
         // Which keys a map has is no secret either.
-        let public = op == In && matches!(rp, Type::Map(_) | Type::Record(_));
-        let right_secret = s2 || !public && rt.has_secret();
-        let ty = if s1 || lt.has_secret() || right_secret { ty.secret() } else { ty };
+        let public = op == In && matches!(right_plain, Type::Map(_) | Type::Record(_));
+        let right_secret = right_secret || !public && right_ty.has_secret();
+        let ty = if left_secret || left_ty.has_secret() || right_secret { ty.secret() } else { ty };
         (node(span, H::Binary(op, left, right)), ty)
     }
 }
 
 /// The type of a list of literals that keeps which ones they are.
-fn choices(e: &ast::Expr) -> Option<Type> {
-    let A::List(items) = &*e.kind else { return None };
+fn choices(expr: &ast::Expr) -> Option<Type> {
+    let A::List(items) = &*expr.kind else { return None };
     let literal = |item: &ast::Element| match item {
-        ast::Element::One(e) => super::ty::literal(e),
+        ast::Element::One(expr) => super::ty::literal(expr),
         ast::Element::Spread(_) => None,
     };
     let all: Vec<Type> = items.iter().map(literal).collect::<Option<_>>()?;
@@ -142,8 +149,8 @@ fn choices(e: &ast::Expr) -> Option<Type> {
 }
 
 /// Types that overlap.
-fn comparable(a: &Type, b: &Type) -> bool {
-    let choice = matches!(a, Type::Union(_)) || matches!(b, Type::Union(_));
+fn comparable(left: &Type, right: &Type) -> bool {
+    let choice = matches!(left, Type::Union(_)) || matches!(right, Type::Union(_));
     let one = |x: &Type, y: &Type| {
         if x.has_tool() || y.has_tool() {
             return false;
@@ -165,29 +172,31 @@ fn comparable(a: &Type, b: &Type) -> bool {
         }
     };
     let null = |t: &Type| matches!(t, Type::Null);
-    if null(a) || null(b) {
+    if null(left) || null(right) {
         return true;
     }
-    a.members().iter().any(|x| {
-        b.members().iter().any(|y| {
+    left.members().iter().any(|x| {
+        right.members().iter().any(|y| {
             !matches!(x, Type::Tool(_)) && !matches!(y, Type::Tool(_)) && one(&x.reveal().0, &y.reveal().0)
         })
     })
 }
 
 /// Whether two lists or maps of these elements may be equal and hold some.
-fn inside(a: &Type, b: &Type) -> bool {
-    matches!(a, Type::Error) || matches!(b, Type::Error) || comparable(&a.reveal().0, &b.reveal().0)
+fn inside(left: &Type, right: &Type) -> bool {
+    matches!(left, Type::Error)
+        || matches!(right, Type::Error)
+        || comparable(&left.reveal().0, &right.reveal().0)
 }
 
-fn records_overlap(a: &RecordType, b: &RecordType) -> bool {
-    let covers = |a: &RecordType, b: &RecordType| {
-        a.fields.iter().all(|(name, f)| match b.fields.get(name) {
+fn records_overlap(left: &RecordType, right: &RecordType) -> bool {
+    let covers = |left: &RecordType, right: &RecordType| {
+        left.fields.iter().all(|(name, f)| match right.fields.get(name) {
             Some(g) => inside(&f.ty, &g.ty),
-            None => b.open || f.may_be_absent(),
+            None => right.open || f.may_be_absent(),
         })
     };
-    covers(a, b) && covers(b, a)
+    covers(left, right) && covers(right, left)
 }
 
 /// Whether values of the type have an order among each other.
@@ -196,24 +205,27 @@ pub(super) fn sortable(of: &Type) -> bool {
     plain.iter().all(|a| matches!(a, Type::Error) || plain.iter().all(|b| ordered(a, b)))
 }
 
-fn ordered(a: &Type, b: &Type) -> bool {
+fn ordered(left: &Type, right: &Type) -> bool {
     use Type::*;
-    matches!((a, b), (Int | Float, Int | Float) | (Duration, Duration) | (Size, Size) | (String, String))
+    matches!(
+        (left, right),
+        (Int | Float, Int | Float) | (Duration, Duration) | (Size, Size) | (String, String)
+    )
 }
 
-fn contains(a: &Type, b: &Type) -> bool {
-    match b {
-        Type::List(t) => inside(a, t),
-        Type::Map(_) | Type::Record(_) => fits(a, &Type::String),
-        Type::String | Type::Lit(Lit::String(_)) => fits(a, &Type::String),
+fn contains(left: &Type, right: &Type) -> bool {
+    match right {
+        Type::List(t) => inside(left, t),
+        Type::Map(_) | Type::Record(_) => fits(left, &Type::String),
+        Type::String | Type::Lit(Lit::String(_)) => fits(left, &Type::String),
         _ => false,
     }
 }
 
-fn arithmetic(op: BinaryOp, a: &Type, b: &Type) -> Option<Type> {
+fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
     use BinaryOp::*;
     use Type::*;
-    Some(match (op, a, b) {
+    Some(match (op, left, right) {
         (Add | Sub | Mul, Int, Int) | (Rem, Int, Int) => Int,
         (Div, Int, Int) => Float,
         (Add | Sub | Mul | Div | Rem, Int | Float, Int | Float) => Float,

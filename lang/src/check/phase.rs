@@ -151,9 +151,9 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
 
 impl Phases<'_> {
     /// Refuses a deferred value where structure is decided.
-    fn known(&mut self, e: &Expr, what: &str) {
-        let phase = self.phase(e);
-        self.refuse(e.span, phase.inside(), what);
+    fn known(&mut self, expr: &Expr, what: &str) {
+        let phase = self.phase(expr);
+        self.refuse(expr.span, phase.inside(), what);
     }
 
     fn refuse(&mut self, span: Span, origin: Option<Span>, what: &str) {
@@ -335,22 +335,22 @@ impl Phases<'_> {
         Phase::of(parts.into_iter().fold(None, |first, e| first.or(self.phase(e).inside())))
     }
 
-    fn phase(&mut self, e: &Expr) -> Phase {
+    fn phase(&mut self, expr: &Expr) -> Phase {
         // What needs itself is found by evaluation.
         if self.depth > crate::budget::NESTED {
             return Phase::Known;
         }
         self.depth += 1;
-        let phase = stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(e));
+        let phase = stacker::maybe_grow(64 << 10, 1 << 20, || self.phase_here(expr));
         self.depth -= 1;
         if let Some(seen) = &mut self.seen {
-            seen.push((e.span, phase.inside().is_some()));
+            seen.push((expr.span, phase.inside().is_some()));
         }
         phase
     }
 
-    fn phase_here(&mut self, e: &Expr) -> Phase {
-        match &*e.kind {
+    fn phase_here(&mut self, expr: &Expr) -> Phase {
+        match &*expr.kind {
             H::Plan | H::Order(..) => Phase::Known,
             H::Error | H::Const(_) | H::Param(_) | H::Data(_) | H::Tool(_) => Phase::Known,
             H::Local(slot) => self.locals.get(slot).cloned().unwrap_or(Phase::Known),
@@ -362,7 +362,7 @@ impl Phases<'_> {
             }
             H::Port { base, output: true, .. } => {
                 self.phase(base);
-                Phase::Deferred(e.span)
+                Phase::Deferred(expr.span)
             }
             H::Port { base, name, output: false, .. } => {
                 let phase = self.phase(base);
@@ -386,8 +386,8 @@ impl Phases<'_> {
             }
             H::Record(fields) => {
                 let mut out = IndexMap::default();
-                for (at, (name, e)) in fields.iter().enumerate() {
-                    match self.phase(e) {
+                for (at, (name, expr)) in fields.iter().enumerate() {
+                    match self.phase(expr) {
                         Phase::Known if out.is_empty() => {}
                         phase => {
                             if out.is_empty() {

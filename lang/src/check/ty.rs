@@ -348,34 +348,34 @@ impl Checker<'_> {
 }
 
 /// Whether no value is of both types.
-fn told_apart(a: &Type, b: &Type) -> bool {
-    match (a, b) {
+fn told_apart(left: &Type, right: &Type) -> bool {
+    match (left, right) {
         (Type::Error, _) | (_, Type::Error) | (Type::Null, _) | (_, Type::Null) => true,
         (Type::Any, _) | (_, Type::Any) => false,
         (Type::List(_), Type::List(_)) | (Type::Map(_), Type::Map(_) | Type::Record(_)) => false,
         (Type::Record(_), Type::Map(_)) => false,
-        (Type::Tool(a), Type::Tool(b)) => !a.is(b),
-        (Type::Record(a), Type::Record(b)) => records_apart(a, b),
-        (Type::Lit(a), Type::Lit(b)) => a != b,
-        _ => a.widen() != b.widen(),
+        (Type::Tool(left), Type::Tool(right)) => !left.is(right),
+        (Type::Record(left), Type::Record(right)) => records_apart(left, right),
+        (Type::Lit(left), Type::Lit(right)) => left != right,
+        _ => left.widen() != right.widen(),
     }
 }
 
 /// Records differ in a field with literals of its own, or each has a field that it needs and the other cannot have.
-fn records_apart(a: &RecordType, b: &RecordType) -> bool {
-    let tagged = a.fields.iter().any(|(name, f)| {
-        let Some(g) = b.fields.get(name).filter(|g| is_tag(&f.ty) && is_tag(&g.ty)) else { return false };
+fn records_apart(left: &RecordType, right: &RecordType) -> bool {
+    let tagged = left.fields.iter().any(|(name, f)| {
+        let Some(g) = right.fields.get(name).filter(|g| is_tag(&f.ty) && is_tag(&g.ty)) else { return false };
         !f.ty.members().iter().any(|l| g.ty.members().contains(l))
     });
-    let needs = |a: &RecordType, b: &RecordType| {
-        a.fields.iter().any(|(n, f)| !f.may_be_absent() && !b.open && !b.fields.contains_key(n))
+    let needs = |left: &RecordType, right: &RecordType| {
+        left.fields.iter().any(|(n, f)| !f.may_be_absent() && !right.open && !right.fields.contains_key(n))
     };
-    tagged || needs(a, b) && needs(b, a)
+    tagged || needs(left, right) && needs(right, left)
 }
 
 /// The type of a literal.
-pub(super) fn literal(e: &ast::Expr) -> Option<Type> {
-    Some(match &*e.kind {
+pub(super) fn literal(expr: &ast::Expr) -> Option<Type> {
+    Some(match &*expr.kind {
         A::Null => Type::Null,
         A::Bool(b) => Type::Lit(Lit::Bool(*b)),
         A::Int(i) => Type::Lit(Lit::Int(*i)),

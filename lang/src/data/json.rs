@@ -91,16 +91,16 @@ fn number(text: &str, at: Span) -> Result<Data, Box<Diagnostic>> {
 
 /// Whether two texts are the same JSON; `None` if one of them is not JSON. Distinguishes numbers of any length, which
 /// values of a program cannot.
-pub fn same(a: &str, b: &str) -> Option<bool> {
-    Some(same_value(&parsed(a)?, &parsed(b)?))
+pub fn same(left: &str, right: &str) -> Option<bool> {
+    Some(same_value(&parsed(left)?, &parsed(right)?))
 }
 
 fn parsed(text: &str) -> Option<Json<'_>> {
     parse_to_ast(text, &CollectOptions::default(), &STRICT).ok()?.value
 }
 
-fn same_value(a: &Json<'_>, b: &Json<'_>) -> bool {
-    match (a, b) {
+fn same_value(left: &Json<'_>, right: &Json<'_>) -> bool {
+    match (left, right) {
         (Json::NullKeyword(_), Json::NullKeyword(_)) => true,
         (Json::BooleanLit(x), Json::BooleanLit(y)) => x.value == y.value,
         (Json::StringLit(x), Json::StringLit(y)) => x.value == y.value,

@@ -325,9 +325,9 @@ impl Diagnostics {
 }
 
 impl From<Diagnostic> for Diagnostics {
-    fn from(d: Diagnostic) -> Self {
+    fn from(diagnostic: Diagnostic) -> Self {
         let mut one = Diagnostics::default();
-        one.push(d);
+        one.push(diagnostic);
         one
     }
 }

@@ -33,29 +33,37 @@ fn word(diagnostic: &Diagnostic) -> &'static str {
     }
 }
 
-fn short(d: &Diagnostic, sources: &Sources) -> String {
-    let place = d.primary.as_ref().map(|p| sources.place(p.span) + ": ").unwrap_or_default();
-    format!("{place}{}[{}]: {}\n", word(d), d.code, d.headline)
+fn short(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let place = diagnostic.primary.as_ref().map(|p| sources.place(p.span) + ": ").unwrap_or_default();
+    format!("{place}{}[{}]: {}\n", word(diagnostic), diagnostic.code, diagnostic.headline)
 }
 
-fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
-    let Some(primary) = &d.primary else {
-        let mut out = format!("{}[{}]: {}\n", word(d), d.code, d.headline);
-        d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
-        d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
+fn human(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
+    let Some(primary) = &diagnostic.primary else {
+        let mut out = format!("{}[{}]: {}\n", word(diagnostic), diagnostic.code, diagnostic.headline);
+        diagnostic.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
+        diagnostic.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
         return visible(&out).into_owned();
     };
     let excerpts: Vec<Option<String>> =
-        std::iter::once(primary).chain(&d.secondary).map(|l| excerpt(sources, l)).collect();
-    if d.hides_source || excerpts.iter().any(Option::is_some) {
-        let mut out =
-            format!("{}[{}]: {}\n  at {}\n", word(d), d.code, d.headline, sources.place(primary.span));
-        if let (false, Some(Some(text))) = (d.hides_source, excerpts.first()) {
+        std::iter::once(primary).chain(&diagnostic.secondary).map(|l| excerpt(sources, l)).collect();
+    if diagnostic.hides_source || excerpts.iter().any(Option::is_some) {
+        let mut out = format!(
+            "{}[{}]: {}\n  at {}\n",
+            word(diagnostic),
+            diagnostic.code,
+            diagnostic.headline,
+            sources.place(primary.span)
+        );
+        if let (false, Some(Some(text))) = (diagnostic.hides_source, excerpts.first()) {
             let _ = writeln!(out, "  │ {text}");
         }
-        d.secondary.iter().for_each(|l| _ = writeln!(out, "  {} at {}", l.text, sources.place(l.span)));
-        d.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
-        d.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
+        diagnostic
+            .secondary
+            .iter()
+            .for_each(|l| _ = writeln!(out, "  {} at {}", l.text, sources.place(l.span)));
+        diagnostic.notes.iter().for_each(|n| _ = writeln!(out, "  note: {n}"));
+        diagnostic.help.iter().for_each(|h| _ = writeln!(out, "  help: {h}"));
         return visible(&out).into_owned();
     }
     let mut cache = Cache::new(sources);
@@ -65,7 +73,7 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     };
     let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte).with_color(color);
     let mut report = ariadne::Report::build(ariadne::ReportKind::Error, range(primary)).with_config(config);
-    let tint = match d.severity() {
+    let tint = match diagnostic.severity() {
         Severity::Error => ariadne::Color::Red,
         Severity::Warning => ariadne::Color::Yellow,
     };
@@ -73,28 +81,28 @@ fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     report.add_label(
         ariadne::Label::new(range(primary)).with_message(visible(text)).with_color(tint).with_order(-1),
     );
-    for label in &d.secondary {
+    for label in &diagnostic.secondary {
         let label = ariadne::Label::new(range(label)).with_message(visible(&label.text));
         report.add_label(label.with_color(ariadne::Color::Cyan));
     }
-    d.notes.iter().for_each(|n| report.add_note(visible(n)));
-    d.help.iter().for_each(|h| report.add_help(visible(h)));
+    diagnostic.notes.iter().for_each(|n| report.add_note(visible(n)));
+    diagnostic.help.iter().for_each(|h| report.add_help(visible(h)));
     let mut bytes = Vec::new();
     if report.finish().write(cache, &mut bytes).is_err() {
-        return visible(&short(d, sources)).into_owned();
+        return visible(&short(diagnostic, sources)).into_owned();
     }
     let text = String::from_utf8_lossy(&bytes);
     // The first line is our own, in the form of compilers; ariadne would color it in any case.
-    let head = format!("{}[{}]", word(d), d.code);
-    let head = match (color, d.severity()) {
+    let head = format!("{}[{}]", word(diagnostic), diagnostic.code);
+    let head = match (color, diagnostic.severity()) {
         (false, _) => head,
         (true, Severity::Error) => format!("\x1b[31m{head}\x1b[0m"),
         (true, Severity::Warning) => format!("\x1b[33m{head}\x1b[0m"),
     };
     let lines: Vec<&str> = text.lines().skip(1).map(str::trim_end).collect();
     let rest: String =
-        lines.iter().enumerate().map(|(i, l)| heading(d, sources, l, &lines[i..]) + "\n").collect();
-    format!("{head}: {}\n{rest}", visible(&d.headline))
+        lines.iter().enumerate().map(|(i, l)| heading(diagnostic, sources, l, &lines[i..]) + "\n").collect();
+    format!("{head}: {}\n{rest}", visible(&diagnostic.headline))
 }
 
 /// What stands around a label whose line is too long to be shown.
@@ -118,16 +126,18 @@ fn excerpt(sources: &Sources, label: &Label) -> Option<String> {
 
 /// The heading of a further frame: ariadne writes the place of the primary label there if the file is the same, and a
 /// person wants that of the label below.
-fn heading(d: &Diagnostic, sources: &Sources, line: &str, rest: &[&str]) -> String {
-    let place = d.primary.as_ref().map(|p| sources.place(p.span)).unwrap_or_default();
+fn heading(diagnostic: &Diagnostic, sources: &Sources, line: &str, rest: &[&str]) -> String {
+    let place = diagnostic.primary.as_ref().map(|p| sources.place(p.span)).unwrap_or_default();
     let place = visible(&place);
     if !line.trim_start().starts_with('├') || !line.contains(&*place) {
         return line.to_string();
     }
     let number = |l: &&str| l.split_once('│').and_then(|(n, _)| n.trim().parse::<usize>().ok());
     let shown = rest.iter().skip(1).find_map(number);
-    let label =
-        d.secondary.iter().find(|l| Some(sources.file(l.span.file).line_column(l.span.start).0) == shown);
+    let label = diagnostic
+        .secondary
+        .iter()
+        .find(|l| Some(sources.file(l.span.file).line_column(l.span.start).0) == shown);
     label.map_or_else(|| line.to_string(), |l| line.replace(&*place, &visible(&sources.place(l.span))))
 }
 
@@ -150,7 +160,7 @@ fn widen(sources: &Sources, label: &Label) -> std::ops::Range<usize> {
 }
 
 /// The JSON form, also used for editors and machines; field order is fixed.
-pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
+pub fn json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {
     let label = |l: &Label| {
         let file = sources.file(l.span.file);
         let (line, column) = file.line_column(l.span.start);
@@ -160,17 +170,17 @@ pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
             "end_column": end_column, "start": l.span.start, "end": l.span.end, "text": l.text,
         })
     };
-    let fixes: Vec<_> = d.fixes.iter().map(|f| {
+    let fixes: Vec<_> = diagnostic.fixes.iter().map(|f| {
         let edits: Vec<_> = f.edits.iter().map(|(span, with)| {
             serde_json::json!({ "path": &*sources.file(span.file).shown, "start": span.start, "end": span.end, "with": with })
         }).collect();
         serde_json::json!({ "title": f.title, "safe": f.safe, "edits": edits })
     }).collect();
     serde_json::json!({
-        "severity": word(d), "code": d.code.to_string(), "headline": d.headline,
-        "primary": d.primary.as_ref().map(label),
-        "secondary": d.secondary.iter().map(label).collect::<Vec<_>>(),
-        "notes": d.notes, "help": d.help, "fixes": fixes, "tool": d.tool.as_deref(),
+        "severity": word(diagnostic), "code": diagnostic.code.to_string(), "headline": diagnostic.headline,
+        "primary": diagnostic.primary.as_ref().map(label),
+        "secondary": diagnostic.secondary.iter().map(label).collect::<Vec<_>>(),
+        "notes": diagnostic.notes, "help": diagnostic.help, "fixes": fixes, "tool": diagnostic.tool.as_deref(),
     })
 }
 

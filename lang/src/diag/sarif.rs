@@ -65,8 +65,8 @@ pub fn sarif<'d>(
     })
 }
 
-fn level(d: &Diagnostic) -> &'static str {
-    match d.severity() {
+fn level(diagnostic: &Diagnostic) -> &'static str {
+    match diagnostic.severity() {
         Severity::Error => "error",
         Severity::Warning => "warning",
     }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 
 /// Whether a character must not reach a terminal: C0 but for line breaks and tabs, DEL, C1, and the bidirectional controls,
 /// which make a text look like another one.
-pub fn is_hidden(c: char) -> bool {
-    match c {
+pub fn is_hidden(character: char) -> bool {
+    match character {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => true,
-        _ => c.is_control(),
+        _ => character.is_control(),
     }
 }
 
@@ -82,8 +82,8 @@ impl Pictured {
 }
 
 /// The picture of a control character: `␛`.
-fn picture(c: char) -> char {
-    match u32::from(c) {
+fn picture(character: char) -> char {
+    match u32::from(character) {
         0x7f => '␡',
         code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or('\u{fffd}'),
         _ => '\u{fffd}',

@@ -64,8 +64,8 @@ impl Evaluator<'_, '_> {
     }
 
     /// Evaluates what a deferred choice may take or not: only for what it reads.
-    fn eval_maybe(&mut self, e: &Expr) -> Value {
-        let value = self.eval_quietly(e);
+    fn eval_maybe(&mut self, expr: &Expr) -> Value {
+        let value = self.eval_quietly(expr);
         if value.is_error() { Value::plain(Data::Unknown(Unknown::Unset)) } else { value }
     }
 

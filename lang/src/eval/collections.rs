@@ -233,12 +233,12 @@ impl Evaluator<'_, '_> {
     /// The value of a comprehension of which it is not known what it holds.
     pub(super) fn deferred_whole(
         &mut self,
-        u: Unknown,
+        unknown: Unknown,
         marks: Marks,
         parts: Vec<Value>,
         span: Span,
     ) -> Value {
         let marks = parts.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span)));
-        Value { marks, secret: parts.iter().any(Value::has_secret), ..Value::plain(Data::Unknown(u)) }
+        Value { marks, secret: parts.iter().any(Value::has_secret), ..Value::plain(Data::Unknown(unknown)) }
     }
 }

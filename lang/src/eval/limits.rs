@@ -36,15 +36,15 @@ impl Evaluator<'_, '_> {
     }
 
     /// Reports the error that ends the evaluation, even where errors are suppressed: a partial result must never be planned.
-    pub(super) fn overrun(&mut self, d: Diagnostic) {
+    pub(super) fn overrun(&mut self, diagnostic: Diagnostic) {
         if !std::mem::replace(&mut self.over_budget, true) {
-            let d = match self.calls.last() {
-                Some(call) => d.also(*call, "called from here"),
-                None => d,
+            let diagnostic = match self.calls.last() {
+                Some(call) => diagnostic.also(*call, "called from here"),
+                None => diagnostic,
             };
             self.diags.push(match self.place_of() {
-                Some(addr) => d.tool(addr),
-                None => d,
+                Some(addr) => diagnostic.tool(addr),
+                None => diagnostic,
             });
         }
     }

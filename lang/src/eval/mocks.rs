@@ -54,19 +54,19 @@ impl Evaluator<'_, '_> {
     }
 
     /// Evaluates what may not be right: without a word.
-    pub(crate) fn eval_quietly(&mut self, e: &Expr) -> Value {
+    pub(crate) fn eval_quietly(&mut self, expr: &Expr) -> Value {
         let before = std::mem::replace(&mut self.quiet, true);
-        let value = self.eval(e);
+        let value = self.eval(expr);
         self.quiet = before;
         value
     }
 
     /// Whether any tool of `b` comes after any of `a`, directly or not.
-    pub(super) fn order(&mut self, a: &Expr, b: &Expr) -> Value {
-        let (a, b) = (self.eval(a), self.eval(b));
+    pub(super) fn order(&mut self, first: &Expr, second: &Expr) -> Value {
+        let (first, second) = (self.eval(first), self.eval(second));
         let (mut before, mut after) = (vec![], vec![]);
-        self.tools_in(&a, &mut before);
-        self.tools_in(&b, &mut after);
+        self.tools_in(&first, &mut before);
+        self.tools_in(&second, &mut after);
         let mut seen: BTreeSet<InstanceId> = BTreeSet::new();
         while let Some(id) = after.pop() {
             for next in self.cx.mocks.edges.get(id.0 as usize).into_iter().flatten() {

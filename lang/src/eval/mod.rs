@@ -210,9 +210,9 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         }
     }
 
-    fn report(&mut self, d: Diagnostic) {
+    fn report(&mut self, diagnostic: Diagnostic) {
         if !self.quiet {
-            self.diags.push(d);
+            self.diags.push(diagnostic);
         }
     }
 
@@ -249,36 +249,37 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         value
     }
 
-    pub(crate) fn eval(&mut self, e: &Expr) -> Value {
+    pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
         budget::work(1);
-        if self.exhausted(e.span) {
+        if self.exhausted(expr.span) {
             return Value::error();
         }
         if self.depth > budget::NESTED {
             self.overrun(
-                Diagnostic::new(Code::E0409, "infinite recursion").at(e.span, "this value depends on itself"),
+                Diagnostic::new(Code::E0409, "infinite recursion")
+                    .at(expr.span, "this value depends on itself"),
             );
             return Value::error();
         }
         self.depth += 1;
-        let mut value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(e));
+        let mut value = stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_here(expr));
         self.depth -= 1;
         if let Some(why) = budget::refused() {
-            self.too_large(why, e.span);
+            self.too_large(why, expr.span);
             return Value::error();
         }
-        if self.exhausted(e.span) {
+        if self.exhausted(expr.span) {
             return Value::error();
         }
         if value.origin == Origin::Open && matches!(value.data, Data::String(_)) {
-            value.origin = Origin::File(e.span.file);
+            value.origin = Origin::File(expr.span.file);
         }
         value
     }
 
-    fn eval_here(&mut self, e: &Expr) -> Value {
-        let span = e.span;
-        match &*e.kind {
+    fn eval_here(&mut self, expr: &Expr) -> Value {
+        let span = expr.span;
+        match &*expr.kind {
             H::Error => Value::error(),
             H::Const(value) => value.clone(),
             H::Local(slot) => self.locals.get(slot.index()).cloned().unwrap_or_else(Value::error),
@@ -343,17 +344,23 @@ impl<'p, 'w> Evaluator<'p, 'w> {
 }
 
 /// The elements of a value: position or key, and the element.
-fn elements(v: &Value) -> Option<Vec<(Value, Value)>> {
-    match &v.data {
+fn elements(value: &Value) -> Option<Vec<(Value, Value)>> {
+    match &value.data {
         Data::List(items) => Some(
-            items.iter().enumerate().map(|(i, v)| (Value::plain(Data::Int(i as i64)), v.clone())).collect(),
+            items
+                .iter()
+                .enumerate()
+                .map(|(i, value)| (Value::plain(Data::Int(i as i64)), value.clone()))
+                .collect(),
         ),
-        Data::Map(items) => Some(items.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect()),
+        Data::Map(items) => {
+            Some(items.iter().map(|(k, value)| (Value::string(k.clone()), value.clone())).collect())
+        }
         _ => None,
     }
 }
 
 /// A value in a message, on one line, secrets masked.
-pub(crate) fn show(v: &Value) -> String {
-    crate::print::shortened(v, 80)
+pub(crate) fn show(value: &Value) -> String {
+    crate::print::shortened(value, 80)
 }

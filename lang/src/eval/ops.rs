@@ -24,11 +24,11 @@ pub(super) fn combine(values: &[Value], compute: impl FnOnce(&[Value]) -> Data) 
 }
 
 /// The first unknown inside; a deferred one before an unset one.
-pub(super) fn first_unknown(v: &Value) -> Option<crate::value::Unknown> {
-    if v.is_known() {
+pub(super) fn first_unknown(value: &Value) -> Option<crate::value::Unknown> {
+    if value.is_known() {
         return None;
     }
-    match &v.data {
+    match &value.data {
         Data::Unknown(u) => Some(*u),
         Data::List(items) => items.iter().find_map(first_unknown),
         Data::Map(items) => items.values().find_map(first_unknown),
@@ -98,31 +98,31 @@ impl Evaluator<'_, '_> {
     }
 
     /// An operator with two operands, but for those that may skip the second.
-    pub(super) fn binary(&mut self, op: BinaryOp, a: Value, b: Value, span: Span) -> Value {
+    pub(super) fn binary(&mut self, op: BinaryOp, left: Value, right: Value, span: Span) -> Value {
         use BinaryOp::*;
-        if a.is_error() || b.is_error() {
+        if left.is_error() || right.is_error() {
             return Value::error();
         }
         // A tool compared with null leaves no mark.
         let tool = |v: &Value| matches!(v.data, Data::Tool(_) | Data::Component(_));
-        if matches!(op, Eq | NotEq) && (tool(&a) || tool(&b)) {
-            return Value::plain(Data::Bool(equal(&a, &b) == (op == Eq)));
+        if matches!(op, Eq | NotEq) && (tool(&left) || tool(&right)) {
+            return Value::plain(Data::Bool(equal(&left, &right) == (op == Eq)));
         }
         // Whether a collection is null is known before what it holds.
-        if matches!(op, Eq | NotEq) && (matches!(a.data, Data::Null) || matches!(b.data, Data::Null)) {
-            let other = if matches!(a.data, Data::Null) { &b } else { &a };
+        if matches!(op, Eq | NotEq) && (matches!(left.data, Data::Null) || matches!(right.data, Data::Null)) {
+            let other = if matches!(left.data, Data::Null) { &right } else { &left };
             if !matches!(other.data, Data::Unknown(_)) {
                 let same = matches!(other.data, Data::Null);
-                let marks = union(&a.marks, &b.marks);
+                let marks = union(&left.marks, &right.marks);
                 return Value { marks, ..Value::plain(Data::Bool(same == (op == Eq))) };
             }
         }
         // Which keys a map has is known before what they stand for, and is no secret.
-        if let (In, Data::Map(map), Data::String(key)) = (op, &b.data, &a.data) {
-            return Value { data: Data::Bool(map.contains_key(key)), ..a };
+        if let (In, Data::Map(map), Data::String(key)) = (op, &right.data, &left.data) {
+            return Value { data: Data::Bool(map.contains_key(key)), ..left };
         }
         let mut problem = None;
-        let value = combine(&[a, b], |v| match compute(op, &v[0], &v[1]) {
+        let value = combine(&[left, right], |v| match compute(op, &v[0], &v[1]) {
             Ok(data) => data,
             Err(why) => {
                 problem = Some(why);
@@ -136,27 +136,27 @@ impl Evaluator<'_, '_> {
     }
 }
 
-fn compute(op: BinaryOp, a: &Value, b: &Value) -> Result<Data, String> {
+fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
     use BinaryOp::*;
     let too_large = || "this number is too large".to_string();
-    let compare = |test: fn(Ordering) -> bool| Ok(Data::Bool(order(a, b).is_some_and(test)));
+    let compare = |test: fn(Ordering) -> bool| Ok(Data::Bool(order(left, right).is_some_and(test)));
     match op {
-        Eq => return Ok(Data::Bool(equal(a, b))),
-        NotEq => return Ok(Data::Bool(!equal(a, b))),
+        Eq => return Ok(Data::Bool(equal(left, right))),
+        NotEq => return Ok(Data::Bool(!equal(left, right))),
         Lt => return compare(Ordering::is_lt),
         LtEq => return compare(Ordering::is_le),
         Gt => return compare(Ordering::is_gt),
         GtEq => return compare(Ordering::is_ge),
         In => {
-            return Ok(Data::Bool(match (&b.data, &a.data) {
-                (Data::List(items), _) => items.iter().any(|v| equal(v, a)),
+            return Ok(Data::Bool(match (&right.data, &left.data) {
+                (Data::List(items), _) => items.iter().any(|v| equal(v, left)),
                 (Data::Map(m), Data::String(k)) => m.contains_key(k),
                 (Data::String(s), Data::String(part)) => s.contains(&**part),
                 _ => false,
             }));
         }
         Range | RangeEq => {
-            let (Data::Int(from), Data::Int(to)) = (&a.data, &b.data) else { return Ok(Data::Error) };
+            let (Data::Int(from), Data::Int(to)) = (&left.data, &right.data) else { return Ok(Data::Error) };
             let to = if op == RangeEq { to.saturating_add(1) } else { *to };
             if to.saturating_sub(*from) > 1_000_000 {
                 return Err("a range that is a list may hold a million ints at most".into());
@@ -205,7 +205,7 @@ fn compute(op: BinaryOp, a: &Value, b: &Value) -> Result<Data, String> {
         Data::Float(f) => *f,
         _ => 0.0,
     };
-    Ok(match (&a.data, &b.data) {
+    Ok(match (&left.data, &right.data) {
         (Data::Int(x), Data::Int(y)) if op == Div => Data::Float(float(*x as f64, *y as f64)?),
         (Data::Int(x), Data::Int(y)) => Data::Int(whole(*x, *y)?),
         (x @ (Data::Int(_) | Data::Float(_)), y @ (Data::Int(_) | Data::Float(_))) => {

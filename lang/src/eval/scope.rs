@@ -166,11 +166,11 @@ impl Evaluator<'_, '_> {
     }
 
     /// All that a value may lead to: its marks, and the tools inside it.
-    pub(crate) fn whole_marks(&mut self, v: &Value, span: Span) -> Marks {
+    pub(crate) fn whole_marks(&mut self, value: &Value, span: Span) -> Marks {
         let mut all = BTreeMap::new();
-        v.collect_marks(&mut all);
+        value.collect_marks(&mut all);
         let mut tools = vec![];
-        self.tools_in(v, &mut tools);
+        self.tools_in(value, &mut tools);
         tools.into_iter().for_each(|id| _ = all.entry(id).or_insert(span));
         (!all.is_empty()).then(|| Arc::new(all))
     }

@@ -6,8 +6,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};
 
 /// The name of a character that changes the order in which a line is shown.
-fn bidirectional(c: char) -> Option<&'static str> {
-    Some(match c {
+fn bidirectional(character: char) -> Option<&'static str> {
+    Some(match character {
         '\u{061c}' => "arabic letter mark",
         '\u{200e}' => "left-to-right mark",
         '\u{200f}' => "right-to-left mark",
@@ -25,11 +25,11 @@ fn bidirectional(c: char) -> Option<&'static str> {
 }
 
 /// The name of a character that cannot be seen, and what is written in its place.
-pub(super) fn invisible(c: char) -> Option<(&'static str, &'static str)> {
-    if let Some(name) = bidirectional(c) {
+pub(super) fn invisible(character: char) -> Option<(&'static str, &'static str)> {
+    if let Some(name) = bidirectional(character) {
         return Some((name, ""));
     }
-    Some(match c {
+    Some(match character {
         '\u{a0}' => ("no-break space", " "),
         '\u{ad}' => ("soft hyphen", ""),
         '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{205f}' | '\u{3000}' => {
@@ -48,8 +48,8 @@ pub(super) fn invisible(c: char) -> Option<(&'static str, &'static str)> {
 }
 
 /// A character that is not shown, in a message: `U+00A0 (no-break space)`.
-pub(super) fn named(c: char, name: &str) -> String {
-    format!("U+{:04X} ({name})", c as u32)
+pub(super) fn named(character: char, name: &str) -> String {
+    format!("U+{:04X} ({name})", character as u32)
 }
 
 /// Whether a text may have such a character: almost none does.

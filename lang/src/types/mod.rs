@@ -475,8 +475,8 @@ pub fn converts(from: &Type, to: &Type) -> bool {
     }
 }
 
-fn has_defaults(t: &Type) -> bool {
-    t.sum().defaults
+fn has_defaults(ty: &Type) -> bool {
+    ty.sum().defaults
 }
 
 /// As the user writes it, as far as one reads: a type whose parts are shared may be of any length.
@@ -508,35 +508,35 @@ impl Written {
 }
 
 impl Type {
-    fn write(&self, f: &mut Written) -> std::fmt::Result {
-        let around = |f: &mut Written, before: &str, inner: &Type, after: &str| {
-            f.add(before)?;
-            inner.write(f)?;
-            f.add(after)
+    fn write(&self, out: &mut Written) -> std::fmt::Result {
+        let around = |out: &mut Written, before: &str, inner: &Type, after: &str| {
+            out.add(before)?;
+            inner.write(out)?;
+            out.add(after)
         };
         match self {
-            Type::Any => f.add("any"),
-            Type::Null => f.add("null"),
-            Type::Bool => f.add("bool"),
-            Type::Int => f.add("int"),
-            Type::Float => f.add("float"),
-            Type::String => f.add("string"),
-            Type::Duration => f.add("duration"),
-            Type::Size => f.add("size"),
-            Type::Lit(l) => f.add(&l.to_string()),
+            Type::Any => out.add("any"),
+            Type::Null => out.add("null"),
+            Type::Bool => out.add("bool"),
+            Type::Int => out.add("int"),
+            Type::Float => out.add("float"),
+            Type::String => out.add("string"),
+            Type::Duration => out.add("duration"),
+            Type::Size => out.add("size"),
+            Type::Lit(l) => out.add(&l.to_string()),
             // Of an empty one nobody knows what it would hold.
-            Type::List(t) if **t == Type::Error => f.add("[]"),
-            Type::List(t) => around(f, "[", t, "]"),
-            Type::Map(t) if **t == Type::Error => f.add("{}"),
-            Type::Map(t) => around(f, "map<", t, ">"),
-            Type::Record(r) if r.fields.is_empty() && !r.open => f.add("{}"),
+            Type::List(t) if **t == Type::Error => out.add("[]"),
+            Type::List(t) => around(out, "[", t, "]"),
+            Type::Map(t) if **t == Type::Error => out.add("{}"),
+            Type::Map(t) => around(out, "map<", t, ">"),
+            Type::Record(r) if r.fields.is_empty() && !r.open => out.add("{}"),
             Type::Record(r) => {
                 for (i, (name, field)) in r.fields.iter().take(6).enumerate() {
-                    f.add(if i == 0 { "{ " } else { ", " })?;
-                    around(f, &format!("{name}: "), &field.ty, "")?;
+                    out.add(if i == 0 { "{ " } else { ", " })?;
+                    around(out, &format!("{name}: "), &field.ty, "")?;
                 }
                 let more = r.fields.len() > 6 || r.open;
-                f.add(match (r.fields.is_empty(), more) {
+                out.add(match (r.fields.is_empty(), more) {
                     (true, _) => "{ ... }",
                     (false, true) => ", ... }",
                     (false, false) => " }",
@@ -546,23 +546,23 @@ impl Type {
                 let mut rest = m.iter().filter(|t| !matches!(t, Type::Null));
                 if let (2, Some(one), None) = (m.len(), rest.next(), rest.next()) {
                     return match one {
-                        Type::Secret(t) => around(f, "secret ", t, "?"),
-                        t => around(f, "", t, "?"),
+                        Type::Secret(t) => around(out, "secret ", t, "?"),
+                        t => around(out, "", t, "?"),
                     };
                 }
                 for (i, member) in m.iter().enumerate() {
-                    around(f, if i == 0 { "" } else { " | " }, member, "")?;
+                    around(out, if i == 0 { "" } else { " | " }, member, "")?;
                 }
                 Ok(())
             }
             Type::Secret(t) => match **t {
-                Type::Union(_) => around(f, "secret (", t, ")"),
-                _ => around(f, "secret ", t, ""),
+                Type::Union(_) => around(out, "secret (", t, ")"),
+                _ => around(out, "secret ", t, ""),
             },
-            Type::Refined(r) => around(f, "", &r.base, &format!(" where {}", r.text)),
-            Type::Tool(k) => f.add(&format!("tool<{}>", k.path())),
-            Type::Var(n) => f.add(&((b'T' + n) as char).to_string()),
-            Type::Error => f.add("_"),
+            Type::Refined(r) => around(out, "", &r.base, &format!(" where {}", r.text)),
+            Type::Tool(k) => out.add(&format!("tool<{}>", k.path())),
+            Type::Var(n) => out.add(&((b'T' + n) as char).to_string()),
+            Type::Error => out.add("_"),
         }
     }
 }

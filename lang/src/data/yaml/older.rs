@@ -73,19 +73,22 @@ impl Older {
     }
 
     /// Adds to a mismatch what the text was in YAML 1.1.
-    pub(crate) fn explain(&self, d: Diagnostic, span: Span) -> Diagnostic {
+    pub(crate) fn explain(&self, diagnostic: Diagnostic, span: Span) -> Diagnostic {
         let quoted = crate::text::quote(&self.text);
-        let d = d.note(format!("`{}` is {} in YAML 1.1; dtm reads YAML 1.2", self.text, self.meaning()));
+        let diagnostic =
+            diagnostic.note(format!("`{}` is {} in YAML 1.1; dtm reads YAML 1.2", self.text, self.meaning()));
         match &self.reading {
             Reading::Bool(b) => {
                 let title = format!("write `{b}`");
-                d.help(title.clone()).guess(title, span, b.to_string())
+                diagnostic.help(title.clone()).guess(title, span, b.to_string())
             }
             Reading::Int(i) if self.text.trim_start_matches(['+', '-']).starts_with('0') => {
-                d.help(format!("write `{}` for the number, {quoted} for the string", octal(*i)))
+                diagnostic.help(format!("write `{}` for the number, {quoted} for the string", octal(*i)))
             }
-            Reading::Int(i) => d.help(format!("write `{i}` for the number, {quoted} for the string")),
-            Reading::Text => d.help(format!("write {quoted} for the string")),
+            Reading::Int(i) => {
+                diagnostic.help(format!("write `{i}` for the number, {quoted} for the string"))
+            }
+            Reading::Text => diagnostic.help(format!("write {quoted} for the string")),
         }
     }
 }

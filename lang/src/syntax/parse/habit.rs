@@ -114,14 +114,14 @@ pub(super) fn swallows(run: &[Token], src: &str) -> Option<u32> {
 }
 
 /// What does not begin a declaration.
-fn declaration(p: &Place<'_>) -> Option<Habit> {
-    match p.text(0) {
+fn declaration(place: &Place<'_>) -> Option<Habit> {
+    match place.text(0) {
         "resource" => say(Code::E0115, "a tool is written `tool NAME: plugin.Kind { inputs }`"),
         "variable" => say(Code::E0115, "an input is written `param NAME: T = default`"),
         "locals" => say(Code::E0116, "each value has a line of its own: `let NAME = value`"),
         "module" => say(Code::E0116, "write `import \"./file.dts\" as NAME`"),
         "provider" => say(Code::E0116, "the settings of a plugin are written `configure PLUGIN { ... }`"),
-        "data" if p.kind(1) == Some(Kind::StrStart) => say(
+        "data" if place.kind(1) == Some(Kind::StrStart) => say(
             Code::E0115,
             "an object that something else manages is declared `existing NAME: plugin.Kind { keys }`",
         ),
@@ -130,9 +130,9 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             say(Code::E0116, "settings such as where to keep the state are written `settings { ... }`")
         }
         "const" | "var" | "val" | "local" | "def"
-            if p.kind(1).is_some_and(Kind::is_word) && p.text(2) == "=" =>
+            if place.kind(1).is_some_and(Kind::is_word) && place.text(2) == "=" =>
         {
-            mend(Code::E0119, "write `let`", p.span(0), "let")
+            mend(Code::E0119, "write `let`", place.span(0), "let")
         }
         "from" => {
             say(Code::E0137, "write `import \"./file.dts\" as NAME` or `import { A, B } from \"./file.dts\"`")
@@ -148,25 +148,25 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             Code::E0136,
             "one tool for each element is written `tool NAME[x in xs by key]: plugin.Kind { ... }`",
         ),
-        "/" if p.text(1) == "*" => say(Code::E0133, COMMENT),
-        word if p.kind(0) == Some(Kind::Ident) && keyword(&word.to_lowercase()) => {
+        "/" if place.text(1) == "*" => say(Code::E0133, COMMENT),
+        word if place.kind(0) == Some(Kind::Ident) && keyword(&word.to_lowercase()) => {
             let word = word.to_lowercase();
-            mend(Code::E0119, format!("keywords are written in lower case: `{word}`"), p.span(0), word)
+            mend(Code::E0119, format!("keywords are written in lower case: `{word}`"), place.span(0), word)
         }
         "enum" => say(Code::E0117, "one of some words is written `type NAME = \"a\" | \"b\"`"),
         "interface" | "struct" | "class" | "record" => {
             say(Code::E0117, "a record type is written `type NAME = { field: T }`")
         }
-        "export" | "public" | "pub" if p.kind(1).is_some_and(Kind::begins_declaration) => {
-            let span = Span { end: p.span(1).start, ..p.span(0) };
+        "export" | "public" | "pub" if place.kind(1).is_some_and(Kind::begins_declaration) => {
+            let span = Span { end: place.span(1).start, ..place.span(0) };
             mend(
                 Code::E0119,
-                format!("remove `{}`: what does not begin with `_` can be imported", p.text(0)),
+                format!("remove `{}`: what does not begin with `_` can be imported", place.text(0)),
                 span,
                 "",
             )
         }
-        "-" if p.text(1) == "-" && p.text(2) == "-" => {
+        "-" if place.text(1) == "-" && place.text(2) == "-" => {
             say(Code::E0120, "this is not YAML: a file begins with `dts 1`, and has no `---`")
         }
         "-" => say(Code::E0120, "a list is written `[a, b]`"),
@@ -174,10 +174,10 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
             Code::E0120,
             "a program is made of declarations, one a line: `let NAME = { ... }` gives this record a name",
         ),
-        _ if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" => {
-            mend(Code::E0119, "a value is named with `let`", p.span(0).before(), "let ")
+        _ if place.kind(0).is_some_and(Kind::is_word) && place.text(1) == "=" => {
+            mend(Code::E0119, "a value is named with `let`", place.span(0).before(), "let ")
         }
-        _ if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == ":" => {
+        _ if place.kind(0).is_some_and(Kind::is_word) && place.text(1) == ":" => {
             say(Code::E0119, "a value is named with `let NAME = value`, an input with `param NAME: T`")
         }
         _ => None,
@@ -185,108 +185,140 @@ fn declaration(p: &Place<'_>) -> Option<Habit> {
 }
 
 /// The head of a declaration.
-fn header(p: &Place<'_>) -> Option<Habit> {
-    match (p.first(), p.text(0)) {
+fn header(place: &Place<'_>) -> Option<Habit> {
+    match (place.first(), place.text(0)) {
         ("let" | "param" | "output" | "tool" | "type" | "fn" | "component", word)
-            if p.at == 1 && p.kind(0).is_some_and(Kind::is_reserved) =>
+            if place.at == 1 && place.kind(0).is_some_and(Kind::is_reserved) =>
         {
             say(Code::E0121, format!("`{word}` is a reserved word: take another name"))
         }
         ("tool" | "existing" | "component" | "let" | "param" | "output" | "type" | "fn", "-")
-            if p.at == 2 && p.touches(0) =>
+            if place.at == 2 && place.touches(0) =>
         {
-            dashed(p)
+            dashed(place)
         }
-        ("tool" | "existing", "for") if p.text(-1) == "[" => {
-            let span = Span { end: p.span(1).start, ..p.span(0) };
+        ("tool" | "existing", "for") if place.text(-1) == "[" => {
+            let span = Span { end: place.span(1).start, ..place.span(0) };
             mend(Code::E0124, "write `tool NAME[x in xs by key]: ...`, without `for`", span, "")
         }
-        ("tool" | "existing", _) if p.at == 3 && p.text(-1) == "[" && p.kind(0) == Some(Kind::Number) => say(
-            Code::E0124,
-            "one tool per element is written `tool NAME[x in xs by key]: ...`; `range(0, 3)` is a list of numbers",
-        ),
+        ("tool" | "existing", _)
+            if place.at == 3 && place.text(-1) == "[" && place.kind(0) == Some(Kind::Number) =>
+        {
+            say(
+                Code::E0124,
+                "one tool per element is written `tool NAME[x in xs by key]: ...`; `range(0, 3)` is a list of numbers",
+            )
+        }
         ("import", "*") => {
             say(Code::E0137, "write `import \"./file.dts\" as NAME` or `import { A, B } from \"./file.dts\"`")
         }
-        ("output", "\"") if p.at == 1 && p.text(3) == "{" => {
+        ("output", "\"") if place.at == 1 && place.text(3) == "{" => {
             say(Code::E0115, "an output is written `output NAME = value`")
         }
         ("tool", "with") => say(Code::E0125, "`with { ... }` stands after the inputs"),
-        ("fn", "," | ")") if p.kind(-1).is_some_and(Kind::is_word) => {
+        ("fn", "," | ")") if place.kind(-1).is_some_and(Kind::is_word) => {
             say(Code::E0123, "a parameter has a type: `NAME: T`")
         }
-        ("let" | "param" | "output", "==") if p.at == 2 => mend(Code::E0122, "write `=`", p.span(0), "="),
-        ("let" | "output", "=") if p.text(-1) == ":" && p.touches(0) => {
-            mend(Code::E0122, "write `=`", p.span(-1).to(p.span(0)), "=")
+        ("let" | "param" | "output", "==") if place.at == 2 => {
+            mend(Code::E0122, "write `=`", place.span(0), "=")
         }
-        ("output", "{") if p.at == 2 => say(Code::E0115, "an output is written `output NAME = value`"),
-        ("let" | "output", _) if p.at == 2 && p.kind(0).is_some() => {
-            mend(Code::E0122, "write `=` before the value", p.span(0).before(), "= ")
+        ("let" | "output", "=") if place.text(-1) == ":" && place.touches(0) => {
+            mend(Code::E0122, "write `=`", place.span(-1).to(place.span(0)), "=")
         }
-        ("tool", "{") if p.text(-1) == "in" && innermost(p) == Some(Kind::LBracket) => {
+        ("output", "{") if place.at == 2 => say(Code::E0115, "an output is written `output NAME = value`"),
+        ("let" | "output", _) if place.at == 2 && place.kind(0).is_some() => {
+            mend(Code::E0122, "write `=` before the value", place.span(0).before(), "= ")
+        }
+        ("tool", "{") if place.text(-1) == "in" && innermost(place) == Some(Kind::LBracket) => {
             say(Code::E0124, "a record in a header needs parentheses: `tool NAME[k, v in ({ a = 1 })]: ...`")
         }
-        ("param", "{") if innermost(p).is_none() => {
+        ("param", "{") if innermost(place).is_none() => {
             say(Code::E0123, "a default follows the type: `param NAME: T = default`")
         }
-        ("import", "as") if innermost(p) == Some(Kind::LBrace) => say(
+        ("import", "as") if innermost(place) == Some(Kind::LBrace) => say(
             Code::E0137,
             "a name keeps its name when it is imported; `import \"./file.dts\" as NAME` gives the whole file a name, and `NAME.x` is its `x`",
         ),
-        ("param", "secret") if p.text(-2) == ":" => {
-            let secret = format!("secret {}", p.text(-1));
-            mend(Code::E0127, format!("`secret` comes first: `{secret}`"), p.span(-1).to(p.span(0)), secret)
+        ("param", "secret") if place.text(-2) == ":" => {
+            let secret = format!("secret {}", place.text(-1));
+            mend(
+                Code::E0127,
+                format!("`secret` comes first: `{secret}`"),
+                place.span(-1).to(place.span(0)),
+                secret,
+            )
         }
         ("param", "default") => {
-            let end = p.span(if p.text(1) == "=" { 1 } else { 0 });
-            mend(Code::E0123, "a default follows `=`: `param NAME: T = default`", p.span(0).to(end), "=")
+            let end = place.span(if place.text(1) == "=" { 1 } else { 0 });
+            mend(Code::E0123, "a default follows `=`: `param NAME: T = default`", place.span(0).to(end), "=")
         }
-        ("output", "") if p.text(2 - p.at as isize) == ":" => {
+        ("output", "") if place.text(2 - place.at as isize) == ":" => {
             say(Code::E0122, "an output is written `output NAME = value`")
         }
-        ("fn", ":") if p.text(-1) == ")" => {
-            mend(Code::E0122, "the type of the result follows `->`", p.span(-1).after().to(p.span(0)), " ->")
+        ("fn", ":") if place.text(-1) == ")" => mend(
+            Code::E0122,
+            "the type of the result follows `->`",
+            place.span(-1).after().to(place.span(0)),
+            " ->",
+        ),
+        ("existing" | "tool", _) if place.at == 2 && place.kind(0).is_some_and(Kind::is_word) => {
+            mend(Code::E0122, "a kind follows `:`", place.span(-1).after(), ":")
         }
-        ("existing" | "tool", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
-            mend(Code::E0122, "a kind follows `:`", p.span(-1).after(), ":")
-        }
-        ("param", "=") if p.at == 2 => say(Code::E0123, "a param has a type: `param NAME: T = default`"),
-        ("param", _) if p.at == 2 && p.kind(0).is_some_and(Kind::is_word) => {
-            mend(Code::E0122, "write `:` before the type", p.span(-1).after(), ":")
+        ("param", "=") if place.at == 2 => say(Code::E0123, "a param has a type: `param NAME: T = default`"),
+        ("param", _) if place.at == 2 && place.kind(0).is_some_and(Kind::is_word) => {
+            mend(Code::E0122, "write `:` before the type", place.span(-1).after(), ":")
         }
         ("tool" | "output" | "param" | "let" | "component", _)
-            if p.at == 1 && p.kind(0) == Some(Kind::StrStart) =>
+            if place.at == 1 && place.kind(0) == Some(Kind::StrStart) =>
         {
-            match p.kind(1) {
-                Some(Kind::StrText) if p.text(1).chars().all(|c| c.is_alphanumeric() || c == '_') => {
-                    mend(Code::E0121, "write the name without quotes", p.span(0).to(p.span(2)), p.text(1))
+            match place.kind(1) {
+                Some(Kind::StrText) if place.text(1).chars().all(|c| c.is_alphanumeric() || c == '_') => {
+                    mend(
+                        Code::E0121,
+                        "write the name without quotes",
+                        place.span(0).to(place.span(2)),
+                        place.text(1),
+                    )
                 }
                 _ => say(Code::E0121, "a name is a word without quotes"),
             }
         }
-        ("tool", "=") if p.text(1) == "new" => {
+        ("tool", "=") if place.text(1) == "new" => {
             say(Code::E0124, "a tool is written `tool NAME: plugin.Kind { inputs }`")
         }
-        ("tool", "=") if p.at == 2 => {
-            mend(Code::E0122, "a kind follows `:`", p.span(-1).after().to(p.span(0)), ":")
+        ("tool", "=") if place.at == 2 => {
+            mend(Code::E0122, "a kind follows `:`", place.span(-1).after().to(place.span(0)), ":")
         }
-        ("tool", ".") if p.at == 2 => {
+        ("tool", ".") if place.at == 2 => {
             say(Code::E0124, "a tool has a name before its kind: `tool NAME: core.File { ... }`")
         }
-        ("tool" | "existing", ":") if p.text(-1) != ":" && p.text(1) == ":" && p.touches(1) => {
-            mend(Code::E0124, "write `.` between plugin and kind", p.span(0).to(p.span(1)), ".")
+        ("tool" | "existing", ":") if place.text(-1) != ":" && place.text(1) == ":" && place.touches(1) => {
+            mend(Code::E0124, "write `.` between plugin and kind", place.span(0).to(place.span(1)), ".")
         }
         ("tool" | "existing", _)
-            if p.text(-1) == ":" && p.kind(0) == Some(Kind::StrStart) && p.kind(1) == Some(Kind::StrText) =>
+            if place.text(-1) == ":"
+                && place.kind(0) == Some(Kind::StrStart)
+                && place.kind(1) == Some(Kind::StrText) =>
         {
-            mend(Code::E0124, "a kind is named without quotes", p.span(0).to(p.span(2)), p.text(1))
+            mend(
+                Code::E0124,
+                "a kind is named without quotes",
+                place.span(0).to(place.span(2)),
+                place.text(1),
+            )
         }
-        ("tool", "") if p.at == p.run.len() => say(Code::E0125, "put the `{` of its inputs on the same line"),
-        ("tool", _) if p.kind(0).is_some_and(Kind::is_word) && p.text(1) == "=" && innermost(p).is_none() => {
+        ("tool", "") if place.at == place.run.len() => {
+            say(Code::E0125, "put the `{` of its inputs on the same line")
+        }
+        ("tool", _)
+            if place.kind(0).is_some_and(Kind::is_word)
+                && place.text(1) == "="
+                && innermost(place).is_none() =>
+        {
             say(Code::E0125, "the inputs stand in braces: `{ name = value }`")
         }
         ("fn", "{") => say(Code::E0118, "a function is one expression: `fn NAME(x: T) -> R = value`"),
-        ("import", _) if p.at == 1 && p.kind(0).is_some_and(Kind::is_word) => {
+        ("import", _) if place.at == 1 && place.kind(0).is_some_and(Kind::is_word) => {
             say(Code::E0137, "an import names a file: `import \"./file.dts\" as NAME`")
         }
         _ => None,
@@ -294,12 +326,12 @@ fn header(p: &Place<'_>) -> Option<Habit> {
 }
 
 /// Where a type stands, or was to stand.
-fn types(p: &Place<'_>) -> Option<Habit> {
+fn types(place: &Place<'_>) -> Option<Habit> {
     // `list(string)`: one word in parentheses.
-    let only =
-        (p.text(0) == "(" && p.kind(1).is_some_and(Kind::is_word) && p.text(2) == ")").then(|| p.text(1));
-    let whole = p.span(-1).to(p.span(2));
-    match (p.text(-1), p.text(0)) {
+    let only = (place.text(0) == "(" && place.kind(1).is_some_and(Kind::is_word) && place.text(2) == ")")
+        .then(|| place.text(1));
+    let whole = place.span(-1).to(place.span(2));
+    match (place.text(-1), place.text(0)) {
         ("list" | "array" | "Array" | "List" | "set" | "Set", "<" | "(" | "[") => match only {
             Some(of) => mend(Code::E0126, format!("a list is written `[{of}]`"), whole, format!("[{of}]")),
             None => say(Code::E0126, "a list is written `[T]`"),
@@ -326,14 +358,14 @@ fn types(p: &Place<'_>) -> Option<Habit> {
         ("dict" | "Dict" | "Map" | "Record" | "object", "<" | "(" | "[") => {
             say(Code::E0126, "a map is written `map<T>`; its keys are strings")
         }
-        (_, ",") if p.text(-3) == "map" && p.text(-2) == "<" => {
+        (_, ",") if place.text(-3) == "map" && place.text(-2) == "<" => {
             say(Code::E0126, "a map is written `map<T>`; its keys are strings")
         }
-        (word, "[") if p.text(1) == "]" && p.text(-2) == ":" => {
-            let span = p.span(-1).to(p.span(1));
+        (word, "[") if place.text(1) == "]" && place.text(-2) == ":" => {
+            let span = place.span(-1).to(place.span(1));
             mend(Code::E0127, format!("a list is written `[{word}]`"), span, format!("[{word}]"))
         }
-        (_, "?") if p.text(1) == ":" && !elvis(p) => {
+        (_, "?") if place.text(1) == ":" && !elvis(place) => {
             say(Code::E0127, "what may be absent has a type that ends in `?`: `name: T?`")
         }
         _ => None,
@@ -341,84 +373,96 @@ fn types(p: &Place<'_>) -> Option<Habit> {
 }
 
 /// In expressions.
-fn expression(p: &Place<'_>) -> Option<Habit> {
-    if let Some(habit) = record(p) {
+fn expression(place: &Place<'_>) -> Option<Habit> {
+    if let Some(habit) = record(place) {
         return Some(habit);
     }
-    match (p.text(-1), p.text(0)) {
-        (_, "?") if p.text(1) == ":" => {
-            mend(Code::E0131, "use `??` for a default value", p.span(0).to(p.span(1)), "??")
+    match (place.text(-1), place.text(0)) {
+        (_, "?") if place.text(1) == ":" => {
+            mend(Code::E0131, "use `??` for a default value", place.span(0).to(place.span(1)), "??")
         }
-        (_, "and") => mend(Code::E0128, "write `&&`", p.span(0), "&&"),
-        (_, "or") => mend(Code::E0128, "write `||`", p.span(0), "||"),
+        (_, "and") => mend(Code::E0128, "write `&&`", place.span(0), "&&"),
+        (_, "or") => mend(Code::E0128, "write `||`", place.span(0), "||"),
         ("not", "true" | "false" | "(") => {
-            mend(Code::E0128, "write `!`", p.span(-1).to(p.span(0).before()), "!")
+            mend(Code::E0128, "write `!`", place.span(-1).to(place.span(0).before()), "!")
         }
-        ("not", _) if p.kind(0) == Some(Kind::Ident) => {
-            mend(Code::E0128, "write `!`", p.span(-1).to(p.span(0).before()), "!")
+        ("not", _) if place.kind(0) == Some(Kind::Ident) => {
+            mend(Code::E0128, "write `!`", place.span(-1).to(place.span(0).before()), "!")
         }
-        (_, "not") if p.text(1) == "in" => say(Code::E0128, "write `!(x in xs)`"),
-        (_, "is") if p.text(1) == "not" => mend(Code::E0128, "write `!=`", p.span(0).to(p.span(1)), "!="),
-        (_, "is") => mend(Code::E0128, "write `==`", p.span(0), "=="),
-        (_, "->") if p.run.iter().any(|t| t.kind == Kind::Match) => {
-            mend(Code::E0131, "an arm of a `match` is written `pattern => value`", p.span(0), "=>")
+        (_, "not") if place.text(1) == "in" => say(Code::E0128, "write `!(x in xs)`"),
+        (_, "is") if place.text(1) == "not" => {
+            mend(Code::E0128, "write `!=`", place.span(0).to(place.span(1)), "!=")
         }
-        (_, "|") if p.text(-2) != "as" && p.kind(1) == Some(Kind::Ident) && !p.error.expects_a("a value") => {
+        (_, "is") => mend(Code::E0128, "write `==`", place.span(0), "=="),
+        (_, "->") if place.run.iter().any(|t| t.kind == Kind::Match) => {
+            mend(Code::E0131, "an arm of a `match` is written `pattern => value`", place.span(0), "=>")
+        }
+        (_, "|")
+            if place.text(-2) != "as"
+                && place.kind(1) == Some(Kind::Ident)
+                && !place.error.expects_a("a value") =>
+        {
             say(
                 Code::E0129,
                 format!(
                     "`|` joins types; a function is called as `{}(value)`, and `or` is written `||`",
-                    p.text(1)
+                    place.text(1)
                 ),
             )
         }
-        (number, unit) if p.kind(-1) == Some(Kind::Number) && unit_of(unit).is_some() => {
+        (number, unit) if place.kind(-1) == Some(Kind::Number) && unit_of(unit).is_some() => {
             let with = format!("{number}{}", unit_of(unit).unwrap_or_default());
             let help = format!("a duration is written `{with}`");
-            mend(Code::E0134, help, p.span(-1).to(p.span(0)), with)
+            mend(Code::E0134, help, place.span(-1).to(place.span(0)), with)
         }
         ("\"", _)
-            if p.kind(-1) == Some(Kind::StrEnd) && p.touches(0) && p.kind(0).is_some_and(Kind::is_word) =>
+            if place.kind(-1) == Some(Kind::StrEnd)
+                && place.touches(0)
+                && place.kind(0).is_some_and(Kind::is_word) =>
         {
             say(Code::E0132, "the string ends here; inside it a quote is written `\\\"`")
         }
-        (_, "else") if p.run[..p.at].iter().any(|t| t.kind == Kind::For) => say(
+        (_, "else") if place.run[..place.at].iter().any(|t| t.kind == Kind::For) => say(
             Code::E0130,
             "a choice for each element stands before `for`: `[if c then a else b for x in xs]`",
         ),
-        (")", next) if p.error.expects(Kind::Then) && next != "{" && p.kind(0).is_some() => {
-            mend(Code::E0130, "write `then` after the condition", p.span(-1).after(), " then")
+        (")", next) if place.error.expects(Kind::Then) && next != "{" && place.kind(0).is_some() => {
+            mend(Code::E0130, "write `then` after the condition", place.span(-1).after(), " then")
         }
-        (_, "elif" | "elsif" | "elseif") => mend(Code::E0130, "write `else if`", p.span(0), "else if"),
-        ("==" | "!=", "=") if p.touches(0) => mend(Code::E0129, "two are enough", p.span(0), ""),
-        ("*", "*") if p.touches(0) => say(Code::E0129, "there is no operator for powers"),
-        ("/", "*") if p.touches(0) => say(Code::E0133, COMMENT),
+        (_, "elif" | "elsif" | "elseif") => mend(Code::E0130, "write `else if`", place.span(0), "else if"),
+        ("==" | "!=", "=") if place.touches(0) => mend(Code::E0129, "two are enough", place.span(0), ""),
+        ("*", "*") if place.touches(0) => say(Code::E0129, "there is no operator for powers"),
+        ("/", "*") if place.touches(0) => say(Code::E0133, COMMENT),
         (_, "?") => {
             say(Code::E0131, "a conditional is written `if c then a else b`; `x ?? y` replaces a null")
         }
         (_, "!") => say(Code::E0129, "provide a value for null: `x ?? default`"),
         (_, "if") => say(Code::E0130, "a choice is written `if c then a else b`"),
-        (_, "{") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::If) => {
+        (_, "{") if place.run[..place.at.min(place.run.len())].iter().any(|t| t.kind == Kind::If) => {
             say(Code::E0130, "a choice is written `if c then a else b`, without braces")
         }
-        (_, "") if p.run.iter().any(|t| t.kind == Kind::Then) => {
+        (_, "") if place.run.iter().any(|t| t.kind == Kind::Then) => {
             say(Code::E0130, "an `if` always has an `else`: `if c then a else b`")
         }
-        (_, "+") if p.error.expects_a("a value") => {
-            mend(Code::E0134, "a number has no `+` before it", p.span(0), "")
+        (_, "+") if place.error.expects_a("a value") => {
+            mend(Code::E0134, "a number has no `+` before it", place.span(0), "")
         }
-        (_, ".") if p.kind(1) == Some(Kind::Number) => {
-            mend(Code::E0134, "write a digit before the point", p.span(0).before(), "0")
+        (_, ".") if place.kind(1) == Some(Kind::Number) => {
+            mend(Code::E0134, "write a digit before the point", place.span(0).before(), "0")
         }
-        ("<", "<") if p.touches(0) => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
-        ("=", "<") if p.text(1) == "<" => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
+        ("<", "<") if place.touches(0) => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
+        ("=", "<") if place.text(1) == "<" => {
+            say(Code::E0132, "a multi-line string is written between `\"\"\"`")
+        }
         ("=", "|") => say(Code::E0132, "a multi-line string is written between `\"\"\"`"),
-        ("switch" | "case" | "when", _) => mend(Code::E0131, "write `match`", p.span(-1), "match"),
+        ("switch" | "case" | "when", _) => mend(Code::E0131, "write `match`", place.span(-1), "match"),
         ("lambda", _) => say(Code::E0118, "a function as an argument is written `x => value`"),
-        (prefix @ ("f" | "b" | "u" | "R"), _) if p.kind(0) == Some(Kind::StrStart) && p.touches(0) => {
-            mend(Code::E0132, format!("remove `{prefix}`: every string has `${{...}}`"), p.span(-1), "")
+        (prefix @ ("f" | "b" | "u" | "R"), _)
+            if place.kind(0) == Some(Kind::StrStart) && place.touches(0) =>
+        {
+            mend(Code::E0132, format!("remove `{prefix}`: every string has `${{...}}`"), place.span(-1), "")
         }
-        (_, ":") if p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::For) => {
+        (_, ":") if place.run[..place.at.min(place.run.len())].iter().any(|t| t.kind == Kind::For) => {
             say(Code::E0136, "a comprehension is written `[f(x) for x in xs]`")
         }
         (_, "=>") => say(
@@ -426,12 +470,12 @@ fn expression(p: &Place<'_>) -> Option<Habit> {
             "a function is declared with `fn NAME(x: T) -> R = value`; `x => value` stands only as an argument",
         ),
         (before, _)
-            if p.error.expects(Kind::Comma)
-                && in_list(p)
-                && p.kind(0).is_some_and(begins_value)
+            if place.error.expects(Kind::Comma)
+                && in_list(place)
+                && place.kind(0).is_some_and(begins_value)
                 && !before.is_empty() =>
         {
-            mend(Code::E0135, "separate the elements with commas", p.span(-1).after(), ",")
+            mend(Code::E0135, "separate the elements with commas", place.span(-1).after(), ",")
         }
         _ => None,
     }
@@ -458,21 +502,21 @@ fn begins_value(kind: Kind) -> bool {
 }
 
 /// Inside the braces of a record, of a map, or of a tool's inputs.
-fn record(p: &Place<'_>) -> Option<Habit> {
-    let upto = &p.run[..p.run.len().min(p.at + 1)];
+fn record(place: &Place<'_>) -> Option<Habit> {
+    let upto = &place.run[..place.run.len().min(place.at + 1)];
     let mapping = upto.windows(2).position(|w| w[0].kind == Kind::LBrace && w[1].kind == Kind::For);
     if let Some(brace) = mapping {
-        let after = p.run.get(brace + 2).and_then(|t| p.src.get(t.span.range()));
+        let after = place.run.get(brace + 2).and_then(|t| place.src.get(t.span.range()));
         if !matches!(after, Some("=" | ":")) {
             return say(Code::E0136, "a map is built with `{ [k] = v for k, v in m }`");
         }
     }
-    if innermost(p) != Some(Kind::LBrace) {
+    if innermost(place) != Some(Kind::LBrace) {
         return None;
     }
-    let named = p.kind(-1).is_some_and(Kind::is_word)
-        && matches!(p.kind(-2), Some(Kind::LBrace | Kind::Comma | Kind::Newline));
-    match (p.text(-1), p.text(0)) {
+    let named = place.kind(-1).is_some_and(Kind::is_word)
+        && matches!(place.kind(-2), Some(Kind::LBrace | Kind::Comma | Kind::Newline));
+    match (place.text(-1), place.text(0)) {
         ("lifecycle", "{") if named => say(
             Code::E0125,
             "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
@@ -480,64 +524,72 @@ fn record(p: &Place<'_>) -> Option<Habit> {
         ("timeouts", "{") if named => {
             say(Code::E0125, "the options of a tool follow its inputs: `with { timeout = 10m }`")
         }
-        ("provisioner", _) if p.kind(0) == Some(Kind::StrStart) => say(
+        ("provisioner", _) if place.kind(0) == Some(Kind::StrStart) => say(
             Code::E0125,
             "a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`",
         ),
-        ("dynamic", _) if p.kind(0) == Some(Kind::StrStart) => {
+        ("dynamic", _) if place.kind(0) == Some(Kind::StrStart) => {
             say(Code::E0125, "a list is computed: `NAME = [{ field = x } for x in xs]`")
         }
-        (name, "{") if named => {
-            mend(Code::E0122, format!("a record is a value: `{name} = {{ ... }}`"), p.span(0).before(), "= ")
-        }
-        _ if p.error.expects(Kind::RBrace) && begins_field(p) => {
-            mend(Code::E0135, "separate the fields with a comma, or with a new line", p.span(-1).after(), ",")
-        }
+        (name, "{") if named => mend(
+            Code::E0122,
+            format!("a record is a value: `{name} = {{ ... }}`"),
+            place.span(0).before(),
+            "= ",
+        ),
+        _ if place.error.expects(Kind::RBrace) && begins_field(place) => mend(
+            Code::E0135,
+            "separate the fields with a comma, or with a new line",
+            place.span(-1).after(),
+            ",",
+        ),
         _ => None,
     }
 }
 
 /// Whether a field begins here: `name =`, `name:`, `"name" =`.
-fn begins_field(p: &Place<'_>) -> bool {
-    let after = match p.kind(0) {
-        Some(Kind::StrStart) => p.text(3),
-        Some(kind) if kind.is_word() => p.text(1),
+fn begins_field(place: &Place<'_>) -> bool {
+    let after = match place.kind(0) {
+        Some(Kind::StrStart) => place.text(3),
+        Some(kind) if kind.is_word() => place.text(1),
         _ => return false,
     };
     matches!(after, "=" | ":")
 }
 
 /// Whether `?:` stands between two values, as in Kotlin and Groovy, and not after the name of a field.
-fn elvis(p: &Place<'_>) -> bool {
-    let valued = p.run[..p.at.min(p.run.len())].iter().any(|t| t.kind == Kind::Eq);
-    let field = p.kind(-1).is_some_and(Kind::is_word) && p.touches(0) && innermost(p) == Some(Kind::LBrace);
-    p.touches(1) && valued && !field && p.first() != "type"
+fn elvis(place: &Place<'_>) -> bool {
+    let valued = place.run[..place.at.min(place.run.len())].iter().any(|t| t.kind == Kind::Eq);
+    let field = place.kind(-1).is_some_and(Kind::is_word)
+        && place.touches(0)
+        && innermost(place) == Some(Kind::LBrace);
+    place.touches(1) && valued && !field && place.first() != "type"
 }
 
 /// A name with dashes in it, which takes underscores here.
-fn dashed(p: &Place<'_>) -> Option<Habit> {
-    let mut name = p.text(-1).to_string();
-    let mut end = p.span(-1);
+fn dashed(place: &Place<'_>) -> Option<Habit> {
+    let mut name = place.text(-1).to_string();
+    let mut end = place.span(-1);
     let mut offset = 0;
-    while p.text(offset) == "-" && p.touches(offset) && p.touches(offset + 1) {
-        let part = p.text(offset + 1);
+    while place.text(offset) == "-" && place.touches(offset) && place.touches(offset + 1) {
+        let part = place.text(offset + 1);
         if part.is_empty() || !part.chars().all(|c| c.is_alphanumeric() || c == '_') {
             break;
         }
         name = format!("{name}_{part}");
-        end = p.span(offset + 1);
+        end = place.span(offset + 1);
         offset += 2;
     }
     match offset {
         0 => say(Code::E0121, "a name has letters, digits and `_`"),
-        _ => mend(Code::E0121, format!("a name has no `-`: write `{name}`"), p.span(-1).to(end), name),
+        _ => mend(Code::E0121, format!("a name has no `-`: write `{name}`"), place.span(-1).to(end), name),
     }
 }
 
 /// The innermost bracket that is open.
-fn innermost(p: &Place<'_>) -> Option<Kind> {
+fn innermost(place: &Place<'_>) -> Option<Kind> {
     let mut open = vec![];
-    for token in &p.run[..p.at.min(p.run.len())] {
+    for token in &place.run[..place.at.min(place.run.len())] {
         match token.kind {
             Kind::LParen | Kind::LBracket | Kind::LBrace | Kind::InterpStart => open.push(token.kind),
             Kind::RParen | Kind::RBracket | Kind::RBrace | Kind::InterpEnd => _ = open.pop(),
@@ -548,6 +600,6 @@ fn innermost(p: &Place<'_>) -> Option<Kind> {
 }
 
 /// Whether the innermost open bracket is one of a list or of arguments.
-fn in_list(p: &Place<'_>) -> bool {
-    matches!(innermost(p), Some(Kind::LParen | Kind::LBracket))
+fn in_list(place: &Place<'_>) -> bool {
+    matches!(innermost(place), Some(Kind::LParen | Kind::LBracket))
 }

@@ -133,12 +133,12 @@ fn skip_item<'t>() -> P<'t, ()> {
     choice((nested, plain)).repeated().at_least(1).boxed()
 }
 
-fn opens(k: Kind) -> bool {
-    matches!(k, Kind::LBrace | Kind::LParen | Kind::LBracket | Kind::InterpStart)
+fn opens(kind: Kind) -> bool {
+    matches!(kind, Kind::LBrace | Kind::LParen | Kind::LBracket | Kind::InterpStart)
 }
 
-fn closes(k: Kind) -> bool {
-    matches!(k, Kind::RBrace | Kind::RParen | Kind::RBracket | Kind::InterpEnd)
+fn closes(kind: Kind) -> bool {
+    matches!(kind, Kind::RBrace | Kind::RParen | Kind::RBracket | Kind::InterpEnd)
 }
 
 /// Parses a file. What cannot be read is reported; the rest is there.
