@@ -128,19 +128,50 @@ fn text(value: &Value) -> Symbol {
 fn items(value: &Value) -> &[Value] {
     match &value.data {
         Data::List(items) => items,
-        _ => &[],
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => &[],
     }
 }
 fn map_of(value: &Value) -> Option<&IndexMap<Symbol, Value>> {
     match &value.data {
         Data::Map(m) => Some(m),
-        _ => None,
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::List(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => None,
     }
 }
 fn int(value: &Value) -> i64 {
     match value.data {
         Data::Int(i) | Data::Duration(i) | Data::Size(i) => i,
-        _ => 0,
+        Data::Null
+        | Data::Bool(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::List(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => 0,
     }
 }
 
@@ -154,7 +185,17 @@ fn whole(value: &Value, round: fn(f64) -> f64) -> Result<Value, String> {
     let number = match value.data {
         Data::Float(f) => round(f),
         Data::Int(i) => return Ok(Value::plain(Data::Int(i))),
-        _ => return Ok(Value::error()),
+        Data::Null
+        | Data::Bool(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::List(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => return Ok(Value::error()),
     };
     // Every float below 2^63 is a whole number that fits.
     if number.abs() < 9.2e18 {
@@ -275,7 +316,7 @@ builtins! {
             Data::String(s) => s.chars().count(),
             Data::List(l) => l.len(),
             Data::Map(m) => m.len(),
-            _ => 0,
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Duration(_) | Data::Size(_) | Data::Tool(_) | Data::Component(_) | Data::Unknown(_) | Data::Error => 0,
         };
         Ok(Value::plain(Data::Int(n as i64)))
     };

@@ -1,6 +1,8 @@
 //! The one limit of depth for values: in the program, in data files, on the wire, in a plugin's answers and in the state.
 //! Source text may nest deeper, because parentheses and branches are not part of a value.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "what else JSON has is of one kind here")]
+
 use dtm_wire::{tag, unescape};
 use serde_json::Value as Json;
 

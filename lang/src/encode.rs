@@ -1,5 +1,7 @@
 //! Data as text in other languages: YAML, TOML, addresses.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "what else JSON has is of one kind here")]
+
 use crate::budget;
 pub use crate::text::percent;
 use crate::value::{Data, Value};

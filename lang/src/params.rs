@@ -212,6 +212,10 @@ pub(crate) fn from_text(
 }
 
 /// The value of a literal, collections of literals included.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
 fn constant(expr: &ast::Expr) -> Option<Value> {
     Some(match &*expr.kind {
         A::Paren(inner) => constant(inner)?,
@@ -227,7 +231,10 @@ fn constant(expr: &ast::Expr) -> Option<Value> {
         A::Record(entries) => {
             let entry = |expr: &ast::Entry| match expr {
                 ast::Entry::Field { name, value: Some(v), .. } => Some((name.text.clone(), constant(v)?)),
-                _ => None,
+                ast::Entry::Field { .. }
+                | ast::Entry::Computed(..)
+                | ast::Entry::Spread(_)
+                | ast::Entry::Error(_) => None,
             };
             Value::map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
@@ -235,7 +242,16 @@ fn constant(expr: &ast::Expr) -> Option<Value> {
             Data::Int(i) => Value::plain(Data::Int(i.checked_neg()?)),
             Data::Float(f) => Value::plain(Data::Float(-f)),
             Data::Duration(d) => Value::plain(Data::Duration(d.checked_neg()?)),
-            _ => return None,
+            Data::Null
+            | Data::Bool(_)
+            | Data::String(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => return None,
         },
         kind => crate::value::of_literal(kind)?,
     })

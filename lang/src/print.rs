@@ -53,7 +53,19 @@ fn put(value: &Value, indent: usize, width: usize, out: &mut String) {
             *out += &format!("{}}}", " ".repeat(indent));
         }
         _ if fits => *out += &line.text,
-        _ => *out += &on_one_line(value),
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::List(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => *out += &on_one_line(value),
     }
 }
 

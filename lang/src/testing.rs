@@ -112,6 +112,10 @@ impl Program {
     }
 
     /// What none of these tests reaches, in files of the program itself.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `eval_here` handles all"
+    )]
     pub fn uncovered(&self, outcomes: &[TestOutcome]) -> Uncovered {
         let hir = self.hir();
         let own = |span: Span| self.is_own(span);
@@ -172,7 +176,16 @@ fn mock_outputs(program: &mut Program, test: &Test) -> Result<(), Diagnostics> {
             }
             Data::Component(scope) => _ = program.mocks.outs.insert((scope, name), value),
             Data::Error => {}
-            _ => {
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Unknown(_) => {
                 let text = text_of(program, span);
                 let d = Diagnostic::new(Code::E0416, format!("`{text}` is not in the plan of this test"));
                 problems.push(d.at(span, "put in place here").help("give the params that make it be there"));
@@ -208,7 +221,19 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
         let value = ev.eval(&assert.cond);
         let message = match value.data {
             Data::Bool(true) => None,
-            _ => assert.message.as_ref().map(|m| ev.eval(m)).and_then(|m| m.as_str().cloned()),
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => assert.message.as_ref().map(|m| ev.eval(m)).and_then(|m| m.as_str().cloned()),
         };
         let mut values = vec![];
         if !matches!(value.data, Data::Bool(true)) {
@@ -235,7 +260,17 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
                 None => d.help(format!("put it in place: `mock {output} = ...`")),
             }
         }
-        _ => {
+        Data::Null
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::List(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_) => {
             let mut missing = BTreeSet::new();
             program.missing_in(&assert.cond, &mut missing, &mut HashSet::default());
             let list: Vec<String> = missing.iter().map(|m| format!("`{m}`")).collect();
@@ -280,6 +315,10 @@ impl Evaluator<'_, '_> {
 }
 
 /// Whether a value stands there as it is.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `eval_here` handles all"
+)]
 fn is_written_out(expr: &Expr) -> bool {
     match &*expr.kind {
         H::Const(_) => true,
@@ -291,6 +330,10 @@ fn is_written_out(expr: &Expr) -> bool {
 }
 
 /// What can be computed by itself: not what stands under a variable of its own.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `eval_here` handles all"
+)]
 fn collect(expr: &Expr, parts: &mut Vec<Arc<Expr>>) {
     match &*expr.kind {
         H::Const(_) | H::Local(_) | H::Plan | H::Error => return,
@@ -311,6 +354,10 @@ fn collect(expr: &Expr, parts: &mut Vec<Arc<Expr>>) {
 
 impl Program {
     /// Params and variables of the environment without a value that an expression reads, by way of `let`s and inputs too.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `eval_here` handles all"
+    )]
     fn missing_in(&self, expr: &Expr, missing: &mut BTreeSet<String>, seen: &mut HashSet<Span>) {
         if !seen.insert(expr.span) {
             return;

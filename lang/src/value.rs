@@ -274,7 +274,17 @@ impl Value {
             Data::Map(items) => {
                 Value::map(items.iter().map(|(k, v)| (k.clone(), v.clone().exposed())).collect())
             }
-            data => Value::plain(data),
+            data @ (Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error) => Value::plain(data),
         };
         Value { marks, origin, ..made }
     }
@@ -308,7 +318,17 @@ impl Value {
         match &self.data {
             Data::List(items) => items.iter().for_each(|v| v.marks_inside(into)),
             Data::Map(items) => items.values().for_each(|v| v.marks_inside(into)),
-            _ => {}
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => {}
         }
     }
     /// All marks, those inside too.
@@ -319,21 +339,53 @@ impl Value {
                 self.collect_marks(&mut all);
                 (!all.is_empty()).then(|| Arc::new(all))
             }
-            _ => self.marks.clone(),
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => self.marks.clone(),
         }
     }
     /// The text of a string.
     pub fn as_str(&self) -> Option<&Symbol> {
         match &self.data {
             Data::String(s) => Some(s),
-            _ => None,
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => None,
         }
     }
     /// A field of a map.
     pub fn get(&self, key: &str) -> Option<&Value> {
         match &self.data {
             Data::Map(m) => m.get(key),
-            _ => None,
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => None,
         }
     }
     /// The text of a scalar, as strings and encodings show it.
@@ -345,7 +397,13 @@ impl Value {
             Data::String(s) => s.to_string(),
             Data::Duration(d) => duration_text(*d),
             Data::Size(s) => size_text(*s),
-            _ => return None,
+            Data::Null
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => return None,
         })
     }
 }
@@ -468,6 +526,10 @@ pub fn float_text(float: f64) -> String {
 }
 
 /// The value of a literal node.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
 pub(crate) fn of_literal(kind: &ExprKind) -> Option<Value> {
     Some(Value::plain(match kind {
         ExprKind::Null => Data::Null,

@@ -22,7 +22,16 @@ pub fn to_wire(value: &Value) -> Json {
             let field = |(k, value): (&Symbol, &Value)| (escape(k), to_wire(value));
             Json::Object(m.iter().map(field).collect())
         }
-        _ => plain_json(value),
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Error => plain_json(value),
     };
     if value.secret { secret(plain) } else { plain }
 }

@@ -26,6 +26,10 @@ impl Access {
 }
 
 impl Checker<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     pub(super) fn postfix(&mut self, module: ModuleId, written: &ast::Expr) -> Access {
         let span = written.span;
         match &*written.kind {
@@ -65,9 +69,9 @@ impl Checker<'_> {
 
     /// Makes ready for one more step: null is refused unless `?.` stands there.
     fn step(&mut self, base: &ast::Expr, access: Access, safe: bool) -> (Expr, Type, bool) {
-        let ty = match &*base.kind {
-            A::Member { .. } | A::Index { .. } => self.narrow_path(base, access.ty.clone()),
-            _ => access.ty.clone(),
+        let ty = match matches!(&*base.kind, A::Member { .. } | A::Index { .. }) {
+            true => self.narrow_path(base, access.ty.clone()),
+            false => access.ty.clone(),
         };
         if !ty.is_nullable() {
             return (access.expr, ty, access.short);
@@ -117,6 +121,10 @@ impl Checker<'_> {
         Some(Access { expr, ty, short: false })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     pub(super) fn as_module(&self, module: ModuleId, expr: &ast::Expr) -> Option<ModuleId> {
         let (home, name) = match &*expr.kind {
             A::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => (module, name),
@@ -217,7 +225,23 @@ impl Checker<'_> {
                     .at(name.span, "not a field");
                 let d = match &**of {
                     Type::Tool(_) => d.help(format!("choose one of the family: `[\"key\"].{}`", name.text)),
-                    _ => d.help(format!("write `[\"{}\"]`", name.text)),
+                    Type::Any
+                    | Type::Null
+                    | Type::Bool
+                    | Type::Int
+                    | Type::Float
+                    | Type::String
+                    | Type::Duration
+                    | Type::Size
+                    | Type::Lit(_)
+                    | Type::List(_)
+                    | Type::Map(_)
+                    | Type::Record(_)
+                    | Type::Union(_)
+                    | Type::Secret(_)
+                    | Type::Refined(_)
+                    | Type::Var(_)
+                    | Type::Error => d.help(format!("write `[\"{}\"]`", name.text)),
                 };
                 fail(self, d)
             }
@@ -225,7 +249,19 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0306, "`any` has no fields that are known");
                 fail(self, d.at(name.span, "read of untyped data").help("say what it is: `x as { ... }`"))
             }
-            other => {
+            other @ (Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Var(_)) => {
                 let d = Diagnostic::new(Code::E0306, format!("`{other}` has no fields"));
                 let d = match &*name.text {
                     "length" | "len" | "size" => d.help("write `length(x)`"),
@@ -268,7 +304,20 @@ impl Checker<'_> {
                 return Access { expr, ty: field.ty.clone(), short };
             }
             Type::Error => return Access::error(span),
-            other => {
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)) => {
                 let headline = format!("`{other}` has no elements");
                 self.error(Code::E0306, span, headline, format!("this is `{other}`"));
                 return Access::error(span);
@@ -288,9 +337,10 @@ impl Checker<'_> {
         }
         let A::Name(name) = &*callee.kind else {
             let d = Diagnostic::new(Code::E0306, "this is not a function").at(callee.span, "called here");
-            self.diags.push(match &*callee.kind {
-                A::Member { name, .. } => d.help(super::habit::method(&name.text)),
-                _ => d,
+            self.diags.push(if let A::Member { name, .. } = &*callee.kind {
+                d.help(super::habit::method(&name.text))
+            } else {
+                d
             });
             return (Expr::error(span), Type::Error);
         };
@@ -517,22 +567,36 @@ fn substitute(ty: &Type, vars: &[Option<Type>]) -> Type {
         Type::Map(t) => Type::map(substitute(t, vars)),
         Type::Union(m) => Type::union(m.iter().map(|t| substitute(t, vars))),
         Type::Secret(t) => substitute(t, vars).secret(),
-        other => other.clone(),
+        other @ (Type::Any
+        | Type::Null
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::String
+        | Type::Duration
+        | Type::Size
+        | Type::Lit(_)
+        | Type::Record(_)
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Error) => other.clone(),
     }
 }
 
 /// The key of a path of names and fields, as narrowing knows it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
 pub(super) fn path_key(expr: &ast::Expr) -> Option<String> {
     match &*expr.kind {
         A::Name(n) => Some(n.to_string()),
         A::Member { base, name, .. } => Some(format!("{}.{}", path_key(base)?, name.text)),
-        A::Index { base, index } => match &*index.kind {
-            A::Str(parts) => {
-                let key: Symbol = super::ty::plain_text(parts)?;
-                Some(format!("{}.{key}", path_key(base)?))
-            }
-            _ => None,
-        },
+        A::Index { base, index } => {
+            let A::Str(parts) = &*index.kind else { return None };
+            let key: Symbol = super::ty::plain_text(parts)?;
+            Some(format!("{}.{key}", path_key(base)?))
+        }
         A::Paren(inner) => path_key(inner),
         _ => None,
     }

@@ -45,6 +45,7 @@ fn meant(decl: &Decl, name: &ast::Name, ty: Option<&ast::TypeExpr>, value: Optio
 }
 
 impl Checker<'_> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what a component does not name is refused in it")]
     pub(super) fn declare_component(&mut self, module: ModuleId, decl: &Decl) {
         let DeclKind::Component { name, body } = &decl.kind else { return };
         let (id, inner) = (self.components.next_id(), self.modules.next_id());
@@ -127,6 +128,7 @@ impl Checker<'_> {
     }
 
     /// Declares what stands in a component. Ports are read with the kind.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all but ports and names is declared as elsewhere")]
     pub(super) fn declare_inside(&mut self, module: ModuleId, component: ComponentId, decl: &Decl) -> bool {
         match &decl.kind {
             DeclKind::In(field) => {
@@ -206,7 +208,7 @@ impl Checker<'_> {
     pub(super) fn in_type(&self, component: ComponentId, at: usize) -> Type {
         match &self.components[component].kind {
             Lazy::Done(kind) => kind.inputs[at].field.ty.clone(),
-            _ => Type::Error,
+            Lazy::Todo | Lazy::Busy => Type::Error,
         }
     }
 
@@ -398,6 +400,10 @@ struct Outside {
 }
 
 impl Outside {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `eval_here` handles all"
+    )]
     fn find(&mut self, hir: &crate::hir::Hir, expr: &Expr, found: &mut dyn FnMut(Span, Found)) {
         let here = match &*expr.kind {
             H::Param(_) => Some((Read::Param, By::Itself, expr.span)),

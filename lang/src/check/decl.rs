@@ -144,6 +144,7 @@ impl Checker<'_> {
         self.modules[module].types.entry(name.text.clone()).or_insert(id);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what declares no value is no matter of this pass")]
     fn declare_values(&mut self, module: ModuleId, at: usize, decl: &Decl) {
         let library = self.modules[module].library && self.modules[module].component.is_none();
         let root = module == ModuleId::ROOT;
@@ -268,6 +269,7 @@ impl Checker<'_> {
     }
 
     /// The bodies of the declarations of one module.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what has no body is no matter of this pass")]
     pub(super) fn check_decls(&mut self, module: ModuleId) {
         let ast = self.modules[module].ast.clone();
         for decl in &ast.decls {
@@ -311,20 +313,19 @@ impl Checker<'_> {
                 }
                 DeclKind::Assert { cond, message } => {
                     let (checked, _) = self.condition(module, cond);
-                    let message = match &*message.kind {
-                        A::Null => Expr::error(message.span),
-                        _ => {
-                            let (expr, ty) = self.infer(module, message);
-                            if !fits(&ty.reveal().0, &Type::String) {
-                                self.error(
-                                    Code::E0301,
-                                    message.span,
-                                    format!("expected `string`, found `{ty}`"),
-                                    "the message",
-                                );
-                            }
-                            expr
+                    let message = if let A::Null = &*message.kind {
+                        Expr::error(message.span)
+                    } else {
+                        let (expr, ty) = self.infer(module, message);
+                        if !fits(&ty.reveal().0, &Type::String) {
+                            self.error(
+                                Code::E0301,
+                                message.span,
+                                format!("expected `string`, found `{ty}`"),
+                                "the message",
+                            );
                         }
+                        expr
                     };
                     let home = self.home(module);
                     if let Some(home) = home {
@@ -350,6 +351,7 @@ impl Checker<'_> {
     }
 
     /// Keeps for an editor what a declaration declares.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are noted where they are declared")]
     fn note_declaration(&mut self, module: ModuleId, decl: &Decl) {
         if self.facts.is_none() {
             return;
@@ -377,11 +379,7 @@ impl Checker<'_> {
 
     /// A number that is written out is at least 1.
     fn at_least_one(&mut self, value: &ast::Expr) {
-        let wrong = match &*value.kind {
-            A::Int(n) => *n < 1,
-            A::Unary(ast::UnaryOp::Neg, _) => true,
-            _ => false,
-        };
+        let wrong = matches!(&*value.kind, A::Int(..1) | A::Unary(ast::UnaryOp::Neg, _));
         if wrong {
             self.error(
                 Code::E0301,

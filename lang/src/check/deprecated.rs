@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Symbol};
-use crate::syntax::ast::{self, Annotation, Decl, DeclKind, ExprKind as A, Field, Name};
+use crate::syntax::ast::{self, Annotation, Decl, DeclKind, Field, Name};
 
 /// What is said of something deprecated.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ pub(super) struct Deprecation {
 }
 
 /// The name that a declaration gives to something.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no name")]
 fn named(kind: &DeclKind) -> Option<&Name> {
     match kind {
         DeclKind::Param { name, .. }
@@ -32,6 +33,7 @@ fn named(kind: &DeclKind) -> Option<&Name> {
 
 impl Checker<'_> {
     /// Remembers what is deprecated among declarations, and in what they hold.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others hold nothing that may be deprecated")]
     pub(super) fn deprecations(&mut self, decls: &[Decl]) {
         for decl in decls {
             if let Some(name) = named(&decl.kind) {
@@ -64,10 +66,7 @@ impl Checker<'_> {
         let Some(a) = annotations.iter().find(|a| &*a.name.text == "deprecated") else { return };
         let mut said = Deprecation::default();
         for arg in &a.args {
-            let text = match &*arg.value.kind {
-                A::Str(parts) => super::ty::plain_text(parts),
-                _ => None,
-            };
+            let text = super::ty::text_of(&arg.value);
             match (arg.name.as_ref().map(|n| &*n.text), text) {
                 (None, Some(text)) if said.since.is_none() => said.since = Some(text),
                 (Some("use"), Some(text)) => said.instead = Some(text),

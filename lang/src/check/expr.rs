@@ -25,15 +25,10 @@ impl Checker<'_> {
         let span = written.span;
         match &*written.kind {
             A::Error => (Expr::error(span), Type::Error),
-            A::Null | A::Bool(_) | A::Int(_) | A::Float(_) | A::Duration(_) | A::Size(_) => {
-                let ty = match &*written.kind {
-                    A::Float(_) => Type::Float,
-                    A::Duration(_) => Type::Duration,
-                    A::Size(_) => Type::Size,
-                    _ => literal(written).unwrap_or(Type::Error),
-                };
-                (node(span, H::Const(of_literal(&written.kind).unwrap_or_else(Value::null))), ty)
-            }
+            A::Float(_) => (constant(written), Type::Float),
+            A::Duration(_) => (constant(written), Type::Duration),
+            A::Size(_) => (constant(written), Type::Size),
+            A::Null | A::Bool(_) | A::Int(_) => (constant(written), literal(written).unwrap_or(Type::Error)),
             A::Str(parts) => self.string(module, span, parts),
             A::Paren(inner) => self.infer(module, inner),
             A::Name(name) => self.name(module, name, span),
@@ -337,20 +332,26 @@ impl Checker<'_> {
         stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(module, expr, ty, why))
     }
 
+    /// Notes what an editor could put where the cursor is.
+    fn note_cursor_at(&mut self, module: ModuleId, written: &ast::Expr, ty: &Type) {
+        let is_cursor = |part: &StrPart| matches!(part, StrPart::Text(text) if text.contains(CURSOR));
+        if let A::Name(name) = &*written.kind
+            && &**name == CURSOR
+        {
+            self.note_cursor(|c| Cursor::Value {
+                names: c.values_in_scope(module),
+                expected: Some(ty.clone()),
+            });
+        } else if let A::Str(parts) = &*written.kind
+            && parts.iter().any(is_cursor)
+        {
+            self.note_cursor(|_| Cursor::Text(ty.clone()));
+        }
+    }
+
     fn check_here(&mut self, module: ModuleId, written: &ast::Expr, ty: &Type, why: Option<Span>) -> Expr {
         let span = written.span;
-        match &*written.kind {
-            A::Name(name) if &**name == CURSOR => {
-                self.note_cursor(|c| Cursor::Value {
-                    names: c.values_in_scope(module),
-                    expected: Some(ty.clone()),
-                });
-            }
-            A::Str(parts) if parts.iter().any(|p| matches!(p, StrPart::Text(t) if t.contains(CURSOR))) => {
-                self.note_cursor(|_| Cursor::Text(ty.clone()));
-            }
-            _ => {}
-        }
+        self.note_cursor_at(module, written, ty);
         match (&*written.kind, ty) {
             (_, Type::Refined(r)) => {
                 let inner = self.check_expr(module, written, &r.base, why);
@@ -463,7 +464,22 @@ impl Checker<'_> {
             let what = match from {
                 Type::Record(_) => "a record",
                 Type::List(_) => "a list",
-                _ => "something else",
+                Type::Any
+                | Type::Null
+                | Type::Bool
+                | Type::Int
+                | Type::Float
+                | Type::String
+                | Type::Duration
+                | Type::Size
+                | Type::Lit(_)
+                | Type::Map(_)
+                | Type::Union(_)
+                | Type::Secret(_)
+                | Type::Refined(_)
+                | Type::Tool(_)
+                | Type::Var(_)
+                | Type::Error => "something else",
             };
             Diagnostic::new(Code::E0301, format!("expected `{to}`, found {what}"))
                 .at(span, "this does not fit")
@@ -539,14 +555,31 @@ impl Checker<'_> {
                 let all = Type::union(r.fields.values().map(|f| f.ty.clone()));
                 (Type::String, if r.fields.is_empty() { Type::Null } else { all })
             }
-            other => {
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)) => {
                 let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through"))
                     .at(span, format!("this is `{other}`"));
-                self.diags.push(match other {
-                    t if t.is_nullable() => d.help("provide a value for null: `x ?? []`"),
-                    Type::Any => d.help("say what it is: `x as [T]`"),
-                    _ => d,
-                });
+                let d = if matches!(other, Type::Any) {
+                    d.help("say what it is: `x as [T]`")
+                } else if other.is_nullable() {
+                    d.help("provide a value for null: `x ?? []`")
+                } else {
+                    d
+                };
+                self.diags.push(d);
                 (Type::Error, Type::Error)
             }
         };
@@ -556,4 +589,9 @@ impl Checker<'_> {
         }
         vec![first, element]
     }
+}
+
+/// A number, a boolean or null as it is written.
+fn constant(written: &ast::Expr) -> Expr {
+    node(written.span, H::Const(of_literal(&written.kind).unwrap_or_else(Value::null)))
 }

@@ -172,7 +172,7 @@ impl Checker<'_> {
                 let (what, ty) = match def {
                     Def::Let(id) => match &self.lets[*id].state {
                         super::Lazy::Done(ty) => ("let", ty.clone()),
-                        _ => ("let", Type::Error),
+                        super::Lazy::Todo | super::Lazy::Busy => ("let", Type::Error),
                     },
                     Def::Param(id) => ("param", self.hir.params[*id].ty.clone()),
                     Def::Tool(id) => ("tool", self.tool_type(*id)),

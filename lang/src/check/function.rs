@@ -126,6 +126,10 @@ impl Checker<'_> {
     }
 
     /// A function of the program that an expression names.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     pub(super) fn as_fn(&self, module: ModuleId, callee: &ast::Expr) -> Option<(FunctionId, Span)> {
         let (home, name, span) = match &*callee.kind {
             ast::ExprKind::Name(name) if !self.body.scope.iter().any(|l| l.name == *name) => {

@@ -234,7 +234,22 @@ impl Checker<'_> {
             Type::Float if plain_number(text) && text.parse::<f64>().is_ok() => {
                 write(diagnostic, text, "a number")
             }
-            _ => diagnostic,
+            Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error => diagnostic,
         }
     }
 
@@ -322,6 +337,10 @@ pub(super) fn commands(entries: &[ast::Entry]) -> Vec<Diagnostic> {
 }
 
 /// The text of a string, with nothing in the place of what is computed.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
 fn beginning(expr: &ast::Expr) -> Option<Symbol> {
     match &*expr.kind {
         A::Str(parts) => {

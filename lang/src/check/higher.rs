@@ -31,7 +31,22 @@ impl Checker<'_> {
         let element = match ty.reveal().0 {
             Type::List(of) => (*of).clone(),
             Type::Error => return fail,
-            other => {
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)) => {
                 let d = Diagnostic::new(
                     Code::E0301,
                     format!("`{}` goes through a list, not `{other}`", what.name()),

@@ -49,10 +49,7 @@ pub fn read_interface(
 impl Checker<'_> {
     pub(super) fn requirements(&mut self, fields: &[ast::Field]) {
         for field in fields {
-            let text = field.value.as_ref().and_then(|v| match &*v.kind {
-                A::Str(parts) => super::ty::plain_text(parts),
-                _ => None,
-            });
+            let text = field.value.as_ref().and_then(super::ty::text_of);
             let Some(text) = text else {
                 let d = Diagnostic::new(Code::E0301, "a plugin is required by a string that is written out");
                 self.diags.push(
@@ -221,6 +218,7 @@ impl Checker<'_> {
         plugin
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what an interface does not name is refused in it")]
     fn interface_body(&mut self, module: ModuleId, ast: &ast::Module, text: &str) -> Option<Arc<Plugin>> {
         let header = ast
             .decls
@@ -245,7 +243,7 @@ impl Checker<'_> {
         };
         for a in &decl.annotations {
             match &*a.name.text {
-                "env" => plugin.env.extend(a.args.iter().filter_map(|arg| arg_text(&arg.value))),
+                "env" => plugin.env.extend(a.args.iter().filter_map(|arg| word(&arg.value))),
                 "limit" => match a.args.first().map(|arg| &*arg.value.kind) {
                     Some(A::Int(n)) if *n > 0 && a.args.len() == 1 => plugin.limit = usize::try_from(*n).ok(),
                     _ => self.error(
@@ -339,7 +337,7 @@ impl Checker<'_> {
     fn recover_when(&mut self, annotation: &Annotation, ports: &[Decl], kind: &mut Kind) {
         for arg in annotation.args.iter().skip(1) {
             let way = arg.name.as_ref().and_then(|n| recovery(&n.text));
-            let input = arg_text(&arg.value).filter(|input| {
+            let input = word(&arg.value).filter(|input| {
                 ports.iter().any(|p| matches!(&p.kind, DeclKind::In(field) if *field.name.text == **input))
             });
             match (way, input) {
@@ -354,6 +352,7 @@ impl Checker<'_> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a kind holds ports only")]
     fn kind_decl(
         &mut self,
         module: ModuleId,
@@ -376,7 +375,7 @@ impl Checker<'_> {
             span: name.span,
         };
         for a in &decl.annotations {
-            match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
+            match (&*a.name.text, a.args.first().and_then(|x| word(&x.value)).as_deref()) {
                 ("recover", Some(way)) if recovery(way).is_some() => {
                     kind.recover = recovery(way).unwrap_or(Recover::Ask);
                     self.recover_when(a, ports, &mut kind);
@@ -487,7 +486,7 @@ impl Checker<'_> {
             source: None,
         };
         for a in &port.annotations {
-            match (&*a.name.text, a.args.first().and_then(|x| arg_text(&x.value)).as_deref()) {
+            match (&*a.name.text, a.args.first().and_then(|x| word(&x.value)).as_deref()) {
                 ("key", _) => input.key = true,
                 ("immutable", _) => input.immutable = true,
                 ("write_only", _) => input.write_only = true,
@@ -612,7 +611,12 @@ fn interface_beside(path: &str) -> String {
     if folder.is_empty() { format!("{stem}.dts") } else { format!("{folder}/{stem}.dts") }
 }
 
-fn arg_text(expr: &ast::Expr) -> Option<Symbol> {
+/// A name or a plain text.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
+pub(super) fn word(expr: &ast::Expr) -> Option<Symbol> {
     match &*expr.kind {
         A::Name(n) => Some(n.clone()),
         A::Str(parts) => super::ty::plain_text(parts),

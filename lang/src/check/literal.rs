@@ -65,7 +65,23 @@ impl Checker<'_> {
                             }
                         }
                         Type::Error => {}
-                        _ => return self.infer_map(module, span, entries),
+                        Type::Any
+                        | Type::Null
+                        | Type::Bool
+                        | Type::Int
+                        | Type::Float
+                        | Type::String
+                        | Type::Duration
+                        | Type::Size
+                        | Type::Lit(_)
+                        | Type::List(_)
+                        | Type::Map(_)
+                        | Type::Record(_)
+                        | Type::Union(_)
+                        | Type::Secret(_)
+                        | Type::Refined(_)
+                        | Type::Tool(_)
+                        | Type::Var(_) => return self.infer_map(module, span, entries),
                     }
                 }
                 Entry::Computed(..) | Entry::Error(_) => {}
@@ -261,7 +277,7 @@ impl Checker<'_> {
                 Entry::Field { name, value, .. } => {
                     Some((&name.text, value.as_ref().and_then(super::ty::literal)))
                 }
-                _ => None,
+                Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
             })
             .collect();
         let candidates: Vec<&Type> =
@@ -312,7 +328,10 @@ impl Checker<'_> {
                     if &*name.text == CURSOR {
                         let names = entries.iter().filter_map(|e| match e {
                             Entry::Field { name, .. } if &*name.text != CURSOR => Some(name.text.clone()),
-                            _ => None,
+                            Entry::Field { .. }
+                            | Entry::Computed(..)
+                            | Entry::Spread(_)
+                            | Entry::Error(_) => None,
                         });
                         self.note_cursor(|_| Cursor::Field {
                             record: record.clone(),
@@ -515,6 +534,12 @@ fn sample(ty: &Type) -> String {
         Type::Lit(l) => l.to_string(),
         Type::Union(m) => sample(&m[0]),
         Type::Secret(t) => sample(t),
-        _ => "\"\"".into(),
+        Type::Any
+        | Type::Null
+        | Type::String
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Var(_)
+        | Type::Error => "\"\"".into(),
     }
 }

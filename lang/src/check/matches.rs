@@ -128,7 +128,16 @@ impl Checker<'_> {
                 self.refined_pattern(pattern.span);
                 return self.pattern(module, base, whole, ty);
             }
-            _ => {}
+            TypeKind::Path(_)
+            | TypeKind::Lit(_)
+            | TypeKind::Optional(_)
+            | TypeKind::List(_)
+            | TypeKind::Map(_)
+            | TypeKind::Record { .. }
+            | TypeKind::Secret(_)
+            | TypeKind::Tool(_)
+            | TypeKind::Function
+            | TypeKind::Error => {}
         }
         let found = self.resolve_type(module, pattern);
         if matches!(found, Type::Error) || matches!(ty, Type::Error) {
@@ -188,7 +197,22 @@ fn split(ty: &Type) -> Vec<Type> {
     match ty {
         Type::Bool => [true, false].map(|b| Type::Lit(Lit::Bool(b))).to_vec(),
         Type::Error => vec![],
-        other => vec![other.clone()],
+        other @ (Type::Any
+        | Type::Null
+        | Type::Int
+        | Type::Float
+        | Type::String
+        | Type::Duration
+        | Type::Size
+        | Type::Lit(_)
+        | Type::List(_)
+        | Type::Map(_)
+        | Type::Record(_)
+        | Type::Union(_)
+        | Type::Secret(_)
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Var(_)) => vec![other.clone()],
     }
 }
 

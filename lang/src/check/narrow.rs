@@ -11,6 +11,10 @@ use crate::types::{Lit, Type};
 
 impl Checker<'_> {
     /// Takes a condition as true (or false) from here on; the caller takes the facts out again.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     pub(super) fn assume(&mut self, module: ModuleId, cond: &ast::Expr, holds: bool) {
         match &*cond.kind {
             A::Paren(inner) => self.assume(module, inner, holds),
@@ -59,6 +63,10 @@ impl Checker<'_> {
     }
 
     /// What a test of `t.kind` tells of `t`: a union of records keeps the members whose field may be so.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     pub(super) fn learn_of_base(
         &mut self,
         module: ModuleId,
@@ -72,7 +80,23 @@ impl Checker<'_> {
                 let ty = self.type_of_path(module, base);
                 let kept = ty.members().iter().filter(|t| match t {
                     Type::Record(r) => r.fields.get(&name.text).is_some_and(|f| may_be(&f.ty)),
-                    _ => false,
+                    Type::Any
+                    | Type::Null
+                    | Type::Bool
+                    | Type::Int
+                    | Type::Float
+                    | Type::String
+                    | Type::Duration
+                    | Type::Size
+                    | Type::Lit(_)
+                    | Type::List(_)
+                    | Type::Map(_)
+                    | Type::Union(_)
+                    | Type::Secret(_)
+                    | Type::Refined(_)
+                    | Type::Tool(_)
+                    | Type::Var(_)
+                    | Type::Error => false,
                 });
                 let kept: Vec<Type> = kept.cloned().collect();
                 if !kept.is_empty() && kept.len() < ty.members().len() {

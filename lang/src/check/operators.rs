@@ -34,7 +34,7 @@ impl Checker<'_> {
             {
                 (H::Neg(expr), plain.widen())
             }
-            _ => {
+            UnaryOp::Neg | UnaryOp::Not => {
                 let sign = if op == UnaryOp::Not { "!" } else { "-" };
                 let d = Diagnostic::new(Code::E0306, format!("`{sign}` does not apply to `{ty}`"));
                 self.diags.push(d.at(operand.span, format!("this is `{ty}`")));
@@ -80,7 +80,7 @@ impl Checker<'_> {
                 let ty = if matches!(left_ty, Type::Null) { ty.non_null() } else { ty };
                 return (node(span, H::Coalesce(left, right)), ty.clone());
             }
-            _ => {}
+            Eq | NotEq | Lt | LtEq | Gt | GtEq | In | Range | RangeEq | Add | Sub | Mul | Div | Rem => {}
         }
         let (left, left_ty) = self.infer(module, left_operand);
         let (right, right_ty) = self.infer(module, right_operand);
@@ -95,7 +95,9 @@ impl Checker<'_> {
             In => contains(&left_plain, &right_plain).then_some(Type::Bool),
             Range | RangeEq => (fits(&left_plain, &Type::Int) && fits(&right_plain, &Type::Int))
                 .then(|| Type::list(Type::Int)),
-            _ => arithmetic(op, &left_plain.widen(), &right_plain.widen()),
+            Coalesce | Or | And | Add | Sub | Mul | Div | Rem => {
+                arithmetic(op, &left_plain.widen(), &right_plain.widen())
+            }
         };
         let Some(ty) = result else {
             let d = Diagnostic::new(
@@ -109,9 +111,7 @@ impl Checker<'_> {
             let text =
                 matches!(left_plain.widen(), Type::String) || matches!(right_plain.widen(), Type::String);
             self.diags.push(match (op, &left_plain) {
-                (Add, _) if text => {
-                    d.help("join strings by writing them into one: `\"${a}${b}\"`")
-                }
+                (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
                 (Rem, _) if matches!(left_plain.widen(), Type::String) => {
                     d.help("write values into a string: `\"${a}-${b}\"`")
                 }
@@ -218,7 +218,20 @@ fn contains(left: &Type, right: &Type) -> bool {
         Type::List(t) => inside(left, t),
         Type::Map(_) | Type::Record(_) => fits(left, &Type::String),
         Type::String | Type::Lit(Lit::String(_)) => fits(left, &Type::String),
-        _ => false,
+        Type::Any
+        | Type::Null
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Duration
+        | Type::Size
+        | Type::Lit(_)
+        | Type::Union(_)
+        | Type::Secret(_)
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Var(_)
+        | Type::Error => false,
     }
 }
 

@@ -46,7 +46,7 @@ impl Phase {
         match self {
             Phase::Fields(fields) => fields.values().cloned().reduce(Phase::join).unwrap_or(Phase::Known),
             Phase::Each(element) => (**element).clone(),
-            other => other.clone(),
+            other @ (Phase::Known | Phase::Deferred(_)) => other.clone(),
         }
     }
     fn join(self, other: Phase) -> Phase {
@@ -285,14 +285,8 @@ impl Phases<'_> {
 
     /// The phase of an input of a tool, read as `tool.input`, or of a port of a component.
     fn input(&mut self, base: &Expr, name: &Symbol) -> Phase {
-        let tool = match &*base.kind {
-            H::Tool(id) => *id,
-            H::Index { base, .. } => match &*base.kind {
-                H::Tool(id) => *id,
-                _ => return Phase::Known,
-            },
-            _ => return Phase::Known,
-        };
+        let family = if let H::Index { base, .. } = &*base.kind { base } else { base };
+        let H::Tool(tool) = *family.kind else { return Phase::Known };
         let hir = self.hir;
         if let Some(component) = hir.tools[tool].component
             && hir.tools[tool].kind.outputs.contains_key(name)
@@ -371,14 +365,25 @@ impl Phases<'_> {
             }
             H::Field { base, name, .. } => match self.phase(base) {
                 Phase::Fields(fields) => fields.get(name).cloned().unwrap_or(Phase::Known),
-                other => other.element(),
+                other @ (Phase::Known | Phase::Deferred(_) | Phase::Each(_)) => other.element(),
             },
             H::Index { base, index, .. } => {
                 let (phase, key) = (self.phase(base), self.phase(index));
                 let element = match (&phase, &*index.kind) {
                     (Phase::Fields(fields), H::Const(v)) => match &v.data {
                         Data::String(name) => fields.get(name).cloned().unwrap_or(Phase::Known),
-                        _ => phase.element(),
+                        Data::Null
+                        | Data::Bool(_)
+                        | Data::Int(_)
+                        | Data::Float(_)
+                        | Data::Duration(_)
+                        | Data::Size(_)
+                        | Data::List(_)
+                        | Data::Map(_)
+                        | Data::Tool(_)
+                        | Data::Component(_)
+                        | Data::Unknown(_)
+                        | Data::Error => phase.element(),
                     },
                     _ => phase.element(),
                 };
@@ -389,7 +394,7 @@ impl Phases<'_> {
                 for (at, (name, expr)) in fields.iter().enumerate() {
                     match self.phase(expr) {
                         Phase::Known if out.is_empty() => {}
-                        phase => {
+                        phase @ (Phase::Known | Phase::Deferred(_) | Phase::Fields(_) | Phase::Each(_)) => {
                             if out.is_empty() {
                                 out.extend(fields[..at].iter().map(|(n, _)| (n.clone(), Phase::Known)));
                             }
@@ -499,17 +504,20 @@ impl Phases<'_> {
                 MapEntry::Entry(key, value) => {
                     self.known(key, "a key");
                     let phase = self.phase(value);
-                    match &*key.kind {
-                        H::Const(v) if v.as_str().is_some() => {
-                            fields.extend(v.as_str().map(|name| (name.clone(), phase)));
-                        }
-                        _ => open = Some(open.map_or(phase.clone(), |o| o.join(phase))),
+                    if let H::Const(value) = &*key.kind
+                        && let Some(name) = value.as_str()
+                    {
+                        fields.insert(name.clone(), phase);
+                    } else {
+                        open = Some(open.map_or(phase.clone(), |open| open.join(phase)));
                     }
                 }
                 MapEntry::Spread(base) => match self.phase(base) {
                     Phase::Deferred(at) => return Phase::Deferred(at),
                     Phase::Fields(more) => fields.extend(more),
-                    other => open = Some(open.map_or(other.element(), |o| o.join(other.element()))),
+                    other @ (Phase::Known | Phase::Each(_)) => {
+                        open = Some(open.map_or(other.element(), |o| o.join(other.element())))
+                    }
                 },
             }
         }

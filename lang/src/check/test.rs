@@ -23,12 +23,9 @@ fn planned() -> Type {
 }
 
 impl Checker<'_> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what a test does not name is refused in it")]
     pub(super) fn check_test(&mut self, module: ModuleId, name: &ast::Expr, body: &[Decl], span: Span) {
-        let title = match &*name.kind {
-            A::Str(parts) => super::ty::plain_text(parts),
-            _ => None,
-        };
-        let Some(title) = title else {
+        let Some(title) = super::ty::text_of(name) else {
             self.error(Code::E0101, name.span, "the name of a test is written out", "not a plain text");
             return;
         };
@@ -59,9 +56,9 @@ impl Checker<'_> {
                 }
                 DeclKind::Assert { cond, message } => {
                     let (cond, _) = self.condition(module, cond);
-                    let message = match &*message.kind {
-                        A::Null => None,
-                        _ => Some(self.check_expr(module, message, &Type::String, None)),
+                    let message = match matches!(&*message.kind, A::Null) {
+                        true => None,
+                        false => Some(self.check_expr(module, message, &Type::String, None)),
                     };
                     test.asserts.push(TestAssert { cond, message });
                 }
@@ -109,14 +106,15 @@ impl Checker<'_> {
     }
 
     /// What a mock stands for: an output, an `out`, imported data, a variable of the environment.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+    )]
     fn mock_target(&mut self, module: ModuleId, target: &ast::Expr, value: &ast::Expr) -> Option<MockOf> {
         match &*target.kind {
             A::Paren(inner) => return self.mock_target(module, inner, value),
             A::Call { callee, args } if matches!(&*callee.kind, A::Name(n) if &**n == "env_var") => {
-                let name = args.first().and_then(|a| match &*a.value.kind {
-                    A::Str(parts) => super::ty::plain_text(parts),
-                    _ => None,
-                });
+                let name = args.first().and_then(|arg| super::ty::text_of(&arg.value));
                 if let (Some(name), 1) = (name, args.len()) {
                     return Some(MockOf::Env(name, self.check_expr(module, value, &Type::String, None)));
                 }
@@ -133,7 +131,22 @@ impl Checker<'_> {
                 match ty.non_null() {
                     Type::Error => return None,
                     Type::Tool(kind) => return self.mock_output(module, base, &kind, name, value),
-                    _ => {}
+                    Type::Any
+                    | Type::Null
+                    | Type::Bool
+                    | Type::Int
+                    | Type::Float
+                    | Type::String
+                    | Type::Duration
+                    | Type::Size
+                    | Type::Lit(_)
+                    | Type::List(_)
+                    | Type::Map(_)
+                    | Type::Record(_)
+                    | Type::Union(_)
+                    | Type::Secret(_)
+                    | Type::Refined(_)
+                    | Type::Var(_) => {}
                 }
             }
             _ => {}

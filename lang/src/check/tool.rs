@@ -186,11 +186,9 @@ impl Checker<'_> {
                 "timeout" => out.timeout = Some(self.check_expr(module, &value, &Type::Duration, None)),
                 "retries" => out.retries = Some(self.check_expr(module, &value, &Type::Int, None)),
                 "read" => out.read = Some(self.check_expr(module, &value, &Type::Bool, None)),
-                "replace" => match &*value.kind {
-                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("create-first") => {
-                        out.create_first = true
-                    }
-                    A::Str(parts) if super::ty::plain_text(parts).as_deref() == Some("delete-first") => {}
+                "replace" => match super::ty::text_of(&value).as_deref() {
+                    Some("create-first") => out.create_first = true,
+                    Some("delete-first") => {}
                     _ => self.error(
                         Code::E0301,
                         value.span,
@@ -199,15 +197,18 @@ impl Checker<'_> {
                     ),
                 },
                 "ignore" => self.ignore(&value, kind, &mut out),
-                "using" => match &*value.kind {
-                    A::Name(config) => out.using = Some(config.clone()),
-                    _ => self.error(
-                        Code::E0301,
-                        value.span,
-                        "`using` is the name of a configuration",
-                        "no name",
-                    ),
-                },
+                "using" => {
+                    if let A::Name(config) = &*value.kind {
+                        out.using = Some(config.clone());
+                    } else {
+                        self.error(
+                            Code::E0301,
+                            value.span,
+                            "`using` is the name of a configuration",
+                            "no name",
+                        );
+                    }
+                }
                 other => {
                     let d = Diagnostic::new(Code::E0303, format!("unknown option `{other}`"))
                         .at(name.span, "unknown option");
@@ -235,11 +236,7 @@ impl Checker<'_> {
         };
         for item in items {
             let ast::Element::One(e) = item else { continue };
-            let name = match &*e.kind {
-                A::Name(n) => Some(n.clone()),
-                A::Str(parts) => super::ty::plain_text(parts),
-                _ => None,
-            };
+            let name = super::interface::word(e);
             match name {
                 Some(name) if kind.inputs.contains_key(&name) => out.ignore.push(name),
                 Some(name) => {
@@ -254,14 +251,13 @@ impl Checker<'_> {
 
     /// Tools, families, absent tools: whatever stands for a place in the order.
     pub(super) fn after(&mut self, module: ModuleId, value: &ast::Expr) -> Vec<Expr> {
-        let items: Vec<ast::Expr> = match &*value.kind {
-            A::List(items) => items
-                .iter()
-                .map(|i| match i {
-                    ast::Element::One(e) | ast::Element::Spread(e) => e.clone(),
-                })
-                .collect(),
-            _ => vec![value.clone()],
+        let items: Vec<ast::Expr> = if let A::List(items) = &*value.kind {
+            let inside = items.iter().map(|item| match item {
+                ast::Element::One(item) | ast::Element::Spread(item) => item.clone(),
+            });
+            inside.collect()
+        } else {
+            vec![value.clone()]
         };
         let mut out = vec![];
         for item in items {
@@ -269,7 +265,22 @@ impl Checker<'_> {
             let tool = |t: &Type| matches!(t, Type::Tool(_) | Type::Null | Type::Error);
             let fine = ty.members().iter().all(|t| match t {
                 Type::Map(t) | Type::List(t) => t.members().iter().all(tool),
-                t => tool(t),
+                t @ (Type::Any
+                | Type::Null
+                | Type::Bool
+                | Type::Int
+                | Type::Float
+                | Type::String
+                | Type::Duration
+                | Type::Size
+                | Type::Lit(_)
+                | Type::Record(_)
+                | Type::Union(_)
+                | Type::Secret(_)
+                | Type::Refined(_)
+                | Type::Tool(_)
+                | Type::Var(_)
+                | Type::Error) => tool(t),
             });
             if !fine {
                 let d = Diagnostic::new(Code::E0301, format!("expected a tool, found `{ty}`"))

@@ -7,7 +7,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
 use crate::index::{DefaultId, Id, ModuleId, RefinementId, Slot, TypeId};
 use crate::maps::IndexMap;
-use crate::source::Span;
+use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, ExprKind as A, StrPart, TypeExpr, TypeKind};
 use crate::types::{FieldType, Lit, RecordType, Refined, Type};
 use std::sync::Arc;
@@ -145,7 +145,18 @@ impl Checker<'_> {
                 self.refuse_refined_member(written.span);
                 self.resolve_type(module, base)
             }
-            _ => {
+            TypeKind::Path(_)
+            | TypeKind::Lit(_)
+            | TypeKind::Union(_)
+            | TypeKind::Optional(_)
+            | TypeKind::List(_)
+            | TypeKind::Map(_)
+            | TypeKind::Record { .. }
+            | TypeKind::Secret(_)
+            | TypeKind::Tool(_)
+            | TypeKind::Function
+            | TypeKind::Wildcard
+            | TypeKind::Error => {
                 let ty = self.resolve_type(module, written);
                 // A name may stand for one as well.
                 if let Type::Refined(r) = &ty {
@@ -176,7 +187,7 @@ impl Checker<'_> {
     }
 
     fn record_type(&mut self, module: ModuleId, fields: &[ast::Field], open: bool) -> Type {
-        let mut out: IndexMap<crate::source::Symbol, FieldType> = IndexMap::default();
+        let mut out: IndexMap<Symbol, FieldType> = IndexMap::default();
         for field in fields {
             let Some(written) = &field.ty else { continue };
             let ty = self.resolve_type(module, written);
@@ -254,7 +265,7 @@ impl Checker<'_> {
                 self.note_cursor(|c| {
                     let own = names(&c.modules[home].types).into_iter();
                     let builtin = BUILTIN.iter().map(|b| b.0).filter(|n| *n != "error");
-                    Cursor::Type(own.chain(builtin).map(crate::source::Symbol::from).collect())
+                    Cursor::Type(own.chain(builtin).map(Symbol::from).collect())
                 });
             }
             if path.parts.len() == 1
@@ -374,22 +385,31 @@ fn records_apart(left: &RecordType, right: &RecordType) -> bool {
 }
 
 /// The type of a literal.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for a few kinds of expressions; `infer_here` handles all"
+)]
 pub(super) fn literal(expr: &ast::Expr) -> Option<Type> {
     Some(match &*expr.kind {
         A::Null => Type::Null,
         A::Bool(b) => Type::Lit(Lit::Bool(*b)),
         A::Int(i) => Type::Lit(Lit::Int(*i)),
-        A::Unary(ast::UnaryOp::Neg, inner) => match &*inner.kind {
-            A::Int(i) => Type::Lit(Lit::Int(i.wrapping_neg())),
-            _ => return None,
-        },
+        A::Unary(ast::UnaryOp::Neg, inner) => {
+            let A::Int(number) = &*inner.kind else { return None };
+            Type::Lit(Lit::Int(number.wrapping_neg()))
+        }
         A::Str(parts) => Type::Lit(Lit::String(plain_text(parts)?)),
         _ => return None,
     })
 }
 
+/// The text of a string without `${...}`.
+pub(super) fn text_of(expr: &ast::Expr) -> Option<Symbol> {
+    if let A::Str(parts) = &*expr.kind { plain_text(parts) } else { None }
+}
+
 /// The text of a string without interpolation.
-pub(super) fn plain_text(parts: &[StrPart]) -> Option<crate::source::Symbol> {
+pub(super) fn plain_text(parts: &[StrPart]) -> Option<Symbol> {
     match parts {
         [] => Some("".into()),
         [StrPart::Text(t)] => Some(t.clone()),

@@ -286,7 +286,24 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
         // One of several texts was meant, and is misspelt.
         let choices = ty.members().iter().filter_map(|t| match t {
             Type::Lit(Lit::String(l)) => Some(&**l),
-            _ => None,
+            Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error => None,
         });
         // To look for a near one takes long where there are many: the first errors are enough to see what is wrong.
         if let NodeKind::Scalar(Value { data: Data::String(given), .. }) = &node.kind
@@ -400,7 +417,11 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                 let start = match node.origin {
                     // Every record lacks it: reported once.
                     Origin::Record(header) => header,
-                    _ => Span { end: node.span.start, ..node.span },
+                    Origin::Exact
+                    | Origin::Cell(_)
+                    | Origin::Merge
+                    | Origin::Sealed(_)
+                    | Origin::Ambiguous(_) => Span { end: node.span.start, ..node.span },
                 };
                 let mut d = Diagnostic::new(Code::E0302, format!("missing {}", missing.join(", ")))
                     .at(start, "in this entry");
@@ -570,7 +591,17 @@ fn describe(node: &Node) -> String {
         (NodeKind::Scalar(v), _) => match &v.data {
             Data::Null => "nothing".into(),
             Data::String(s) => format!("the string {}", crate::text::quoted(s)),
-            _ => format!("`{}`", v.text().unwrap_or_default()),
+            Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => format!("`{}`", v.text().unwrap_or_default()),
         },
     }
 }

@@ -199,7 +199,15 @@ fn collect(node: &Node, path: &mut Vec<Symbol>, leaves: &mut Vec<Leaf>) -> Resul
                 Data::Int(i) => Plain::Int(*i),
                 Data::Float(f) => Plain::Float(*f),
                 Data::Bool(b) => Plain::Bool(*b),
-                _ => return Ok(()),
+                Data::Null
+                | Data::Duration(_)
+                | Data::Size(_)
+                | Data::List(_)
+                | Data::Map(_)
+                | Data::Tool(_)
+                | Data::Component(_)
+                | Data::Unknown(_)
+                | Data::Error => return Ok(()),
             };
             leaves.push(Leaf::Clear(plain));
             Ok(())
@@ -235,7 +243,14 @@ pub(crate) fn structure(node: &Node) -> Type {
             Data::Float(_) => Type::Float,
             Data::String(_) => Type::String,
             Data::Null => Type::Null,
-            _ => Type::Any,
+            Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => Type::Any,
         },
         (NodeKind::Seq(items), _) => {
             let mut types = items.iter().map(structure);

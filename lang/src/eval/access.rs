@@ -15,7 +15,16 @@ impl Evaluator<'_, '_> {
                 fields.get(name).cloned().unwrap_or_else(Value::null).marked(&base.marks).inside(&base)
             }
             Data::Null | Data::Unknown(_) => base,
-            _ => Value::error(),
+            Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Value::error(),
         }
     }
 

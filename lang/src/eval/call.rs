@@ -37,7 +37,18 @@ impl Evaluator<'_, '_> {
             (Taint::Structure, Data::List(l)) if builtin.name == "flatten" => {
                 l.iter().find_map(|v| match v.data {
                     Data::Unknown(u) => Some(u),
-                    _ => None,
+                    Data::Null
+                    | Data::Bool(_)
+                    | Data::Int(_)
+                    | Data::Float(_)
+                    | Data::String(_)
+                    | Data::Duration(_)
+                    | Data::Size(_)
+                    | Data::List(_)
+                    | Data::Map(_)
+                    | Data::Tool(_)
+                    | Data::Component(_)
+                    | Data::Error => None,
                 })
             }
             (_, Data::Unknown(u)) => Some(*u),
@@ -56,7 +67,9 @@ impl Evaluator<'_, '_> {
             let marks = match builtin.taint {
                 Taint::Shape => values[0].marks.clone(),
                 // Which of the elements it is, is not known: all of them count.
-                _ => values.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span))),
+                Taint::Deep | Taint::Structure => {
+                    values.iter().fold(marks, |m, v| union(&m, &self.whole_marks(v, span)))
+                }
             };
             let secret = secret || builtin.taint == Taint::Structure && values.iter().any(Value::has_secret);
             return Value {

@@ -28,7 +28,17 @@ impl Evaluator<'_, '_> {
                 let secret = decided.secret || left.has_secret() || right.has_secret();
                 Value { marks, secret, ..Value::plain(Data::Unknown(unknown)) }
             }
-            _ => Value::error(),
+            Data::Null
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Value::error(),
         }
     }
 
@@ -45,7 +55,17 @@ impl Evaluator<'_, '_> {
                 let right = self.eval_maybe(right);
                 Value { secret: left.secret || right.secret, ..left }.marked(&right.marks)
             }
-            _ => Value::error(),
+            Data::Null
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Value::error(),
         }
     }
 
@@ -59,7 +79,17 @@ impl Evaluator<'_, '_> {
                 let marks = self.whole_marks(&right, span);
                 Value { secret: left.secret || right.has_secret(), ..left }.marked(&marks)
             }
-            _ => left,
+            Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => left,
         }
     }
 
@@ -105,7 +135,18 @@ impl Evaluator<'_, '_> {
         }
         let unknown = match &value.data {
             Data::Unknown(u) => *u,
-            _ => Unknown::Deferred(subject.span),
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Unknown::Deferred(subject.span),
         };
         Value { marks, secret, ..Value::plain(Data::Unknown(unknown)) }
     }
@@ -163,6 +204,16 @@ fn chooses(ty: &Type) -> bool {
         Type::Lit(_) | Type::Null | Type::Union(_) => true,
         Type::Secret(t) | Type::List(t) | Type::Map(t) => chooses(t),
         Type::Record(r) => r.fields.values().any(|f| chooses(&f.ty)),
-        _ => false,
+        Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::String
+        | Type::Duration
+        | Type::Size
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Var(_)
+        | Type::Error => false,
     }
 }

@@ -128,7 +128,16 @@ impl Evaluator<'_, '_> {
                             unknown = unknown.or(Some(*u));
                             marks = union(&marks, &base.marks);
                         }
-                        _ => return base,
+                        Data::Bool(_)
+                        | Data::Int(_)
+                        | Data::Float(_)
+                        | Data::String(_)
+                        | Data::Duration(_)
+                        | Data::Size(_)
+                        | Data::List(_)
+                        | Data::Tool(_)
+                        | Data::Component(_)
+                        | Data::Error => return base,
                     }
                 }
             }
@@ -158,7 +167,17 @@ impl Evaluator<'_, '_> {
             }
             Data::Unknown(Unknown::Deferred(origin)) => Some(self.deferred_structure(span, *origin, "a key")),
             Data::Unknown(Unknown::Unset) => Some(key),
-            _ => Some(Value::error()),
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Some(Value::error()),
         }
     }
 
@@ -200,7 +219,17 @@ impl Evaluator<'_, '_> {
                     Data::Bool(true) => {}
                     Data::Bool(false) => continue,
                     Data::Unknown(u) => unknown = unknown.or(Some(u)),
-                    _ => return Each::Stop(Value::error()),
+                    Data::Null
+                    | Data::Int(_)
+                    | Data::Float(_)
+                    | Data::String(_)
+                    | Data::Duration(_)
+                    | Data::Size(_)
+                    | Data::List(_)
+                    | Data::Map(_)
+                    | Data::Tool(_)
+                    | Data::Component(_)
+                    | Data::Error => return Each::Stop(Value::error()),
                 }
             }
             let before = self.quiet;

@@ -22,11 +22,12 @@ impl Evaluator<'_, '_> {
     /// `as T`: the value of an expression as one of a type that it may not be of.
     pub(super) fn cast(&mut self, inner: &Expr, ty: &Type, span: Span) -> Value {
         // What is decoded takes its type as imported data does.
-        let value = match &*inner.kind {
-            H::Call(builtin, args) if Format::of_builtin(builtin.name).is_some() => {
-                self.call(builtin, args, Some(ty), inner.span)
-            }
-            _ => self.eval(inner),
+        let value = if let H::Call(builtin, args) = &*inner.kind
+            && Format::of_builtin(builtin.name).is_some()
+        {
+            self.call(builtin, args, Some(ty), inner.span)
+        } else {
+            self.eval(inner)
         };
         let (secret, plain) = (value.has_secret(), value.clone());
         self.place = Some(span);

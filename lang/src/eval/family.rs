@@ -82,7 +82,17 @@ impl Evaluator<'_, '_> {
                     family.open = true;
                     continue;
                 }
-                _ => continue,
+                Data::Null
+                | Data::Bool(_)
+                | Data::Int(_)
+                | Data::Float(_)
+                | Data::Duration(_)
+                | Data::Size(_)
+                | Data::List(_)
+                | Data::Map(_)
+                | Data::Tool(_)
+                | Data::Component(_)
+                | Data::Error => continue,
             };
             let shown = show(&item);
             if let Some(other) = first.get(&name) {
@@ -123,7 +133,17 @@ impl Evaluator<'_, '_> {
                 family.open = true;
                 Some(None)
             }
-            _ => None,
+            Data::Null
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => None,
         }
     }
 

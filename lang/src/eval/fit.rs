@@ -158,7 +158,18 @@ fn holds_any(ty: &Type) -> bool {
         Type::List(t) | Type::Map(t) => holds_any(t),
         Type::Union(m) => m.iter().any(holds_any),
         Type::Record(r) => r.open || r.fields.values().any(|f| holds_any(&f.ty)),
-        _ => false,
+        Type::Null
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::String
+        | Type::Duration
+        | Type::Size
+        | Type::Lit(_)
+        | Type::Secret(_)
+        | Type::Refined(_)
+        | Type::Tool(_)
+        | Type::Var(_) => false,
     }
 }
 

@@ -25,7 +25,17 @@ impl Evaluator<'_, '_> {
                 let marks = self.whole_marks(&list, span);
                 return Value { marks, secret: list.has_secret(), ..Value::plain(Data::Unknown(*u)) };
             }
-            _ => return Value::error(),
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => return Value::error(),
         };
         let (mut keys, mut marks, mut unknown) = (vec![], list.marks.clone(), None);
         for element in elements.iter() {
@@ -38,7 +48,17 @@ impl Evaluator<'_, '_> {
             match key.data {
                 Data::Error => return key,
                 Data::Unknown(u) => unknown = unknown.or(Some(u)),
-                _ => {}
+                Data::Null
+                | Data::Bool(_)
+                | Data::Int(_)
+                | Data::Float(_)
+                | Data::String(_)
+                | Data::Duration(_)
+                | Data::Size(_)
+                | Data::List(_)
+                | Data::Map(_)
+                | Data::Tool(_)
+                | Data::Component(_) => {}
             }
             keys.push(key);
         }

@@ -356,7 +356,17 @@ fn elements(value: &Value) -> Option<Vec<(Value, Value)>> {
         Data::Map(items) => {
             Some(items.iter().map(|(k, value)| (Value::string(k.clone()), value.clone())).collect())
         }
-        _ => None,
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => None,
     }
 }
 

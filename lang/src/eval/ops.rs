@@ -32,7 +32,16 @@ pub(super) fn first_unknown(value: &Value) -> Option<crate::value::Unknown> {
         Data::Unknown(u) => Some(*u),
         Data::List(items) => items.iter().find_map(first_unknown),
         Data::Map(items) => items.values().find_map(first_unknown),
-        _ => None,
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Error => None,
     }
 }
 
@@ -43,7 +52,17 @@ impl Evaluator<'_, '_> {
         match operand.data {
             Data::Bool(holds) => Value { data: Data::Bool(!holds), ..operand },
             Data::Unknown(_) => operand,
-            _ => Value::error(),
+            Data::Null
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => Value::error(),
         }
     }
 
@@ -56,7 +75,14 @@ impl Evaluator<'_, '_> {
             Data::Size(bytes) => bytes.checked_neg().map(Data::Size),
             Data::Float(number) => Some(Data::Float(-number)),
             Data::Unknown(_) => return operand,
-            _ => return Value::error(),
+            Data::Null
+            | Data::Bool(_)
+            | Data::String(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Error => return Value::error(),
         };
         match negative {
             Some(data) => Value { data, ..operand },
@@ -163,7 +189,7 @@ fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
             }
             return Ok(Value::list((*from..to).map(|i| Value::plain(Data::Int(i))).collect()).data);
         }
-        _ => {}
+        Coalesce | Or | And | Add | Sub | Mul | Div | Rem => {}
     }
     let whole = |x: i64, y: i64| match op {
         Add => x.checked_add(y).ok_or_else(too_large),
@@ -171,7 +197,9 @@ fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
         Mul => x.checked_mul(y).ok_or_else(too_large),
         Rem if y == 0 => Err("division by zero".to_string()),
         Rem => x.checked_rem(y).ok_or_else(too_large),
-        _ => Err("this bug is in dtm: an operator without a meaning".to_string()),
+        Coalesce | Or | And | Eq | NotEq | Lt | LtEq | Gt | GtEq | In | Range | RangeEq | Div => {
+            Err("this bug is in dtm: an operator without a meaning".to_string())
+        }
     };
     let float = |x: f64, y: f64| {
         let result = match op {
@@ -180,7 +208,7 @@ fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
             Mul => x * y,
             Div if y == 0.0 => return Err("division by zero".to_string()),
             Div => x / y,
-            _ => x % y,
+            Coalesce | Or | And | Eq | NotEq | Lt | LtEq | Gt | GtEq | In | Range | RangeEq | Rem => x % y,
         };
         if result.is_finite() { Ok(result) } else { Err(too_large()) }
     };
@@ -195,7 +223,17 @@ fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
                 return i64::try_from((x + x.signum() * (parts / 2)) / parts).map_err(|_| too_large());
             }
             Data::Float(f) => *f,
-            _ => 1.0,
+            Data::Null
+            | Data::Bool(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => 1.0,
         };
         let exact = float(x as f64, by)?;
         if exact.abs() >= 9.2e18 { Err(too_large()) } else { Ok(exact.round() as i64) }
@@ -203,7 +241,17 @@ fn compute(op: BinaryOp, left: &Value, right: &Value) -> Result<Data, String> {
     let number = |d: &Data| match d {
         Data::Int(i) => *i as f64,
         Data::Float(f) => *f,
-        _ => 0.0,
+        Data::Null
+        | Data::Bool(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::List(_)
+        | Data::Map(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => 0.0,
     };
     Ok(match (&left.data, &right.data) {
         (Data::Int(x), Data::Int(y)) if op == Div => Data::Float(float(*x as f64, *y as f64)?),

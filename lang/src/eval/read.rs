@@ -87,7 +87,15 @@ impl Evaluator<'_, '_> {
             Data::Tool(id) => self.tool_port(id, name, output, span).marked(&base.marks),
             Data::Component(id) => self.component_port(id, name, span).marked(&base.marks),
             Data::Null | Data::Unknown(_) => base,
-            _ => Value::error(),
+            Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Error => Value::error(),
         }
     }
 

@@ -28,7 +28,18 @@ impl Evaluator<'_, '_> {
         match holds.data {
             Data::Bool(false) => {}
             Data::Error => return Value::error(),
-            _ => return value,
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_) => return value,
         }
         let text = self.cx.sources.text(refinement.cond.span);
         let shown = show(&value);

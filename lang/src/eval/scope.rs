@@ -146,7 +146,15 @@ impl Evaluator<'_, '_> {
             Data::Component(scope) => self.tools_of(*scope, found),
             Data::List(items) => items.iter().for_each(|v| self.tools_in(v, found)),
             Data::Map(items) => items.values().for_each(|v| self.tools_in(v, found)),
-            _ => {}
+            Data::Null
+            | Data::Bool(_)
+            | Data::Int(_)
+            | Data::Float(_)
+            | Data::String(_)
+            | Data::Duration(_)
+            | Data::Size(_)
+            | Data::Unknown(_)
+            | Data::Error => {}
         }
     }
 

@@ -114,7 +114,17 @@ pub(super) fn deferred(value: &Value) -> Option<Span> {
         Data::Unknown(Unknown::Deferred(origin)) => Some(*origin),
         Data::Map(m) => m.values().find_map(deferred),
         Data::List(l) => l.iter().find_map(deferred),
-        _ => None,
+        Data::Null
+        | Data::Bool(_)
+        | Data::Int(_)
+        | Data::Float(_)
+        | Data::String(_)
+        | Data::Duration(_)
+        | Data::Size(_)
+        | Data::Tool(_)
+        | Data::Component(_)
+        | Data::Unknown(_)
+        | Data::Error => None,
     }
 }
 
@@ -127,10 +137,8 @@ pub(super) fn judge(hir: &Hir, asserts: &[(AssertId, ScopeId)], ev: &mut Evaluat
 
 fn judge_one(assert: &Assert, ev: &mut Evaluator<'_, '_>) {
     if let Data::Bool(false) = ev.eval(&assert.cond).data {
-        let message = match &*assert.message.kind {
-            H::Error => Value::null(),
-            _ => ev.eval(&assert.message),
-        };
+        let message =
+            if let H::Error = &*assert.message.kind { Value::null() } else { ev.eval(&assert.message) };
         let headline = match message.as_str() {
             Some(_) if message.secret => "(secret)".to_string(),
             Some(text) if !text.is_empty() => text.to_string(),

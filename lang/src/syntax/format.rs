@@ -9,6 +9,11 @@
 //!
 //! Invariant: the tree stays the same, and formatting twice is formatting once.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule of the text names the few tokens that it is about"
+)]
+
 use super::token::{Kind, Token};
 use crate::diag::Diagnostics;
 use crate::source::FileId;

@@ -1,6 +1,11 @@
 //! Invisible characters: bidirectional controls, which make a line look different from what dtm
 //! parses, and characters that look like a space or like nothing.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule of the text names the few tokens that it is about"
+)]
+
 use super::token::{Kind, Token};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};

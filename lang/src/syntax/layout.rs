@@ -6,6 +6,11 @@
 //! "Text and lines"). A line that begins with `-`, `(`, `[` or `{` never continues one, inside `()` and `[]`
 //! either, so there its newline is kept and the missing comma is found.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule of the text names the few tokens that it is about"
+)]
+
 use super::ast::Comment;
 use super::token::{Kind, Token};
 use crate::diag::{Code, Diagnostic, Diagnostics};

@@ -221,12 +221,44 @@ impl Type {
                 }
             }
             _ if flat.len() - literals.len().min(flat.len()) > MOST_MEMBERS => too_many = true,
-            _ => add(&mut flat, new),
+            Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error => add(&mut flat, new),
         };
         for member in members {
             match member {
                 Type::Union(inner) => inner.iter().for_each(|t| add(t.clone())),
-                other => add(other),
+                other @ (Type::Any
+                | Type::Null
+                | Type::Bool
+                | Type::Int
+                | Type::Float
+                | Type::String
+                | Type::Duration
+                | Type::Size
+                | Type::Lit(_)
+                | Type::List(_)
+                | Type::Map(_)
+                | Type::Record(_)
+                | Type::Secret(_)
+                | Type::Refined(_)
+                | Type::Tool(_)
+                | Type::Var(_)
+                | Type::Error) => add(other),
             }
         }
         match flat.len() {
@@ -244,7 +276,22 @@ impl Type {
         match self {
             Type::Union(m) => m,
             Type::Refined(r) => r.base.members(),
-            other => std::slice::from_ref(other),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Secret(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => std::slice::from_ref(other),
         }
     }
     /// Whether `null` is one of its values.
@@ -256,7 +303,23 @@ impl Type {
         match self {
             Type::Union(m) => Type::union(m.iter().filter(|t| !matches!(t, Type::Null)).cloned()),
             Type::Refined(r) if r.base.is_nullable() => r.base.non_null(),
-            other => other.clone(),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => other.clone(),
         }
     }
     /// Makes it secret: on every scalar and `any` inside.
@@ -270,7 +333,14 @@ impl Type {
                 Type::Refined(Arc::new(Refined { base: r.base.clone().secret(), ..(*r).clone() }))
             }
             Type::Record(r) => r.map(|ty| ty.clone().secret()),
-            scalar => Type::Secret(Arc::new(scalar)),
+            scalar @ (Type::Any
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)) => Type::Secret(Arc::new(scalar)),
         }
     }
     /// Without `secret` at its top; whether there was one.
@@ -281,7 +351,22 @@ impl Type {
             Type::Union(m) if m.iter().any(|t| matches!(t, Type::Secret(_))) => {
                 (Type::union(m.iter().map(|t| t.reveal().0)), true)
             }
-            other => (other.clone(), false),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Union(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => (other.clone(), false),
         }
     }
     /// Whether anything inside is secret.
@@ -290,15 +375,28 @@ impl Type {
     }
     /// Without `secret` anywhere inside.
     pub fn exposed(&self) -> Type {
+        if !self.has_secret() {
+            return self.clone();
+        }
         match self {
-            plain if !plain.has_secret() => plain.clone(),
             Type::Secret(t) => t.exposed(),
             Type::List(t) => Type::list(t.exposed()),
             Type::Map(t) => Type::map(t.exposed()),
             Type::Union(m) => Type::union(m.iter().map(Type::exposed)),
             Type::Refined(r) => Type::Refined(Arc::new(Refined { base: r.base.exposed(), ..(**r).clone() })),
             Type::Record(r) => r.map(Type::exposed),
-            other => other.clone(),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => other.clone(),
         }
     }
     /// Whether ints and floats meet in it: together they are floats.
@@ -313,13 +411,28 @@ impl Type {
     }
     /// With `any` in the place of every tool inside.
     pub fn without_tools(&self) -> Type {
+        if !self.has_tool() {
+            return self.clone();
+        }
         match self {
-            plain if !plain.has_tool() => plain.clone(),
             Type::Tool(_) => Type::Any,
             Type::List(t) => Type::list(t.without_tools()),
             Type::Map(t) => Type::map(t.without_tools()),
             Type::Union(m) => Type::union(m.iter().map(Type::without_tools)),
-            other => other.clone(),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Record(_)
+            | Type::Secret(_)
+            | Type::Refined(_)
+            | Type::Var(_)
+            | Type::Error) => other.clone(),
         }
     }
     /// Whether a condition stands anywhere inside.
@@ -355,21 +468,36 @@ impl Type {
     }
     /// Without conditions: what is read of such a value.
     pub fn unrefined(&self) -> Type {
+        if !self.has_refinement() {
+            return self.clone();
+        }
         match self {
-            plain if !plain.has_refinement() => plain.clone(),
             Type::Refined(r) => r.base.unrefined(),
             Type::List(t) => Type::list(t.unrefined()),
             Type::Map(t) => Type::map(t.unrefined()),
             Type::Secret(t) => t.unrefined().secret(),
             Type::Union(m) => Type::union(m.iter().map(Type::unrefined)),
             Type::Record(r) => r.map(Type::unrefined),
-            other => other.clone(),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => other.clone(),
         }
     }
     /// A literal's own type widened to what a `let` of it holds.
     pub fn widen(&self) -> Type {
+        if !self.sum().literal {
+            return self.clone();
+        }
         match self {
-            plain if !plain.sum().literal => plain.clone(),
             Type::Lit(Lit::Bool(_)) => Type::Bool,
             Type::Lit(Lit::Int(_)) => Type::Int,
             Type::Lit(Lit::String(_)) => Type::String,
@@ -378,7 +506,18 @@ impl Type {
             Type::List(t) => Type::list(t.widen()),
             Type::Map(t) => Type::map(t.widen()),
             Type::Record(r) => r.map(Type::widen),
-            other => other.clone(),
+            other @ (Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::String
+            | Type::Duration
+            | Type::Size
+            | Type::Refined(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error) => other.clone(),
         }
     }
     /// A scalar that a string can show.
@@ -395,7 +534,13 @@ impl Type {
             Type::Refined(r) => r.base.is_scalar(),
             Type::Union(m) => m.iter().all(Type::is_scalar),
             Type::Error => true,
-            _ => false,
+            Type::Any
+            | Type::Null
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Tool(_)
+            | Type::Var(_) => false,
         }
     }
     /// Whether every value is a text (so that a command line gives it without quotes).
@@ -405,7 +550,20 @@ impl Type {
             Type::Secret(t) => t.is_text(),
             Type::Refined(r) => r.base.is_text(),
             Type::Union(m) => m.iter().all(|t| t.is_text() || matches!(t, Type::Null)),
-            _ => false,
+            Type::Any
+            | Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::Duration
+            | Type::Size
+            | Type::Lit(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Record(_)
+            | Type::Tool(_)
+            | Type::Var(_)
+            | Type::Error => false,
         }
     }
 }
@@ -547,7 +705,23 @@ impl Type {
                 if let (2, Some(one), None) = (m.len(), rest.next(), rest.next()) {
                     return match one {
                         Type::Secret(t) => around(out, "secret ", t, "?"),
-                        t => around(out, "", t, "?"),
+                        t @ (Type::Any
+                        | Type::Null
+                        | Type::Bool
+                        | Type::Int
+                        | Type::Float
+                        | Type::String
+                        | Type::Duration
+                        | Type::Size
+                        | Type::Lit(_)
+                        | Type::List(_)
+                        | Type::Map(_)
+                        | Type::Record(_)
+                        | Type::Union(_)
+                        | Type::Refined(_)
+                        | Type::Tool(_)
+                        | Type::Var(_)
+                        | Type::Error) => around(out, "", t, "?"),
                     };
                 }
                 for (i, member) in m.iter().enumerate() {
@@ -557,7 +731,23 @@ impl Type {
             }
             Type::Secret(t) => match **t {
                 Type::Union(_) => around(out, "secret (", t, ")"),
-                _ => around(out, "secret ", t, ""),
+                Type::Any
+                | Type::Null
+                | Type::Bool
+                | Type::Int
+                | Type::Float
+                | Type::String
+                | Type::Duration
+                | Type::Size
+                | Type::Lit(_)
+                | Type::List(_)
+                | Type::Map(_)
+                | Type::Record(_)
+                | Type::Secret(_)
+                | Type::Refined(_)
+                | Type::Tool(_)
+                | Type::Var(_)
+                | Type::Error => around(out, "secret ", t, ""),
             },
             Type::Refined(r) => around(out, "", &r.base, &format!(" where {}", r.text)),
             Type::Tool(k) => out.add(&format!("tool<{}>", k.path())),

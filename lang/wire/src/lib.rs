@@ -9,6 +9,8 @@
 //!
 //! Both the language and the SDK of plugins depend on this crate, so it depends on nothing but `serde_json`.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "what else JSON has is of one kind here")]
+
 use serde_json::{Map, Value, json};
 
 /// The key that marks a tagged object.

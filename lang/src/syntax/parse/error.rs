@@ -1,5 +1,7 @@
 //! The parser's error: a set of expected token kinds and a few labels, cheap to merge; or a finished diagnostic.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "chumsky may add variants at any time")]
+
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::token::Kind;

@@ -1,6 +1,11 @@
 //! Habits from other languages: where a token does not fit, the words around it often say what was meant. What YAML, HCL,
 //! JSON, TypeScript and Python write there is recognized and told how it is written here.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule of the text names the few tokens that it is about"
+)]
+
 use super::error::ParseError;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};

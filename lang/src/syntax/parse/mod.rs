@@ -2,6 +2,11 @@
 //! brackets, and each is parsed by itself: an error costs one declaration, and inside `{}` one field. A bracket
 //! that is never closed ends at the next line that begins with a declaration.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule of the text names the few tokens that it is about"
+)]
+
 mod decl;
 mod error;
 mod expr;
