@@ -1,6 +1,11 @@
 //! Types as the checker knows them: structural, unions flat, `secret` pushed down to scalars and `any`.
 
+mod change;
 pub mod kind;
+mod print;
+mod relation;
+
+pub use self::relation::{converts, fits};
 
 use self::kind::Kind;
 use crate::index::{DefaultId, RefinementId};
@@ -298,106 +303,9 @@ impl Type {
     pub fn is_nullable(&self) -> bool {
         self.members().iter().any(|t| matches!(t, Type::Null))
     }
-    /// Without `null`.
-    pub fn non_null(&self) -> Type {
-        match self {
-            Type::Union(m) => Type::union(m.iter().filter(|t| !matches!(t, Type::Null)).cloned()),
-            Type::Refined(r) if r.base.is_nullable() => r.base.non_null(),
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)
-            | Type::List(_)
-            | Type::Map(_)
-            | Type::Record(_)
-            | Type::Secret(_)
-            | Type::Refined(_)
-            | Type::Tool(_)
-            | Type::Var(_)
-            | Type::Error) => other.clone(),
-        }
-    }
-    /// Makes it secret: on every scalar and `any` inside.
-    pub fn secret(self) -> Type {
-        match self {
-            Type::Null | Type::Secret(_) | Type::Tool(_) | Type::Var(_) | Type::Error => self,
-            Type::List(t) => Type::list((*t).clone().secret()),
-            Type::Map(t) => Type::map((*t).clone().secret()),
-            Type::Union(m) => Type::union(m.iter().cloned().map(Type::secret)),
-            Type::Refined(r) => {
-                Type::Refined(Arc::new(Refined { base: r.base.clone().secret(), ..(*r).clone() }))
-            }
-            Type::Record(r) => r.map(|ty| ty.clone().secret()),
-            scalar @ (Type::Any
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)) => Type::Secret(Arc::new(scalar)),
-        }
-    }
-    /// Without `secret` at its top; whether there was one.
-    pub fn reveal(&self) -> (Type, bool) {
-        match self {
-            Type::Secret(t) => ((**t).clone(), true),
-            Type::Refined(r) => r.base.reveal(),
-            Type::Union(m) if m.iter().any(|t| matches!(t, Type::Secret(_))) => {
-                (Type::union(m.iter().map(|t| t.reveal().0)), true)
-            }
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)
-            | Type::List(_)
-            | Type::Map(_)
-            | Type::Record(_)
-            | Type::Union(_)
-            | Type::Tool(_)
-            | Type::Var(_)
-            | Type::Error) => (other.clone(), false),
-        }
-    }
     /// Whether anything inside is secret.
     pub fn has_secret(&self) -> bool {
         self.sum().secret
-    }
-    /// Without `secret` anywhere inside.
-    pub fn exposed(&self) -> Type {
-        if !self.has_secret() {
-            return self.clone();
-        }
-        match self {
-            Type::Secret(t) => t.exposed(),
-            Type::List(t) => Type::list(t.exposed()),
-            Type::Map(t) => Type::map(t.exposed()),
-            Type::Union(m) => Type::union(m.iter().map(Type::exposed)),
-            Type::Refined(r) => Type::Refined(Arc::new(Refined { base: r.base.exposed(), ..(**r).clone() })),
-            Type::Record(r) => r.map(Type::exposed),
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)
-            | Type::Tool(_)
-            | Type::Var(_)
-            | Type::Error) => other.clone(),
-        }
     }
     /// Whether ints and floats meet in it: together they are floats.
     pub fn is_mixed_number(&self) -> bool {
@@ -408,32 +316,6 @@ impl Type {
     /// Whether a tool is anywhere inside: a tool is not data.
     pub fn has_tool(&self) -> bool {
         self.sum().tool
-    }
-    /// With `any` in the place of every tool inside.
-    pub fn without_tools(&self) -> Type {
-        if !self.has_tool() {
-            return self.clone();
-        }
-        match self {
-            Type::Tool(_) => Type::Any,
-            Type::List(t) => Type::list(t.without_tools()),
-            Type::Map(t) => Type::map(t.without_tools()),
-            Type::Union(m) => Type::union(m.iter().map(Type::without_tools)),
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)
-            | Type::Record(_)
-            | Type::Secret(_)
-            | Type::Refined(_)
-            | Type::Var(_)
-            | Type::Error) => other.clone(),
-        }
     }
     /// Whether a condition stands anywhere inside.
     pub fn has_refinement(&self) -> bool {
@@ -464,60 +346,6 @@ impl Type {
             Type::Refined(r) => Sum { refined: true, defaults: true, ..one.with(&r.base.sum()) },
             Type::Record(r) => r.sum,
             Type::Union(m) => m.sum,
-        }
-    }
-    /// Without conditions: what is read of such a value.
-    pub fn unrefined(&self) -> Type {
-        if !self.has_refinement() {
-            return self.clone();
-        }
-        match self {
-            Type::Refined(r) => r.base.unrefined(),
-            Type::List(t) => Type::list(t.unrefined()),
-            Type::Map(t) => Type::map(t.unrefined()),
-            Type::Secret(t) => t.unrefined().secret(),
-            Type::Union(m) => Type::union(m.iter().map(Type::unrefined)),
-            Type::Record(r) => r.map(Type::unrefined),
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Lit(_)
-            | Type::Tool(_)
-            | Type::Var(_)
-            | Type::Error) => other.clone(),
-        }
-    }
-    /// A literal's own type widened to what a `let` of it holds.
-    pub fn widen(&self) -> Type {
-        if !self.sum().literal {
-            return self.clone();
-        }
-        match self {
-            Type::Lit(Lit::Bool(_)) => Type::Bool,
-            Type::Lit(Lit::Int(_)) => Type::Int,
-            Type::Lit(Lit::String(_)) => Type::String,
-            Type::Union(m) => Type::union(m.iter().map(Type::widen)),
-            Type::Secret(t) => t.widen().secret(),
-            Type::List(t) => Type::list(t.widen()),
-            Type::Map(t) => Type::map(t.widen()),
-            Type::Record(r) => r.map(Type::widen),
-            other @ (Type::Any
-            | Type::Null
-            | Type::Bool
-            | Type::Int
-            | Type::Float
-            | Type::String
-            | Type::Duration
-            | Type::Size
-            | Type::Refined(_)
-            | Type::Tool(_)
-            | Type::Var(_)
-            | Type::Error) => other.clone(),
         }
     }
     /// A scalar that a string can show.
@@ -584,185 +412,4 @@ fn holds(wide: &Type, narrow: &Type) -> bool {
             | (Type::Int, Type::Lit(Lit::Int(_)))
             | (Type::String, Type::Lit(Lit::String(_)))
     )
-}
-
-/// Whether every value of `from` is a value of `to`, perhaps after a conversion (int to float, filling
-/// defaults, becoming secret).
-pub fn fits(from: &Type, to: &Type) -> bool {
-    match (from, to) {
-        (Type::Error, _) | (_, Type::Error) => true,
-        (Type::Record(a), Type::Record(b)) if Arc::ptr_eq(a, b) => true,
-        (Type::Union(a), Type::Union(b)) if Arc::ptr_eq(a, b) => true,
-        (Type::Refined(r), _) => fits(&r.base, to),
-        (_, Type::Refined(r)) => fits(from, &r.base),
-        (Type::Union(m), _) => m.iter().all(|t| fits(t, to)),
-        (Type::Tool(a), Type::Tool(b)) => a.is(b),
-        (Type::Tool(_), _) | (_, Type::Tool(_)) if !matches!(to, Type::Union(_)) => false,
-        (_, Type::Any) => !from.has_tool(),
-        (_, Type::Union(m)) => m.iter().any(|t| fits(from, t)),
-        (Type::Secret(a), Type::Secret(b)) => fits(a, b),
-        (Type::Secret(_), _) => false,
-        (_, Type::Secret(b)) => fits(from, b) && !matches!(from, Type::Null),
-        (Type::Int | Type::Lit(Lit::Int(_)), Type::Float) => true,
-        (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => fits(a, b),
-        (Type::Record(a), Type::Map(b)) => {
-            a.fields.values().all(|f| fits(&f.ty, b)) && (!a.open || fits(&Type::Any, b))
-        }
-        (Type::Record(a), Type::Record(b)) => {
-            b.fields.iter().all(|(name, f)| match a.fields.get(name) {
-                Some(given) => fits(&given.ty, &f.ty),
-                None => f.may_be_absent(),
-            }) && (b.open || !a.open && a.fields.keys().all(|k| b.fields.contains_key(k)))
-        }
-        (a, b) => a == b || holds(b, a),
-    }
-}
-
-/// Whether a value of `from` must be converted to become one of `to`.
-pub fn converts(from: &Type, to: &Type) -> bool {
-    match (from, to) {
-        (Type::Error, _) | (_, Type::Error) => false,
-        (_, Type::Any) => false,
-        (_, Type::Refined(_)) => true,
-        (a, b) if a == b => has_defaults(b),
-        (Type::Lit(_), Type::Bool | Type::Int | Type::String) => false,
-        (Type::Null, Type::Union(_)) => false,
-        (Type::Tool(_), _) => false,
-        (a, Type::Union(m)) if m.contains(a) => has_defaults(a),
-        _ => true,
-    }
-}
-
-fn has_defaults(ty: &Type) -> bool {
-    ty.sum().defaults
-}
-
-/// As the user writes it, as far as one reads: a type whose parts are shared may be of any length.
-impl std::fmt::Display for Type {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut written = Written { text: String::new(), room: 4_000 };
-        if self.write(&mut written).is_err() {
-            written.text += "...";
-        }
-        f.write_str(&written.text)
-    }
-}
-
-/// The text of a type as far as there is room for it.
-struct Written {
-    text: String,
-    room: usize,
-}
-
-impl Written {
-    fn add(&mut self, text: &str) -> std::fmt::Result {
-        match self.room.checked_sub(text.len()) {
-            Some(room) => self.room = room,
-            None => return Err(std::fmt::Error),
-        }
-        self.text += text;
-        Ok(())
-    }
-}
-
-impl Type {
-    fn write(&self, out: &mut Written) -> std::fmt::Result {
-        let around = |out: &mut Written, before: &str, inner: &Type, after: &str| {
-            out.add(before)?;
-            inner.write(out)?;
-            out.add(after)
-        };
-        match self {
-            Type::Any => out.add("any"),
-            Type::Null => out.add("null"),
-            Type::Bool => out.add("bool"),
-            Type::Int => out.add("int"),
-            Type::Float => out.add("float"),
-            Type::String => out.add("string"),
-            Type::Duration => out.add("duration"),
-            Type::Size => out.add("size"),
-            Type::Lit(l) => out.add(&l.to_string()),
-            // Of an empty one nobody knows what it would hold.
-            Type::List(t) if **t == Type::Error => out.add("[]"),
-            Type::List(t) => around(out, "[", t, "]"),
-            Type::Map(t) if **t == Type::Error => out.add("{}"),
-            Type::Map(t) => around(out, "map<", t, ">"),
-            Type::Record(r) if r.fields.is_empty() && !r.open => out.add("{}"),
-            Type::Record(r) => {
-                for (i, (name, field)) in r.fields.iter().take(6).enumerate() {
-                    out.add(if i == 0 { "{ " } else { ", " })?;
-                    around(out, &format!("{name}: "), &field.ty, "")?;
-                }
-                let more = r.fields.len() > 6 || r.open;
-                out.add(match (r.fields.is_empty(), more) {
-                    (true, _) => "{ ... }",
-                    (false, true) => ", ... }",
-                    (false, false) => " }",
-                })
-            }
-            Type::Union(m) => {
-                let mut rest = m.iter().filter(|t| !matches!(t, Type::Null));
-                if let (2, Some(one), None) = (m.len(), rest.next(), rest.next()) {
-                    return match one {
-                        Type::Secret(t) => around(out, "secret ", t, "?"),
-                        t @ (Type::Any
-                        | Type::Null
-                        | Type::Bool
-                        | Type::Int
-                        | Type::Float
-                        | Type::String
-                        | Type::Duration
-                        | Type::Size
-                        | Type::Lit(_)
-                        | Type::List(_)
-                        | Type::Map(_)
-                        | Type::Record(_)
-                        | Type::Union(_)
-                        | Type::Refined(_)
-                        | Type::Tool(_)
-                        | Type::Var(_)
-                        | Type::Error) => around(out, "", t, "?"),
-                    };
-                }
-                for (i, member) in m.iter().enumerate() {
-                    around(out, if i == 0 { "" } else { " | " }, member, "")?;
-                }
-                Ok(())
-            }
-            Type::Secret(t) => match **t {
-                Type::Union(_) => around(out, "secret (", t, ")"),
-                Type::Any
-                | Type::Null
-                | Type::Bool
-                | Type::Int
-                | Type::Float
-                | Type::String
-                | Type::Duration
-                | Type::Size
-                | Type::Lit(_)
-                | Type::List(_)
-                | Type::Map(_)
-                | Type::Record(_)
-                | Type::Secret(_)
-                | Type::Refined(_)
-                | Type::Tool(_)
-                | Type::Var(_)
-                | Type::Error => around(out, "secret ", t, ""),
-            },
-            Type::Refined(r) => around(out, "", &r.base, &format!(" where {}", r.text)),
-            Type::Tool(k) => out.add(&format!("tool<{}>", k.path())),
-            Type::Var(n) => out.add(&((b'T' + n) as char).to_string()),
-            Type::Error => out.add("_"),
-        }
-    }
-}
-
-impl std::fmt::Display for Lit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Lit::Bool(b) => write!(f, "{b}"),
-            Lit::Int(i) => write!(f, "{i}"),
-            Lit::String(s) => write!(f, "{}", crate::text::quote(s)),
-        }
-    }
 }
