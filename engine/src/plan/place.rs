@@ -99,13 +99,19 @@ fn moved_place(entry: &Entry, settings: &Settings) -> bool {
 
 /// Says that an object was made in another place.
 pub(super) fn other_place(addr: &str, entry: &Entry, settings: &Settings) -> Diagnostic {
-    let now: Fields =
-        entry.place.keys().filter_map(|k| Some((k.clone(), settings.get(k)?.clone()))).collect();
-    let shown = |place: &Fields| serde_json::to_string(place).unwrap_or_default();
+    let shown = |settings: Fields| serde_json::to_string(&settings).unwrap_or_default();
+    let keys = entry.place.keys().filter(|name| *name != BEHIND);
+    let now = keys.filter_map(|k| Some((k.clone(), settings.get(k)?.clone()))).collect();
+    let then = entry.place.iter().filter(|(name, _)| *name != BEHIND);
+    let then = then.map(|(name, value)| (name.clone(), value.clone())).collect();
     let headline =
         format!("`{addr}` was made in another place than the one that its plugin is configured for");
     let d = Diagnostic::new(Code::E0614, headline).tool(addr);
-    d.note(format!("it was made with {}, and the settings are {} now", shown(&entry.place), shown(&now)))
+    let d = d.note(format!("it was made with {}, and the settings are {} now", shown(then), shown(now)));
+    match behind(&entry.place) {
+        Some(identity) => d.note(format!("the settings led to {} then", dtm_lang::value::quote(identity))),
+        None => d,
+    }
 }
 
 #[cfg(test)]

@@ -206,9 +206,8 @@ fn one_crate_knows_the_tag_of_what_json_does_not_have() {
 }
 
 /// Modules at the top of a crate that use each other, with the reason why they may.
-const CIRCLES: [(&str, usize, &str); 1] = [
-    ("engine/cli/src", 15, "commands, their arguments and what opens a project; to be divided"),
-];
+const CIRCLES: [(&str, usize, &str); 1] =
+    [("engine/cli/src", 15, "commands, their arguments and what opens a project; to be divided")];
 
 /// What the module at the top of a crate uses of the others, tests left out.
 fn uses(crate_root: &Path) -> BTreeMap<String, BTreeSet<String>> {
