@@ -26,13 +26,13 @@ pub(crate) fn params(
     let world = &mut World::default();
     let names: Vec<&str> = hir.params.iter().map(|p| &*p.name).collect();
     let unknown = |name: &str, how: String, at: Option<Span>, diags: &mut Diagnostics| {
-        let d =
+        let diagnostic =
             Diagnostic::new(Code::E0410, format!("{how} sets `{name}`, but the program has no such param"));
-        let d = match at {
-            Some(at) => d.at(at, "no param"),
-            None => d,
+        let diagnostic = match at {
+            Some(at) => diagnostic.at(at, "no param"),
+            None => diagnostic,
         };
-        diags.push(d.nearest(name, names.iter().copied()));
+        diags.push(diagnostic.nearest(name, names.iter().copied()));
     };
     for (path, text) in &inputs.params_files {
         let file = sources.add(path.as_str(), text.as_str());
@@ -44,19 +44,22 @@ pub(crate) fn params(
             match sealing {
                 Sealing::None => {}
                 Sealing::Opened => sealed = true,
-                Sealing::Unset(d) => {
+                Sealing::Unset(diagnostic) => {
                     sealed = true;
                     if purpose == Purpose::Plan {
-                        problems.push(*d);
+                        problems.push(*diagnostic);
                     }
                 }
             }
             let mut shape = Diagnostics::default();
             if !matches!(tree.kind, NodeKind::Map(_)) {
                 // What is there is not repeated: it may be a secret.
-                let d = Diagnostic::new(Code::E0411, format!("`{path}` is not a map of params"));
-                let d = d.at(tree.span, "expected `name: value` on each line").hide_source();
-                shape.push(d.help("a file of params is YAML: write `name: value`, not `name = value`"));
+                let diagnostic = Diagnostic::new(Code::E0411, format!("`{path}` is not a map of params"));
+                let diagnostic =
+                    diagnostic.at(tree.span, "expected `name: value` on each line").hide_source();
+                shape.push(
+                    diagnostic.help("a file of params is YAML: write `name: value`, not `name = value`"),
+                );
                 diags.append_of(shape, has_secrets);
                 return IdVec::default();
             }
@@ -125,8 +128,8 @@ pub(crate) fn params(
             Err(why) => {
                 let why =
                     if p.ty.has_secret() { format!("the param `{}` does not fit", p.name) } else { why };
-                let d = Diagnostic::new(Code::E0407, why).at(p.span, "declared here");
-                diags.push(d);
+                let diagnostic = Diagnostic::new(Code::E0407, why).at(p.span, "declared here");
+                diags.push(diagnostic);
                 Value::error()
             }
         }
@@ -137,22 +140,27 @@ pub(crate) fn params(
         let list: Vec<String> = missing.iter().map(|p| format!("`{}`", p.name)).collect();
         let plural = if list.len() == 1 { "the param" } else { "the params" };
         let verb = if list.len() == 1 { "has" } else { "have" };
-        let mut d = Diagnostic::new(Code::E0402, format!("{plural} {} {verb} no value", list.join(", ")));
+        let mut diagnostic =
+            Diagnostic::new(Code::E0402, format!("{plural} {} {verb} no value", list.join(", ")));
         for (i, p) in missing.iter().enumerate() {
-            d = if i == 0 { d.at(p.span, "needs a value") } else { d.also(p.span, "needs a value") };
+            diagnostic = if i == 0 {
+                diagnostic.at(p.span, "needs a value")
+            } else {
+                diagnostic.also(p.span, "needs a value")
+            };
         }
         let (secret, plain): (Vec<&Param>, Vec<&Param>) =
             missing.iter().copied().partition(|p| p.ty.has_secret());
         let sets: Vec<String> = plain.iter().map(|p| format!("--set {}=...", p.name)).collect();
         match &*sets {
             [] => {}
-            [one] => d = d.help(format!("set it: `{one}`")),
-            all => d = d.help(format!("set them: `{}`", all.join(" "))),
+            [one] => diagnostic = diagnostic.help(format!("set it: `{one}`")),
+            all => diagnostic = diagnostic.help(format!("set them: `{}`", all.join(" "))),
         }
         for p in secret {
-            d = d.help(elsewhere(&p.name));
+            diagnostic = diagnostic.help(elsewhere(&p.name));
         }
-        diags.push(d);
+        diags.push(diagnostic);
     }
     values
 }

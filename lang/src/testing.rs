@@ -242,7 +242,7 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
         (value, message, values)
     });
     let text = one_line(&text_of(program, assert.cond.span));
-    let d = match value.data {
+    let diagnostic = match value.data {
         Data::Bool(true) | Data::Error => return problems,
         Data::Bool(_) => {
             let headline = message.map_or_else(|| format!("this does not hold: `{text}`"), |m| m.to_string());
@@ -251,13 +251,16 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
         Data::Unknown(Unknown::Deferred(origin)) => {
             let output = text_of(program, origin);
             let headline = format!("`{output}` is known after apply, and this test does not say what it is");
-            let d = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "needs it");
-            let d = if origin == assert.cond.span { d } else { d.also(origin, "this output") };
+            let diagnostic = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "needs it");
+            let diagnostic =
+                if origin == assert.cond.span { diagnostic } else { diagnostic.also(origin, "this output") };
             let inside = value.marks.iter().flat_map(|m| m.keys());
             let inside = inside.map(|id| &program.instance(*id).addr).find(|addr| addr.contains('/'));
             match inside {
-                Some(addr) => d.help(format!("`{addr}` is in a component: put an `out` of that in place")),
-                None => d.help(format!("put it in place: `mock {output} = ...`")),
+                Some(addr) => {
+                    diagnostic.help(format!("`{addr}` is in a component: put an `out` of that in place"))
+                }
+                None => diagnostic.help(format!("put it in place: `mock {output} = ...`")),
             }
         }
         Data::Null
@@ -278,15 +281,16 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
                 true => "this needs a value that nobody gives".to_string(),
                 false => format!("this needs {}, which the test does not give", list.join(", ")),
             };
-            let d = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "without a value");
-            d.help("give params with `given { name = ... }`, variables with `mock env_var(\"NAME\") = ...`")
+            let diagnostic = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "without a value");
+            diagnostic.help(
+                "give params with `given { name = ... }`, variables with `mock env_var(\"NAME\") = ...`",
+            )
         }
     };
-    let d = values
-        .into_iter()
-        .take(MOST_SHOWN)
-        .fold(d, |d, (span, value)| d.note(format!("{} = {value}", one_line(&text_of(program, span)))));
-    problems.push(d);
+    let diagnostic = values.into_iter().take(MOST_SHOWN).fold(diagnostic, |diagnostic, (span, value)| {
+        diagnostic.note(format!("{} = {value}", one_line(&text_of(program, span))))
+    });
+    problems.push(diagnostic);
     problems
 }
 

@@ -139,8 +139,8 @@ impl Checker<'_> {
 
     fn member(&mut self, span: Span, base: Expr, ty: Type, name: &ast::Name, short: bool) -> Access {
         let field = |base: Expr| node(span, H::Field { base, name: name.text.clone(), safe: short });
-        let fail = |c: &mut Self, d: Diagnostic| {
-            c.diags.push(d);
+        let fail = |c: &mut Self, diagnostic: Diagnostic| {
+            c.diags.push(diagnostic);
             Access { expr: Expr::error(span), ty: Type::Error, short }
         };
         let (plain, secret) = ty.reveal();
@@ -168,63 +168,71 @@ impl Checker<'_> {
                     (None, Some(input)) => (input.field.ty.unrefined(), false),
                     (None, None) => {
                         let known = kind.outputs.keys().chain(kind.inputs.keys()).map(|k| &**k);
-                        let d = Diagnostic::new(
+                        let diagnostic = Diagnostic::new(
                             Code::E0303,
                             format!("`{}` has no output or input `{}`", kind.path(), name.text),
                         );
-                        return fail(self, d.at(name.span, "unknown output").nearest(&name.text, known));
+                        return fail(
+                            self,
+                            diagnostic.at(name.span, "unknown output").nearest(&name.text, known),
+                        );
                     }
                 };
                 let expr = node(span, H::Port { base, name: name.text.clone(), output, safe: short });
                 Access { expr, ty, short }
             }
-            Type::Record(r) => match r.fields.get(&name.text) {
+            Type::Record(record) => match record.fields.get(&name.text) {
                 Some(f) => {
                     let ty = if secret { f.ty.clone().secret() } else { f.ty.clone() };
                     self.note_use(name.span, f.span, "field", || ty.to_string(), || f.doc.clone());
                     Access { expr: field(base), ty, short }
                 }
                 None => {
-                    let d = Diagnostic::new(Code::E0303, format!("unknown field `{}`", name.text));
-                    let d =
-                        d.at(name.span, "unknown field").nearest(&name.text, r.fields.keys().map(|k| &**k));
-                    let d = if r.open {
-                        d.note("extra fields of an open record can be passed on, not read")
+                    let diagnostic = Diagnostic::new(Code::E0303, format!("unknown field `{}`", name.text));
+                    let diagnostic = diagnostic
+                        .at(name.span, "unknown field")
+                        .nearest(&name.text, record.fields.keys().map(|k| &**k));
+                    let diagnostic = if record.open {
+                        diagnostic.note("extra fields of an open record can be passed on, not read")
                     } else {
-                        d
+                        diagnostic
                     };
-                    fail(self, d)
+                    fail(self, diagnostic)
                 }
             },
             Type::Union(members) if members.iter().all(|t| matches!(t, Type::Record(_))) => {
                 let types: Vec<Option<Type>> = members
                     .iter()
                     .map(|t| {
-                        if let Type::Record(r) = t {
-                            r.fields.get(&name.text).map(|f| f.ty.clone())
+                        if let Type::Record(record) = t {
+                            record.fields.get(&name.text).map(|f| f.ty.clone())
                         } else {
                             None
                         }
                     })
                     .collect();
                 if types.iter().any(Option::is_none) {
-                    let d = Diagnostic::new(
+                    let diagnostic = Diagnostic::new(
                         Code::E0303,
                         format!("not every member of this union has a field `{}`", name.text),
                     );
                     return fail(
                         self,
-                        d.at(name.span, "missing in some").help("test the field that tells them apart first"),
+                        diagnostic
+                            .at(name.span, "missing in some")
+                            .help("test the field that tells them apart first"),
                     );
                 }
                 let ty = Type::union(types.into_iter().flatten());
                 Access { expr: field(base), ty, short }
             }
             Type::Map(of) => {
-                let d = Diagnostic::new(Code::E0306, format!("`{ty}` has keys, not fields"))
+                let diagnostic = Diagnostic::new(Code::E0306, format!("`{ty}` has keys, not fields"))
                     .at(name.span, "not a field");
-                let d = match &**of {
-                    Type::Tool(_) => d.help(format!("choose one of the family: `[\"key\"].{}`", name.text)),
+                let diagnostic = match &**of {
+                    Type::Tool(_) => {
+                        diagnostic.help(format!("choose one of the family: `[\"key\"].{}`", name.text))
+                    }
                     Type::Any
                     | Type::Null
                     | Type::Bool
@@ -241,13 +249,16 @@ impl Checker<'_> {
                     | Type::Secret(_)
                     | Type::Refined(_)
                     | Type::Var(_)
-                    | Type::Error => d.help(format!("write `[\"{}\"]`", name.text)),
+                    | Type::Error => diagnostic.help(format!("write `[\"{}\"]`", name.text)),
                 };
-                fail(self, d)
+                fail(self, diagnostic)
             }
             Type::Any => {
-                let d = Diagnostic::new(Code::E0306, "`any` has no fields that are known");
-                fail(self, d.at(name.span, "read of untyped data").help("say what it is: `x as { ... }`"))
+                let diagnostic = Diagnostic::new(Code::E0306, "`any` has no fields that are known");
+                fail(
+                    self,
+                    diagnostic.at(name.span, "read of untyped data").help("say what it is: `x as { ... }`"),
+                )
             }
             other @ (Type::Null
             | Type::Bool
@@ -262,12 +273,12 @@ impl Checker<'_> {
             | Type::Secret(_)
             | Type::Refined(_)
             | Type::Var(_)) => {
-                let d = Diagnostic::new(Code::E0306, format!("`{other}` has no fields"));
-                let d = match &*name.text {
-                    "length" | "len" | "size" => d.help("write `length(x)`"),
-                    _ => d,
+                let diagnostic = Diagnostic::new(Code::E0306, format!("`{other}` has no fields"));
+                let diagnostic = match &*name.text {
+                    "length" | "len" | "size" => diagnostic.help("write `length(x)`"),
+                    _ => diagnostic,
                 };
-                fail(self, d.at(name.span, format!("read of `{other}`")))
+                fail(self, diagnostic.at(name.span, format!("read of `{other}`")))
             }
         }
     }
@@ -284,7 +295,7 @@ impl Checker<'_> {
         let (expected, result) = match &ty {
             Type::List(t) => (Type::Int, (**t).clone()),
             Type::Map(t) => (Type::String, (**t).clone()),
-            Type::Record(r) => {
+            Type::Record(record) => {
                 let (_, key) = self.infer(module, index);
                 let Type::Lit(Lit::String(name)) = key else {
                     self.error(
@@ -295,7 +306,7 @@ impl Checker<'_> {
                     );
                     return Access::error(span);
                 };
-                let Some(field) = r.fields.get(&name) else {
+                let Some(field) = record.fields.get(&name) else {
                     let d = Diagnostic::new(Code::E0303, format!("unknown field `{name}`"));
                     self.diags.push(d.at(index.span, "unknown field"));
                     return Access::error(span);
@@ -439,13 +450,14 @@ impl Checker<'_> {
             (None, Some(_)) => Code::E0219,
             (None, None) => Code::E0208,
         };
-        let d = Diagnostic::new(code, format!("unknown function `{name}`")).at(span, "unknown function");
-        let d = match (ours, instead) {
+        let diagnostic =
+            Diagnostic::new(code, format!("unknown function `{name}`")).at(span, "unknown function");
+        let diagnostic = match (ours, instead) {
             (Some(ours), _) => {
                 let title = format!("write `{ours}`");
-                d.help(title.clone()).fix(title, span, ours)
+                diagnostic.help(title.clone()).fix(title, span, ours)
             }
-            (None, Some(help)) => d.help(help),
+            (None, Some(help)) => diagnostic.help(help),
             (None, None) => {
                 let own =
                     self.modules[module].values.iter().filter(|(_, (def, _))| matches!(def, Def::Fn(_)));
@@ -454,10 +466,10 @@ impl Checker<'_> {
                 let higher = Higher::ALL.iter().map(|h| h.name());
                 let builtins = builtin::BUILTINS.iter().map(|b| b.name).chain(higher);
                 let all = known.iter().map(|k| &**k).chain(builtins);
-                d.nearest(name, all)
+                diagnostic.nearest(name, all)
             }
         };
-        self.diags.push(d);
+        self.diags.push(diagnostic);
     }
 
     fn special(&mut self, builtin: &Builtin, args: &[ast::Expr], span: Span) {

@@ -269,7 +269,8 @@ impl Checker<'_> {
     }
 
     fn unknown_name(&mut self, module: ModuleId, name: &Symbol, span: Span) {
-        let mut d = Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
+        let mut diagnostic =
+            Diagnostic::new(Code::E0201, format!("`{name}` is not defined")).at(span, "unknown name");
         let fixed = match &**name {
             "True" | "yes" | "on" => Some("true"),
             "False" | "no" | "off" => Some("false"),
@@ -277,26 +278,35 @@ impl Checker<'_> {
             _ => None,
         };
         if let Some(fixed) = fixed {
-            d.code = Code::E0217;
-            self.diags.push(d.help(format!("write `{fixed}`")).fix(format!("write `{fixed}`"), span, fixed));
+            diagnostic.code = Code::E0217;
+            self.diags.push(diagnostic.help(format!("write `{fixed}`")).fix(
+                format!("write `{fixed}`"),
+                span,
+                fixed,
+            ));
             return;
         }
         if crate::builtin::find(name).is_some() {
             self.diags.push(
-                d.note(format!("`{name}` is a builtin function")).help(format!("call it: `{name}(...)`")),
+                diagnostic
+                    .note(format!("`{name}` is a builtin function"))
+                    .help(format!("call it: `{name}(...)`")),
             );
             return;
         }
         if &**name == "env" {
-            self.diags.push(d.help("a variable of the environment is read by its name: `env_var(\"HOME\")`"));
+            self.diags.push(
+                diagnostic.help("a variable of the environment is read by its name: `env_var(\"HOME\")`"),
+            );
             return;
         }
         if &**name == "var" || &**name == "local" {
-            self.diags.push(d.help("refer to a param or `let` by its bare name: `name`, not `var.name`"));
+            self.diags
+                .push(diagnostic.help("refer to a param or `let` by its bare name: `name`, not `var.name`"));
             return;
         }
         if let Some(help) = self.foreign_name(name, span) {
-            self.diags.push(d.help(help));
+            self.diags.push(diagnostic.help(help));
             return;
         }
         let values = self.value_names(module);
@@ -311,14 +321,18 @@ impl Checker<'_> {
         let near = nearest(name, known.iter().copied()).is_some();
         let shouted =
             name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-        let d = d.nearest(name, known);
+        let diagnostic = diagnostic.nearest(name, known);
         if inside && shouted && !near {
             let call = format!("env_var(\"{name}\")");
             let help = format!("a variable of the environment is read by its name: `{call}`");
-            self.diags.push(d.help(help).guess(format!("write `{call}`"), span, call));
+            self.diags.push(diagnostic.help(help).guess(format!("write `{call}`"), span, call));
             return;
         }
-        self.diags.push(if word { d.help(format!("quote a string: `\"{name}\"`")) } else { d });
+        self.diags.push(if word {
+            diagnostic.help(format!("quote a string: `\"{name}\"`"))
+        } else {
+            diagnostic
+        });
     }
 
     /// Checks an expression against the type that its place expects. `why` is where that type is declared.
@@ -359,7 +373,7 @@ impl Checker<'_> {
             }
             (A::Paren(inner), _) => return self.check_expr(module, inner, ty, why),
             (A::If { cond, then, other }, _) if !matches!(ty, Type::Error) => {
-                let (c, secret) = self.condition(module, cond);
+                let (checked, secret) = self.condition(module, cond);
                 let facts = self.body.narrowed.len();
                 self.assume(module, cond, true);
                 let then = self.check_expr(module, then, ty, why);
@@ -370,11 +384,12 @@ impl Checker<'_> {
                 if secret {
                     self.chosen_by_secret(cond.span, ty);
                 }
-                return node(span, H::If { cond: c, then, other });
+                return node(span, H::If { cond: checked, then, other });
             }
             (A::Match { subject, arms }, _) if !matches!(ty, Type::Error) => {
-                let arms =
-                    self.arms(module, span, subject, arms, |c, value| c.check_expr(module, value, ty, why));
+                let arms = self.arms(module, span, subject, arms, |checked, value| {
+                    checked.check_expr(module, value, ty, why)
+                });
                 if arms.secret {
                     self.chosen_by_secret(subject.span, ty);
                 }
@@ -421,7 +436,7 @@ impl Checker<'_> {
             .iter()
             .filter_map(|t| if let Type::Lit(Lit::String(s)) = t { Some(s) } else { None })
             .collect();
-        let d = if !strings.is_empty()
+        let diagnostic = if !strings.is_empty()
             && strings.len() == to.non_null().members().len()
             && let Type::Lit(Lit::String(given)) = from
         {
@@ -431,7 +446,7 @@ impl Checker<'_> {
             if strings.len() > SHOWN {
                 choices.push(format!("and {} more", strings.len() - SHOWN));
             }
-            let d = Diagnostic::new(
+            let diagnostic = Diagnostic::new(
                 Code::E0319,
                 format!("{} is not one of the values allowed here", crate::text::quoted(given)),
             )
@@ -440,9 +455,9 @@ impl Checker<'_> {
             match nearest(given, strings.iter().map(|s| &***s)) {
                 Some(near) => {
                     let near = crate::text::quote(&near);
-                    d.help(format!("write `{near}`")).guess(format!("write `{near}`"), span, near)
+                    diagnostic.help(format!("write `{near}`")).guess(format!("write `{near}`"), span, near)
                 }
-                None => d,
+                None => diagnostic,
             }
         } else if from.has_secret() && fits(&from.exposed(), to) {
             Diagnostic::new(Code::E0304, "a secret would become readable here")
@@ -485,7 +500,7 @@ impl Checker<'_> {
                 .at(span, "this does not fit")
                 .hide_source()
         } else {
-            let d = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`"))
+            let diagnostic = Diagnostic::new(Code::E0301, format!("expected `{to}`, found `{from}`"))
                 .at(span, format!("this is `{from}`"));
             match (from, to.non_null().reveal().0) {
                 (
@@ -493,22 +508,24 @@ impl Checker<'_> {
                     Type::String,
                 ) => {
                     let text = self.sources.text(span).to_string();
-                    d.help(format!("write `\"{text}\"` for the text"))
+                    diagnostic.help(format!("write `\"{text}\"` for the text"))
                 }
                 (Type::Int | Type::Lit(Lit::Int(_)), Type::Duration) => {
-                    d.help("durations have a unit: `30s`, `10m`")
+                    diagnostic.help("durations have a unit: `30s`, `10m`")
                 }
-                (Type::Int | Type::Lit(Lit::Int(_)), Type::Size) => d.help("sizes have a unit: `512MiB`"),
+                (Type::Int | Type::Lit(Lit::Int(_)), Type::Size) => {
+                    diagnostic.help("sizes have a unit: `512MiB`")
+                }
                 (Type::Map(of), Type::Tool(_)) if matches!(**of, Type::Tool(_)) => {
-                    d.help("choose one of the family: `name[\"key\"]`")
+                    diagnostic.help("choose one of the family: `name[\"key\"]`")
                 }
-                (_, to @ Type::List(_)) => self.unlisted(d, expr, from, &to),
-                (_, to) => self.unquoted(d, expr, from, &to),
+                (_, to @ Type::List(_)) => self.unlisted(diagnostic, expr, from, &to),
+                (_, to) => self.unquoted(diagnostic, expr, from, &to),
             }
         };
         self.diags.push(match why {
-            Some(at) => d.also(at, "expected because of this"),
-            None => d,
+            Some(at) => diagnostic.also(at, "expected because of this"),
+            None => diagnostic,
         });
     }
 

@@ -90,9 +90,9 @@ impl Checker<'_> {
     /// Checks the bodies, and that no function calls itself.
     pub(super) fn functions(&mut self) {
         for id in self.fns.ids() {
-            let f = &self.fns[id];
-            let (m, body, result) = (f.module, f.body.clone(), f.result.clone());
-            let (name, doc, signature) = (f.name.span, f.doc.clone(), f.signature());
+            let function = &self.fns[id];
+            let (module, body, result) = (function.module, function.body.clone(), function.result.clone());
+            let (name, doc, signature) = (function.name.span, function.doc.clone(), function.signature());
             self.note_definition(name, "fn", || signature, doc);
             let params: Vec<(ast::Name, Type)> =
                 self.fns[id].params.iter().map(|p| (p.name.clone(), p.ty.unrefined())).collect();
@@ -105,7 +105,7 @@ impl Checker<'_> {
                 slots.push(slot);
             }
             self.context.function = Some(id);
-            let body = self.check_expr(m, &body, &result.0, Some(result.1));
+            let body = self.check_expr(module, &body, &result.0, Some(result.1));
             self.context.function = None;
             self.body.scope.clear();
             (self.hir.fns[id].params, self.hir.fns[id].body) = (slots, body);
@@ -158,8 +158,8 @@ impl Checker<'_> {
             self.error(Code::E0210, at, headline, "begins with `_`");
         }
         if self.wants_uses() {
-            let f = &self.fns[id];
-            let (signature, doc, named) = (f.signature(), f.doc.clone(), f.name.span);
+            let function = &self.fns[id];
+            let (signature, doc, named) = (function.signature(), function.doc.clone(), function.name.span);
             self.note_use(at, Some(named), "fn", || signature, || doc);
         }
         if let Some(caller) = self.context.function {
@@ -178,17 +178,18 @@ impl Checker<'_> {
             };
             let Some(slot) = slot else {
                 let at = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
-                let d = Diagnostic::new(
+                let diagnostic = Diagnostic::new(
                     Code::E0305,
                     format!("`{}` does not take this argument", self.fns[id].name.text),
                 );
-                let d = d.at(at, if arg.name.is_some() { "unknown argument" } else { "one too many" });
+                let diagnostic =
+                    diagnostic.at(at, if arg.name.is_some() { "unknown argument" } else { "one too many" });
                 let known = self.fns[id].params.iter().map(|p| &*p.name.text);
-                let d = match &arg.name {
-                    Some(name) => d.nearest(&name.text, known),
-                    None => d,
+                let diagnostic = match &arg.name {
+                    Some(name) => diagnostic.nearest(&name.text, known),
+                    None => diagnostic,
                 };
-                self.diags.push(d.note(format!("the function is `{}`", self.fns[id].signature())));
+                self.diags.push(diagnostic.note(format!("the function is `{}`", self.fns[id].signature())));
                 self.infer(module, &arg.value);
                 continue;
             };
@@ -200,8 +201,8 @@ impl Checker<'_> {
                 self.error(Code::E0305, arg.value.span, headline, "again here");
             }
         }
-        let f = &self.fns[id];
-        let missing: Vec<String> = f
+        let function = &self.fns[id];
+        let missing: Vec<String> = function
             .params
             .iter()
             .zip(&given)
@@ -209,16 +210,21 @@ impl Checker<'_> {
             .map(|(p, _)| format!("`{}`", p.name.text))
             .collect();
         if !missing.is_empty() {
-            let d = Diagnostic::new(Code::E0305, format!("`{}` needs {}", f.name.text, missing.join(", ")));
-            let d = d.at(span, "arguments are missing").note(format!("the function is `{}`", f.signature()));
-            self.diags.push(d);
+            let diagnostic = Diagnostic::new(
+                Code::E0305,
+                format!("`{}` needs {}", function.name.text, missing.join(", ")),
+            );
+            let diagnostic = diagnostic
+                .at(span, "arguments are missing")
+                .note(format!("the function is `{}`", function.signature()));
+            self.diags.push(diagnostic);
         }
-        let args = f.params.iter().zip(given).map(|(p, g)| match (g, p.default) {
+        let args = function.params.iter().zip(given).map(|(p, g)| match (g, p.default) {
             (Some(value), _) => value,
             (None, Some(default)) => node(span, H::Default(default)),
             (None, None) => Expr::error(span),
         });
-        let (args, ty) = (args.collect(), f.result.0.unrefined());
+        let (args, ty) = (args.collect(), function.result.0.unrefined());
         Access { expr: node(span, H::CallFn(id, args)), ty, short: false }
     }
 }

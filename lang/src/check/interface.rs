@@ -198,22 +198,22 @@ impl Checker<'_> {
     }
 
     pub(super) fn interface(&mut self, path: &str, text: &str) -> Option<Arc<Plugin>> {
-        let m = self.add_module(path, text, true);
-        let ast = self.modules[m].ast.clone();
+        let module = self.add_module(path, text, true);
+        let ast = self.modules[module].ast.clone();
         for decl in &ast.decls {
             if let DeclKind::Type { name, ty } = &decl.kind {
                 let id = self.types.push(super::TypeState {
-                    module: m,
+                    module,
                     name: name.text.clone(),
                     span: name.span,
                     ty: ty.clone(),
                     state: super::Lazy::Todo,
                 });
-                self.modules[m].types.insert(name.text.clone(), id);
+                self.modules[module].types.insert(name.text.clone(), id);
             }
         }
         let before = std::mem::replace(&mut self.context.in_interface, true);
-        let plugin = self.interface_body(m, &ast, text);
+        let plugin = self.interface_body(module, &ast, text);
         self.context.in_interface = before;
         plugin
     }
@@ -241,19 +241,19 @@ impl Checker<'_> {
             kinds: IndexMap::default(),
             span: name.span,
         };
-        for a in &decl.annotations {
-            match &*a.name.text {
-                "env" => plugin.env.extend(a.args.iter().filter_map(|arg| word(&arg.value))),
-                "limit" => match a.args.first().map(|arg| &*arg.value.kind) {
-                    Some(A::Int(n)) if *n > 0 && a.args.len() == 1 => plugin.limit = usize::try_from(*n).ok(),
+        for annotation in &decl.annotations {
+            match &*annotation.name.text {
+                "env" => plugin.env.extend(annotation.args.iter().filter_map(|arg| word(&arg.value))),
+                "limit" => match annotation.args.first().map(|arg| &*arg.value.kind) {
+                    Some(A::Int(n)) if *n > 0 && annotation.args.len() == 1 => plugin.limit = usize::try_from(*n).ok(),
                     _ => self.error(
                         Code::E0213,
-                        a.name.span,
+                        annotation.name.span,
                         "`@limit` says how many operations of the plugin may run at the same time, as `@limit(4)`",
                         "needs a number of at least 1",
                     ),
                 },
-                _ => self.unknown_annotation(a, &["env", "limit"]),
+                _ => self.unknown_annotation(annotation, &["env", "limit"]),
             }
         }
         for decl in &ast.decls {
@@ -264,11 +264,11 @@ impl Checker<'_> {
                         let ty = field.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(module, t));
                         let default = field.value.as_ref().map(|v| self.later_default(module, v, &ty));
                         let name = field.name.text.clone();
-                        for a in &field.annotations {
-                            match &*a.name.text {
+                        for annotation in &field.annotations {
+                            match &*annotation.name.text {
                                 "key" => plugin.setting_keys.push(name.clone()),
                                 "since" | "deprecated" => {}
-                                _ => self.unknown_annotation(a, &["key", "since", "deprecated"]),
+                                _ => self.unknown_annotation(annotation, &["key", "since", "deprecated"]),
                             }
                         }
                         out.insert(
@@ -374,14 +374,14 @@ impl Checker<'_> {
             outputs: IndexMap::default(),
             span: name.span,
         };
-        for a in &decl.annotations {
-            match (&*a.name.text, a.args.first().and_then(|x| word(&x.value)).as_deref()) {
+        for annotation in &decl.annotations {
+            match (&*annotation.name.text, annotation.args.first().and_then(|x| word(&x.value)).as_deref()) {
                 ("recover", Some(way)) if recovery(way).is_some() => {
                     kind.recover = recovery(way).unwrap_or(Recover::Ask);
-                    self.recover_when(a, ports, &mut kind);
+                    self.recover_when(annotation, ports, &mut kind);
                 }
                 ("timeout", _) => {
-                    for arg in &a.args {
+                    for arg in &annotation.args {
                         match (&arg.name, &*arg.value.kind) {
                             (Some(verb), A::Duration(ns)) => _ = kind.timeouts.insert(verb.text.clone(), *ns),
                             _ => self.error(
@@ -393,31 +393,33 @@ impl Checker<'_> {
                         }
                     }
                 }
-                ("object", Some(object)) if !object.is_empty() && a.args.len() == 1 => {
+                ("object", Some(object)) if !object.is_empty() && annotation.args.len() == 1 => {
                     kind.object = Some(object.into());
                 }
                 ("object", _) => self.error(
                     Code::E0213,
-                    a.span,
+                    annotation.span,
                     "`@object` takes the name of what the kind manages, as `@object(\"file\")`",
                     "needs one name",
                 ),
-                ("keep", Some("changed")) if a.args.len() == 1 => kind.keeps_changed = true,
+                ("keep", Some("changed")) if annotation.args.len() == 1 => kind.keeps_changed = true,
                 ("keep", _) => self.error(
                     Code::E0213,
-                    a.span,
+                    annotation.span,
                     "`@keep` takes `changed`: deleting leaves what was changed outside of dtm",
                     "needs `changed`",
                 ),
                 ("since" | "deprecated", _) => {}
                 ("recover", _) => self.error(
                     Code::E0213,
-                    a.span,
+                    annotation.span,
                     "`@recover` takes op, key, rerun, read or ask",
                     "none of them",
                 ),
-                _ => self
-                    .unknown_annotation(a, &["recover", "timeout", "object", "keep", "since", "deprecated"]),
+                _ => self.unknown_annotation(
+                    annotation,
+                    &["recover", "timeout", "object", "keep", "since", "deprecated"],
+                ),
             }
         }
         for port in ports {
@@ -444,14 +446,16 @@ impl Checker<'_> {
                         doc: port.doc.clone(),
                         span: field.name.span,
                     };
-                    for a in &port.annotations {
-                        match &*a.name.text {
+                    for annotation in &port.annotations {
+                        match &*annotation.name.text {
                             "stable" => out.stable = true,
                             "once" => out.once = true,
                             "local" => out.local = true,
                             "since" | "deprecated" => {}
-                            _ => self
-                                .unknown_annotation(a, &["stable", "once", "local", "since", "deprecated"]),
+                            _ => self.unknown_annotation(
+                                annotation,
+                                &["stable", "once", "local", "since", "deprecated"],
+                            ),
                         }
                     }
                     if kind.inputs.contains_key(&field.name.text)
@@ -485,8 +489,8 @@ impl Checker<'_> {
             same: None,
             source: None,
         };
-        for a in &port.annotations {
-            match (&*a.name.text, a.args.first().and_then(|x| word(&x.value)).as_deref()) {
+        for annotation in &port.annotations {
+            match (&*annotation.name.text, annotation.args.first().and_then(|x| word(&x.value)).as_deref()) {
                 ("key", _) => input.key = true,
                 ("immutable", _) => input.immutable = true,
                 ("write_only", _) => input.write_only = true,
@@ -497,25 +501,30 @@ impl Checker<'_> {
                 ("same", Some("default")) => input.same = Some(Same::Default),
                 ("same", _) => self.error(
                     Code::E0213,
-                    a.span,
+                    annotation.span,
                     "`@same` takes set, case, json, trim or default",
                     "none of them",
                 ),
-                ("source", way @ (None | Some("dotted"))) if a.args.len() == usize::from(way.is_some()) => {
+                ("source", way @ (None | Some("dotted")))
+                    if annotation.args.len() == usize::from(way.is_some()) =>
+                {
                     if may_hold_text(&input.field.ty) {
                         input.source = Some(if way.is_some() { Source::Dotted } else { Source::Any });
                     } else {
                         let headline =
                             format!("`@source` is for paths, and `{}` holds no string", input.field.ty);
-                        self.error(Code::E0213, a.span, headline, "not for this type");
+                        self.error(Code::E0213, annotation.span, headline, "not for this type");
                     }
                 }
-                ("source", _) => {
-                    self.error(Code::E0213, a.span, "`@source` takes nothing, or `dotted`", "neither of them")
-                }
+                ("source", _) => self.error(
+                    Code::E0213,
+                    annotation.span,
+                    "`@source` takes nothing, or `dotted`",
+                    "neither of them",
+                ),
                 ("since" | "deprecated", _) => {}
                 _ => self.unknown_annotation(
-                    a,
+                    annotation,
                     &["key", "immutable", "write_only", "same", "source", "since", "deprecated"],
                 ),
             }
@@ -540,17 +549,18 @@ impl Checker<'_> {
         }
         let [plugin, kind] = path.parts.as_slice() else {
             let headline = format!("`{}` is not a kind", self.sources.text(path.span));
-            let d = Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
+            let diagnostic =
+                Diagnostic::new(Code::E0205, headline).at(path.span, "a kind is written `plugin.Kind`");
             let known = self.component_names(module);
             self.diags.push(match path.parts.as_slice() {
                 [name] => match self.kinds_called(&name.text) {
-                    kinds if kinds.is_empty() => d.nearest(&name.text, known.iter().map(|n| &**n)),
-                    kinds => kinds.into_iter().fold(d, |d, kind| {
+                    kinds if kinds.is_empty() => diagnostic.nearest(&name.text, known.iter().map(|n| &**n)),
+                    kinds => kinds.into_iter().fold(diagnostic, |diagnostic, kind| {
                         let help = format!("write `{kind}`");
-                        d.help(help.clone()).guess(help, path.span, kind)
+                        diagnostic.help(help.clone()).guess(help, path.span, kind)
                     }),
                 },
-                _ => d,
+                _ => diagnostic,
             });
             return None;
         };
@@ -565,19 +575,27 @@ impl Checker<'_> {
         let id = self.plugin(plugin)?;
         let found = self.hir.plugins[id].plugin.clone();
         match found.kinds.get(&kind.text) {
-            Some(k) => {
+            Some(declared) => {
                 self.note_use(plugin.span, Some(found.span), "plugin", || found.name.to_string(), || None);
-                self.note_use(kind.span, Some(k.span), "kind", || k.path(), || k.doc.clone());
-                Some(FoundKind { plugin: plugin.text.clone(), kind: k.clone(), component: None })
+                self.note_use(
+                    kind.span,
+                    Some(declared.span),
+                    "kind",
+                    || declared.path(),
+                    || declared.doc.clone(),
+                );
+                Some(FoundKind { plugin: plugin.text.clone(), kind: declared.clone(), component: None })
             }
             None => {
-                let d = Diagnostic::new(
+                let diagnostic = Diagnostic::new(
                     Code::E0205,
                     format!("the plugin `{}` has no kind `{}`", plugin.text, kind.text),
                 );
-                let d = d.at(kind.span, "unknown kind").nearest(&kind.text, found.kinds.keys().map(|k| &**k));
-                let known: Vec<String> = found.kinds.keys().map(|k| format!("`{k}`")).collect();
-                self.diags.push(d.note(format!("its kinds: {}", known.join(", "))));
+                let diagnostic = diagnostic
+                    .at(kind.span, "unknown kind")
+                    .nearest(&kind.text, found.kinds.keys().map(|declared| &**declared));
+                let known: Vec<String> = found.kinds.keys().map(|declared| format!("`{declared}`")).collect();
+                self.diags.push(diagnostic.note(format!("its kinds: {}", known.join(", "))));
                 None
             }
         }

@@ -451,41 +451,41 @@ impl Checker<'_> {
             }
             _ => Code::E0303,
         };
-        let d = Diagnostic::new(code, format!("unknown {what} `{}`", name.text))
+        let diagnostic = Diagnostic::new(code, format!("unknown {what} `{}`", name.text))
             .at(name.span, format!("unknown {what}"));
-        let d = match &*name.text {
-            "depends_on" | "dependsOn" if what == "input" => d.help(
+        let diagnostic = match &*name.text {
+            "depends_on" | "dependsOn" if what == "input" => diagnostic.help(
                 "dtm infers the order from references; to order tools without one, write `with { after = [...] }`",
             ),
             option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
                 if what == "input" =>
             {
-                d.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
+                diagnostic.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
             }
-            "lifecycle" if what == "input" => d.help(
+            "lifecycle" if what == "input" => diagnostic.help(
                 "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
             ),
             "provisioner" if what == "input" => {
-                d.help("a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`")
+                diagnostic.help("a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`")
             }
             "provider" if what == "input" => {
-                d.help("a configuration is chosen after the inputs: `with { using = NAME }`")
+                diagnostic.help("a configuration is chosen after the inputs: `with { using = NAME }`")
             }
             "count" | "for_each" if what == "input" => {
-                d.help("write `tool name[x in xs by key]: ...` for one tool per element")
+                diagnostic.help("write `tool name[x in xs by key]: ...` for one tool per element")
             }
-            _ => d.nearest(&name.text, record.fields.keys().map(|k| &**k)),
+            _ => diagnostic.nearest(&name.text, record.fields.keys().map(|k| &**k)),
         };
-        let d = match (why, d.help.is_empty()) {
+        let diagnostic = match (why, diagnostic.help.is_empty()) {
             (_, true) if !record.fields.is_empty() => {
                 let all: Vec<String> = record.fields.keys().map(|k| format!("`{k}`")).collect();
-                d.note(format!("known here: {}", all.join(", ")))
+                diagnostic.note(format!("known here: {}", all.join(", ")))
             }
-            _ => d,
+            _ => diagnostic,
         };
         self.diags.push(match why {
-            Some(span) => d.also(span, "expected because of this"),
-            None => d,
+            Some(span) => diagnostic.also(span, "expected because of this"),
+            None => diagnostic,
         });
     }
 
@@ -500,19 +500,20 @@ impl Checker<'_> {
         let list: Vec<String> = missing.iter().map(|n| format!("`{n}`")).collect();
         let plural = if missing.len() == 1 { "" } else { "s" };
         let open = Span { end: (span.start + 1).min(span.end), ..span };
-        let mut d = Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", ")))
-            .at(open, "in this record");
+        let mut diagnostic =
+            Diagnostic::new(Code::E0302, format!("missing {what}{plural} {}", list.join(", ")))
+                .at(open, "in this record");
         for name in missing.iter().take(3) {
             if let Some(at) = record.fields[*name].span {
-                d = d.also(at, format!("`{name}` is declared here, without a default"));
+                diagnostic = diagnostic.also(at, format!("`{name}` is declared here, without a default"));
             }
         }
-        if let (Some(at), true) = (why, d.secondary.is_empty()) {
-            d = d.also(at, "required by this");
+        if let (Some(at), true) = (why, diagnostic.secondary.is_empty()) {
+            diagnostic = diagnostic.also(at, "required by this");
         }
         let text: Vec<String> =
             missing.iter().map(|n| format!(" {n} = {},", sample(&record.fields[*n].ty))).collect();
-        self.diags.push(d.fix("add what is missing", open.after(), text.concat()));
+        self.diags.push(diagnostic.fix("add what is missing", open.after(), text.concat()));
     }
 }
 

@@ -112,9 +112,11 @@ impl Checker<'_> {
                 if matches!(&*path.parts[0].text, "default" | "otherwise")
                     && !self.modules[module].types.contains_key(&path.parts[0].text) =>
             {
-                let d = Diagnostic::new(Code::E0203, format!("unknown type `{}`", path.parts[0].text));
-                let d = d.at(pattern.span, "unknown type").help("what is left is matched by `_`");
-                self.diags.push(d.fix("write `_`", pattern.span, "_"));
+                let diagnostic =
+                    Diagnostic::new(Code::E0203, format!("unknown type `{}`", path.parts[0].text));
+                let diagnostic =
+                    diagnostic.at(pattern.span, "unknown type").help("what is left is matched by `_`");
+                self.diags.push(diagnostic.fix("write `_`", pattern.span, "_"));
                 return (true, None);
             }
             TypeKind::Paren(inner) => return self.pattern(module, inner, whole, ty),
@@ -149,20 +151,24 @@ impl Checker<'_> {
             return (true, Some(found.unrefined()));
         }
         if narrowed(whole, &found).is_empty() {
-            let d = Diagnostic::new(Code::E0314, format!("`{ty}` is never `{found}`"));
-            let d = d.at(pattern.span, "no value is of this type");
+            let diagnostic = Diagnostic::new(Code::E0314, format!("`{ty}` is never `{found}`"));
+            let diagnostic = diagnostic.at(pattern.span, "no value is of this type");
             let text = |t: &Type| if let Type::Lit(Lit::String(s)) = t { Some(s.to_string()) } else { None };
             let known: Vec<String> = whole.iter().filter_map(text).collect();
             let near = text(&found).and_then(|s| nearest(&s, known.iter().map(|k| &**k)));
             self.diags.push(match near {
                 Some(near) => {
                     let near = crate::text::quote(&near);
-                    d.help(format!("write `{near}`")).guess(format!("write `{near}`"), pattern.span, near)
+                    diagnostic.help(format!("write `{near}`")).guess(
+                        format!("write `{near}`"),
+                        pattern.span,
+                        near,
+                    )
                 }
                 None if matches!(found, Type::Record(_)) => {
-                    d.help("a pattern of some of the fields ends in `...`: `{ host: \"git\", ... }`")
+                    diagnostic.help("a pattern of some of the fields ends in `...`: `{ host: \"git\", ... }`")
                 }
-                None => d,
+                None => diagnostic,
             });
             return (true, Some(found));
         }

@@ -54,9 +54,9 @@ impl Checker<'_> {
     ) -> (Expr, Type) {
         use BinaryOp::*;
         if op.compares() && matches!(&*left_operand.kind, A::Binary(first, ..) if first.compares()) {
-            let d =
+            let diagnostic =
                 Diagnostic::new(Code::E0311, "comparisons do not chain").at(span, "two comparisons in a row");
-            self.diags.push(d.help("join them with `&&`: `a < b && b < c`"));
+            self.diags.push(diagnostic.help("join them with `&&`: `a < b && b < c`"));
             return (Expr::error(span), Type::Error);
         }
         match op {
@@ -100,26 +100,26 @@ impl Checker<'_> {
             }
         };
         let Some(ty) = result else {
-            let d = Diagnostic::new(
+            let diagnostic = Diagnostic::new(
                 Code::E0306,
                 format!("`{}` does not apply to `{left_ty}` and `{right_ty}`", op.text()),
             );
-            let d = d
+            let diagnostic = diagnostic
                 .at(span, "these operands")
                 .also(left_operand.span, format!("this is `{left_ty}`"))
                 .also(right_operand.span, format!("this is `{right_ty}`"));
             let text =
                 matches!(left_plain.widen(), Type::String) || matches!(right_plain.widen(), Type::String);
             self.diags.push(match (op, &left_plain) {
-                (Add, _) if text => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
+                (Add, _) if text => diagnostic.help("join strings by writing them into one: `\"${a}${b}\"`"),
                 (Rem, _) if matches!(left_plain.widen(), Type::String) => {
-                    d.help("write values into a string: `\"${a}-${b}\"`")
+                    diagnostic.help("write values into a string: `\"${a}-${b}\"`")
                 }
-                (Add, Type::List(_)) => d.help("join lists with spreads: `[...a, ...b]`"),
+                (Add, Type::List(_)) => diagnostic.help("join lists with spreads: `[...a, ...b]`"),
                 _ if left_plain.is_nullable() || right_plain.is_nullable() => {
-                    d.help("provide a value for null: `x ?? ...`")
+                    diagnostic.help("provide a value for null: `x ?? ...`")
                 }
-                _ => d,
+                _ => diagnostic,
             });
             return (Expr::error(span), Type::Error);
         };

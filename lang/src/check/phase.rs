@@ -108,7 +108,7 @@ struct Phases<'h> {
 
 /// Everything deferred that decides structure.
 pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, bool)>>) -> Diagnostics {
-    let mut p = Phases {
+    let mut checked = Phases {
         hir,
         sources,
         diags: Diagnostics::default(),
@@ -124,29 +124,29 @@ pub(super) fn phases(hir: &Hir, sources: &Sources, seen: &mut Option<Vec<(Span, 
         seen: seen.take(),
     };
     for id in hir.lets.ids().filter(|id| hir.lets[*id].home.is_none()) {
-        p.let_phase(id);
+        checked.let_phase(id);
     }
     // What is wrong whatever comes in is found first, and in what nobody uses as well.
     for id in hir.components.ids() {
-        p.component(id, vec![]);
+        checked.component(id, vec![]);
     }
     for id in hir.tools.ids().filter(|id| hir.tools[*id].home.is_none()) {
-        p.tool(id);
+        checked.tool(id);
     }
     for output in &hir.outputs {
-        p.phase(&output.expr);
+        checked.phase(&output.expr);
     }
     for assert in hir.asserts.iter().filter(|a| a.home.is_none()) {
-        p.phase(&assert.cond);
+        checked.phase(&assert.cond);
     }
     for refinement in &hir.refinements {
-        p.known(&refinement.cond, "the condition of a type");
+        checked.known(&refinement.cond, "the condition of a type");
     }
     for (name, expr) in &hir.settings {
-        p.known(expr, &format!("the setting `{name}`"));
+        checked.known(expr, &format!("the setting `{name}`"));
     }
-    *seen = p.seen;
-    p.diags
+    *seen = checked.seen;
+    checked.diags
 }
 
 impl Phases<'_> {
@@ -158,18 +158,19 @@ impl Phases<'_> {
 
     fn refuse(&mut self, span: Span, origin: Option<Span>, what: &str) {
         let Some(origin) = origin.filter(|origin| self.told.insert((span, *origin))) else { return };
-        let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"));
-        let d = d.note("what is known after apply decides values, never which tools there are");
+        let diagnostic = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"));
+        let diagnostic =
+            diagnostic.note("what is known after apply decides values, never which tools there are");
         if self.args.contains(&origin) {
-            let d = d.at(origin, "known after apply, and given to a component");
-            return self.diags.push(d.also(span, "decided here, inside of it"));
+            let diagnostic = diagnostic.at(origin, "known after apply, and given to a component");
+            return self.diags.push(diagnostic.also(span, "decided here, inside of it"));
         }
-        let d = d.at(span, "decided here");
+        let diagnostic = diagnostic.at(span, "decided here");
         let text = self.sources.text(origin);
         self.diags.push(if origin == span {
-            d
+            diagnostic
         } else {
-            d.also(origin, format!("`{text}` is known after apply"))
+            diagnostic.also(origin, format!("`{text}` is known after apply"))
         });
     }
 
