@@ -176,7 +176,7 @@ impl Running {
         calls: Vec<Call>,
         notify: &Notify,
         one: &(dyn Fn(Call) -> T + Sync),
-        together: &dyn Fn(&dyn ErasedKind, &Ctx, Vec<Call>) -> Result<Vec<T>, RpcError>,
+        together: &Together<T>,
     ) -> Vec<T> {
         let count = calls.len();
         let mut alone: (Vec<usize>, Vec<Call>) = Default::default();
@@ -226,6 +226,9 @@ impl Running {
         result
     }
 }
+
+/// Gives many questions to a kind that answers them together.
+type Together<T> = dyn Fn(&dyn ErasedKind, &Ctx, Vec<Call>) -> Result<Vec<T>, RpcError>;
 
 /// How many questions are asked at once, and what an answer is that failed.
 struct Questions<'a, T> {
