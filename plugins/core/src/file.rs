@@ -56,7 +56,7 @@ fn write(path: &Path, content: &str, mode: u32, op: &str, new: bool) -> Result<(
         let regular = std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
         match regular && std::fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
             true => std::fs::rename(&temporary, path),
-            false => Err(std::io::Error::other("it already exists, and did not when this was begun")),
+            false => Err(std::io::Error::other("it was created while this apply was running")),
         }
     })
     .map_err(|e| {

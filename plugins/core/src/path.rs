@@ -47,10 +47,14 @@ pub(crate) fn checked_path(inputs: &Fields) -> Result<(), Failure> {
         }
     }
     let plain = format!("{}{}", if text.starts_with('/') { "/" } else { "" }, plain.join("/"));
-    if plain == text {
-        return Ok(());
+    let refused = |why: String| Err(Failure::clean(why).input("path"));
+    match &*plain {
+        plain if plain == text && plain != "/" => return Ok(()),
+        "" => return refused(format!("`{text}` is the folder of the project, which dtm does not manage")),
+        "/" => return refused(format!("`{text}` is the root of the file system, which dtm does not manage")),
+        _ => {}
     }
-    Err(Failure::clean(format!("write the path as `{plain}`")).input("path"))
+    refused(format!("write the path as `{plain}`"))
 }
 
 /// The path from the root of the file system; links are kept.

@@ -4,7 +4,7 @@ use crate::interface::wait::{Inputs, Outputs};
 use dtm_plugin::http::{followed, without_userinfo};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::Value;
-use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed, in_words};
 use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -33,8 +33,15 @@ impl Kind for Wait {
                 Err(Failure::clean(format!("`{url}` begins with neither `http://` nor `https://`"))
                     .input("url"))
             }
-            (None, Some(Value::String(tcp))) if !has_port(tcp) => {
-                Err(Failure::clean(format!("`{tcp}` names no port: write `host:5432`")).input("tcp"))
+            (Some(Value::String(url)), None)
+                if url.contains(|c: char| c.is_whitespace() || c.is_control()) =>
+            {
+                let shown = without_userinfo(url);
+                Err(Failure::clean(format!("`{shown}` is not a valid address: it contains a blank"))
+                    .input("url"))
+            }
+            (None, Some(Value::String(tcp))) => {
+                checked_address(tcp).map_err(|why| Failure::clean(why).input("tcp"))
             }
             _ => Ok(()),
         }
@@ -57,9 +64,16 @@ impl Kind for Wait {
     }
 }
 
-fn has_port(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0))
+/// Refuses what is not a host and a port.
+fn checked_address(text: &str) -> Result<(), String> {
+    match text.rsplit_once(':') {
+        Some(("", _)) => Err(format!("`{text}` names no host: write `host:5432`")),
+        Some((_, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(()),
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(format!("`{port}` is not a port: ports are numbers from 1 to 65535"))
+        }
+        Some(_) | None => Err(format!("`{text}` names no port: write `host:5432`")),
+    }
 }
 
 fn nanoseconds(v: &Value) -> Option<i64> {
@@ -119,7 +133,7 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
     let shown = without_userinfo(url);
     let (mut at, mut left) = (url.to_string(), REDIRECTS);
     let mut answer = loop {
-        let answer = agent.get(&*at).call().map_err(|e| format!("`{shown}` does not answer: {e}"))?;
+        let answer = agent.get(&*at).call().map_err(|e| no_answer(&shown, &e))?;
         let leads = answer.headers().get("location").and_then(|to| to.to_str().ok()).map(String::from);
         let (Some(to), true) = (leads, matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308))
         else {
@@ -158,6 +172,21 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
     if fits { Ok(()) } else { Err(format!("`{url}` answers {status}")) }
 }
 
+/// Why there is no answer, in plain words.
+fn no_answer(url: &str, error: &ureq::Error) -> String {
+    let why = match error {
+        ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
+            return format!("`{url}` is not a valid address");
+        }
+        ureq::Error::Io(e) => in_words(&e.to_string()),
+        ureq::Error::HostNotFound => "there is no host of this name".into(),
+        ureq::Error::ConnectionFailed => "there is no connection".into(),
+        ureq::Error::Timeout(_) => "it takes too long".into(),
+        other => in_words(&other.to_string()),
+    };
+    format!("`{url}` does not answer: {why}")
+}
+
 /// So many redirects are followed.
 const REDIRECTS: usize = 10;
 
@@ -167,7 +196,7 @@ fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), S
     for at in found {
         match TcpStream::connect_timeout(&at, limit) {
             Ok(stream) => return expect.map_or(Ok(()), |text| greeting(stream, address, text, limit)),
-            Err(e) => why = format!("`{address}` takes no connection: {e}"),
+            Err(e) => why = format!("`{address}` takes no connection: {}", in_words(&e.to_string())),
         }
     }
     Err(why)

@@ -72,6 +72,8 @@ pub enum RunError {
     NotAllowed(String),
     /// The folder in which it was to run is missing.
     NoFolder(PathBuf),
+    /// It cannot be given what no program can be given: which part contains a zero byte.
+    ZeroByte(String),
     /// It cannot be started, with the name of the program.
     NotStarted(String, std::io::Error),
     /// It was started, and its end cannot be waited for: nobody knows what it did.
@@ -84,6 +86,7 @@ impl fmt::Display for RunError {
             RunError::NotFound(program) => write!(f, "there is no program `{program}`"),
             RunError::NotAllowed(program) => write!(f, "`{program}` may not be run"),
             RunError::NoFolder(folder) => write!(f, "there is no folder `{}`", folder.display()),
+            RunError::ZeroByte(what) => write!(f, "{what} contains a zero byte"),
             RunError::NotStarted(program, why) => {
                 write!(f, "`{program}` cannot be started: {}", in_words(&why.to_string()))
             }
@@ -199,9 +202,27 @@ impl Program {
         self.program.to_string_lossy().into_owned()
     }
 
+    /// What of it contains a zero byte, which ends a text for the system.
+    fn with_zero_byte(&self) -> Option<String> {
+        let has_zero = |text: &OsStr| text.as_encoded_bytes().contains(&0);
+        let shown = || self.shown().replace('\0', "\\0");
+        if has_zero(&self.program) {
+            return Some(format!("the name of the program `{}`", shown()));
+        }
+        if self.args.iter().any(|arg| has_zero(arg)) {
+            return Some(format!("an argument of `{}`", shown()));
+        }
+        let (name, _) = self.env.iter().find(|(name, value)| has_zero(name) || has_zero(value))?;
+        let name = name.to_string_lossy().replace('\0', "\\0");
+        Some(format!("the variable `{name}` of `{}`", shown()))
+    }
+
     fn spawn(&self, ctx: &Ctx) -> Result<Child, RunError> {
         if !self.dir.is_dir() {
             return Err(RunError::NoFolder(self.dir.clone()));
+        }
+        if let Some(what) = self.with_zero_byte() {
+            return Err(RunError::ZeroByte(what));
         }
         let mut command = std::process::Command::new(&self.program);
         self.without.iter().for_each(|name| _ = command.env_remove(name));
