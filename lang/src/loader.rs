@@ -120,8 +120,11 @@ impl<F: Fn(&dyn Loader, &str) -> Result<Vec<u8>, String> + Send + Sync> Loader f
 /// # Errors
 /// When it leads outside of the workspace.
 pub fn join(home: &str, from: &str, path: &str) -> Result<String, String> {
-    if path.starts_with('/') || path.contains(':') {
-        return Err("paths are relative to the file that names them".into());
+    if path.starts_with('/') {
+        return Err(format!("`{path}` is absolute: a path is relative to the file that contains it"));
+    }
+    if path.contains(':') {
+        return Err(format!("`{path}` is not a path relative to the file that contains it"));
     }
     let mut parts: Vec<&str> = folders(home).collect();
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -130,7 +133,7 @@ pub fn join(home: &str, from: &str, path: &str) -> Result<String, String> {
             "" | "." => {}
             ".." => {
                 if parts.pop().is_none() {
-                    return Err(OUTSIDE.into());
+                    return Err(format!("`{path}` leads outside the workspace"));
                 }
             }
             part => parts.push(part),
@@ -138,9 +141,6 @@ pub fn join(home: &str, from: &str, path: &str) -> Result<String, String> {
     }
     Ok(from_home(home, &parts))
 }
-
-/// Why a path is refused that leads above the workspace root.
-const OUTSIDE: &str = "it leads outside the workspace";
 
 /// A path from the project's root as one from the workspace root.
 pub fn to_workspace(home: &str, path: &str) -> String {

@@ -9,14 +9,29 @@ use crate::syntax::ast;
 use crate::types::Type;
 
 impl Checker<'_> {
+    /// What is wrong with an import whose path says neither that it is a module nor which form of data it is.
+    fn without_extension(&self, written: &str, path: &str) -> Diagnostic {
+        let d = |headline: String| Diagnostic::new(Code::E0206, headline);
+        let ending = [".dts", ".yaml", ".yml", ".json", ".toml", ".csv"]
+            .into_iter()
+            .find(|ending| self.loader.read(&format!("{path}{ending}")).is_ok());
+        match ending {
+            Some(ending) => {
+                d(format!("`{written}` has no known extension: did you mean `{written}{ending}`?"))
+            }
+            None if self.loader.read(path).is_err_and(|why| why == "it is a directory") => {
+                d(format!("`{written}` is a folder: import a file in it"))
+            }
+            None => d(format!("`{written}` has no known extension")),
+        }
+    }
+
     pub(super) fn import_data(&mut self, module: ModuleId, import: &ast::Import) {
         let Some(name) = &import.name else { return };
         let Some((Def::Data(id), _)) = self.modules[module].values.get(&name.text).cloned() else { return };
         let Ok(path) = join(self.loader.home(), &self.modules[module].path, &import.path) else { return };
         if crate::data::Format::of_path(&path).is_none() {
-            let d =
-                Diagnostic::new(Code::E0206, format!("`{}` is of no kind that can be imported", import.path));
-            let d = d.at(import.path_span, "its ending says nothing known");
+            let d = self.without_extension(&import.path, &path).at(import.path_span, "imported here");
             return self.diags.push(
                 d.note("a module ends in `.dts`, data in `.yaml`, `.yml`, `.json`, `.toml` or `.csv`"),
             );

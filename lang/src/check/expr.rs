@@ -7,7 +7,7 @@ use crate::diag::{Code, Diagnostic, nearest};
 use crate::hir::{Clause, Expr, ExprKind as H};
 use crate::index::{ModuleId, Slot, ToolId};
 use crate::source::{Span, Symbol};
-use crate::syntax::ast::{self, ExprKind as A, StrPart};
+use crate::syntax::ast::{self, DeclKind, ExprKind as A, StrPart};
 use crate::types::{Lit, Type, converts, fits};
 use crate::value::{Data, Value, of_literal};
 use std::sync::Arc;
@@ -305,6 +305,11 @@ impl Checker<'_> {
                 .push(diagnostic.help("refer to a param or `let` by its bare name: `name`, not `var.name`"));
             return;
         }
+        if self.is_output(name) {
+            let help = "an output is not a name of the program: give its value one with `let`";
+            self.diags.push(diagnostic.note(format!("`{name}` is an output")).help(help));
+            return;
+        }
         if let Some(help) = self.foreign_name(name, span) {
             self.diags.push(diagnostic.help(help));
             return;
@@ -333,6 +338,14 @@ impl Checker<'_> {
         } else {
             diagnostic
         });
+    }
+
+    /// Whether an output of the program has a name.
+    fn is_output(&self, name: &Symbol) -> bool {
+        let decls = self.modules.iter().flat_map(|module| &module.ast.decls);
+        decls
+            .into_iter()
+            .any(|decl| matches!(&decl.kind, DeclKind::Output { name: it, .. } if it.text == *name))
     }
 
     /// Checks an expression against the type that its place expects. `why` is where that type is declared.

@@ -129,7 +129,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
         }
         "open" | "read_file" | "readFile" => Instead("write `file(path)`"),
         "input" => Instead("a value from outside is a param: `param NAME: T`"),
-        "require" | "include" => Instead("write `import \"./file.dts\" as NAME`"),
+        "import" | "require" | "include" => Instead("write `import \"./file.dts\" as NAME`"),
         _ => return None,
     })
 }
@@ -181,6 +181,9 @@ impl Checker<'_> {
             }
             ("path", "module" | "root" | "cwd") => {
                 "a path is relative to the file that writes it: `\"./conf.yaml\"`"
+            }
+            ("process", "env") | ("os", "environ" | "getenv") | ("Deno" | "Bun", "env") => {
+                "a variable of the environment is read by its name: `env_var(\"HOME\")`"
             }
             ("terraform", "workspace") => {
                 "declare a value that varies between runs as a param: `param env: string`"

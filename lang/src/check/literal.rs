@@ -441,7 +441,16 @@ impl Checker<'_> {
     }
     fn unknown_field(&mut self, name: &ast::Name, record: &RecordType, why: Option<Span>, what: &str) {
         let code = match &*name.text {
-            "depends_on" | "dependsOn" | "count" | "for_each" | "lifecycle" | "provisioner" | "provider"
+            "depends_on"
+            | "dependsOn"
+            | "count"
+            | "for_each"
+            | "lifecycle"
+            | "provisioner"
+            | "provider"
+            | "create_before_destroy"
+            | "prevent_destroy"
+            | "ignore_changes"
                 if what == "input" =>
             {
                 Code::E0317
@@ -465,6 +474,15 @@ impl Checker<'_> {
             "lifecycle" if what == "input" => diagnostic.help(
                 "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
             ),
+            "create_before_destroy" if what == "input" => diagnostic.help(
+                "an option of a tool follows its inputs: `with { replace = \"create-first\" }`",
+            ),
+            "prevent_destroy" if what == "input" => {
+                diagnostic.help("an option of a tool follows its inputs: `with { protect = true }`")
+            }
+            "ignore_changes" if what == "input" => {
+                diagnostic.help("an option of a tool follows its inputs: `with { ignore = [NAME] }`")
+            }
             "provisioner" if what == "input" => {
                 diagnostic.help("a command is a tool of its own: `tool NAME: core.Exec { create = [\"sh\", \"-c\", \"...\"] }`")
             }

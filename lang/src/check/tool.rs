@@ -16,6 +16,29 @@ const OPTIONS: [&str; 8] = ["after", "protect", "ignore", "replace", "timeout", 
 /// What holds for every tool inside.
 const COMPONENT_OPTIONS: [&str; 3] = ["after", "protect", "using"];
 
+/// What can be the key of an element: a text of it, or the element as a text.
+fn key_of(name: &str, of: &Type) -> String {
+    let Type::List(element) = of else { return format!("{name}.name") };
+    match &**element {
+        Type::Record(record) => {
+            let is_text = |field: &str| record.fields.get(field).is_some_and(|f| fits(&f.ty, &Type::String));
+            let named = ["name", "id", "key"].into_iter().find(|field| is_text(field));
+            let first = || record.fields.keys().map(|field| &**field).find(|field| is_text(field));
+            format!("{name}.{}", named.or_else(first).unwrap_or("name"))
+        }
+        Type::Int
+        | Type::Float
+        | Type::Bool
+        | Type::Lit(_)
+        | Type::Duration
+        | Type::Size
+        | Type::Refined(_) => {
+            format!("\"${{{name}}}\"")
+        }
+        _ => format!("{name}.name"),
+    }
+}
+
 impl Checker<'_> {
     /// Makes the name known, so that other tools can refer to it.
     pub(super) fn declare_tool(&mut self, module: ModuleId, tool: &ast::Tool, existing: bool) {
@@ -137,11 +160,18 @@ impl Checker<'_> {
         if !has_key && matches!(ty, Type::List(_) | Type::Map(_) | Type::Record(_)) {
             let d = Diagnostic::new(Code::E0214, "each of these tools needs a key")
                 .at(each.iter.span, format!("this is `{ty}`"));
-            let name = &each.vars[each.vars.len() - 1].text;
-            self.diags.push(
-                d.help(format!("say which: `[{name} in ... by {name}.name]`"))
-                    .note("a position would change when the list does"),
-            );
+            let names: Vec<&str> = each.vars.iter().map(|var| &*var.text).collect();
+            let iter = Some(self.sources.text(each.iter.span)).filter(|text| !text.contains('\n'));
+            let iter = iter.unwrap_or("...");
+            let header = match (&ty, &*names) {
+                (Type::Map(_) | Type::Record(_), [name]) => format!("[key, {name} in {iter}]"),
+                (_, names) => {
+                    let last = names.last().copied().unwrap_or("x");
+                    format!("[{} in {iter} by {}]", names.join(", "), key_of(last, &ty))
+                }
+            };
+            let help = format!("say which: `{header}`");
+            self.diags.push(d.help(help).note("a position would change when the list does"));
         }
         Each { iter, vars, by }
     }

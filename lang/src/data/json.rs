@@ -24,11 +24,41 @@ const STRICT: ParseOptions = ParseOptions {
 
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT)
-        .map_err(|e| syntax(span(file, e.range()), uncapitalized(&e.kind().to_string())))?;
+        .map_err(|e| syntax(span(file, e.range()), in_words(&e.kind().to_string())))?;
     match parsed.value {
         Some(value) => node(file, &value, 0),
         None => Err(syntax(Span::new(file, 0, text.len() as u32), "it is empty".into())),
     }
+}
+
+/// A complaint of the parser, for somebody who does not know its terms.
+fn in_words(complaint: &str) -> String {
+    let words = match complaint {
+        "Text cannot contain more than one JSON value" => "there is more after the end of the value",
+        "Trailing commas are not allowed" => "there is a comma after the last element",
+        "Comments are not allowed" => "JSON has no comments",
+        "Single-quoted strings are not allowed" => "strings are written with double quotes",
+        "Expected string for object property" => "the name of a field is written in double quotes",
+        "Expected colon after the string or word in object property" => {
+            "a `:` is missing after the name of this field"
+        }
+        "Expected value after colon in object property" => "a value is missing after `:`",
+        "Expected comma" => "a `,` is missing",
+        "Unexpected close brace" => "there is no `{` for this `}`",
+        "Unexpected close bracket" => "there is no `[` for this `]`",
+        "Unexpected word" => "a text is written in double quotes",
+        "Unterminated array" => "a `]` is missing",
+        "Unterminated object" => "a `}` is missing",
+        "Infinity and NaN are not allowed" => "JSON has no infinity and no NaN",
+        "Hexadecimal numbers are not allowed" => "JSON has no hexadecimal numbers",
+        "Unary plus on numbers is not allowed" => "a number has no `+` before it",
+        "Leading or trailing decimal points on numbers are not allowed" => {
+            "a number has digits on both sides of its point"
+        }
+        "Maximum nesting depth exceeded" => return format!("nested deeper than {MAX_DEPTH}"),
+        other => return uncapitalized(other),
+    };
+    words.into()
 }
 
 /// As it stands after a colon.

@@ -93,6 +93,17 @@ impl Node {
 /// A number that is not kept exactly is never rounded in silence.
 const NOT_EXACT: &str = "this number does not fit into an int: put quotes around it where it is text, write it with `.0` where it is a float";
 
+/// Why a number cannot be kept as it is written.
+fn not_exact(written: &str) -> String {
+    let is_hex = written.trim_start_matches(['+', '-']).starts_with("0x");
+    match !is_hex && written.contains(['.', 'e', 'E']) {
+        true => TOO_LARGE.into(),
+        false => NOT_EXACT.into(),
+    }
+}
+
+const TOO_LARGE: &str = "this number is too large";
+
 /// The problem of a list or map that is nested too deep.
 fn too_deep(span: Span) -> Box<Diagnostic> {
     syntax(span, format!("nested deeper than {MAX_DEPTH}"))

@@ -1,6 +1,6 @@
 //! TOML.
 
-use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, syntax, too_deep};
+use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, TOO_LARGE, syntax, too_deep};
 use crate::diag::Diagnostic;
 use crate::source::{FileId, Span, Symbol};
 use crate::value::{Data, Value};
@@ -9,6 +9,10 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let document = toml_edit::Document::parse(text).map_err(|e| {
         let at = e.span().unwrap_or(0..0);
         let why = e.message().lines().next().unwrap_or("").to_string();
+        if why.contains("max recursion") {
+            return too_deep(Span::new(file, at.start as u32, at.end as u32));
+        }
+        let why = if why == "floating-point number overflowed" { TOO_LARGE.into() } else { why };
         let why = if is_integer(text.get(at.clone()).unwrap_or("")) { NOT_EXACT.into() } else { why };
         syntax(Span::new(file, at.start as u32, at.end as u32), why)
     })?;
@@ -65,8 +69,10 @@ fn toml_item(
             toml_edit::Value::Float(f) if f.value().is_finite() => {
                 NodeKind::Scalar(Value::plain(Data::Float(*f.value())))
             }
-            toml_edit::Value::Float(_) => {
-                return Err(syntax(span, "a float is a finite number".into()));
+            toml_edit::Value::Float(f) => {
+                let is_number = f.display_repr().contains(|c: char| c.is_ascii_digit());
+                let why = if is_number { TOO_LARGE } else { "a float is a finite number" };
+                return Err(syntax(span, why.into()));
             }
             toml_edit::Value::Boolean(b) => NodeKind::Scalar(Value::plain(Data::Bool(*b.value()))),
             toml_edit::Value::Datetime(d) => NodeKind::Scalar(Value::string(d.value().to_string())),

@@ -232,6 +232,9 @@ fn settings_before(
     }
 }
 
+/// How often an operation may be tried again.
+const MOST_RETRIES: i64 = 1000;
+
 /// The options of `with`, which must be known.
 fn options(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, around: &Around<'_>) -> Options {
     let mut option = |expr: &Option<Expr>, name: &str| {
@@ -250,9 +253,21 @@ fn options(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, around: &Aro
         _ => None,
     };
     let retries = match option(&tool.with.retries, "retries") {
-        Some(Data::Int(count)) => Some(count.clamp(0, 100) as u32),
+        Some(Data::Int(count)) => Some(count),
         _ => None,
     };
+    if let (Some(nanoseconds), Some(expr)) = (timeout.filter(|ns| *ns <= 0), &tool.with.timeout) {
+        let headline =
+            format!("a `timeout` must be longer than zero, not {}", crate::value::duration_text(nanoseconds));
+        ev.diags.push(Diagnostic::new(Code::E0401, headline).at(expr.span, "too short"));
+    }
+    if let (Some(count), Some(expr)) =
+        (retries.filter(|count| !(0..=MOST_RETRIES).contains(count)), &tool.with.retries)
+    {
+        let headline = format!("`retries` must be a number from 0 to {MOST_RETRIES}, not {count}");
+        ev.diags.push(Diagnostic::new(Code::E0401, headline).at(expr.span, "out of range"));
+    }
+    let retries = retries.map(|count| count.clamp(0, MOST_RETRIES) as u32);
     let protect = protect.or_else(|| {
         around.iter().find_map(|(scope, with)| {
             let protect = with.protect.as_ref()?;

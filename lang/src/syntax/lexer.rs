@@ -151,6 +151,10 @@ impl Lexer<'_> {
         let from = self.pos.saturating_sub(2);
         let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
             || self.text[self.pos..].starts_with("'''");
+        let after = self.text.get(self.pos + char.len_utf8()..).unwrap_or("");
+        let is_upper = |c: &char| c.is_ascii_uppercase() || *c == '_';
+        let variable: String = after.chars().take_while(|c| is_upper(c) || c.is_ascii_digit()).collect();
+        let variable = if variable.starts_with(|c| is_upper(&c)) { variable } else { String::new() };
         d = match char {
             _ if let Some((_, with)) = hidden => {
                 let title = if with.is_empty() { "remove it" } else { "write a plain blank or line end" };
@@ -159,10 +163,17 @@ impl Lexer<'_> {
             _ if triple => d.help("a multi-line string is written between `\"\"\"`"),
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
+            '~' if after.starts_with(|c: char| c.is_ascii_digit()) => {
+                d.help("there are no operators for bits")
+            }
             '~' => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
             '^' => d.help("there is no operator for powers"),
             '&' => d.help("write `&&` for and"),
             '\r' => d.help("end lines with a line feed, or with carriage return and line feed"),
+            '$' if !variable.is_empty() => {
+                let call = format!("env_var(\"{variable}\")");
+                d.help(format!("a variable of the environment is read by its name: `{call}`"))
+            }
             '$' => d.help("write `${...}` only inside a string; elsewhere write the expression itself"),
             _ => d,
         };

@@ -9,7 +9,7 @@ mod older;
 
 pub(crate) use older::Older;
 
-use super::{MAX_DEPTH, NOT_EXACT, Node, NodeKind, Origin, syntax, too_deep};
+use super::{MAX_DEPTH, Node, NodeKind, Origin, not_exact, syntax, too_deep};
 use crate::diag::Diagnostic;
 use crate::maps::{HashMap, HashSet};
 use crate::source::{FileId, Span, Symbol};
@@ -117,6 +117,53 @@ fn plain_collection(event: &Event<'_>, span: Span) -> Result<(), Box<Diagnostic>
     }
 }
 
+/// A complaint of the parser, for somebody who does not know the grammar of YAML.
+fn in_words(complaint: &str) -> String {
+    let words = match complaint {
+        "while parsing node, found unknown anchor" => "there is no anchor of this name above",
+        "tabs disallowed within this context (block indentation)"
+        | "tabs disallowed in this context"
+        | "while scanning a plain scalar, found a tab" => "a tab cannot indent: use spaces",
+        "mapping values are not allowed in this context" => {
+            "a second `: ` in one line: put quotes around a text that contains it"
+        }
+        "block sequence entries are not allowed in this context" => {
+            "a list cannot begin here: put the first `- ` on a line of its own"
+        }
+        "mapping keys are not allowed in this context" => "a key cannot stand here",
+        "invalid indentation" | "while parsing a block mapping, did not find expected key" => {
+            "this line is indented differently from the ones above"
+        }
+        "while parsing a block collection, did not find expected '-' indicator" => {
+            "an item of a list was expected here: `- `"
+        }
+        "simple key expected ':'" | "simple key expect ':'" => "a `: ` is missing after this key",
+        "while parsing a flow mapping, did not find expected ',' or '}'"
+        | "unexpected EOF while parsing a flow mapping" => "a `,` or `}` is missing",
+        "while parsing a flow sequence, expected ',' or ']'"
+        | "unexpected EOF while parsing a flow sequence" => "a `,` or `]` is missing",
+        "while parsing a node, did not find expected node content" => "a value was expected here",
+        "while scanning a quoted scalar, found unexpected end of stream" | "unclosed quote" => {
+            "a quote is not closed"
+        }
+        "while parsing a quoted scalar, found unknown escape character" => {
+            "an unknown escape in double quotes: a backslash is written `\\\\`"
+        }
+        "while parsing a quoted scalar, did not find expected hexadecimal number" => {
+            "an escape such as `\\u00e9` needs hexadecimal digits"
+        }
+        "while scanning an anchor or alias, did not find expected alphabetic or numeric character" => {
+            "a name is missing after `&` or `*`: put quotes around a text that begins so"
+        }
+        "comments must be separated from other tokens by whitespace" => "a space is missing before `#`",
+        "while scanning a block scalar, found an indentation indicator equal to 0" => {
+            "the indentation after `|` or `>` is a number from 1 to 9"
+        }
+        other => other,
+    };
+    words.into()
+}
+
 /// A scalar with a tag: the tag says what it is.
 fn tagged(text: &str, tag: &granit_parser::Tag, span: Span) -> Result<Value, Box<Diagnostic>> {
     let shown = tag.original();
@@ -127,7 +174,7 @@ fn tagged(text: &str, tag: &granit_parser::Tag, span: Span) -> Result<Value, Box
         Some(wanted @ ("int" | "float" | "bool" | "null")) => wanted,
         _ => return Err(syntax(span, format!("the tag `{shown}` is not supported"))),
     };
-    let exact = || syntax(span, NOT_EXACT.into());
+    let exact = || syntax(span, not_exact(text));
     let value = plain_scalar(text, Legacy::None).ok_or_else(exact)?;
     match (wanted, &value.data) {
         ("int", Data::Int(_))
@@ -157,7 +204,7 @@ pub(super) fn documents(
         let (event, at) = event.map_err(|e| {
             let marker = e.marker();
             let offset = marker.byte_offset().unwrap_or(0) as u32;
-            syntax(Span::new(file, offset, offset), e.info().to_string())
+            syntax(Span::new(file, offset, offset), in_words(&e.info()))
         })?;
         let byte = |m: &granit_parser::Marker| m.byte_offset().unwrap_or(0) as u32;
         let span = Span::new(file, byte(&at.start), byte(&at.end));
@@ -174,7 +221,7 @@ pub(super) fn documents(
                         Value::string(&**value)
                     }
                     _ if plain => {
-                        plain_scalar(value, legacy).ok_or_else(|| syntax(span, NOT_EXACT.into()))?
+                        plain_scalar(value, legacy).ok_or_else(|| syntax(span, not_exact(value)))?
                     }
                     _ => Value::string(&**value),
                 };

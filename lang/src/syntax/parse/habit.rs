@@ -131,6 +131,27 @@ fn declaration(place: &Place<'_>) -> Option<Habit> {
             "an object that something else manages is declared `existing NAME: plugin.Kind { keys }`",
         ),
         "data" => say(Code::E0115, "data is imported from a file: `import \"./data.yaml\" as NAME: T`"),
+        "moved" if place.text(1) == "{" => {
+            say(Code::E0116, "a tool that was renamed is declared `moved OLD -> NEW`")
+        }
+        "removed" if place.text(1) == "{" => {
+            say(Code::E0116, "to remove a tool and keep its object, write `forget NAME` in place of the tool")
+        }
+        "check" if place.kind(1) == Some(Kind::StrStart) => say(
+            Code::E0116,
+            "a condition belongs to the type of a value: `param port: int where self > 0`; `test \"name\" { ... }` checks a program",
+        ),
+        "new" if place.kind(1).is_some_and(Kind::is_word) => {
+            say(Code::E0115, "a tool is written `tool NAME: plugin.Kind { inputs }`")
+        }
+        "tools" | "apps" if place.text(1) == ":" => say(
+            Code::E0120,
+            "this is a configuration of DevStream: dtm reads it from a `.yaml` file, and `dtm convert FILE` translates it",
+        ),
+        "apiVersion" | "kind" | "metadata" | "spec" | "services" | "version" if place.text(1) == ":" => say(
+            Code::E0120,
+            "this is YAML: put it in a file of its own, and import that: `import \"./file.yaml\" as NAME`",
+        ),
         "terraform" | "config" => {
             say(Code::E0116, "settings such as where to keep the state are written `settings { ... }`")
         }
@@ -212,6 +233,17 @@ fn header(place: &Place<'_>) -> Option<Habit> {
             say(
                 Code::E0124,
                 "one tool per element is written `tool NAME[x in xs by key]: ...`; `range(0, 3)` is a list of numbers",
+            )
+        }
+        ("moved", "{") if place.at == 1 => {
+            say(Code::E0116, "a tool that was renamed is declared `moved OLD -> NEW`")
+        }
+        ("import", "=")
+            if place.kind(-1).is_some_and(Kind::is_word) && innermost(place) == Some(Kind::LBrace) =>
+        {
+            say(
+                Code::E0116,
+                "an object that exists is taken over with `adopt NAME`, or `adopt NAME = \"id\"`",
             )
         }
         ("import", "*") => {
@@ -435,7 +467,15 @@ fn expression(place: &Place<'_>) -> Option<Habit> {
             mend(Code::E0130, "write `then` after the condition", place.span(-1).after(), " then")
         }
         (_, "elif" | "elsif" | "elseif") => mend(Code::E0130, "write `else if`", place.span(0), "else if"),
-        ("==" | "!=", "=") if place.touches(0) => mend(Code::E0129, "two are enough", place.span(0), ""),
+        (operator @ ("==" | "!="), "=") if place.touches(0) => {
+            mend(Code::E0129, format!("write `{operator}`"), place.span(0), "")
+        }
+        ("<", ">") if place.touches(0) => {
+            mend(Code::E0129, "write `!=`", place.span(-1).to(place.span(0)), "!=")
+        }
+        ("[", "*") if place.text(1) == "]" => {
+            say(Code::E0130, "a field of each element is written `[x.field for x in xs]`")
+        }
         ("*", "*") if place.touches(0) => say(Code::E0129, "there is no operator for powers"),
         ("/", "*") if place.touches(0) => say(Code::E0133, COMMENT),
         (_, "?") => {
