@@ -201,7 +201,9 @@ impl Operation<'_> {
         self.cx.redactor.learn(&Json::Object(self.inputs.clone()));
         let (plugin, inputs) = (&self.node.plugin, std::mem::take(&mut self.inputs));
         let prior = self.node.prior.as_deref();
-        self.inputs = normalized(&*self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await;
+        // The operation itself reports what it cannot reach.
+        self.inputs =
+            normalized(&*self.cx.plugins, plugin, &self.settings, &kind.name, inputs, prior).await.inputs;
         // What is behind settings that waited for another tool, or behind those of a plan that read nothing.
         if behind(&self.place).is_none()
             && !self.settings.is_empty()
@@ -586,7 +588,8 @@ impl Operation<'_> {
         // Until the update has succeeded, what the object depended on may still be in use.
         entry.deps.extend(prior.deps.iter().filter(|d| !self.node.deps.contains(d)).cloned());
         entry.deps.sort();
-        self.emit("update");
+        let verb = if self.node.action == Action::Adopt { "adopt" } else { "update" };
+        self.emit(verb);
         self.begin(&entry).await?;
         let call =
             Call { inputs: self.inputs.clone(), prior: self.prior_inputs(&prior), ..self.call_of(&entry) };
@@ -594,7 +597,7 @@ impl Operation<'_> {
             Ok(object) => {
                 let entry = self.made(&entry, object, Status::Ok);
                 match self.as_planned(&entry) {
-                    Ok(()) => self.end(Entry { deps: self.node.deps.clone(), ..entry }, "update").await,
+                    Ok(()) => self.end(Entry { deps: self.node.deps.clone(), ..entry }, verb).await,
                     Err(d) => {
                         self.put(Entry { status: Status::Broken, ..entry }).await?;
                         Err(d)

@@ -24,6 +24,10 @@ impl Builder<'_> {
                 format!("`adopt {addr}` needs an id, because `{}` has no key to find it by", kind.path());
             return Err(Diagnostic::new(Code::E0606, headline).help(write_id));
         }
+        if let Some(failed) = self.unreached.get(addr) {
+            let why = self.plugins.redactor().mask(&failed.message);
+            return Err(Diagnostic::new(Code::E0607, format!("`{addr}` could not be searched for: {why}")));
+        }
         let key = natural_key(kind, &node.desired);
         let settings = node.settings.values();
         if key.len() < kind.key_inputs().count() || key.values().chain(settings).any(has_unknown) {

@@ -30,6 +30,7 @@ use dtm_lang::index::ConfigureId;
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
 use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
+use dtm_plugin::protocol::RpcError;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub(super) struct Builder<'a> {
     /// The identity of what is behind settings, and of which it was asked for.
     places: HashMap<(String, String), String>,
     asked: BTreeSet<(String, String)>,
+    /// Tools whose inputs a plugin could not complete, because the target did not answer.
+    pub(super) unreached: HashMap<ToolAddr, RpcError>,
     pub(super) adopts: HashMap<ToolAddr, (Option<String>, Span)>,
     /// Objects of somebody else's that were not found, by address.
     pub(super) missing: Vec<(ToolAddr, Diagnostic)>,
@@ -90,6 +93,7 @@ pub async fn build(
         refused: BTreeSet::new(),
         places: HashMap::new(),
         asked: BTreeSet::new(),
+        unreached: HashMap::new(),
         adopts: HashMap::new(),
         missing: vec![],
     };
@@ -359,9 +363,11 @@ impl Builder<'_> {
         let asked = !self.options.no_read || prior.is_some();
         if asked && !settings.values().any(has_unknown) && self.plugins.usable(&instance.plugin).is_ok() {
             let kind = &instance.kind.name;
-            desired =
+            let normal =
                 normalized(&**self.plugins, &instance.plugin, &settings, kind, desired, prior.as_deref())
                     .await;
+            desired = normal.inputs;
+            self.unreached.extend(normal.failed.map(|failed| (addr.clone(), failed)));
         }
         let mut node = Node {
             addr: addr.clone(),

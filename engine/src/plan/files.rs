@@ -38,8 +38,16 @@ impl Builder<'_> {
             ask_plugin(&**self.plugins, &node.plugin, &node.settings, Method::Files, &kind, params).await;
         let mut answer = match answer {
             Some(Ok(answer)) => answer,
-            // Also of a tool that would stay as it is: whether its files changed cannot be said.
-            Some(Err(refused)) => return self.cannot_list_files(node, &refused),
+            Some(Err(refused)) => {
+                // Also of a tool that would stay as it is: whether its files changed cannot be said. But what is in the way of a
+                // replacement may be the object that it replaces.
+                let key = refused.data.input.as_deref().and_then(|name| instance.kind.inputs.get(name));
+                match node.action {
+                    Action::Replace { .. } if key.is_some_and(|input| input.key) => {}
+                    _ => self.cannot_list_files(node, &refused),
+                }
+                return;
+            }
             None => return,
         };
         let files = answer.get_mut("files").map(Json::take).unwrap_or_default();
@@ -54,7 +62,7 @@ impl Builder<'_> {
                 *text = redactor.mask(text);
             }
         }
-        let drifted = files.iter().filter(|f| f.drift).count();
+        let drifted = files.iter().filter(|f| f.drift && f.note.is_none()).count();
         if let (true, Some(prior)) = (still, &prior) {
             node.action = Action::Update;
             node.forced = true;
@@ -63,7 +71,10 @@ impl Builder<'_> {
                 true => Reason::Files { drifted, changed: 0 },
                 false => Reason::Files { drifted: 0, changed: files.len() },
             };
-        } else if drifted > 0 && node.action == Action::Update && node.changes.iter().all(|c| c.drift) {
+        } else if files.iter().any(|f| f.drift)
+            && node.action == Action::Update
+            && node.changes.iter().all(|c| c.drift)
+        {
             // The files changed, not the input that they are read as.
             node.reason = Reason::Files { drifted, changed: files.len() - drifted };
         }

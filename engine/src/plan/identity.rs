@@ -8,6 +8,7 @@ use super::steps::removes_first;
 use super::{Action, Node};
 use crate::Fields;
 use crate::address::ToolAddr;
+use crate::plugin::CallError;
 use crate::secret::public;
 use dtm_lang::interface::Kind;
 use dtm_lang::shell::command;
@@ -223,21 +224,29 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether a tool is created where something may exist.
+    fn looks_for(&self, node: &Node) -> bool {
+        // A replacement that gets another key could meet what exists there.
+        let another = matches!(node.action, Action::Replace { .. }) && !keeps_key(node);
+        (node.action == Action::Create || another)
+            && !node.absent_before
+            && node.kind.is_some()
+            && !self.conflicts.contains(&node.addr)
+            && !self.refused.contains(&node.addr)
+            && !self.is_interface_only(&node.plugin)
+    }
+
     /// What is looked for before a tool is created: whatever already has its natural key.
     fn to_find(&self, i: usize) -> Option<ToFind> {
         let node = &self.plan.nodes[i];
         let kind = node.kind.as_ref()?;
         let key = natural_key(kind, &node.desired);
-        // A replacement that gets another key could meet what exists there.
-        let another = matches!(node.action, Action::Replace { .. }) && !keeps_key(node);
-        let creates = (node.action == Action::Create || another) && !node.absent_before;
         let is_known = !key.values().chain(node.settings.values()).any(has_unknown);
-        let asked = creates
+        let asked = self.looks_for(node)
             && is_known
             && !key.is_empty()
             && key.len() == kind.key_inputs().count()
-            && !self.conflicts.contains(&node.addr)
-            && !self.is_interface_only(&node.plugin);
+            && !self.unreached.contains_key(&node.addr);
         asked.then(|| ToFind {
             node: i,
             plugin: node.plugin.clone(),
@@ -255,6 +264,11 @@ impl Builder<'_> {
         }
         let first = |node: &Node| node.action == Action::Replace { create_first: true };
         let mut problems = vec![];
+        for (i, node) in self.plan.nodes.iter().enumerate().filter(|(_, node)| self.looks_for(node)) {
+            let failed = self.unreached.get(&node.addr).map(|failed| CallError::Failed(failed.clone()));
+            let d = failed.and_then(|failed| self.cannot_ask(node, &failed));
+            problems.extend(d.map(|d| (i, d)));
+        }
         let wanted = (0..self.plan.nodes.len()).filter_map(|i| self.to_find(i)).collect();
         for (i, found) in find_all(self.plugins, wanted).await {
             let span = self.plan.nodes[i].instance.map(|id| self.program.instance(id).span);
@@ -329,28 +343,44 @@ impl Builder<'_> {
                     ));
                 }
                 Err(e) => {
-                    let addr = self.plan.nodes[i].addr.clone();
-                    let d = place(Diagnostic::new(
-                        Code::E0607,
-                        format!(
-                            "cannot find out whether `{}` exists: {}",
-                            addr,
-                            self.plugins.redactor().mask(&e.to_string())
-                        ),
-                    ));
-                    let d = match self.plan.nodes[i].action {
-                        Action::Replace { .. } => d.help(format!(
-                            "if the present object of `{addr}` is in the way, destroy it first: `{}`",
-                            command(["dtm", "destroy", "--only", &*addr])
-                        )),
-                        _ => d,
-                    };
-                    problems.push((i, d.tool(addr)));
+                    let d = self.cannot_ask(&self.plan.nodes[i], &e);
+                    problems.extend(d.map(|d| (i, d)));
                 }
             }
         }
         problems.sort_by_key(|(i, _)| *i);
         problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// Why it is not known whether the object of a tool exists; nothing where a tool that is applied first may make what is
+    /// asked.
+    fn cannot_ask(&self, node: &Node, error: &CallError) -> Option<Diagnostic> {
+        let addr = &node.addr;
+        let why = self.plugins.redactor().mask(&error.to_string());
+        let input = match error {
+            CallError::Failed(_) if self.waits_for_another_plugin(node) => return None,
+            CallError::Failed(failed) => failed.data.input.as_deref(),
+            CallError::Lost(_) | CallError::TimedOut(_) | CallError::Unusable(_) => None,
+        };
+        let headline = match input {
+            Some(_) => format!("`{addr}`: {why}"),
+            None => format!("cannot find out whether `{addr}` exists: {why}"),
+        };
+        let d = Diagnostic::new(Code::E0607, headline).tool(addr.clone());
+        let d = match node.instance {
+            Some(id) => match input.and_then(|name| self.program.input_span(id, name)) {
+                Some(span) => d.at(span, "reported by the plugin"),
+                None => d.at(self.program.instance(id).span, "this tool"),
+            },
+            None => d,
+        };
+        Some(match node.action {
+            Action::Replace { .. } => d.help(format!(
+                "if the present object of `{addr}` is in the way, destroy it first: `{}`",
+                command(["dtm", "destroy", "--only", &**addr])
+            )),
+            _ => d,
+        })
     }
 
     /// Whether an object that was found can be read as this tool.

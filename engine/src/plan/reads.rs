@@ -293,7 +293,15 @@ async fn find_batch(plugins: &dyn PluginCalls, batch: Vec<ToFind>) -> Vec<Result
     }
 }
 
-/// Inputs in the plugin's canonical form, so that one object has one identity; unchanged if it does not answer.
+/// Inputs in the plugin's canonical form.
+pub(crate) struct Normalized {
+    /// The inputs; unchanged if the plugin does not answer.
+    pub(crate) inputs: Fields,
+    /// Why the plugin could not ask the target for what completes them.
+    pub(crate) failed: Option<RpcError>,
+}
+
+/// Inputs in the plugin's canonical form, so that one object has one identity.
 pub(crate) async fn normalized(
     plugins: &dyn PluginCalls,
     plugin: &str,
@@ -301,7 +309,7 @@ pub(crate) async fn normalized(
     kind: &str,
     inputs: Fields,
     prior: Option<&Entry>,
-) -> Fields {
+) -> Normalized {
     let mut params = json!({ "kind": kind, "inputs": inputs });
     if let Some(prior) = prior {
         params["id"] = prior.id.clone().unwrap_or_default().into();
@@ -309,9 +317,12 @@ pub(crate) async fn normalized(
         params["private"] = prior.private.clone();
     }
     match ask_plugin(plugins, plugin, settings, Method::Normalize, kind, params).await {
-        Some(Ok(answer)) => answer.get("inputs").and_then(Value::as_object).cloned().unwrap_or(inputs),
-        // `validate` reports problems of the inputs.
-        Some(Err(_)) | None => inputs,
+        Some(Ok(answer)) => {
+            let inputs = answer.get("inputs").and_then(Value::as_object).cloned().unwrap_or(inputs);
+            Normalized { inputs, failed: None }
+        }
+        Some(Err(failed)) => Normalized { inputs, failed: Some(failed) },
+        None => Normalized { inputs, failed: None },
     }
 }
 

@@ -6,11 +6,28 @@ use super::reads::ask_plugin;
 use super::{Action, Node};
 use crate::address::ToolAddr;
 use crate::tasks::Tasks;
-use dtm_lang::wire::has_unknown;
+use dtm_lang::wire::{has_unknown, mark_secret};
 use dtm_lang::{Code, Diagnostic};
 use dtm_plugin::protocol::{Class, ErrorData, Method, RpcError};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap};
+
+/// Hides addresses with a password in a refused value: the plan that is shown below the error must not repeat them.
+fn hide_passwords(value: &mut Json) {
+    match value {
+        Json::String(text) => {
+            let Some((scheme, rest)) = text.split_once("://") else { return };
+            let user = rest.split('/').next().unwrap_or(rest).rsplit_once('@').map(|(user, _)| user);
+            // What is before the host of SSH is a name, unless it has a password too.
+            if user.is_some_and(|user| scheme != "ssh" || user.contains(':')) {
+                *value = mark_secret(value.take());
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(hide_passwords),
+        Json::Object(fields) => fields.values_mut().for_each(hide_passwords),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
 
 impl Builder<'_> {
     /// What plugins say of the inputs of tools that are to be made or changed, offline.
@@ -25,7 +42,7 @@ impl Builder<'_> {
                     && self.plugins.usable(&node.plugin).is_ok()
             })
             .collect();
-        let mut problems = vec![];
+        let (mut problems, mut at_fault) = (vec![], vec![]);
         let mut waiting = wanted.into_iter();
         loop {
             while running.len() < AT_ONCE
@@ -49,12 +66,19 @@ impl Builder<'_> {
             let node = &self.plan.nodes[i];
             if data.class != Class::Retryable || !self.waits_for_another_plugin(node) {
                 problems.push((i, self.refusal(node, &message, &data)));
+                at_fault.extend(data.input.map(|input| (i, input)));
             }
         }
         problems.sort_by_key(|(i, _)| *i);
         // Nothing more is asked about what is refused.
         self.conflicts.extend(problems.iter().map(|(i, _)| self.plan.nodes[*i].addr.clone()));
         problems.into_iter().for_each(|(_, d)| self.problem(d));
+        for (i, input) in at_fault {
+            let node = &mut self.plan.nodes[i];
+            let changes = node.changes.iter_mut().filter(|change| change.name == input);
+            let values = changes.flat_map(|change| [&mut change.before, &mut change.after]);
+            values.chain(node.desired.get_mut(&input)).for_each(hide_passwords);
+        }
     }
 
     /// Reports an input at fault that shows only when the files of a tool are listed, such as a broken template.
@@ -81,7 +105,7 @@ impl Builder<'_> {
 
     /// Whether a tool of another plugin that this one depends on is not applied yet: it may create what is missing, such as
     /// the folder of a template.
-    fn waits_for_another_plugin(&self, node: &Node) -> bool {
+    pub(super) fn waits_for_another_plugin(&self, node: &Node) -> bool {
         self.waits_for(node, &|dependency| dependency.plugin != node.plugin)
     }
 

@@ -103,6 +103,9 @@ impl Destination {
     /// # Errors
     /// When it is not a destination, or an address is not valid.
     pub fn read(value: &Value) -> Result<Destination, Failure> {
+        if value.is_null() {
+            return Err(bad("the destination is missing"));
+        }
         from_value(value.clone())
             .map_err(|e| bad(format!("it is not a destination: {e}")))
             .and_then(|input| Destination::of_input(&input))

@@ -299,6 +299,7 @@ impl GitError {
             return said("there is no such repository, or these credentials do not give access to it")
                 .input("destination");
         }
-        Failure::clean(format!("{doing}: {last}"))
+        let failure = Failure::clean(format!("{doing}: {last}"));
+        if self.says(&["is not a bare repository"]) { failure.input("destination") } else { failure }
     }
 }

@@ -178,15 +178,32 @@ impl ManagedFiles {
                 planned.push((path, tree.get(path), Some(blob), ours(path) == Some(false)));
             }
         }
-        for path in self.files.keys().filter(|p| !wanted.contains_key(*p) && ours(p) == Some(true)) {
-            planned.push((path, tree.get(path), None, false));
+        let left = match store {
+            Some(store) => self.taken_away(store, wanted, &tree)?,
+            None => vec![],
+        };
+        let dropped = self.files.keys().filter(|p| !wanted.contains_key(*p));
+        for path in dropped.filter(|p| tree.contains_key(*p)) {
+            planned.push((path, tree.get(path), None, left.contains(path)));
         }
-        let ids: Vec<&str> =
-            planned.iter().filter_map(|(_, there, ..)| there.map(|e| e.id.as_str())).collect();
+        let ids: Vec<&str> = planned
+            .iter()
+            .filter_map(|(_, there, ..)| there.filter(|e| !e.is_submodule()).map(|e| e.id.as_str()))
+            .collect();
         let mut there = store.map(|s| s.contents(&ids)).transpose()?.unwrap_or_default().into_iter();
         let mut files = vec![];
         for (path, entry, blob, drift) in planned {
+            if entry.is_some_and(Entry::is_submodule) {
+                continue;
+            }
             let bytes = entry.and_then(|_| there.next());
+            if let (None, Some(bytes), true) = (blob, &bytes, drift) {
+                let text = Some(text(bytes));
+                let note = Some("no longer in the template; changed outside of dtm, stays".to_string());
+                let (before, path) = (text.clone(), path.clone());
+                files.push(PlannedFile { path, before, after: text, note, drift, ..PlannedFile::default() });
+                continue;
+            }
             let (before, after) =
                 (entry.map(|e| e.mode.clone()), blob.map(|b| b.mode.over(entry).to_string()));
             if bytes.as_deref() == blob.map(|b| b.bytes.as_slice()) && before == after {
@@ -199,10 +216,25 @@ impl ManagedFiles {
                 after: blob.map(|b| text(&b.bytes)),
                 mode_before: before.filter(|_| modes),
                 mode_after: after.filter(|_| modes),
+                note: None,
                 drift,
             });
         }
         Ok(files)
+    }
+
+    /// Why a write would be refused: what is in the way at the head.
+    ///
+    /// # Errors
+    /// Git's.
+    pub fn refused(
+        &self,
+        ctx: &Ctx,
+        store: &Store<'_>,
+        wanted: &BTreeMap<String, Blob>,
+        id: &str,
+    ) -> Result<Option<Failure>, GitError> {
+        Ok(self.plan(&Task { ctx, store, wanted, id, message: "" })?.err())
     }
 
     /// Brings the branch to what is wanted.
@@ -220,7 +252,8 @@ impl ManagedFiles {
     /// What has to change at the head; the inner error says what is in the way.
     fn plan(&self, task: &Task<'_>) -> Result<Result<Plan, Failure>, GitError> {
         let tree = task.store.tree("")?;
-        let mut plan = Plan { edits: Edits::new(), left: self.taken_away(task, &tree)?, tree };
+        let mut plan =
+            Plan { edits: Edits::new(), left: self.taken_away(task.store, task.wanted, &tree)?, tree };
         let dropped = self.files.keys().filter(|p| !task.wanted.contains_key(*p));
         let gone = dropped.filter(|p| plan.tree.contains_key(*p) && !plan.left.contains(*p));
         plan.edits.extend(gone.map(|path| (path.clone(), None)));
@@ -268,16 +301,20 @@ impl ManagedFiles {
     }
 
     /// The files to remove that were changed since they were written.
-    fn taken_away(&self, task: &Task<'_>, tree: &Tree) -> Result<Vec<String>, GitError> {
-        let dropped = self.files.iter().filter(|(p, _)| !task.wanted.contains_key(*p));
+    fn taken_away(
+        &self,
+        store: &Store<'_>,
+        wanted: &BTreeMap<String, Blob>,
+        tree: &Tree,
+    ) -> Result<Vec<String>, GitError> {
+        let dropped = self.files.iter().filter(|(p, _)| !wanted.contains_key(*p));
         let there = dropped.filter_map(|(path, w)| Some((path, w, tree.get(path)?)));
         let changed: Vec<(&String, &Written, &Entry)> = there.filter(|(_, w, e)| !w.is(e)).collect();
         // Of some only is known what they held.
         let by_content =
             changed.iter().filter(|(_, w, e)| w.id.is_empty() && is_file(&e.mode) == is_file(&w.mode));
         let by_content: Vec<_> = by_content.filter(|(.., e)| !e.is_submodule()).collect();
-        let contents =
-            task.store.contents(&by_content.iter().map(|(.., e)| e.id.as_str()).collect::<Vec<_>>())?;
+        let contents = store.contents(&by_content.iter().map(|(.., e)| e.id.as_str()).collect::<Vec<_>>())?;
         let same: Vec<&String> = by_content
             .iter()
             .zip(&contents)

@@ -4,7 +4,7 @@ use dtm_plugin::Failure;
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
 
-/// Refuses names of branches that git does not take.
+/// Refuses names of branches that git does not accept, and those that git or people take for something else.
 pub fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
     let Some(name) = inputs.get("branch").and_then(Value::as_str) else { return Ok(()) };
     let part = |p: &str| !p.is_empty() && !p.starts_with('.') && !p.ends_with(".lock") && !p.ends_with('.');
@@ -14,10 +14,53 @@ pub fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
         && !name.contains("@{")
         && name != "@"
         && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c));
-    if fine {
-        Ok(())
-    } else {
-        Err(Failure::clean(format!("`{name}` is not a valid branch name")).input("branch"))
+    if !fine {
+        return Err(Failure::clean(format!("`{name}` is not a valid branch name")).input("branch"));
+    }
+    match taken_for_something_else(name) {
+        Some(why) => Err(Failure::clean(why).input("branch")),
+        None => Ok(()),
+    }
+}
+
+/// What git, or people, take a name for where it is not a branch.
+fn taken_for_something_else(name: &str) -> Option<String> {
+    for (prefix, what) in [
+        ("refs/heads/", "the full name of a reference"),
+        ("heads/", "the name of a reference"),
+        ("refs/remotes/origin/", "a branch of a clone"),
+        ("remotes/origin/", "a branch of a clone"),
+        ("origin/", "a branch of a clone"),
+    ] {
+        if let Some(short) = name.strip_prefix(prefix) {
+            return Some(format!("git takes `{name}` for {what}: write the branch as `{short}`"));
+        }
+    }
+    let is_reference = ["refs/", "remotes/", "tags/"].iter().any(|prefix| name.starts_with(prefix));
+    // `git log FETCH_HEAD` and the like read the file of that name, not the branch.
+    let is_pseudo = (name == "HEAD" || name.ends_with("_HEAD") || name == "AUTO_MERGE")
+        && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let is_id = matches!(name.len(), 40 | 64) && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let what = match (is_reference, is_pseudo, is_id) {
+        (true, ..) => "the name of another reference",
+        (_, true, _) => "a reference of its own",
+        (.., true) => "the id of a commit",
+        (false, false, false) => return None,
+    };
+    Some(format!("git takes `{name}` for {what}: choose another name for the branch"))
+}
+
+/// Refuses a message of nothing but blanks: git itself refuses to make such a commit.
+pub fn checked_message(inputs: &Fields) -> Result<(), Failure> {
+    match inputs.get("message").and_then(Value::as_str) {
+        Some(message) if message.trim().is_empty() => {
+            Err(Failure::clean("a commit needs a message: write one, or leave `message` out")
+                .input("message"))
+        }
+        Some(message) if message.contains('\0') => {
+            Err(Failure::clean("the message contains a zero byte").input("message"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -48,8 +91,24 @@ pub fn inside(path: &str) -> Result<String, String> {
         match part {
             "" if path.starts_with('/') => return Err(format!("`{path}` is not a path in the repository")),
             "" | "." => {}
-            ".." => return Err(format!("`{path}` leads out of the repository")),
+            ".." => return Err(format!("`{path}` contains `..`")),
             part if is_dot_git(part) => return Err(format!("git refuses the name `{part}` in `{path}`")),
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+/// A path with `..` resolved, as long as it stays inside of the repository.
+fn without_parents(path: &str) -> Result<String, String> {
+    let mut parts: Vec<&str> = vec![];
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." if parts.iter().all(|part| part.is_empty()) => {
+                return Err(format!("`{path}` leads out of the repository"));
+            }
+            ".." => _ = parts.pop(),
             part => parts.push(part),
         }
     }
@@ -58,19 +117,69 @@ pub fn inside(path: &str) -> Result<String, String> {
 
 /// The input `path`, where it is known.
 pub fn checked_path(inputs: &Fields) -> Result<(), Failure> {
-    let Some(path) = inputs.get("path").and_then(Value::as_str) else { return Ok(()) };
-    let plain = inside(path).map_err(|why| Failure::clean(why).input("path"))?;
-    let shown = if plain.is_empty() { "." } else { &plain };
-    if shown == path {
-        Ok(())
-    } else {
-        Err(Failure::clean(format!("write the path as `{shown}`")).input("path"))
+    match inputs.get("path").and_then(Value::as_str) {
+        Some(path) => spelled_once(path).map_err(|why| Failure::clean(why).input("path")),
+        None => Ok(()),
     }
+}
+
+/// Refuses a path that could be written in another way.
+fn spelled_once(path: &str) -> Result<(), String> {
+    let plain = without_parents(path).and_then(|path| inside(&path))?;
+    let shown = if plain.is_empty() { "." } else { &plain };
+    if shown == path { Ok(()) } else { Err(format!("write the path as `{shown}`")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn inputs(name: &str, value: &str) -> Fields {
+        Fields::from_iter([(name.to_string(), value.into())])
+    }
+
+    #[test]
+    fn branches_that_git_takes_for_something_else_are_refused() {
+        for name in [
+            "HEAD",
+            "FETCH_HEAD",
+            "ORIG_HEAD",
+            "refs/heads/main",
+            "refs/tags/v1",
+            "heads/main",
+            "tags/v1",
+            "origin/main",
+            "remotes/origin/main",
+            "0123456789012345678901234567890123456789",
+        ] {
+            assert!(checked_branch(&inputs("branch", name)).is_err(), "{name}");
+        }
+        for name in ["main", "head", "feature/x", "original/x", "HEADS", "deadbeef", "v1", "release/heads"] {
+            assert!(checked_branch(&inputs("branch", name)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_advice_is_a_path_that_is_accepted() {
+        for (path, why) in [
+            ("a/../b", "write the path as `b`"),
+            ("./a", "write the path as `a`"),
+            ("a//b/", "write the path as `a/b`"),
+            ("a/..", "write the path as `.`"),
+            ("../a", "`../a` leads out of the repository"),
+            ("a/../../b", "`a/../../b` leads out of the repository"),
+        ] {
+            assert_eq!(spelled_once(path), Err(why.to_string()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_commit_has_a_message() {
+        for message in ["", " ", "\n\t"] {
+            assert!(checked_message(&inputs("message", message)).is_err(), "{message:?}");
+        }
+        assert!(checked_message(&inputs("message", "Write a")).is_ok());
+    }
 
     #[test]
     fn every_spelling_of_dot_git_is_refused_wherever_it_is() {

@@ -3,7 +3,7 @@
 use crate::destination::{Destination, checked_destination, normalize, spelled};
 use crate::git::GitError;
 use crate::managed::{ManagedFiles, Outcome, Task};
-use crate::names::{checked_branch, checked_path};
+use crate::names::{checked_branch, checked_message, checked_path};
 use crate::store::{Blob, Branch, Store, default_branch, with_store};
 use dtm_plugin::protocol::Fields;
 use dtm_plugin::serde_json::Value;
@@ -35,6 +35,7 @@ impl Place {
     pub fn validate(inputs: &Fields) -> Result<(), Failure> {
         checked_destination(inputs)?;
         checked_branch(inputs)?;
+        checked_message(inputs)?;
         checked_path(inputs)
     }
 
@@ -164,13 +165,16 @@ fn branch_in<'i>(id: &'i str, path: &str) -> Option<&'i str> {
 
 /// Inputs in their canonical form, with the branch if none is named: the recorded one, or else the default branch of an
 /// existing repository.
-pub fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Fields {
+///
+/// # Errors
+/// When a server does not answer for the repository, or a folder that exists is not one.
+pub fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Result<Fields, Failure> {
     normalize(&mut inputs);
     if inputs.get("branch").is_some_and(|b| !b.is_null()) || checked_destination(&inputs).is_err() {
-        return inputs;
+        return Ok(inputs);
     }
     let Some(destination) = inputs.get("destination").and_then(|value| Destination::read(value).ok()) else {
-        return inputs;
+        return Ok(inputs);
     };
     let recorded = prior.and_then(|prior| {
         let before = Destination::read(prior.inputs.get("destination")?).ok()?;
@@ -178,11 +182,13 @@ pub fn normalized(ctx: &Ctx, mut inputs: Fields, prior: Option<Recorded>) -> Fie
     });
     let branch = match recorded {
         Some(branch) => branch.filter(|b| !b.is_null()),
-        // What is wrong with the repository is said by those that look at what is in it.
-        None => default_branch(ctx, &destination).ok().flatten().map(Value::from),
+        None => {
+            let branch = default_branch(ctx, &destination);
+            branch.map_err(|e| e.failure(&format!("`{}`", destination.url())))?.map(Value::from)
+        }
     };
     inputs.extend(branch.map(|branch| ("branch".to_string(), branch)));
-    inputs
+    Ok(inputs)
 }
 
 /// What an older version recorded, with folders inside the project by their path from there.

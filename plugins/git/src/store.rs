@@ -150,6 +150,10 @@ pub fn is_repository(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir()
 }
 
+fn not_bare(path: &Path) -> GitError {
+    GitError::new(format!("`{}` is not a bare repository", path.display()))
+}
+
 /// Whether a push to it would run something that may refuse it. Its configuration is read for this, and only before a commit:
 /// `core.hooksPath` of the repository or of the user says where hooks are.
 fn has_hooks(ctx: &Ctx, path: &Path) -> Result<bool, GitError> {
@@ -256,6 +260,7 @@ fn commit_at(git: &Git<'_>, name: &str) -> Result<Option<String>, GitError> {
 pub fn default_branch(ctx: &Ctx, destination: &Destination) -> Result<Option<String>, GitError> {
     match (destination.local(), destination) {
         (Some(path), _) if !path.exists() => Ok(None),
+        (Some(path), Destination::Folder(_)) if !is_repository(&path) => Err(not_bare(&path)),
         (Some(path), _) => {
             let found = own::in_place_of(ctx, &path, Parts::All)?;
             Ok(Some(start_of(ctx, found.folder.path(), found.default.as_deref())?.default))
@@ -282,8 +287,7 @@ impl<'c> Store<'c> {
                         return Err(GitError::new(format!("`{}` cannot be read: {e}", path.display())));
                     }
                     Ok(_) if !is_repository(path) => {
-                        let text = format!("`{}` is not a bare repository", path.display());
-                        return Err(GitError::new(text));
+                        return Err(not_bare(path));
                     }
                     Ok(_) => {}
                 }

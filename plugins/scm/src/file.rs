@@ -2,6 +2,7 @@
 
 use crate::interface::file::{Inputs, Outputs};
 use dtm_git::managed::{ManagedFiles, obstacle};
+use dtm_git::names::inside;
 use dtm_git::place::{Place, normalized, upgraded};
 use dtm_git::store::{Blob, Edits, Entry, Mode, Store};
 use dtm_plugin::protocol::{Fields, Method};
@@ -61,15 +62,18 @@ impl Kind for File {
     const ANSWERS: &'static [Method] = &[Method::Validate, Method::Normalize, Method::Upgrade];
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
-        Place::validate(inputs)?;
-        match inputs.get("path").and_then(Value::as_str) {
-            Some(".") => Err(Failure::clean("`.` is the repository, not a file").input("path")),
-            _ => Ok(()),
+        let path = inputs.get("path").and_then(Value::as_str);
+        match path.map(|path| (path, inside(path))) {
+            Some(("", _)) => Err(Failure::clean("the path is empty: write the path of a file").input("path")),
+            Some((path, Ok(plain))) if plain.is_empty() => {
+                Err(Failure::clean(format!("`{path}` is the repository, not a file")).input("path"))
+            }
+            Some(_) | None => Place::validate(inputs),
         }
     }
 
     async fn normalize(ctx: &Ctx, inputs: Fields, prior: Option<Recorded>) -> Result<Fields, Failure> {
-        Ok(normalized(ctx, inputs, prior))
+        normalized(ctx, inputs, prior)
     }
 
     fn upgrade(_from: &str, recorded: Recorded) -> Result<Recorded, Failure> {

@@ -71,14 +71,14 @@ impl Kind for Repo {
         Ok(Some(Observed { outputs: outputs(&destination), inputs, private: object.private }))
     }
 
-    async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
+    async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         let destination = Destination::read(key.get("destination").unwrap_or(&Value::Null))?;
         match &destination {
             Destination::Folder(folder) if std::fs::symlink_metadata(&folder.at).is_ok() => {
                 Ok(vec![folder.name.clone()])
             }
-            // One on a server is only read: that it exists is expected.
-            _ => Ok(vec![]),
+            // One on a server is only read: it is expected to exist, and is not taken from anybody.
+            Destination::Folder(_) | Destination::Remote(_) => answers(ctx, &destination).map(|()| vec![]),
         }
     }
 

@@ -87,7 +87,7 @@ impl Kind for Scaffold {
     }
 
     async fn normalize(ctx: &Ctx, inputs: Fields, prior: Option<Recorded>) -> Result<Fields, Failure> {
-        Ok(normalized(ctx, inputs, prior))
+        normalized(ctx, inputs, prior)
     }
 
     fn upgrade(_from: &str, recorded: Recorded) -> Result<Recorded, Failure> {
@@ -140,7 +140,11 @@ impl Kind for Scaffold {
         checked_vars(inputs.vars.values())?;
         let place = place(&inputs)?;
         let ours = prior.as_ref().map(|object| ManagedFiles::of(&object.private)).unwrap_or_default();
-        let store = place.open_or_begin(ctx)?;
+        let store = match place.open_or_begin(ctx) {
+            // `find` and `read` report a server that does not answer.
+            Err(_) if place.destination.local().is_none() => return Ok(vec![]),
+            opened => opened?,
+        };
         if let Some(why) = store.as_ref().and_then(|store| store.clash()) {
             return Err(Failure::clean(why).input("branch"));
         }
@@ -153,6 +157,13 @@ impl Kind for Scaffold {
             }
         }
         let wanted = wanted(ctx, &inputs)?;
+        if let Some(store) = &store {
+            let id = place.id(&store.branch);
+            let refused = ours.refused(ctx, store, &wanted, &id).map_err(|e| place.failure(&e))?;
+            if let Some(why) = refused {
+                return Err(why.input("path"));
+            }
+        }
         ours.planned(store.as_ref(), &wanted).map_err(|e| place.failure(&e))
     }
 

@@ -202,6 +202,7 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Converts inputs to a canonical form, so that one object has one identity and a record is the same in every copy of a
     /// project: a path without `./` and relative to the project, a default that only the target knows. Called before a tool is
     /// planned and again before it is changed; `prior` is its record. Unknown values stay unknown; there are no side effects.
+    /// A failure is for a target that cannot be asked: the plan reports it for a tool that would be created.
     fn normalize(
         _ctx: &Ctx,
         inputs: Fields,

@@ -439,7 +439,11 @@ pub struct PlannedFile {
     /// The file's mode after, where it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_after: Option<String>,
-    /// The file differs from what the tool wrote: it was changed outside of dtm, and is reverted.
+    /// What a plan shows in place of a difference: why the file stays as it is although the tool no longer wants it. `before` and
+    /// `after` are the same then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The file differs from what the tool wrote: it was changed outside of dtm, and is reverted unless it has a note.
     #[serde(default)]
     pub drift: bool,
 }

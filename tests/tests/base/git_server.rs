@@ -83,7 +83,9 @@ fn wrong_and_weak_tokens_and_repositories_that_are_not_there() {
     server.allow("reads-only", false);
     let sandbox = sandbox(SCAFFOLD);
     let wrong = dtm(&sandbox, &["apply", "-y"], &url, "wrong-token");
-    assert_eq!(wrong.code, 4, "{}{}", wrong.stdout, wrong.stderr);
+    // The plan reports what it could not read, and nothing is carried out.
+    assert_eq!(wrong.code, 1, "{}{}", wrong.stdout, wrong.stderr);
+    assert!(wrong.stderr.contains("E0607"), "{}", wrong.stderr);
     assert!(wrong.stderr.contains("the credentials are refused"), "{}", wrong.stderr);
     let weak = dtm(&sandbox, &["apply", "-y"], &url, "reads-only");
     assert_eq!(weak.code, 4, "{}", weak.stderr);
@@ -99,7 +101,8 @@ fn wrong_and_weak_tokens_and_repositories_that_are_not_there() {
 
     let nowhere = self::sandbox(SCAFFOLD);
     let absent = dtm(&nowhere, &["apply", "-y"], &server.url("absent.git"), "secret-token");
-    assert_eq!(absent.code, 4);
+    assert_eq!(absent.code, 1, "{}", absent.stderr);
+    assert!(absent.stderr.contains("E0607"), "{}", absent.stderr);
     assert!(absent.stderr.contains("there is no such repository"), "{}", absent.stderr);
     for ran in [wrong, weak, absent] {
         for secret in ["secret-token", "wrong-token", "reads-only"] {
@@ -575,7 +578,7 @@ fn a_redirect_does_not_take_the_token_along() {
     });
     let sandbox = sandbox("tool repo: scm.Repo { destination = where }\n");
     let ran = dtm(&sandbox, &["apply", "-y"], &url, "secret-token");
-    assert!(ran.code == 4 && ran.stderr.contains("redirects to another address"), "{}", ran.transcript());
+    assert!(ran.code == 1 && ran.stderr.contains("redirects to another address"), "{}", ran.transcript());
     assert!(!asked.load(std::sync::atomic::Ordering::SeqCst), "the other server was asked");
 }
 

@@ -173,9 +173,12 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         };
         paper.put(6, 8, &[mark, (Paint::Plain, format!("{}  ({what})", file.path))]);
     }
-    if !files.is_empty() {
+    if files.iter().any(|file| file.note.is_none()) {
         let what = "dtm reverts this; the lines marked `-` below are lost";
         return paper.put(6, 8, &[(Paint::Red, what.into())]);
+    }
+    if !files.is_empty() {
+        return paper.put(6, 8, &[(Then::Left.paint(), Then::Left.words().into())]);
     }
     for change in changes(node) {
         change::leaves(paper, 6, &between(node, &change.name, recorded(node, change), &change.before), "");

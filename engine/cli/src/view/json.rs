@@ -90,11 +90,17 @@ fn file(file: &PlannedFile) -> Value {
     let edit = match (&file.before, &file.after) {
         (None, _) => "added",
         (_, None) => "removed",
+        (Some(_), Some(_)) if file.note.is_some() => "left",
         (Some(_), Some(_)) => "changed",
     };
-    let mut out = json!({ "path": file.path, "edit": edit, "drift": file.drift, "differences": differences(&of_file(file)) });
+    let leaves = if file.note.is_some() { vec![] } else { of_file(file) };
+    let mut out =
+        json!({ "path": file.path, "edit": edit, "drift": file.drift, "differences": differences(&leaves) });
     if file.mode_before.is_some() {
         out["mode"] = json!([file.mode_before, file.mode_after]);
+    }
+    if let Some(note) = &file.note {
+        out["note"] = json!(note);
     }
     out
 }

@@ -155,6 +155,14 @@ pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[
         change::leaves(paper, 6, &difference(&change.name, &change.before, &change.after, None), "");
     }
     for file in files {
+        if let Some(note) = &file.note {
+            paper.put(
+                6,
+                8,
+                &[plain(format!("  {}", visible(&file.path))), (Paint::Dim, format!(": {note}"))],
+            );
+            continue;
+        }
         let note = if file.drift { "changed outside" } else { "" };
         change::leaves(paper, 6, &of_file(file), note);
     }

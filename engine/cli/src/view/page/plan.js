@@ -308,6 +308,11 @@ function fill(details, tool) {
     const beside = options.flatMap((change) => change.differences.map((difference) => place(difference, change, tool)));
     table.append(...told.flatMap((change) => rows(tool, change)), ...beside, ...fileRows(tool));
     inside.append(table);
+    for (const file of files.filter((file) => file.note)) {
+      const line = make("p");
+      line.append(make("code", "", file.path), `: ${file.note}`);
+      inside.append(line);
+    }
   } else if (!tool.replaced) {
     inside.append(make("p", "deps", leftOut.has(tool.address) ? "Left out of this plan." : "No input changes."));
   }
@@ -638,8 +643,13 @@ for (const { address, what, changes } of plan.drift) {
   const files = (tool?.files || []).filter((file) => file.drift);
   if (what === "removed") part.append(make("p", "lost", tool?.action === "create" ? "removed; dtm re-creates it" : "removed"));
   if (what === "outputs") part.append(make("p", "", "its outputs changed; dtm records them"));
-  if (files.length > 0) {
-    part.append(make("p", "lost", `dtm reverts this: ${files.map((file) => file.path).join(", ")}`));
+  const reverted = files.filter((file) => !file.note);
+  const left = files.filter((file) => file.note);
+  if (reverted.length > 0) {
+    part.append(make("p", "lost", `dtm reverts this: ${reverted.map((file) => file.path).join(", ")}`));
+  }
+  if (left.length > 0) {
+    part.append(make("p", "", `${THEN.left}: ${left.map((file) => file.path).join(", ")}`));
   }
   for (const change of files.length > 0 ? [] : changes) {
     const table = make("table");
