@@ -240,7 +240,7 @@ pub async fn run(run: Run) -> Outcome {
     match &cx.program {
         Some(program) => finish_outputs(&cx, program, &mut outcome).await,
         None if cx.plan.outputs_changed && outcome.is_complete() => {
-            let record = Record::Outputs { outputs: crate::Fields::new() };
+            let record = Record::Outputs { outputs: cx.plan.prior_outputs.clone() };
             if let Err(why) = cx.journal.write(record).await {
                 let d = Diagnostic::new(Code::E0807, format!("the outputs could not be recorded: {why}"));
                 outcome.failed.push(("outputs".into(), d));

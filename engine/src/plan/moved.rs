@@ -52,7 +52,7 @@ impl Builder<'_> {
             .iter()
             .map(|(from, to, span)| Rule { from: from.to_string(), to: to.to_string(), span: *span })
             .collect();
-        if rules.is_empty() || self.goes_in_circles(&rules) {
+        if rules.is_empty() || self.contradict(&rules) || self.goes_in_circles(&rules) {
             return;
         }
         let mut moves: BTreeMap<ToolAddr, (ToolAddr, Span)> = BTreeMap::new();
@@ -83,6 +83,34 @@ impl Builder<'_> {
                 && !self.plan.moves.iter().any(moves)
         };
         rules.iter().filter(done).map(|rule| (rule.from.clone(), rule.to.clone())).collect()
+    }
+
+    /// Refuses declarations that move nothing, and a second one for the same source: an object has one new address.
+    fn contradict(&mut self, rules: &[Rule]) -> bool {
+        let mut problems = vec![];
+        for (i, rule) in rules.iter().enumerate() {
+            let first = rules[..i].iter().find(|first| first.from == rule.from);
+            let d = match first {
+                _ if rule.from == rule.to => {
+                    Diagnostic::new(Code::E0604, format!("`moved {0} -> {0}` moves nothing", rule.from))
+                        .at(rule.span, "moved here")
+                        .help("remove it, or correct one of the names")
+                }
+                Some(first) => {
+                    let headline =
+                        format!("`{}` cannot move to both `{}` and `{}`", rule.from, first.to, rule.to);
+                    Diagnostic::new(Code::E0604, headline)
+                        .at(rule.span, "moved again here")
+                        .also(first.span, "first here")
+                        .help("remove one of them; for a tool that was renamed twice, write one `moved` from each name to the next")
+                }
+                None => continue,
+            };
+            problems.push(d);
+        }
+        let contradict = !problems.is_empty();
+        problems.into_iter().for_each(|d| self.problem(d));
+        contradict
     }
 
     /// Refuses cycles of declarations.

@@ -9,11 +9,13 @@ use crate::trace::Trace;
 use crate::trust::Ledger;
 use crate::view;
 use clap::Args;
-use dtm_engine::plan::{Reality, destroy, known_in_state, settings_of};
+use dtm_engine::plan::{Plan, Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
-use dtm_engine::state::Entry;
+use dtm_engine::state::{Entry, State};
+use dtm_lang::Program;
 use dtm_lang::shell::more;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The arguments of `dtm destroy`.
@@ -89,7 +91,10 @@ pub(super) fn remove(
     let events = switch.events();
     let plugins =
         rt.block_on(async { trusted_plugins(&around, program.as_deref(), &state, lock, events) })?;
-    let plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, reality));
+    let mut plan = rt.block_on(destroy(&state, only, &kinds, &settings, &plugins, reality));
+    if let (Some((program, _)), Some(_)) = (&known, only) {
+        without_outputs(&mut plan, program, &state);
+    }
     let sources = program.as_ref().map(|p| p.sources().clone()).unwrap_or_default();
     if terminal.json {
         let mut value = view::json::plan(&plan, &sources);
@@ -140,4 +145,22 @@ pub(super) fn remove(
             ledger: Ledger::of(&around),
         },
     )
+}
+
+/// Takes the outputs away that read what a plan deletes.
+fn without_outputs(plan: &mut Plan, program: &Program, state: &State) {
+    let mut left = state.clone();
+    plan.nodes.iter().for_each(|node| _ = left.tools.remove(&node.addr));
+    let known = |state: &State| -> BTreeSet<String> {
+        let known = known_in_state(program, state);
+        let (values, _) = program.outputs(&known.of(program));
+        values.iter().filter(|(_, value)| value.is_known()).map(|(name, _)| name.to_string()).collect()
+    };
+    let (before, after) = (known(state), known(&left));
+    let is_lost = |name: &String| before.contains(name) && !after.contains(name);
+    if state.outputs.keys().any(is_lost) {
+        plan.prior_outputs = state.outputs.clone();
+        plan.prior_outputs.retain(|name, _| !is_lost(name));
+        plan.outputs_changed = true;
+    }
 }
