@@ -186,6 +186,9 @@ fn forms(text: &str) -> Vec<String> {
         percent(&unreserved, true),
         percent(&in_component, false),
         percent(&in_path, false),
+        percent(&in_path, true),
+        percent(&|b| unreserved(b) || b == b'/', false),
+        percent(&|b| unreserved(b) || b == b'/', true),
         percent(&unreserved, false).replace("%20", "+"),
         // Quoted for a shell, and in YAML.
         text.replace('\'', "'\\''"),
