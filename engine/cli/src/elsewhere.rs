@@ -13,6 +13,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ),
     ("chdir", "to run in another directory: `dtm -C DIR ...`"),
     ("destroy", "`dtm destroy` shows what it would delete, and asks"),
+    ("dry-run", "to see what would change: `dtm plan`"),
     ("detailed-exitcode", "to exit with 2 if there are changes: `--detailed-exitcode`"),
     ("input", "without a terminal, dtm asks for nothing"),
     ("lock-timeout", "to wait for the lock: `--lock-timeout 5m`"),
@@ -34,6 +35,14 @@ const OPTIONS: &[(&str, &str)] = &[
 const COMMANDS: &[(&str, &str)] = &[
     ("force-unlock", "to release the lock of a dead run: `dtm state unlock`"),
     ("get", "there is nothing to download: imports are files of the project"),
+    (
+        "login",
+        "dtm needs no account: a backend or a plugin takes its credentials from `settings`, `configure` or the environment",
+    ),
+    (
+        "logout",
+        "dtm needs no account: a backend or a plugin takes its credentials from `settings`, `configure` or the environment",
+    ),
     ("preview", "to see what would change: `dtm plan`"),
     ("refresh", "to record drift: `dtm apply --refresh-only`"),
     ("stack", "each root file or `--env` has its own state: `dtm state list`"),
@@ -52,23 +61,36 @@ fn option(word: &str) -> Option<&'static (&'static str, &'static str)> {
 
 /// The word of a command line that only another tool knows, and what to write instead. dtm's own command line is built only if
 /// there is a word to compare with it.
-pub fn tip(words: &[String]) -> Option<(&str, &'static str)> {
+pub fn tip(words: &[String]) -> Option<(String, &'static str)> {
     let mut words = words.iter().skip(1).take_while(|word| *word != "--").map(String::as_str);
     let foreign = words.clone().find_map(|word| COMMANDS.iter().find(|(name, _)| *name == word));
-    if foreign.is_none() && words.clone().all(|word| option(word).is_none()) {
+    let is_selection = |word: &str| matches!(word.split('=').next(), Some("--only" | "--skip"));
+    if foreign.is_none() && words.clone().all(|word| option(word).is_none() && !is_selection(word)) {
         return None;
     }
     let cli = Cli::command();
     let ours = words.clone().find_map(|word| cli.find_subcommand(word));
     if let (None, Some((command, tip))) = (ours, foreign) {
-        return Some((command, tip));
+        return Some((command.to_string(), tip));
+    }
+    if ours.is_some_and(|command| command.get_name() == "destroy") {
+        let is_selection = |word: &&str| {
+            let name = word.strip_prefix("--").and_then(|word| word.split('=').next());
+            matches!(name, Some("target" | "only" | "skip"))
+        };
+        if let Some(word) = words.clone().find(is_selection) {
+            return Some((
+                format!("destroy {word}"),
+                "`dtm destroy` deletes everything; to delete some tools: `dtm delete TOOL`",
+            ));
+        }
     }
     let names = Names::of([&cli]);
     words.find_map(|word| {
         let (name, tip) = option(word)?;
         // One dash before a long name: clap would take the first letter for an option, the rest for its value.
         let is_foreign = !word.starts_with("--") || !names.has(&format!("--{name}"));
-        is_foreign.then_some((word, *tip))
+        is_foreign.then(|| (word.to_string(), *tip))
     })
 }
 
@@ -93,6 +115,10 @@ mod tests {
             "dtm validate",
             "dtm taint a",
             "dtm plan -parallelism=3",
+            "dtm apply --dry-run",
+            "dtm login",
+            "dtm destroy --target a",
+            "dtm destroy --only a",
         ] {
             assert!(told(foreign).is_some(), "{foreign}");
         }
@@ -106,6 +132,7 @@ mod tests {
             "dtm apply --refresh-only",
             "dtm apply --lock-timeout 3m",
             "dtm state unlock",
+            "dtm apply --only a",
             "dtm destroy -y --state",
             "dtm -C up plan",
             "dtm check -f tools.yaml --var-file variables.yaml",

@@ -3,7 +3,9 @@
 use crate::log;
 use dtm_engine::secret::SHORTEST_KEY;
 use dtm_engine::state::StateError;
+use dtm_lang::shell::command;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Sources};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -148,9 +150,9 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         StateError::WeakKey(_) => of(Code::E0805)
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
             .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
-        StateError::Foreign { path, .. } => of(Code::E0806)
+        StateError::Foreign { path, why } => of(Code::E0806)
             .note("dtm never creates one there; it may have come with a clone, and using it would change what it leads to")
-            .help(format!("check its target, then remove it: `ls -l {0}`, `rm {0}`", path.display())),
+            .help(foreign(path, why)),
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
         StateError::Remote { help, .. } => match help {
@@ -176,5 +178,29 @@ pub fn reason(e: &std::io::Error) -> String {
             let mut letters = text.chars();
             letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
         }
+    }
+}
+
+/// What to do about a file of a state that leads elsewhere: what it holds may be the only copy of the state.
+fn foreign(path: &Path, why: &str) -> String {
+    let (shown, name) = (path.display().to_string(), path.file_name().unwrap_or_default());
+    let look = command(["ls", "-l", &shown]);
+    if why.starts_with("a hard link") {
+        let folder = path.parent().map(|folder| match folder.ends_with("history") {
+            true => folder.parent().unwrap_or(folder),
+            false => folder,
+        });
+        let state = folder.unwrap_or(path).display().to_string();
+        let (own, linked) = (format!("{state}.own"), format!("{state}.linked"));
+        let steps = [["cp", "-a", &state, &own], ["mv", &state, &linked, ""], ["mv", &own, &state, ""]];
+        let steps: Vec<String> =
+            steps.iter().map(|step| command(step.iter().copied().filter(|word| !word.is_empty()))).collect();
+        return format!("give the state files of its own: `{}`", steps.join(" && "));
+    }
+    match name == "lock" || why != "a symbolic link" {
+        true => format!("check its target, then remove it: `{look}`, `{}`", command(["rm", &shown])),
+        false => format!(
+            "check its target, `{look}`: if that is this state, put the file itself in the place of the link; if not, restore the file from a backup"
+        ),
     }
 }

@@ -58,6 +58,10 @@ pub fn inputs(global: &Global, file: &FileArg) -> Result<Inputs, Failure> {
         inputs.sets.extend(printed.texts);
     }
     for set in &global.sets {
+        if set.trim_start().starts_with('=') {
+            let headline = format!("`--set {set}` names no param");
+            return Err(Failure::new(Code::E0901, headline).help("write `--set NAME=VALUE`").usage());
+        }
         let Some((name, text)) = set.split_once('=') else {
             let headline = format!("`--set {set}` has no value");
             return Err(Failure::new(Code::E0901, headline).help("write `--set NAME=VALUE`").usage());
@@ -110,6 +114,34 @@ fn of_environment(root: &Path, name: &str) -> Result<Option<(String, String)>, F
     }
 }
 
+/// What to say below an error about a param without a value: the file of the environment may have another name.
+pub fn of_another_environment(global: &Global, root: &Path) -> Option<String> {
+    let name = global.env.as_deref()?;
+    let folder = root.join("params");
+    let known = environments(&folder);
+    if folder.join(format!("{name}.params")).is_file() || known.is_empty() {
+        return None;
+    }
+    let all: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+    let list = all.join(", ");
+    Some(match dtm_lang::diag::nearest(name, known.iter().map(|known| &**known)) {
+        Some(near) => format!("`params/{name}.params` does not exist: did you mean `--env {near}`?"),
+        None => format!("`params/{name}.params` does not exist; there are params for {list}"),
+    })
+}
+
+/// The environments that have a file of params.
+fn environments(folder: &Path) -> Vec<String> {
+    let mut known: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".params")?.to_string()))
+        .collect();
+    known.sort();
+    known
+}
+
 /// Checks that `--env` has an effect: a file of params, or a param `env`.
 ///
 /// # Errors
@@ -123,13 +155,7 @@ pub fn env_is_known(global: &Global, root: &Path, program: &Program) -> Result<(
     }
     let headline =
         format!("`--env {name}`: `params/{name}.params` does not exist, and the program has no param `env`");
-    let mut known: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".params")?.to_string()))
-        .collect();
-    known.sort();
+    let known = environments(&folder);
     let d = Diagnostic::new(Code::E0901, headline).nearest(name, known.iter().map(|n| &**n));
     let d = match &*known {
         [] => d.help(format!("write the values into `params/{name}.params`, one `name: value` a line")),
@@ -179,10 +205,12 @@ fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
     }
     let ended = child.wait().and_then(|ended| got.map(|_| ended)).map_err(|e| failed(reason(&e)))?;
     if !ended.success() {
-        return Err(failed(match ended.code() {
-            Some(code) => format!("it failed with exit code {code}"),
-            None => "it was killed".into(),
-        }));
+        let how = match ended.code() {
+            Some(code) => format!("failed with exit code {code}"),
+            None => "was killed".into(),
+        };
+        let headline = format!("the program of `--params-from` {how}: {}", word(command));
+        return Err(Failure::new(Code::E0903, headline));
     }
     let text = String::from_utf8(bytes).map_err(|_| failed("what it prints is not UTF-8".into()))?;
     parsed(&text).map_err(|line| {

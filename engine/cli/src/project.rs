@@ -5,7 +5,7 @@ use crate::args::{FileArg, Global};
 use crate::copies::{self, Copied};
 use crate::exit::{Failure, reason};
 use crate::log;
-use crate::params::{ask, env_is_known, inputs};
+use crate::params::{ask, env_is_known, inputs, of_another_environment};
 use crate::terminal::{Terminal, note_once};
 use crate::trust;
 use dtm_devstream as devstream;
@@ -151,7 +151,13 @@ impl Project {
             (project, diagnostics) = Project::with(&inputs, file, Purpose::Plan, wrap)?;
         }
         if diagnostics.has_errors() {
-            return Err(Failure::all(diagnostics, project.program.sources()));
+            let is_unset = diagnostics.iter().any(|d| d.code == Code::E0402);
+            let hint = of_another_environment(global, &project.around.root).filter(|_| is_unset);
+            let failure = Failure::all(diagnostics, project.program.sources());
+            return Err(match hint {
+                Some(hint) => failure.help(hint),
+                None => failure,
+            });
         }
         terminal.diagnostics(&diagnostics, project.program.sources());
         Ok((project, inputs))

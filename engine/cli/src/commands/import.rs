@@ -17,10 +17,10 @@ use dtm_engine::plan::{Action, BuildOptions, Node, Plan, Selection, build, ids_b
 use dtm_engine::state::{Entry, State};
 use dtm_lang::interface::{Input, Kind};
 use dtm_lang::shell::command;
-use dtm_lang::types::Type;
+use dtm_lang::types::{FieldType, Type};
 use dtm_lang::value::quote;
 use dtm_lang::wire::{from_wire, has_secret};
-use dtm_lang::{Code, Diagnostic, Diagnostics, FileId};
+use dtm_lang::{Code, Diagnostic, Diagnostics, FileId, Symbol};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -203,6 +203,9 @@ fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
         true => (n, plain_path(&v)),
         false => (n, v),
     };
+    for (name, value) in pairs.iter().flatten() {
+        check_value(kind, name, value)?;
+    }
     let pairs = pairs.map(|all| all.into_iter().map(plain).collect::<Vec<_>>());
     match (&*keys, pairs, &*args.which) {
         ([], _, [id]) => Ok((vec![], Some(id.clone()))),
@@ -210,14 +213,62 @@ fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
         ([key], None, [value]) if is_text(&kind.inputs[*key].field.ty) => {
             Ok((vec![plain((key.to_string(), value.clone()))], None))
         }
+        ([key], None, several) if several.len() > 1 && is_text(&kind.inputs[*key].field.ty) => {
+            let headline =
+                format!("`dtm import` writes one object at a time, and {} are named", several.len());
+            Err(Failure::new(Code::E0901, headline)
+                .help(format!("name one: `{}`", command(["dtm", "import", &*args.kind, &several[0]])))
+                .usage())
+        }
         _ => {
-            let list: Vec<String> = keys.iter().map(|k| format!("{k}=...")).collect();
+            let list: Vec<String> = keys.iter().map(|k| example(kind, k)).collect();
             let headline = format!("that does not say which `{}` it is", args.kind);
             Err(Failure::new(Code::E0901, headline)
                 .help(format!("name it by its key: `dtm import {} {}`", args.kind, list.join(" ")))
                 .usage())
         }
     }
+}
+
+/// An input of a key as it is written on a command line: `path=...`, `destination='{ host = "folder", path = "..." }'`.
+pub(super) fn example(kind: &Kind, name: &str) -> String {
+    match kind.inputs.get(name).and_then(|input| record_in(&input.field.ty)) {
+        Some(record) => format!("{name}='{record}'"),
+        None => format!("{name}=..."),
+    }
+}
+
+/// The record that a type describes, or the first one of several, with what has to be given.
+fn record_in(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Record(record) => {
+            let given = record.fields.iter().filter(|(_, field)| !field.may_be_absent());
+            let field = |(name, field): (&Symbol, &FieldType)| match &field.ty {
+                Type::Lit(literal) => format!("{name} = {literal}"),
+                ty if is_text(ty) => format!("{name} = \"...\""),
+                _ => format!("{name} = ..."),
+            };
+            Some(format!("{{ {} }}", given.map(field).collect::<Vec<_>>().join(", ")))
+        }
+        Type::Union(members) => members.iter().find_map(record_in),
+        Type::Secret(inner) => record_in(inner),
+        Type::Refined(refined) => record_in(&refined.base),
+        _ => None,
+    }
+}
+
+/// Refuses a word where a record is expected.
+///
+/// # Errors
+/// It says how the value is written.
+pub(super) fn check_value(kind: &Kind, name: &str, value: &str) -> Result<(), Failure> {
+    let is_record = kind.inputs.get(name).is_some_and(|input| record_in(&input.field.ty).is_some());
+    if !is_record || value.trim_start().starts_with('{') {
+        return Ok(());
+    }
+    Err(Failure::new(Code::E0901, format!("`{name}` is a record, not `{value}`"))
+        .help(format!("write it as in a program: `{}`", example(kind, name)))
+        .usage())
 }
 
 /// A path in the only spelling that plugins accept, so that a file has one id: without `.`, and `..` only where it begins.

@@ -1,6 +1,8 @@
 //! `dtm list KIND`: the existing objects of a kind, whoever created them, and the `.dts` of the unmanaged ones.
 
-use super::import::{Wanted, address_of, draft, kind_of, name_from, source, source_of, with};
+use super::import::{
+    Wanted, address_of, check_value, draft, example, kind_of, name_from, source, source_of, with,
+};
 use super::run::{planning_events, runtime};
 use crate::args::{FileArg, Global};
 use crate::complete;
@@ -12,10 +14,10 @@ use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::Fields;
 use dtm_engine::plan::{Listed, Owners, listed};
 use dtm_engine::state::State;
-use dtm_lang::Code;
 use dtm_lang::interface::Kind;
 use dtm_lang::print::on_one_line;
 use dtm_lang::wire::{from_wire, to_wire};
+use dtm_lang::{Code, Symbol};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -106,6 +108,10 @@ pub(super) fn discover(
     let project = Project::open_valid(global, terminal, file)?;
     let kind = kind_of(&project, path)?;
     let within = within(&kind, words)?;
+    let unsaid = |name: &&Symbol| {
+        example(&kind, name) != format!("{name}=...") && !within.iter().any(|(n, _)| n == &***name)
+    };
+    let unsaid = kind.key_inputs().find(unsaid);
     let store = project.store(global, terminal, false)?;
     let state = project.load(terminal, &store)?.state;
     let asking = with(global, file, &draft(ASKS, path, &kind, &within)?)?;
@@ -122,7 +128,14 @@ pub(super) fn discover(
         Ok::<_, Failure>(listed(&asking.program, ASKS, given, &*plugins).await)
     });
     let found = found?.map_err(|why| {
-        Failure::new(Code::E0607, format!("the objects of `{path}` could not be listed: {why}"))
+        let failure =
+            Failure::new(Code::E0607, format!("the objects of `{path}` could not be listed: {why}"));
+        match unsaid {
+            Some(name) => {
+                failure.help(format!("say where to look: `dtm list {path} {}`", example(&kind, name)))
+            }
+            None => failure,
+        }
     })?;
     let key = |fields: &Fields| -> Vec<(String, String)> {
         let shown = |name: &str, value: &Value| {
@@ -182,11 +195,14 @@ fn within(kind: &Kind, words: &[String]) -> Result<Vec<(String, String)>, Failur
         let (name, value) = word.split_once('=').filter(|(name, _)| keys.contains(name))?;
         Some((name.to_string(), source(&kind.inputs[name].field.ty, value)))
     };
+    for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+        check_value(kind, name, value)?;
+    }
     words
         .iter()
         .map(|word| {
             pair(word).ok_or_else(|| {
-                let known: Vec<String> = keys.iter().map(|k| format!("`{k}=...`")).collect();
+                let known: Vec<String> = keys.iter().map(|k| format!("`{}`", example(kind, k))).collect();
                 Failure::new(Code::E0901, format!("`{word}` does not say where to look"))
                     .help(format!("name an input of the key: {}", known.join(", ")))
                     .usage()

@@ -40,7 +40,7 @@ pub enum StateCommand {
         #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: Option<String>,
         /// As of the snapshot of this serial, which `dtm state history` lists.
-        #[arg(long, value_name = "SERIAL")]
+        #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<u64>,
         #[command(flatten)]
         config: ConfigArg,
@@ -77,7 +77,7 @@ pub enum StateCommand {
     )]
     Pull {
         /// As of the snapshot of this serial.
-        #[arg(long, value_name = "SERIAL")]
+        #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<u64>,
         #[command(flatten)]
         config: ConfigArg,
@@ -91,7 +91,7 @@ pub enum StateCommand {
         #[arg(value_name = "STATE", required_unless_present = "at", conflicts_with = "at")]
         state: Option<PathBuf>,
         /// The snapshot of this serial.
-        #[arg(long, value_name = "SERIAL")]
+        #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<u64>,
         /// Even if the state has changed since it was pulled.
         #[arg(long)]
@@ -257,6 +257,11 @@ pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) 
             repair::unlock(global, terminal, &config.file(), *yes, *gone)
         }
     }
+}
+
+/// The number of a snapshot.
+fn serial(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "`--at` takes a serial, a number")
 }
 
 /// The state now, or in a snapshot that is kept.
