@@ -376,8 +376,8 @@ impl Builder<'_> {
         };
         Some(match node.action {
             Action::Replace { .. } => d.help(format!(
-                "if the present object of `{addr}` is in the way, destroy it first: `{}`",
-                command(["dtm", "destroy", "--only", &**addr])
+                "if the present object of `{addr}` is in the way, delete it first: `{}`",
+                command(["dtm", "delete", &**addr])
             )),
             _ => d,
         })

@@ -35,7 +35,16 @@ fn key_of(name: &str, of: &Type) -> String {
         | Type::Refined(_) => {
             format!("\"${{{name}}}\"")
         }
-        _ => format!("{name}.name"),
+        Type::Any
+        | Type::Null
+        | Type::String
+        | Type::List(_)
+        | Type::Map(_)
+        | Type::Union(_)
+        | Type::Secret(_)
+        | Type::Tool(_)
+        | Type::Var(_)
+        | Type::Error => format!("{name}.name"),
     }
 }
 

@@ -125,7 +125,7 @@ fn in_words(complaint: &str) -> String {
         | "tabs disallowed in this context"
         | "while scanning a plain scalar, found a tab" => "a tab cannot indent: use spaces",
         "mapping values are not allowed in this context" => {
-            "a second `: ` in one line: put quotes around a text that contains it"
+            "a `: ` is not expected here: check the indentation, or put quotes around a text that contains it"
         }
         "block sequence entries are not allowed in this context" => {
             "a list cannot begin here: put the first `- ` on a line of its own"
