@@ -146,14 +146,15 @@ pub enum StateCommand {
     Recover(ConfigArg),
     /// Records the outcome of an interrupted operation that dtm cannot determine.
     #[command(
-        after_help = "Examples:\n  dtm state resolve deploy --id web-1\n  dtm state resolve deploy --none"
+        after_help = "Examples:\n  dtm state resolve deploy --id web-1\n  dtm state resolve deploy --none",
+        group(clap::ArgGroup::new("outcome").required(true).args(["id", "none"]))
     )]
     Resolve {
         /// The tool.
         #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: String,
         /// It exists, with this id.
-        #[arg(long, required_unless_present = "none", conflicts_with = "none")]
+        #[arg(long)]
         id: Option<String>,
         /// Nothing of it exists.
         #[arg(long)]
