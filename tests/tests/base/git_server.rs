@@ -592,7 +592,7 @@ fn a_new_branch_of_a_server_begins_at_its_default_one() {
     );
     done(&dtm(&first, &["apply", "-y"], &url, "secret-token"));
     let second = sandbox(
-        "tool named: scm.File { destination = where, branch = \"new\", path = \"a\", content = \"x\" }\ntool unnamed: scm.Scaffold { destination = where, template = \"template\", vars = { name = \"cart\" } }\n",
+        "tool named: scm.File { destination = where, branch = \"new\", path = \"a\", content = \"x\" }\ntool unnamed: scm.Scaffold { destination = where, template = \"template\", vars = { name = \"cart\" } } with { after = [named] }\n",
     );
     done(&dtm(&second, &["apply", "-y"], &url, "secret-token"));
     assert_eq!(server.git(&["-C", "cart.git", "ls-tree", "--name-only", "new"]), "a\nmine\n");
