@@ -340,10 +340,11 @@ async fn a_replacement_that_cannot_create_says_so_and_is_completed_later() {
     same(
         &bench.apply(text).await,
         expect![[r#"
+            a delete
             a failed: E0704 `a`: it failed
         "#]],
     );
-    assert!(bench.cloud.objects().is_empty());
+    assert!(bench.cloud.objects().is_empty() && bench.state().tools.is_empty());
     assert!(bench.apply(text).await.is_complete());
     assert_eq!(bench.cloud.objects().len(), 1);
 }

@@ -126,8 +126,22 @@ mod tests {
         bench.cloud.set_place("uid-1");
         assert!(bench.apply(A).await.is_complete());
         bench.cloud.set_place("uid-2");
-        check(&bench, A, expect![""]).await;
+        check(
+            &bench,
+            A,
+            expect![[r#"
+                E0614: `a` was made in another place than the one that its plugin is configured for
+            "#]],
+        )
+        .await;
         bench.cloud.set_place("uid-1");
-        check(&bench, A, expect![""]).await;
+        check(
+            &bench,
+            A,
+            expect![[r#"
+                a no-op
+            "#]],
+        )
+        .await;
     }
 }

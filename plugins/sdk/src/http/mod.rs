@@ -321,8 +321,8 @@ impl Client {
             let answer = self.once(ctx, verb, &at, body)?;
             let Some(to) = answer.header("location") else { return Ok(answer) };
             // 303, and by custom 301 and 302, would make a GET of a change.
-            let leads = matches!(answer.status, 307 | 308)
-                || verb == Verb::Get && matches!(answer.status, 301..=303);
+            let leads =
+                matches!(answer.status, 307 | 308) || verb == Verb::Get && matches!(answer.status, 301..=303);
             if !leads {
                 return Ok(answer);
             }
