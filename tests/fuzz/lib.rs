@@ -7,8 +7,8 @@ use dtm_engine::secret::Redactor;
 use dtm_lang::interface::Kind as Declared;
 use dtm_lang::loader::Extensions;
 use dtm_lang::{Inputs, Loader, Program, Purpose, Shipped, Symbol};
-use dtm_plugin::abi::{Running, running};
 use dtm_plugin::protocol::{Fields, Method};
+use dtm_plugin::running::{Running, running};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed, Plugin};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -90,6 +90,7 @@ pub fn plugin() -> &'static Running {
         interface: "",
         kinds: vec![dtm_plugin::erase::<Thing>()],
         settings: |json| Ok(Arc::new(json)),
+        place: None,
     })
 }
 
