@@ -151,7 +151,10 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
             .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
         StateError::Foreign { path, why } => of(Code::E0806)
-            .note("dtm never creates one there; it may have come with a clone, and using it would change what it leads to")
+            .note(match why.starts_with("a hard link") {
+                true => "dtm never creates one there; it may come from a copy made with `cp -l`, and writing to it would change the other file too",
+                false => "dtm never creates one there; it may have come with a clone, and using it would change what it leads to",
+            })
             .help(foreign(path, why)),
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
@@ -195,12 +198,12 @@ fn foreign(path: &Path, why: &str) -> String {
         let steps = [["cp", "-a", &state, &own], ["mv", &state, &linked, ""], ["mv", &own, &state, ""]];
         let steps: Vec<String> =
             steps.iter().map(|step| command(step.iter().copied().filter(|word| !word.is_empty()))).collect();
-        return format!("give the state files of its own: `{}`", steps.join(" && "));
+        return format!("give this state its own copies of the files: `{}`", steps.join(" && "));
     }
     match name == "lock" || why != "a symbolic link" {
         true => format!("check its target, then remove it: `{look}`, `{}`", command(["rm", &shown])),
         false => format!(
-            "check its target, `{look}`: if that is this state, put the file itself in the place of the link; if not, restore the file from a backup"
+            "check its target, `{look}`: if it is this state's file, replace the link with the file; if not, restore the file from a backup"
         ),
     }
 }

@@ -171,7 +171,7 @@ pub(super) async fn find_many(trial: &Trial<'_>, made: &Made) -> Result<(), Stri
     }
     match results.iter().all(|result| matches!(result, FindResult::Ids(ids) if *ids == one)) {
         true => Ok(()),
-        false => Err("`find_many` gives another answer than `find`".into()),
+        false => Err("`find_many` and `find` give different answers".into()),
     }
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn place(trial: &Trial<'_>) -> Result<(), String> {
     }
     match places[0] == places[1] {
         true => Ok(()),
-        false => Err("`place` gives another identity when it is asked again".into()),
+        false => Err("`place` gives a different identity when asked again".into()),
     }
 }
 
@@ -199,7 +199,7 @@ pub(super) async fn preview(trial: &Trial<'_>, inputs: &Fields) -> Result<(), St
     serde_json::from_value::<Preview>(answer)
         .map_err(|e| format!("the answer to `preview` cannot be read: {e}"))?;
     match trial.presence("none", inputs).await? {
-        Some(true) => Err("after `preview` it is there".into()),
+        Some(true) => Err("the object exists after `preview`".into()),
         Some(false) | None => Ok(()),
     }
 }

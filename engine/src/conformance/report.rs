@@ -97,8 +97,8 @@ impl Rule {
             Rule::SameOp => "`create` with an operation key that was used already gives what that made",
             Rule::Find => "`find` gives the ids of the objects with this natural key: none, one or many",
             Rule::FindMany => "`find_many` answers each call as `find` does, in the order of the calls",
-            Rule::Place => "`place` gives the same identity as often as it is asked",
-            Rule::Preview => "`preview` changes nothing, and takes what `create` takes",
+            Rule::Place => "`place` gives the same identity every time",
+            Rule::Preview => "`preview` changes nothing, and accepts what `create` accepts",
             Rule::List => {
                 "`list` gives each object with its id and the key by which `find` finds it; where it is to look, if that has to be said, stands in the output `within` of the cases, by tool"
             }

@@ -39,7 +39,7 @@ impl Builder<'_> {
         let mut answer = match answer {
             Some(Ok(answer)) => answer,
             Some(Err(refused)) => {
-                // Also of a tool that would stay as it is: whether its files changed cannot be said. But what is in the way of a
+                // Also of a tool that would stay as it is: dtm cannot tell whether its files changed. But what is in the way of a
                 // replacement may be the object that it replaces.
                 let key = refused.data.input.as_deref().and_then(|name| instance.kind.inputs.get(name));
                 match node.action {

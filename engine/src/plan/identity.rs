@@ -156,7 +156,7 @@ impl Builder<'_> {
         let addr = &deletes.addr;
         let delete = command(["dtm", "delete", &**addr]);
         format!(
-            "to keep the object, write `forget {addr}`; if it is another object, delete that first: `{delete}`"
+            "if they are the same object, write `forget {addr}` to keep it; if not, delete the old one first: `{delete}`"
         )
     }
 

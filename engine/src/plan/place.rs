@@ -107,9 +107,9 @@ pub(super) fn other_place(addr: &str, entry: &Entry, settings: &Settings) -> Dia
     let headline =
         format!("`{addr}` was made in another place than the one that its plugin is configured for");
     let d = Diagnostic::new(Code::E0614, headline).tool(addr);
-    let d = d.note(format!("it was made with {}, and the settings are {} now", shown(then), shown(now)));
+    let d = d.note(format!("it was made with the settings {}, which are now {}", shown(then), shown(now)));
     match behind(&entry.place) {
-        Some(identity) => d.note(format!("the settings led to {} then", dtm_lang::value::quote(identity))),
+        Some(identity) => d.note(format!("those settings led to {}", dtm_lang::value::quote(identity))),
         None => d,
     }
 }

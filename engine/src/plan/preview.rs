@@ -46,7 +46,7 @@ impl Builder<'_> {
             }
             Some(Err(refused)) => {
                 let why = self.plugins.redactor().mask(&refused.message);
-                node.notes.push(format!("checked when it is applied: {why}"));
+                node.notes.push(format!("not checked until apply: {why}"));
             }
         }
     }

@@ -365,7 +365,7 @@ impl Plugins {
             && now != expected
         {
             return Err(clean(format!(
-                "it is in {}, and the settings of the plugin `{plugin}` lead to {} now",
+                "it is in {}, but the settings of the plugin `{plugin}` now lead to {}",
                 dtm_lang::value::quote(expected),
                 dtm_lang::value::quote(&now)
             )));

@@ -295,9 +295,7 @@ impl Checker<'_> {
             return;
         }
         if &**name == "env" {
-            self.diags.push(
-                diagnostic.help("a variable of the environment is read by its name: `env_var(\"HOME\")`"),
-            );
+            self.diags.push(diagnostic.help("read an environment variable by its name: `env_var(\"HOME\")`"));
             return;
         }
         if &**name == "var" || &**name == "local" {
@@ -329,7 +327,7 @@ impl Checker<'_> {
         let diagnostic = diagnostic.nearest(name, known);
         if inside && shouted && !near {
             let call = format!("env_var(\"{name}\")");
-            let help = format!("a variable of the environment is read by its name: `{call}`");
+            let help = format!("read an environment variable by its name: `{call}`");
             self.diags.push(diagnostic.help(help).guess(format!("write `{call}`"), span, call));
             return;
         }

@@ -183,7 +183,7 @@ impl Checker<'_> {
                 "a path is relative to the file that writes it: `\"./conf.yaml\"`"
             }
             ("process", "env") | ("os", "environ" | "getenv") | ("Deno" | "Bun", "env") => {
-                "a variable of the environment is read by its name: `env_var(\"HOME\")`"
+                "read an environment variable by its name: `env_var(\"HOME\")`"
             }
             ("terraform", "workspace") => {
                 "declare a value that varies between runs as a param: `param env: string`"

@@ -46,7 +46,7 @@ fn in_words(complaint: &str) -> String {
         "Expected comma" => "a `,` is missing",
         "Unexpected close brace" => "there is no `{` for this `}`",
         "Unexpected close bracket" => "there is no `[` for this `]`",
-        "Unexpected word" => "a text is written in double quotes",
+        "Unexpected word" => "strings are written with double quotes",
         "Unterminated array" => "a `]` is missing",
         "Unterminated object" => "a `}` is missing",
         "Infinity and NaN are not allowed" => "JSON has no infinity and no NaN",

@@ -179,7 +179,7 @@ impl Evaluator<'_, '_> {
             let known = match &e {
                 TemplateError::Invalid { known, .. } if !known.is_empty() => {
                     let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                    format!("; it is given {}", names.join(", "))
+                    format!("; `vars` has {}", names.join(", "))
                 }
                 TemplateError::Invalid { .. } | TemplateError::TooLarge(_) => String::new(),
             };

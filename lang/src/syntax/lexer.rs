@@ -164,7 +164,7 @@ impl Lexer<'_> {
             '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
             ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
             '~' if after.starts_with(|c: char| c.is_ascii_digit()) => {
-                d.help("there are no operators for bits")
+                d.help("there are no bitwise operators")
             }
             '~' => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
             '^' => d.help("there is no operator for powers"),
@@ -172,7 +172,7 @@ impl Lexer<'_> {
             '\r' => d.help("end lines with a line feed, or with carriage return and line feed"),
             '$' if !variable.is_empty() => {
                 let call = format!("env_var(\"{variable}\")");
-                d.help(format!("a variable of the environment is read by its name: `{call}`"))
+                d.help(format!("read an environment variable by its name: `{call}`"))
             }
             '$' => d.help("write `${...}` only inside a string; elsewhere write the expression itself"),
             _ => d,

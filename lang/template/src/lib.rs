@@ -6,13 +6,13 @@
 //! [# left out #]
 //! ```
 //!
-//! Values, blocks and filters are those of [minijinja](https://docs.rs/minijinja); the delimiters leave `${{ }}` of GitHub and
-//! `{{ }}` of Helm alone. A template reads nothing and runs nothing. A name without a value is an error, and so is a template
+//! A value is written as in JSON and YAML: `true`, `null`, `["a", 1]`; a text as it is. Blocks and filters are those of
+//! [minijinja](https://docs.rs/minijinja); the delimiters leave `${{ }}` of GitHub and `{{ }}` of Helm alone. A template reads nothing and runs nothing. A name without a value is an error, and so is a template
 //! that takes too much work or grows too large.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -89,6 +89,15 @@ impl Renderer {
         engine.set_syntax(syntax.map_err(|e| invalid(&e, vec![]))?);
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_auto_escape_callback(|_| AutoEscape::None);
+        engine.set_formatter(|out, state, value| match value.kind() {
+            // As JSON and YAML write them, where Jinja has `True`, `None` and Python's lists.
+            ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Map => {
+                let text = serde_json::to_string(value)
+                    .map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))?;
+                Ok(out.write_str(&text)?)
+            }
+            _ => escape_formatter(out, state, value),
+        });
         engine.set_fuel(Some(limits.steps));
         Ok(Renderer { engine, vars: minijinja::Value::from(Serde(vars)), limits })
     }
@@ -194,6 +203,11 @@ mod tests {
             "[% for x in xs %][[ x ]],[% endfor %][# no #]",
             json!({ "xs": [1, 2.5, true] }),
             "1,2.5,true,",
+        );
+        gives(
+            "[[ a ]] [[ b ]] [[ c ]]",
+            json!({ "a": null, "b": ["x", false], "c": { "d": 1 } }),
+            r#"null ["x",false] {"d":1}"#,
         );
         gives("[[ a.b | upper ]]", json!({ "a": { "b": "<x>" } }), "<X>");
         gives("[[ n ]]", json!({ "n": 9007199254740993_i64 }), "9007199254740993");

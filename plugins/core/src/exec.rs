@@ -72,7 +72,7 @@ impl Kind for Exec {
         let stopped = object.private.get("stopped").and_then(Value::as_str);
         if let (None, Some(verb), false) = (&object.inputs.read, stopped, object.inputs.repeatable) {
             return Err(Failure::clean(format!(
-                "`{verb}` was stopped before its end, and there is no `read` to ask"
+                "`{verb}` was interrupted, and there is no `read` to tell what it did"
             )));
         }
         let outputs = recorded(&object.outputs);

@@ -96,10 +96,7 @@ pub(crate) fn is_of(id: &str, path: &str) -> Result<(), Failure> {
     let (there, wanted) = (canonical(id), canonical(path));
     match there == wanted {
         true => Ok(()),
-        false => {
-            Err(Failure::clean(format!("`{there}` is not at the path of the tool, which is `{wanted}`"))
-                .input("path"))
-        }
+        false => Err(Failure::clean(format!("`{there}` is not this tool's path, `{wanted}`")).input("path")),
     }
 }
 

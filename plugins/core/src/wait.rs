@@ -37,7 +37,7 @@ impl Kind for Wait {
                 if url.contains(|c: char| c.is_whitespace() || c.is_control()) =>
             {
                 let shown = without_userinfo(url);
-                Err(Failure::clean(format!("`{shown}` is not a valid address: it contains a blank"))
+                Err(Failure::clean(format!("`{shown}` is not a valid address: it contains whitespace"))
                     .input("url"))
             }
             (None, Some(Value::String(tcp))) => {

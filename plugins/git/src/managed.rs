@@ -199,7 +199,9 @@ impl ManagedFiles {
             let bytes = entry.and_then(|_| there.next());
             if let (None, Some(bytes), true) = (blob, &bytes, drift) {
                 let text = Some(text(bytes));
-                let note = Some("no longer in the template; changed outside of dtm, stays".to_string());
+                let note = Some(
+                    "no longer in the template; kept, because it was changed outside of dtm".to_string(),
+                );
                 let (before, path) = (text.clone(), path.clone());
                 files.push(PlannedFile { path, before, after: text, note, drift, ..PlannedFile::default() });
                 continue;

@@ -26,14 +26,14 @@ pub fn checked_branch(inputs: &Fields) -> Result<(), Failure> {
 /// What git, or people, take a name for where it is not a branch.
 fn taken_for_something_else(name: &str) -> Option<String> {
     for (prefix, what) in [
-        ("refs/heads/", "the full name of a reference"),
-        ("heads/", "the name of a reference"),
-        ("refs/remotes/origin/", "a branch of a clone"),
-        ("remotes/origin/", "a branch of a clone"),
-        ("origin/", "a branch of a clone"),
+        ("refs/heads/", "a full reference name"),
+        ("heads/", "a reference name"),
+        ("refs/remotes/origin/", "a remote-tracking branch"),
+        ("remotes/origin/", "a remote-tracking branch"),
+        ("origin/", "a remote-tracking branch"),
     ] {
         if let Some(short) = name.strip_prefix(prefix) {
-            return Some(format!("git takes `{name}` for {what}: write the branch as `{short}`"));
+            return Some(format!("to git, `{name}` is {what}: write the branch as `{short}`"));
         }
     }
     let is_reference = ["refs/", "remotes/", "tags/"].iter().any(|prefix| name.starts_with(prefix));
@@ -43,11 +43,11 @@ fn taken_for_something_else(name: &str) -> Option<String> {
     let is_id = matches!(name.len(), 40 | 64) && name.bytes().all(|b| b.is_ascii_hexdigit());
     let what = match (is_reference, is_pseudo, is_id) {
         (true, ..) => "the name of another reference",
-        (_, true, _) => "a reference of its own",
-        (.., true) => "the id of a commit",
+        (_, true, _) => "a special reference",
+        (.., true) => "a commit id",
         (false, false, false) => return None,
     };
-    Some(format!("git takes `{name}` for {what}: choose another name for the branch"))
+    Some(format!("to git, `{name}` is {what}: choose another name for the branch"))
 }
 
 /// Refuses a message of nothing but blanks: git itself refuses to make such a commit.
@@ -99,8 +99,11 @@ pub fn inside(path: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
-/// A path with `..` resolved, as long as it stays inside of the repository.
-fn without_parents(path: &str) -> Result<String, String> {
+/// A path with `..` resolved, as long as it stays inside the repository.
+///
+/// # Errors
+/// When it leads out of the repository.
+pub fn without_parents(path: &str) -> Result<String, String> {
     let mut parts: Vec<&str> = vec![];
     for part in path.split('/') {
         match part {

@@ -441,7 +441,7 @@ impl<'c> Store<'c> {
         let other = self.clash.as_ref()?;
         let new = &self.branch;
         Some(format!(
-            "the branch `{new}` cannot be created beside the branch `{other}`: git stores `{}` as a folder",
+            "the branch `{new}` cannot exist beside the branch `{other}`: git would need `{}` to be both a file and a folder",
             if other.len() < new.len() { other } else { new }
         ))
     }

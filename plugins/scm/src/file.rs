@@ -2,7 +2,7 @@
 
 use crate::interface::file::{Inputs, Outputs};
 use dtm_git::managed::{ManagedFiles, obstacle};
-use dtm_git::names::inside;
+use dtm_git::names::{inside, without_parents};
 use dtm_git::place::{Place, normalized, upgraded};
 use dtm_git::store::{Blob, Edits, Entry, Mode, Store};
 use dtm_plugin::protocol::{Fields, Method};
@@ -63,7 +63,7 @@ impl Kind for File {
 
     fn validate(inputs: &Fields) -> Result<(), Failure> {
         let path = inputs.get("path").and_then(Value::as_str);
-        match path.map(|path| (path, inside(path))) {
+        match path.map(|path| (path, without_parents(path).and_then(|path| inside(&path)))) {
             Some(("", _)) => Err(Failure::clean("the path is empty: write the path of a file").input("path")),
             Some((path, Ok(plain))) if plain.is_empty() => {
                 Err(Failure::clean(format!("`{path}` is the repository, not a file")).input("path"))

@@ -194,8 +194,8 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// `upgrade`, `list`.
     const ANSWERS: &'static [Method] = &[];
 
-    /// Checks the inputs that are known, without side effects. A [`Failure::retryable`] is for what another tool may still
-    /// create, such as a folder: it does not count while the tool waits for one of another plugin.
+    /// Checks the inputs that are known, without side effects. Return [`Failure::retryable`] for something another
+    /// tool may still create, such as a folder: it is ignored while this tool waits for a tool of another plugin.
     fn validate(_inputs: &Fields) -> std::result::Result<(), Failure> {
         Ok(())
     }

@@ -194,8 +194,8 @@ fn reading_must_agree_with_making() {
     breaks("second-plan", Rule::SecondPlan, "a plan would change `text`");
     breaks("read-many", Rule::ReadMany, "2 answers to 3 calls");
     breaks("find-many", Rule::FindMany, "2 answers to 3 calls");
-    breaks("place", Rule::Place, "another identity");
-    breaks("preview", Rule::Preview, "after `preview` it is there");
+    breaks("place", Rule::Place, "a different identity");
+    breaks("preview", Rule::Preview, "the object exists after `preview`");
     breaks("parallel", Rule::Parallel, "do not agree");
     breaks("absent", Rule::Absent, "`read` failed: no such note");
 }

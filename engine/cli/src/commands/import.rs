@@ -215,7 +215,7 @@ fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
         }
         ([key], None, several) if several.len() > 1 && is_text(&kind.inputs[*key].field.ty) => {
             let headline =
-                format!("`dtm import` writes one object at a time, and {} are named", several.len());
+                format!("`dtm import` imports one object at a time, but {} are named", several.len());
             Err(Failure::new(Code::E0901, headline)
                 .help(format!("name one: `{}`", command(["dtm", "import", &*args.kind, &several[0]])))
                 .usage())

@@ -120,12 +120,12 @@ fn plain_collection(event: &Event<'_>, span: Span) -> Result<(), Box<Diagnostic>
 /// A complaint of the parser, for somebody who does not know the grammar of YAML.
 fn in_words(complaint: &str) -> String {
     let words = match complaint {
-        "while parsing node, found unknown anchor" => "there is no anchor of this name above",
+        "while parsing node, found unknown anchor" => "no anchor with this name is defined above",
         "tabs disallowed within this context (block indentation)"
         | "tabs disallowed in this context"
         | "while scanning a plain scalar, found a tab" => "a tab cannot indent: use spaces",
         "mapping values are not allowed in this context" => {
-            "a `: ` is not expected here: check the indentation, or put quotes around a text that contains it"
+            "unexpected `: `: check the indentation, or quote text that contains it"
         }
         "block sequence entries are not allowed in this context" => {
             "a list cannot begin here: put the first `- ` on a line of its own"
@@ -153,7 +153,7 @@ fn in_words(complaint: &str) -> String {
             "an escape such as `\\u00e9` needs hexadecimal digits"
         }
         "while scanning an anchor or alias, did not find expected alphabetic or numeric character" => {
-            "a name is missing after `&` or `*`: put quotes around a text that begins so"
+            "a name is missing after `&` or `*`: quote text that begins with one"
         }
         "comments must be separated from other tokens by whitespace" => "a space is missing before `#`",
         "while scanning a block scalar, found an indentation indicator equal to 0" => {

@@ -4,12 +4,12 @@ use crate::Ctx;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// So many requests are sent at once, and so many a second after that.
+/// How many requests may be sent at once, and how many per second after that.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// At once.
+    /// Requests at once.
     pub burst: u32,
-    /// A second.
+    /// Requests per second.
     pub per_second: f64,
 }
 

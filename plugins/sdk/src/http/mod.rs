@@ -3,11 +3,11 @@
 //! | what happens | what the client does |
 //! |---|---|
 //! | the server is busy (429, 503) or fails (500, 502, 504), or the connection breaks | a request that changes nothing is sent again, with growing pauses, or after the pause that the server asks for |
-//! | the same for a request that changes something | only what was certainly not carried out is sent again: 429, 503, and connections that were refused. Otherwise the outcome is unknown |
+//! | the same, but the request changes something | only what was certainly not carried out is sent again: 429, 503, and connections that were refused. Otherwise the outcome is unknown |
 //! | 401, 403, any other 4xx | an error that changed nothing, with the message of the server |
 //! | a redirect | followed on the same server; credentials are never sent to another one |
 //! | a list in pages | followed by `Link: <...>; rel="next"` (RFC 8288), on the same server |
-//! | a second GET of one address | conditional (`If-None-Match`): an answer 304 costs no rate limit where servers count |
+//! | a second GET of one address | conditional (`If-None-Match`): on many servers, a 304 does not count against the rate limit |
 //!
 //! Proxies come from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, more certificate authorities from `SSL_CERT_FILE` and `SSL_CERT_DIR`: a
 //! plugin gets them by naming them in the `@env` of its interface. Requests block their thread, and the host gives every
@@ -464,9 +464,9 @@ fn broken(error: &ureq::Error) -> Broken {
         ureq::Error::BadUri(what) => Broken::Never(format!("the address is not valid: {what}")),
         ureq::Error::InvalidProxyUrl => Broken::Never("the address of the proxy is not valid".into()),
         ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
-            Broken::Before("no connection within the time that there is".into())
+            Broken::Before("no connection before the deadline".into())
         }
-        ureq::Error::Timeout(_) => Broken::After("no answer within the time that there is".into()),
+        ureq::Error::Timeout(_) => Broken::After("no answer before the deadline".into()),
         ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
             Broken::Before("the connection is refused".into())
         }

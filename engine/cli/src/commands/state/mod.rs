@@ -262,7 +262,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) 
 
 /// The number of a snapshot.
 fn serial(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "`--at` takes a serial, a number")
+    text.parse().map_err(|_| "expected a serial number")
 }
 
 /// The state now, or in a snapshot that is kept.
