@@ -209,7 +209,7 @@ fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
             Some(code) => format!("failed with exit code {code}"),
             None => "was killed".into(),
         };
-        let headline = format!("the program of `--params-from` {how}: {}", word(command));
+        let headline = format!("the `--params-from` command {how}: {}", word(command));
         return Err(Failure::new(Code::E0903, headline));
     }
     let text = String::from_utf8(bytes).map_err(|_| failed("what it prints is not UTF-8".into()))?;
