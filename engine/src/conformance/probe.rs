@@ -188,7 +188,7 @@ pub(super) async fn place(trial: &Trial<'_>) -> Result<(), String> {
     }
     match places[0] == places[1] {
         true => Ok(()),
-        false => Err("`place` gives a different identity when asked again".into()),
+        false => Err("`place` returned a different identity the second time".into()),
     }
 }
 

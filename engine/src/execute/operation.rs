@@ -240,7 +240,7 @@ impl Operation<'_> {
         Ok(Done::Removed)
     }
 
-    /// Records that the old object of a replacement is deleted: what is in its place from now on belongs to somebody else.
+    /// Records that the old object of a replacement is deleted. Anything that appears in its place later is not dtm's.
     async fn is_gone(&self, prior: &Entry) -> Result<(), Failed> {
         self.cx.removed().insert(self.index);
         match prior.retired.is_empty() {

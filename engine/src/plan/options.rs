@@ -35,10 +35,10 @@ pub(super) fn options(node: &Node, instance: &Instance, using: Option<&str>) -> 
 /// where the project is (`@local`) is another value in every checkout, and no change of the object.
 pub(crate) fn outputs(kind: &Kind, stored: &Fields, observed: &Fields) -> Vec<Change> {
     let local = |name: &str| kind.outputs.get(name).is_some_and(|output| output.local);
-    let recorded = |name: &str| stored.get(name).cloned().unwrap_or(Json::Null);
+    let recorded = |name: &str| stored.get(name).unwrap_or(&Json::Null);
     let all = observed.iter().filter(|(name, _)| !local(name));
-    all.filter(|(name, value)| !equal(&reveal(value), &reveal(&recorded(name))))
-        .map(|(name, value)| Change { drift: true, ..change(name, recorded(name), value.clone()) })
+    all.filter(|(name, value)| !equal(&reveal(value), &reveal(recorded(name))))
+        .map(|(name, value)| Change { drift: true, ..change(name, recorded(name).clone(), value.clone()) })
         .collect()
 }
 

@@ -336,6 +336,10 @@ pub(super) async fn preview(
     prior: Option<&Entry>,
     inputs: &Fields,
 ) -> Option<Result<Preview, RpcError>> {
+    // Most plugins have no server to ask, and inputs may be large.
+    if !plugins.manifest(plugin).await.ok()?.can(Method::Preview, kind) {
+        return None;
+    }
     let mut params = json!({ "kind": kind, "inputs": inputs });
     if let Some(prior) = prior {
         params["id"] = prior.id.clone().unwrap_or_default().into();

@@ -1,4 +1,4 @@
-//! Inputs that a plugin refuses: as `validate` says offline, and as an attempt to list the files that a tool writes shows.
+//! Inputs that a plugin refuses: offline, in its answer to `validate`, or when it is asked for the files that a tool writes.
 
 use super::build::Builder;
 use super::identity::AT_ONCE;
@@ -81,7 +81,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Reports an input at fault that shows only when the files of a tool are listed, such as a broken template.
+    /// Reports an invalid input that is discovered only when a tool's files are listed, such as a broken template.
     pub(super) fn cannot_list_files(&mut self, node: &Node, refused: &RpcError) {
         if refused.data.input.is_some() && !self.waits_for_another_plugin(node) {
             self.cannot_be(node, refused);

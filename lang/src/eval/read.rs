@@ -63,7 +63,7 @@ impl Evaluator<'_, '_> {
         value
     }
 
-    /// The value that a tool's name stands for.
+    /// The value of a tool's name.
     pub(super) fn tool_value(&mut self, id: ToolId, span: Span) -> Value {
         let family = self.family(id, span);
         let hir = self.cx.hir;
@@ -80,7 +80,7 @@ impl Evaluator<'_, '_> {
         Value::map(members.collect())
     }
 
-    /// An output or input of the tool or component that an expression stands for.
+    /// An output or input of the tool or component that an expression refers to.
     pub(super) fn port(&mut self, base: &Expr, name: &Symbol, output: bool, span: Span) -> Value {
         let base = self.eval(base);
         match base.data {

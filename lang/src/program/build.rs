@@ -85,7 +85,7 @@ pub(super) fn lets(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) {
     }
 }
 
-/// Evaluates what stands in an instance of a component, needed or not; gives its asserts.
+/// Evaluates everything in an instance of a component, whether or not it is needed, and returns its asserts.
 fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(AssertId, ScopeId)> {
     let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
     let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };

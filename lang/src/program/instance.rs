@@ -58,8 +58,8 @@ type Edges = BTreeMap<InstanceId, Span>;
 /// What the settings of each configuration depend on.
 pub(super) type Configured = IdVec<ConfigureId, Edges>;
 
-/// The components that an instance stands in, the innermost first: their scopes, and what `with` says of them. It holds
-/// for each tool inside.
+/// The components that contain an instance, innermost first: their scopes and their `with` options, which apply
+/// to each tool inside.
 type Around<'h> = Vec<(ScopeId, &'h With)>;
 
 /// Evaluates all of an instance.
@@ -147,7 +147,7 @@ fn after(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, edges: &mut Ed
     }
 }
 
-/// Every instance that an expression of an `after` stands for.
+/// Every instance that an expression in `after` refers to.
 fn tools_named(ev: &mut Evaluator<'_, '_>, after: &Expr) -> Vec<InstanceId> {
     let value = ev.eval(after);
     let mut found = vec![];

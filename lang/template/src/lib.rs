@@ -127,11 +127,6 @@ impl Renderer {
     }
 }
 
-/// Whether a text holds anything to render.
-pub fn is_template(text: &str) -> bool {
-    ["[[", "[%", "[#"].iter().any(|mark| text.contains(mark))
-}
-
 fn invalid(error: &Error, known: Vec<String>) -> TemplateError {
     let why = error.detail().map_or_else(|| error.kind().to_string(), |d| format!("{}: {d}", error.kind()));
     TemplateError::Invalid { line: error.line(), why, known }

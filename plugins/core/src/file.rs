@@ -163,8 +163,9 @@ fn read(written: &Written<'_>) -> Result<Option<Seen>, Failure> {
     (&file).take(LARGEST_TEXT + 1).read_to_end(&mut start).map_err(failed)?;
     let mut hash = sha2::Sha256::new();
     hash.update(&start);
-    let (mut size, mut part) = (start.len() as u64, vec![0; 1 << 16]);
-    loop {
+    let mut size = start.len() as u64;
+    let mut part = if size > LARGEST_TEXT { vec![0; 1 << 16] } else { vec![] };
+    while size > LARGEST_TEXT {
         let count = (&file).read(&mut part).map_err(failed)?;
         if count == 0 {
             break;

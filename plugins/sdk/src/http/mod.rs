@@ -277,37 +277,30 @@ impl Client {
             if !limit::wait(ctx, pause) {
                 return Err(Failure::retryable("it was stopped while it waited for its turn", Some(pause)));
             }
-            let sent = self.redirected(ctx, verb, path, body);
-            let (why, asked) = match &sent {
+            let (why, asked) = match self.redirected(ctx, verb, path, body) {
                 Ok(answer) => {
                     let header = |name: &str| answer.header(name).map(String::from);
                     let asked = limit::asked(header, SystemTime::now());
                     // A used-up rate limit is told by 403 too.
                     let busy = matches!(answer.status, 429 | 503) || answer.status == 403 && asked.is_some();
                     let fails = matches!(answer.status, 500 | 502 | 504) && verb.is_repeatable();
-                    match busy || fails {
-                        true => (format!("it answers {}", answer.status), asked),
-                        false => return sent.map_err(|_| Failure::clean("no answer")),
+                    if !busy && !fails {
+                        return Ok(answer);
                     }
+                    (format!("it answers {}{}", answer.status, self.said(&answer)), asked)
                 }
                 Err(Broken::Never(why)) => {
                     return Err(Failure::clean(format!("{}: {why}", self.shown(path))));
                 }
-                Err(Broken::Before(why)) => (why.clone(), None),
-                Err(Broken::After(why)) if verb.is_repeatable() => (why.clone(), None),
+                Err(Broken::Before(why)) => (why, None),
+                Err(Broken::After(why)) if verb.is_repeatable() => (why, None),
                 Err(Broken::After(why)) => {
                     return Err(Failure::unknown(format!("{}: {why}", self.shown(path))));
                 }
             };
             let pause = asked.unwrap_or(Duration::from_millis(200 << tries.min(6)));
             if tries >= TRIES || !limit::wait(ctx, pause) {
-                return match sent {
-                    Ok(answer) => {
-                        let said = self.said(&answer);
-                        Err(Failure::retryable(format!("{}: {why}{said}", self.shown(path)), asked))
-                    }
-                    Err(_) => Err(Failure::retryable(format!("{}: {why}", self.shown(path)), None)),
-                };
+                return Err(Failure::retryable(format!("{}: {why}", self.shown(path)), asked));
             }
             ctx.progress(format!("{why}; again"));
             tries += 1;
