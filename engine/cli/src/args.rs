@@ -2,12 +2,11 @@
 
 use crate::commands;
 use crate::complete;
-use crate::params::Printed;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use crate::exit::{Exit, Failure};
+use crate::options::Global;
+use crate::terminal::Terminal;
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
-use dtm_engine::plan::{BuildOptions, Selection};
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// The DevOps toolchain manager: declares a toolchain in one file, plans every change, and applies it.
 #[derive(Parser)]
@@ -26,192 +25,6 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The heading of the options that every command has.
-pub const GLOBAL: &str = "Global options";
-
-/// How diagnostics are written.
-#[derive(Clone, Copy, ValueEnum, PartialEq)]
-pub enum DiagnosticFormat {
-    /// With the source lines.
-    Human,
-    /// One line each: `path:line:column: error[E0301]: headline`.
-    Short,
-    /// One JSON object per line.
-    Json,
-    /// A single SARIF 2.1.0 log (only for `check`).
-    Sarif,
-}
-
-/// When colors are used.
-#[derive(Clone, Copy, ValueEnum, PartialEq)]
-pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// Options of every command.
-#[derive(Args)]
-#[command(next_help_heading = GLOBAL)]
-pub struct Global {
-    /// Whether the command runs nothing of the project and needs no values, as `check` does. Set when the command is known.
-    #[arg(skip)]
-    pub runs_nothing: bool,
-    /// Changes to this directory first.
-    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
-    pub directory: Option<PathBuf>,
-    /// Sets a param: strings verbatim, anything else as a `.dts` literal (repeatable). For secrets use DTM_PARAM_NAME or a
-    /// params file.
-    #[arg(long = "set", value_name = "NAME=VALUE", global = true, add = ArgValueCandidates::new(complete::params))]
-    pub sets: Vec<String>,
-    /// Reads params from a YAML, JSON or TOML file (repeatable).
-    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
-    pub params: Vec<PathBuf>,
-    /// Reads `params/ENV.params` from the project, and sets the param `env` if the program declares it.
-    #[arg(long, value_name = "ENV", global = true, add = ArgValueCandidates::new(complete::environments))]
-    pub env: Option<String>,
-    /// Reads params from the output of a program: a JSON object, or lines `name = value`.
-    #[arg(long, value_name = "CMD", global = true)]
-    pub params_from: Option<String>,
-    /// What that program printed.
-    #[arg(skip)]
-    pub printed: Printed,
-    /// Writes the result as JSON, and diagnostics as with `--format json`.
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// The format of diagnostics.
-    #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
-    pub format: DiagnosticFormat,
-    /// When colors are used.
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
-    pub color: ColorChoice,
-    /// How long to wait for a locked state, such as `30s`.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
-    pub lock_timeout: Duration,
-    /// Confirms that the project was moved here with its state, even though the old folder still has one.
-    #[arg(long, global = true)]
-    pub moved: bool,
-    /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
-    #[arg(long, global = true)]
-    pub no_pager: bool,
-    /// Prints only the requested output and errors.
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Prints more: unchanged parts of a plan, plugin logs and what dtm is doing; `-vv` also prints every request.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// As `-vv`, which DevStream called so.
-    #[arg(long, global = true, hide = true)]
-    pub debug: bool,
-    /// Trusts this project to run its own plugins and commands while planning, and remembers it; see `dtm trust`. In CI,
-    /// `DTM_TRUST=1` does so for one command.
-    #[arg(long, global = true)]
-    pub trust: bool,
-}
-
-impl Global {
-    /// The options that set params, to add to a command, without the secret params.
-    pub fn params_again(&self, is_secret: impl Fn(&str) -> bool) -> String {
-        let Global { sets, params, env, params_from, .. } = self;
-        let open = sets.iter().filter(|set| !is_secret(set.split('=').next().unwrap_or("")));
-        let mut words: Vec<String> = open.flat_map(|set| ["--set".into(), set.clone()]).collect();
-        words.extend(params.iter().flat_map(|path| ["--params".into(), path.display().to_string()]));
-        words.extend(env.iter().flat_map(|env| ["--env".into(), env.clone()]));
-        words.extend(params_from.iter().flat_map(|program| ["--params-from".into(), program.clone()]));
-        dtm_lang::shell::more(words.iter().map(|word| &**word))
-    }
-    /// Whether any option sets params.
-    pub fn gives_params(&self) -> bool {
-        let Global { sets, params, env, params_from, .. } = self;
-        !(sets.is_empty() && params.is_empty() && env.is_none() && params_from.is_none())
-    }
-    /// How much more is told: nothing, what plugins log, every request.
-    pub fn verbosity(&self) -> u8 {
-        if self.debug { self.verbose.max(2) } else { self.verbose }
-    }
-}
-
-/// A duration as in a `.dts` file.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let plain = text.parse::<u64>().ok().map(Duration::from_secs);
-    let unit =
-        dtm_lang::syntax::duration(text).and_then(|ns| u64::try_from(ns).ok()).map(Duration::from_nanos);
-    unit.or(plain).ok_or_else(|| "write a duration such as `30s`, `1m30s` or `500ms`".to_string())
-}
-
-/// A duration that is some time.
-pub fn deadline(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(|d| if d.is_zero() { Err("that is no time at all".into()) } else { Ok(d) })
-}
-
-/// The configuration of a command.
-#[derive(Args, Clone)]
-pub struct FileArg {
-    /// The configuration, `-` for standard input [default: main.dts].
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: Option<PathBuf>,
-    /// As DevStream named it.
-    #[command(flatten)]
-    pub more: ConfigFiles,
-}
-
-/// The configuration as DevStream named it.
-#[derive(Args, Clone, Default)]
-pub struct ConfigFiles {
-    /// The configuration file, given as an option; repeatable for DevStream YAML files.
-    #[arg(short = 'f', long = "file", alias = "config-file", value_name = "FILE", conflicts_with = "file", value_hint = ValueHint::FilePath)]
-    pub config_file: Vec<PathBuf>,
-    /// Variables of tools as v0.4 of DevStream wrote them.
-    #[arg(long, value_name = "FILE", hide = true, requires = "config_file")]
-    pub var_file: Vec<PathBuf>,
-}
-
-impl FileArg {
-    /// One file, or the default.
-    pub fn of(file: Option<PathBuf>) -> FileArg {
-        FileArg { file, more: ConfigFiles::default() }
-    }
-}
-
-/// What is planned.
-#[derive(Args, Clone)]
-pub struct SelectArgs {
-    /// Plans only this tool, family or component, and what it depends on (repeatable).
-    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::both))]
-    pub only: Vec<String>,
-    /// Leaves out this tool, family or component, and what needs it (repeatable).
-    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::both))]
-    pub skip: Vec<String>,
-    /// Replaces this tool, family or component, although nothing requires it (repeatable).
-    #[arg(long, value_name = "TOOL", add = ArgValueCandidates::new(complete::state))]
-    pub replace: Vec<String>,
-    /// Changes nothing that exists: records what changed outside, drops what is gone, follows `moved` and `forget`.
-    #[arg(long, conflicts_with = "replace")]
-    pub refresh_only: bool,
-}
-
-impl SelectArgs {
-    /// As options of a plan.
-    pub fn options(&self, no_read: bool) -> BuildOptions {
-        let SelectArgs { only, skip, replace, refresh_only } = self.clone();
-        BuildOptions { no_read, refresh_only, selection: Selection { only, skip, replace } }
-    }
-    /// The options that choose tools, to add to a command. `--replace` is left out: what was replaced is not replaced again.
-    pub fn again(&self) -> String {
-        let chosen = [("--only", &self.only), ("--skip", &self.skip)];
-        let words =
-            chosen.iter().flat_map(|(option, tools)| tools.iter().flat_map(move |tool| [*option, &**tool]));
-        dtm_lang::shell::more(words)
-    }
-    /// Whether any of them was given.
-    pub fn any(&self) -> bool {
-        self.refresh_only || !(self.only.is_empty() && self.skip.is_empty() && self.replace.is_empty())
-    }
 }
 
 /// The commands, the most used first.
@@ -281,4 +94,57 @@ pub enum Command {
     /// Runs one plugin; started by dtm itself.
     #[command(hide = true)]
     PluginHost(commands::plugin_host::PluginHost),
+}
+
+/// Runs the command of a command line.
+pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Check(c) => commands::check::run(global, terminal, c),
+        Command::Plan(c) => commands::plan::run(global, terminal, c),
+        Command::Apply(c) => commands::apply::run(global, terminal, c),
+        Command::Destroy(c) => commands::destroy::run(global, terminal, c),
+        Command::Delete(c) => commands::delete::run(global, terminal, c),
+        Command::Verify(c) => commands::verify::run(global, terminal, c),
+        Command::Import(c) => commands::import::run(global, terminal, c),
+        Command::List(c) => commands::list::run(global, terminal, c),
+        Command::Show(c) => commands::show::run(global, terminal, c),
+        Command::Output(c) => commands::output::run(global, terminal, c),
+        Command::Graph(c) => commands::graph::run(global, terminal, c),
+        Command::State(c) => commands::state::run(global, terminal, c),
+        Command::Test(c) => commands::test::run(global, terminal, c),
+        Command::Eval(c) => commands::eval::run(global, terminal, c),
+        Command::Console(c) => commands::console::run(global, terminal, c),
+        Command::Doc(c) => commands::doc::run(global, terminal, c),
+        Command::Convert(c) => commands::convert::run(global, terminal, c),
+        Command::Fmt(c) => commands::fmt::run(terminal, c),
+        Command::Init(c) => commands::devstream_compat::init(global, terminal, c),
+        Command::Trust(c) => commands::trust::run(global, terminal, c),
+        Command::Explain(c) => commands::explain::run(terminal, c),
+        Command::New(c) => commands::new::run(terminal, c),
+        Command::Lsp(c) => commands::lsp::run(c),
+        Command::Plugin(c) => commands::plugin::run(global, terminal, c),
+        Command::Completion(c) => commands::completion::run(terminal, c),
+        Command::Help(c) => commands::help::run(terminal, c, Cli::command()),
+        Command::Version(_) => commands::version::run(terminal),
+        Command::PluginHost(c) => commands::plugin_host::run(c),
+    }
+}
+
+/// The command line as a shell completes it: the options that commands share complete tools and params.
+pub fn completed() -> clap::Command {
+    fn with_candidates(command: clap::Command) -> clap::Command {
+        let command = command.mut_args(|argument| match argument.get_id().as_str() {
+            "sets" => argument.add(ArgValueCandidates::new(complete::params)),
+            "env" => argument.add(ArgValueCandidates::new(complete::environments)),
+            "only" | "skip" => argument.add(ArgValueCandidates::new(complete::both)),
+            "replace" => argument.add(ArgValueCandidates::new(complete::state)),
+            _ => argument,
+        });
+        command.mut_subcommands(with_candidates)
+    }
+    let pages = || complete::pages(&Cli::command(), &commands::help::TOPICS);
+    with_candidates(Cli::command()).mut_subcommand("help", |help| {
+        help.mut_arg("command", |argument| argument.add(ArgValueCandidates::new(pages)))
+    })
 }

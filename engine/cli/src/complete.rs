@@ -2,11 +2,11 @@
 //! state in files; starts no plugin, contacts no server, and prints nothing else.
 
 use crate::EXTENSIONS;
-use crate::args::{Cli, FileArg};
-use crate::commands::help::TOPICS;
-use crate::project::{Project, at};
+use crate::options::FileArg;
+use crate::project::Project;
+use crate::source::at;
 use crate::suggest::is_visible;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use dtm_engine::address::names;
@@ -20,9 +20,9 @@ use std::path::PathBuf;
 /// The variable by which a shell asks.
 pub const VARIABLE: &str = "DTM_COMPLETE";
 
-/// Answers a shell that asks for completions, and ends; returns for every other run.
-pub fn answer() {
-    CompleteEnv::with_factory(|| without_hidden(Cli::command())).var(VARIABLE).bin("dtm").complete();
+/// Answers a shell that asks for completions of a command line, and ends; returns for every other run.
+pub fn answer(command: fn() -> Command) {
+    CompleteEnv::with_factory(|| without_hidden(command())).var(VARIABLE).bin("dtm").complete();
 }
 
 /// A command line whose hidden parts cannot be completed: clap offers them where nothing else fits.
@@ -176,8 +176,7 @@ pub fn kinds() -> Candidates {
 }
 
 /// What `dtm help` has a page for.
-pub fn help() -> Candidates {
-    let command = Cli::command();
+pub fn pages(command: &Command, topics: &[&str]) -> Candidates {
     let commands = command.get_subcommands().filter(|c| is_visible(c)).map(|c| c.get_name().to_string());
-    candidates(commands.chain(TOPICS.map(String::from)))
+    candidates(commands.chain(topics.iter().map(|topic| topic.to_string())))
 }

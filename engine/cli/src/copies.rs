@@ -1,9 +1,9 @@
 //! A project that was copied or moved with its local state: which project owns the state is decided before anything is
 //! planned, so that a copy never changes the objects of the original.
 
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
-use crate::project::holder;
+use crate::options::Global;
+use crate::store::holder;
 use crate::terminal::{Terminal, note_once};
 use dtm_engine::address::ToolAddr;
 use dtm_engine::project::Surroundings;

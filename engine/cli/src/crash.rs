@@ -1,6 +1,6 @@
 //! What is said when dtm itself is wrong: what happened and where, for a report, without the secrets of the run.
 
-use crate::log;
+use crate::masking;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
 use std::panic::PanicHookInfo;
@@ -10,7 +10,7 @@ pub fn tell() {
     std::panic::set_hook(Box::new(|info| {
         let trace = Backtrace::capture();
         let trace = (trace.status() == BacktraceStatus::Captured).then(|| format!("\n{trace}"));
-        let text = log::masked(&report(info, &trace.unwrap_or_default()));
+        let text = masking::masked(&report(info, &trace.unwrap_or_default()));
         let _ = writeln!(std::io::stderr(), "{}", dtm_lang::diag::visible(&text));
     }));
 }

@@ -1,8 +1,7 @@
 //! What people type who know another tool: its options and commands, and what dtm calls them.
 
-use crate::args::Cli;
 use crate::suggest::Names;
-use clap::CommandFactory;
+use clap::Command;
 
 /// Options of Terraform and Pulumi, without their dashes, and what to write.
 const OPTIONS: &[(&str, &str)] = &[
@@ -61,14 +60,14 @@ fn option(word: &str) -> Option<&'static (&'static str, &'static str)> {
 
 /// The word of a command line that only another tool knows, and what to write instead. dtm's own command line is built only if
 /// there is a word to compare with it.
-pub fn tip(words: &[String]) -> Option<(String, &'static str)> {
+pub fn tip(words: &[String], command: fn() -> Command) -> Option<(String, &'static str)> {
     let mut words = words.iter().skip(1).take_while(|word| *word != "--").map(String::as_str);
     let foreign = words.clone().find_map(|word| COMMANDS.iter().find(|(name, _)| *name == word));
     let is_selection = |word: &str| matches!(word.split('=').next(), Some("--only" | "--skip"));
     if foreign.is_none() && words.clone().all(|word| option(word).is_none() && !is_selection(word)) {
         return None;
     }
-    let cli = Cli::command();
+    let cli = command();
     let ours = words.clone().find_map(|word| cli.find_subcommand(word));
     if let (None, Some((command, tip))) = (ours, foreign) {
         return Some((command.to_string(), tip));
@@ -97,10 +96,12 @@ pub fn tip(words: &[String]) -> Option<(String, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Cli;
+    use clap::CommandFactory;
 
     fn told(line: &str) -> Option<&'static str> {
         let words: Vec<String> = line.split(' ').map(String::from).collect();
-        tip(&words).map(|(_, tip)| tip)
+        tip(&words, Cli::command).map(|(_, tip)| tip)
     }
 
     #[test]

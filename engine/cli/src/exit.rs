@@ -1,6 +1,6 @@
 //! Exit codes, and the one border where errors of every module become diagnostics.
 
-use crate::log;
+use crate::masking;
 use dtm_engine::secret::SHORTEST_KEY;
 use dtm_engine::state::StateError;
 use dtm_lang::shell::command;
@@ -113,7 +113,7 @@ impl From<StateError> for Failure {
 /// A [`StateError`] as a person sees it.
 pub fn state_diagnostic(error: &StateError) -> Diagnostic {
     // A server may echo the request.
-    let of = |code| Diagnostic::new(code, log::masked(&error.to_string()));
+    let of = |code| Diagnostic::new(code, masking::masked(&error.to_string()));
     match error {
         StateError::Locked(holder) => {
             let d = of(Code::E0801).help("wait for it, or give `--lock-timeout 10m`");

@@ -12,16 +12,20 @@ mod elsewhere;
 mod exit;
 mod files;
 mod log;
+mod masking;
+mod options;
 mod params;
 mod project;
 mod scratch;
+mod source;
+mod store;
 mod suggest;
 mod terminal;
 mod trace;
 mod trust;
 mod view;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use dtm_lang::diag::render::{Format, render};
 use dtm_lang::loader::Extensions;
 use dtm_lang::{Code, Diagnostic, Sources};
@@ -36,9 +40,9 @@ pub static EXTENSIONS: Extensions =
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    complete::answer();
+    complete::answer(args::completed);
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    if let Some((word, tip)) = elsewhere::tip(&words) {
+    if let Some((word, tip)) = elsewhere::tip(&words, args::Cli::command) {
         let text =
             format!("error: dtm has no `{word}`\n\n  tip: {tip}\n\nFor more information, try '--help'.\n");
         return misused(&words, &text);
@@ -46,7 +50,7 @@ pub fn main() -> ExitCode {
     let mut cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let e = suggest::only_visible(e);
+            let e = suggest::only_visible(e, &args::Cli::command());
             if !e.use_stderr() {
                 let _ = e.print();
                 return Exit::Done.into();
@@ -70,10 +74,9 @@ pub fn main() -> ExitCode {
     }
     terminal.one_value =
         matches!(cli.command, args::Command::Eval(_) | args::Command::Output(_) | args::Command::Show(_));
-    terminal.one_value_if_sound =
+    terminal.one_value_if_valid =
         matches!(cli.command, args::Command::Plan(_) | args::Command::Verify(_) | args::Command::Graph(_));
-    let result =
-        log::start(&cli.global).and_then(|()| enter(&cli)).and_then(|()| commands::run(&cli, &terminal));
+    let result = log::start(&cli.global).and_then(|()| enter(&cli)).and_then(|()| args::run(&cli, &terminal));
     let exit = result.unwrap_or_else(|Failure { diagnostics, sources, exit }| {
         terminal.diagnostics(&diagnostics, &sources);
         exit

@@ -2,9 +2,10 @@
 //! planned, `-vv` every request and every batch too; `DTM_LOG` names other targets, as `kube=debug,dtm_engine=trace`. Every line
 //! goes past the secrets of the run, and above what is live.
 
-use crate::args::Global;
 use crate::exit::Failure;
-use dtm_engine::secret::{Redactor, without_headers};
+use crate::masking;
+use crate::options::Global;
+use dtm_engine::secret::Redactor;
 use dtm_lang::Code;
 use std::io::{IsTerminal, Write};
 use std::str::FromStr;
@@ -18,8 +19,6 @@ use tracing_subscriber::layer::SubscriberExt;
 /// Says a line above what is live.
 type Above = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Those of all projects that were opened: a command may open the same one again, with another program.
-static REDACTORS: Mutex<Vec<Redactor>> = Mutex::new(vec![]);
 static ABOVE: Mutex<Option<Above>> = Mutex::new(None);
 
 /// Starts logging where it is asked for.
@@ -32,7 +31,7 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DTM_STATE_KEY", "DTM_STATE_NEW_KEY"] {
         std::env::var(name).into_iter().for_each(|value| outside.learn_text(&value));
     }
-    hide(&outside);
+    masking::hide(&outside);
     let own =
         |level: LevelFilter| Targets::new().with_target("dtm_cli", level).with_target("dtm_engine", level);
     let asked = std::env::var("DTM_LOG").ok().filter(|text| !text.is_empty());
@@ -53,17 +52,6 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     let all = tracing_subscriber::registry().with(targets).with(lines);
     let _ = tracing::subscriber::set_global_default(all);
     Ok(())
-}
-
-/// From now on these secrets are hidden too.
-pub fn hide(redactor: &Redactor) {
-    REDACTORS.lock().unwrap_or_else(|e| e.into_inner()).push(redactor.clone());
-}
-
-/// A text without the secrets that are known so far.
-pub fn masked(text: &str) -> String {
-    let hidden = REDACTORS.lock().unwrap_or_else(|e| e.into_inner());
-    hidden.iter().fold(without_headers(text), |text, redactor| redactor.mask(&text))
 }
 
 /// Lines go above what is live, for as long as something is.
@@ -100,7 +88,7 @@ impl Drop for Line {
         if text.is_empty() {
             return;
         }
-        let text = dtm_lang::diag::visible(&masked(text)).into_owned();
+        let text = dtm_lang::diag::visible(&masking::masked(text)).into_owned();
         match &*ABOVE.lock().unwrap_or_else(|e| e.into_inner()) {
             Some(say) if std::io::stderr().is_terminal() => say(&text),
             _ => _ = writeln!(std::io::stderr(), "{text}"),

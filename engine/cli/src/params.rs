@@ -4,9 +4,9 @@
 //! From the weakest to the strongest: the file of `--env`, the files of `--params`, the output of `--params-from`, the
 //! variables, the name given to `--env` (for a param `env`), `--set`.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Failure, reason};
-use crate::project::{at, choose, environment, placed, unreadable};
+use crate::options::{FileArg, Global, Printed};
+use crate::source::{at, choose, environment, placed, unreadable};
 use crate::terminal::Terminal;
 use crate::trust::{self, Source};
 use dtm_engine::project::Surroundings;
@@ -18,16 +18,6 @@ use std::process::{Command as Process, Stdio};
 
 /// The most that a program may print as params.
 const LARGEST: u64 = 16 << 20;
-
-/// The output of the program, which runs once however often the configuration is opened.
-pub type Printed = std::sync::OnceLock<Output>;
-
-/// Params that a program printed: as a file, or one by one.
-#[derive(Clone, Default)]
-pub struct Output {
-    files: Vec<(String, String)>,
-    texts: Vec<Given>,
-}
 
 /// The values that come from outside.
 ///
@@ -189,7 +179,7 @@ pub fn ask(terminal: &Terminal, program: &Program) -> Vec<Given> {
 }
 
 /// Runs the program of `--params-from`, and reads what it prints.
-fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
+fn printed(root: &Path, command: &str) -> Result<Printed, Failure> {
     let failed = |why: String| Failure::new(Code::E0903, format!("`--params-from {}`: {why}", word(command)));
     let mut shell = Process::new("sh");
     shell.args(["-c", command]).current_dir(root).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -220,9 +210,9 @@ fn printed(root: &Path, command: &str) -> Result<Output, Failure> {
 }
 
 /// A JSON object, or a line for each param; empty lines and those that begin with `#` say nothing.
-fn parsed(text: &str) -> Result<Output, usize> {
+fn parsed(text: &str) -> Result<Printed, usize> {
     if text.trim_start().starts_with('{') {
-        return Ok(Output { files: vec![("params-from.json".into(), text.into())], texts: vec![] });
+        return Ok(Printed { files: vec![("params-from.json".into(), text.into())], texts: vec![] });
     }
     let mut texts = vec![];
     for (i, line) in text.lines().enumerate() {
@@ -240,7 +230,7 @@ fn parsed(text: &str) -> Result<Output, usize> {
         let text = quoted.unwrap_or_else(|| value.to_string());
         texts.push(Given { name: name.into(), text, origin: Origin::Program });
     }
-    Ok(Output { files: vec![], texts })
+    Ok(Printed { files: vec![], texts })
 }
 
 #[cfg(test)]

@@ -1,30 +1,28 @@
 //! A configuration on disk, opened for a command: its program, its state, its plugins.
 
 use crate::EXTENSIONS;
-use crate::args::{FileArg, Global};
 use crate::copies::{self, Copied};
 use crate::exit::{Failure, reason};
-use crate::log;
+use crate::options::{FileArg, Global};
 use crate::params::{ask, env_is_known, inputs, of_another_environment};
-use crate::terminal::{Terminal, note_once};
-use crate::trust;
+use crate::source::{Placed, Source, environment, found, placed, source, surroundings};
+use crate::store::{enter, guard, holder, open_store, trusted_plugins};
+use crate::terminal::Terminal;
 use dtm_devstream as devstream;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
 use dtm_engine::plugin::PluginCalls;
 use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
-use dtm_engine::secret::Redactor;
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Holder, Loaded, Session, State, StateError, now};
-use dtm_engine::workspace::{Workspace, nearest, normal};
+use dtm_engine::state::{Loaded, Session, State, StateError};
+use dtm_engine::workspace::normal;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
 use dtm_lang::shell::word;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Inputs, Loader, Program, Purpose};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,7 +118,7 @@ impl Project {
     /// # Errors
     /// Every problem of the program.
     pub fn open_valid(global: &Global, terminal: &Terminal, file: &FileArg) -> Result<Project, Failure> {
-        Project::sound_with(global, terminal, file, &|loader| loader).map(|(project, _)| project)
+        Project::valid_with(global, terminal, file, &|loader| loader).map(|(project, _)| project)
     }
 
     /// As [`Project::open_valid`], with what it was made of, for an archive.
@@ -133,11 +131,11 @@ impl Project {
         file: &FileArg,
     ) -> Result<(Project, Inputs, Recording), Failure> {
         let read = Recording::default();
-        let (project, inputs) = Project::sound_with(global, terminal, file, &|loader| read.of(loader))?;
+        let (project, inputs) = Project::valid_with(global, terminal, file, &|loader| read.of(loader))?;
         Ok((project, inputs, read))
     }
 
-    fn sound_with(
+    fn valid_with(
         global: &Global,
         terminal: &Terminal,
         file: &FileArg,
@@ -363,30 +361,6 @@ impl Project {
     }
 }
 
-/// The plugins of a program and of what is in state, once the user trusts what they make run.
-///
-/// # Errors
-/// When the project is not trusted.
-pub fn trusted_plugins(
-    around: &Surroundings,
-    program: Option<&Program>,
-    state: &State,
-    lock: Option<OwnedFd>,
-    events: Events,
-) -> Result<Arc<dyn PluginCalls>, Failure> {
-    trust::admit(around, trust::of_run(around, program, state))?;
-    Ok(around.plugins(program, state, lock, events))
-}
-
-/// The store of a place, once the user trusts the credential helpers that it makes run.
-///
-/// # Errors
-/// When the project is not trusted, or the store cannot be opened.
-pub fn open_store(around: &Surroundings, place: &Place) -> Result<Store, Failure> {
-    trust::admit(around, trust::of_place(around, place))?;
-    Ok(around.store(place)?)
-}
-
 /// A state with what is around it.
 pub struct Opened {
     /// The rest of the world.
@@ -470,260 +444,4 @@ pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
             Ok(Opened { around, store, place, selected: false, project: None })
         }
     }
-}
-
-/// Takes the lock.
-///
-/// # Errors
-/// When it is held, or the state cannot be read.
-pub fn enter(global: &Global, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
-    store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store.leased()) {
-        (StateError::Locked(_), Some(_)) => {
-            Failure::from(e).help("if that run is gone for good, free the lock: `dtm state unlock`")
-        }
-        _ => e.into(),
-    })
-}
-
-/// A state that was used and is gone, and a new one in the place of another, are errors.
-///
-/// # Errors
-/// When this is so, or a server gives no answer.
-pub fn guard(
-    around: &Surroundings,
-    file: &str,
-    place: &Place,
-    store: &Store,
-    selected: bool,
-) -> Result<(), Failure> {
-    let root = &*around.root;
-    if store.has_remains()? {
-        return Ok(());
-    }
-    let backends = Backends::load(root);
-    let path = place.to_string();
-    if let Some(used) = backends.at(&path) {
-        let marker = root.join(".dtm/backend");
-        return Err(StateError::Missing { marker, lineage: used.lineage.clone() }.into());
-    }
-    // Another root file in the same folder has a state of its own, which is nothing to move here.
-    let backends = if file.is_empty() { backends } else { backends.of(root, file) };
-    match backends.last() {
-        Some(used) if !selected => {
-            let headline =
-                format!("this project kept its state in `{}`, and there is none in `{path}`", used.path);
-            let failure = Failure::new(Code::E0808, headline);
-            Err(failure
-                .help("move what is there: `dtm state migrate`, or put the setting back")
-                .help("to begin a new state, in which nothing was made yet: `--new-state`"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A root file, and where it is.
-pub struct Placed {
-    /// The canonical folder.
-    pub root: PathBuf,
-    /// The file's name in it.
-    pub name: String,
-    /// What a person writes before a path to come from where they are to the folder.
-    pub prefix: String,
-}
-
-/// Where a root file is; its workspace must be sound.
-///
-/// # Errors
-/// When its folder is not there, its name is not UTF-8, or the workspace's `dtm.toml` has errors.
-pub fn placed(path: &Path) -> Result<Placed, Failure> {
-    let full = std::path::absolute(path).map_err(|e| unreadable(path, &reason(&e)))?;
-    let name = full
-        .file_name()
-        .and_then(|n| n.to_str())
-        .ok_or_else(|| unreadable(path, "its name is not UTF-8"))?
-        .to_string();
-    let folder = full.parent().unwrap_or(Path::new("/"));
-    let root = folder.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
-    let workspace = Workspace::of(&root);
-    if let Some((diagnostics, sources)) = workspace.problems() {
-        return Err(Failure::all(diagnostics, &Arc::new(sources)));
-    }
-    if let Some(note) = workspace.note() {
-        note_once(&note);
-    }
-    let prefix = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => format!("{}/", parent.display()),
-        _ => String::new(),
-    };
-    Ok(Placed { root, name, prefix })
-}
-
-/// Who works on a state.
-pub fn holder(doing: &str) -> Holder {
-    let user =
-        ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
-    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Holder {
-        who: format!("{user}@{host}"),
-        pid: std::process::id(),
-        since: now(),
-        doing: doing.into(),
-        machine: Holder::this_machine(),
-    }
-}
-
-/// What a run in this folder needs besides the program.
-///
-/// # Errors
-/// When the dtm binary cannot be found.
-pub fn surroundings(root: PathBuf, env: BTreeMap<String, String>) -> Result<Surroundings, Failure> {
-    let binary = std::env::current_exe()
-        .map_err(|e| Failure::new(Code::E0903, format!("cannot find the dtm binary: {}", reason(&e))))?;
-    let redactor = Redactor::default();
-    log::hide(&redactor);
-    Ok(Surroundings { root, env, binary, redactor })
-}
-
-/// What a run in this folder needs, whatever program it is of.
-///
-/// # Errors
-/// As [`surroundings`].
-pub fn here() -> Result<Surroundings, Failure> {
-    surroundings(std::env::current_dir().unwrap_or_default(), environment())
-}
-
-/// What a run in another folder needs, for any program.
-///
-/// # Errors
-/// As [`surroundings`].
-pub fn at(root: PathBuf) -> Result<Surroundings, Failure> {
-    surroundings(root, environment())
-}
-
-/// The variables of this process that are text.
-pub fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
-}
-
-/// The root file of a command, and what reads it.
-pub struct Source {
-    /// Its folder.
-    pub root: PathBuf,
-    /// Its name there.
-    pub name: String,
-    /// As the user may name it again; empty for the default.
-    pub named: String,
-    /// Reads it, and the files around it.
-    pub loader: Arc<dyn Loader>,
-}
-
-/// The root file that is meant: one, several of DevStream's YAML as one, or standard input.
-///
-/// # Errors
-/// When there is none.
-pub fn source(file: &FileArg) -> Result<Source, Failure> {
-    let given: Vec<PathBuf> = file.more.config_file.iter().chain(&file.more.var_file).cloned().collect();
-    let one = file.file.clone().or_else(|| given.first().cloned());
-    if one.as_deref() == Some(Path::new("-")) && given.len() < 2 {
-        return standard_input();
-    }
-    if let [first, _, ..] = &*given {
-        return several(first, &given);
-    }
-    let named = one.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
-    let Placed { root, name, prefix } = placed(&choose(one.as_deref())?)?;
-    Ok(Source { loader: Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS)), root, name, named })
-}
-
-/// What comes in is `.dts` or, without the line that this begins with, DevStream's YAML.
-fn standard_input() -> Result<Source, Failure> {
-    let mut bytes = vec![];
-    std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes)
-        .map_err(|e| Failure::new(Code::E0903, format!("cannot read standard input: {}", reason(&e))))?;
-    let is_dts = String::from_utf8_lossy(&bytes).lines().any(|line| line.trim_end() == "dts 1");
-    let name = if is_dts { "stdin.dts" } else { "stdin.yaml" };
-    let Placed { root, prefix, .. } = placed(Path::new(name))?;
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS));
-    let loader = Around::loader(inner, move |inner, path| match path {
-        _ if path == name => Ok(bytes.clone()),
-        _ => inner.read(path),
-    });
-    Ok(Source { root, name: name.into(), named: "-".into(), loader })
-}
-
-/// Several files are one configuration, in the order in which they are named.
-fn several(first: &Path, given: &[PathBuf]) -> Result<Source, Failure> {
-    let Placed { root, prefix, .. } = placed(first)?;
-    let mut names = vec![];
-    for path in given {
-        if !path.to_str().is_some_and(devstream::is_yaml) {
-            return Err(Failure::new(Code::E0901, format!("`{}` is not DevStream's YAML", path.display()))
-                .help("only DevStream YAML can be split over several files; in `.dts`, import the others")
-                .usage());
-        }
-        let full = path.canonicalize().map_err(|e| unreadable(path, &reason(&e)))?;
-        let Some(below) = full.strip_prefix(&root).ok().and_then(Path::to_str) else {
-            let headline = format!("`{}` is not below the folder of `{}`", path.display(), first.display());
-            return Err(Failure::new(Code::E0901, headline)
-                .help("name the file in the outermost folder first")
-                .usage());
-        };
-        names.push(below.to_string());
-    }
-    let named = given.iter().map(|p| word(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>();
-    let named = named.join(" -f ");
-    let listing = names.join("\n");
-    let inner = Arc::new(FileLoader::new(root.clone(), prefix, &EXTENSIONS));
-    let loader = Around::loader(inner, move |inner, path| match path {
-        devstream::FOLDER => Ok(listing.clone().into_bytes()),
-        _ => inner.read(path),
-    });
-    Ok(Source { root, name: devstream::FOLDER.into(), named: format!("-f {named}"), loader })
-}
-
-/// The file that is meant.
-///
-/// # Errors
-/// When there is none.
-pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
-    let path = match file {
-        Some(path) if path.is_dir() && !path.join("main.dts").exists() && has_yaml(path) => {
-            return Ok(path.join(devstream::FOLDER));
-        }
-        Some(path) if path.is_dir() => path.join("main.dts"),
-        Some(path) => path.to_path_buf(),
-        None if !Path::new("main.dts").exists() && Path::new("config.yaml").exists() => "config.yaml".into(),
-        None => found("main.dts").unwrap_or_else(|| "main.dts".into()),
-    };
-    if !path.exists() {
-        let failure = unreadable(&path, "there is no such file");
-        return Err(
-            failure.help("pass the configuration file, or create a project: `dtm new quickstart DIR`")
-        );
-    }
-    Ok(path)
-}
-
-/// The nearest file of this name, in this folder or above it in the same workspace. One that is not here is named in a note.
-pub fn found(name: &str) -> Option<PathBuf> {
-    if Path::new(name).exists() {
-        return Some(name.into());
-    }
-    let here = std::env::current_dir().ok()?;
-    let (_, up) = nearest(&here, name)?;
-    let path = Path::new(&"../".repeat(up)).join(name);
-    note_once(&format!("using {}", path.display()));
-    Some(path)
-}
-
-/// Whether a folder has YAML files, as DevStream took a folder of them.
-fn has_yaml(folder: &Path) -> bool {
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
-    names.into_iter().any(|name| name.to_str().is_some_and(devstream::is_yaml))
-}
-
-/// A file that cannot be read.
-pub fn unreadable(path: &Path, why: &str) -> Failure {
-    Failure::new(Code::E0903, format!("cannot read `{}`: {why}", path.display()))
 }

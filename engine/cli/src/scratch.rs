@@ -1,10 +1,11 @@
 //! Expressions inside of a program: what `dtm eval` and `dtm console` compute, with the outputs that are in state.
 
 use crate::EXTENSIONS;
-use crate::args::{FileArg, Global};
 use crate::exit::Failure;
+use crate::options::{FileArg, Global};
 use crate::params::inputs;
-use crate::project::{Placed, choose, found, placed, state_of, surroundings};
+use crate::project::state_of;
+use crate::source::{Placed, choose, found, placed, surroundings};
 use dtm_engine::plan::known_in_state;
 use dtm_engine::project::FileLoader;
 use dtm_engine::state::State;

@@ -1,8 +1,7 @@
 //! What clap suggests after a mistake: never a hidden command or option.
 
-use crate::args::Cli;
 use clap::error::{ContextKind, ContextValue, Error};
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use std::collections::BTreeSet;
 
 /// Whether help shows a command.
@@ -61,9 +60,9 @@ impl Names {
     }
 }
 
-/// The same error without suggestions that name something hidden.
-pub fn only_visible(mut error: Error) -> Error {
-    let names = Names::of([&Cli::command()]);
+/// An error of a command line without suggestions that name something hidden.
+pub fn only_visible(mut error: Error, command: &Command) -> Error {
+    let names = Names::of([command]);
     for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedCommand] {
         let left = match error.get(kind) {
             Some(ContextValue::String(name)) if names.hides(name) => None,
@@ -91,12 +90,13 @@ pub fn only_visible(mut error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use crate::args::Cli;
+    use clap::{CommandFactory, Parser};
 
     fn told(arguments: &[&str]) -> String {
         let arguments = ["dtm"].iter().chain(arguments);
         let error = Cli::try_parse_from(arguments).err().expect("a mistake");
-        only_visible(error).to_string()
+        only_visible(error, &Cli::command()).to_string()
     }
 
     #[test]

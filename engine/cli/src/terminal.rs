@@ -1,8 +1,8 @@
 //! Standard output and error: what is written where, in which form, with or without color. A reader that went
 //! away is no reason to stop working; a full disk is told at the end.
 
-use crate::args::{ColorChoice, DiagnosticFormat, Global};
 use crate::exit::{Exit, reason};
+use crate::options::{ColorChoice, DiagnosticFormat, Global};
 use dtm_lang::diag::render::{Format, render};
 use dtm_lang::diag::{is_hidden, visible, visible_json};
 use dtm_lang::{Diagnostics, Sources};
@@ -80,7 +80,7 @@ pub struct Terminal {
     /// Whether standard output is one value and nothing else: diagnostics go to standard error in every form.
     pub one_value: bool,
     /// Whether a command that finds no error writes one value: what is not an error goes to standard error.
-    pub one_value_if_sound: bool,
+    pub one_value_if_valid: bool,
     /// Whether long texts are shown by a pager.
     pub pages: bool,
     color_err: bool,
@@ -138,7 +138,7 @@ impl Terminal {
             verbose: global.verbosity(),
             style: Style { on: color(std::io::stdout().is_terminal()) },
             one_value: false,
-            one_value_if_sound: false,
+            one_value_if_valid: false,
             pages: !global.no_pager,
             color_err: color(std::io::stderr().is_terminal()),
             failed: Mutex::default(),
@@ -191,11 +191,6 @@ impl Terminal {
     /// The width of the terminal; 100 where there is none.
     pub fn width(&self) -> usize {
         size().0
-    }
-
-    /// An empty paper as wide as the terminal; with `-v` what is equal is shown on it too.
-    pub fn paper(&self) -> crate::view::paper::Paper {
-        crate::view::paper::Paper::new(self.style, self.width(), self.verbose > 0)
     }
 
     /// Writes to standard output; control characters are written out.
@@ -251,7 +246,7 @@ impl Terminal {
             let version = env!("CARGO_PKG_VERSION");
             return self.line(&dtm_lang::diag::sarif::sarif(diagnostics.worst_first(), sources, version));
         }
-        let beside = self.one_value || self.one_value_if_sound && !diagnostics.has_errors();
+        let beside = self.one_value || self.one_value_if_valid && !diagnostics.has_errors();
         if self.json && !beside {
             return diagnostics
                 .worst_first()

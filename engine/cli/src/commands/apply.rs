@@ -5,13 +5,15 @@ use super::run::{
     runtime,
 };
 use super::saved;
-use crate::args::{ConfigFiles, FileArg, Global, SelectArgs};
 use crate::exit::{Exit, Failure};
-use crate::project::{Project, holder};
+use crate::options::{ConfigFiles, FileArg, Global, SelectArgs};
+use crate::project::Project;
+use crate::store::holder;
 use crate::terminal::Terminal;
 use crate::trace::Trace;
 use crate::trust::Ledger;
 use crate::view;
+use crate::view::paper::Paper;
 use clap::Args;
 use dtm_engine::plan::build;
 use dtm_engine::plan::saved::Saved;
@@ -43,7 +45,7 @@ pub struct Apply {
     take_over: bool,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<Exit, Failure> {
     let saved = args.file.as_deref().filter(|path| Saved::is_one(path));
     if saved.is_some() {
         saved::only_the_plan(global, &args.select)?;
@@ -94,7 +96,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if let (false, false) = (terminal.quiet, plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
-        args.run.show(terminal, &view::plan::text(&plan, terminal.paper()));
+        args.run.show(terminal, &view::plan::text(&plan, Paper::of(terminal)));
         super::plan::done_moves(terminal, &plan);
     }
     refuse(&plan, sources)?;
@@ -113,7 +115,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
         }
         trace.finish()?;
         if !terminal.json && !terminal.quiet {
-            terminal.out(&view::summary::outputs(outputs, terminal.paper()));
+            terminal.out(&view::summary::outputs(outputs, Paper::of(terminal)));
         }
         return Ok(Exit::Done);
     }

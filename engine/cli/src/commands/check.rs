@@ -1,7 +1,7 @@
 //! `dtm check`: parses, resolves, type-checks, evaluates what is known. Touches nothing.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view::count;
@@ -65,7 +65,7 @@ fn mend(global: &Global, terminal: &Terminal, args: &Check) -> Result<(), Failur
     Ok(())
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Check) -> Result<Exit, Failure> {
     let mut files: Vec<PathBuf> = vec![];
     let stamp = |file: &PathBuf| -> Option<(SystemTime, u64)> {
         let seen = file.metadata().ok()?;

@@ -18,7 +18,7 @@ pub struct Completion {
     pub shell: Shell,
 }
 
-pub(super) fn run(terminal: &Terminal, args: &Completion) -> Result<Exit, Failure> {
+pub(crate) fn run(terminal: &Terminal, args: &Completion) -> Result<Exit, Failure> {
     let mut script = vec![];
     let shells = Shells::builtins();
     let written = shells

@@ -1,7 +1,7 @@
 //! `dtm console`: expressions, one after the other, inside of a configuration.
 
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::options::Global;
 use crate::scratch::{IT, Scratch};
 use crate::terminal::Terminal;
 use clap::Args;
@@ -113,7 +113,7 @@ fn is_declaration(line: &str) -> bool {
     ["let ", "fn ", "type ", "import ", "component "].iter().any(|word| line.trim_start().starts_with(word))
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Console) -> Result<Exit, Failure> {
     let scratch = Scratch::open(global, args.file.clone())?;
     let first = scratch.run("");
     terminal.diagnostics(&first.diagnostics, &first.sources);

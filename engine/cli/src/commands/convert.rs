@@ -1,11 +1,11 @@
 //! `dtm convert`: a configuration in DevStream's YAML becomes one in `.dts`, and it is shown that both plan the same.
 
 use super::fmt::difference;
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::files::{self, Access};
+use crate::options::{FileArg, Global};
 use crate::params::inputs;
-use crate::project::{Source, source};
+use crate::source::{Source, source};
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
@@ -40,7 +40,7 @@ pub struct Convert {
     in_place: bool,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Convert) -> Result<Exit, Failure> {
     let Source { root, name, loader, .. } = source(&args.file)?;
     let given = args.file.file.clone().unwrap_or_else(|| PathBuf::from(&name));
     let is_stdin = given.as_os_str() == "-";

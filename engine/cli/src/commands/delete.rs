@@ -1,9 +1,9 @@
 //! `dtm delete TOOL...`: removes tools and what depends on them.
 
 use super::run::{RunArgs, can_ask};
-use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::state_of;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -32,7 +32,7 @@ pub struct Delete {
     run: RunArgs,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Delete) -> Result<Exit, Failure> {
     let file = FileArg::of(args.file.clone());
     let mut tools = args.tools.clone();
     if tools.is_empty() {

@@ -1,13 +1,15 @@
 //! `dtm destroy`: removes everything that the state knows, in reverse order.
 
 use super::run::{Run, RunArgs, Switch, ask, carry_out, lock_of, options, planning_events, refuse, runtime};
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
-use crate::project::{enter, own_state, trusted_plugins};
+use crate::options::{FileArg, Global};
+use crate::project::own_state;
+use crate::store::{enter, trusted_plugins};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
 use crate::trust::Ledger;
 use crate::view;
+use crate::view::paper::Paper;
 use clap::Args;
 use dtm_engine::plan::{Plan, Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
@@ -36,7 +38,7 @@ pub struct Destroy {
     no_read: bool,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Result<Exit, Failure> {
     let reality = if args.no_read { Reality::Recorded } else { Reality::Read };
     remove(global, terminal, &args.file, &args.run, None, (!args.state, reality))
 }
@@ -101,7 +103,7 @@ pub(super) fn remove(
         value["event"] = "plan".into();
         terminal.line(&value);
     } else if !terminal.quiet && !plan.nodes.is_empty() {
-        run_args.show(terminal, &view::plan::text(&plan, terminal.paper()));
+        run_args.show(terminal, &view::plan::text(&plan, Paper::of(terminal)));
     }
     refuse(&plan, &sources)?;
     if plan.nodes.is_empty() && !plan.outputs_changed {

@@ -2,9 +2,10 @@
 
 use super::import::placeholder;
 use super::verify::{self, Verify};
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
-use crate::project::{Project, here};
+use crate::options::{FileArg, Global};
+use crate::project::Project;
+use crate::source::here;
 use crate::terminal::Terminal;
 use clap::Args;
 use dtm_devstream as devstream;
@@ -148,7 +149,7 @@ pub struct Init {
 
 /// `init`: whether every plugin that a configuration needs is there. There is nothing to download: they are shipped with dtm, or
 /// lie beside the configuration.
-pub(super) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<Exit, Failure> {
+pub(crate) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<Exit, Failure> {
     let (project, diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));

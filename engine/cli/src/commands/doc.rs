@@ -1,11 +1,12 @@
 //! `dtm doc`: documentation of modules, plugins and the manual, as Markdown or HTML.
 
 use crate::EXTENSIONS;
-use crate::args::{FileArg, Global};
 use crate::doc::{Page, examples, html, markdown, page};
 use crate::exit::{Exit, Failure, reason};
 use crate::files::{self, Access};
-use crate::project::{Project, unreadable};
+use crate::options::{FileArg, Global};
+use crate::project::Project;
+use crate::source::unreadable;
 use crate::terminal::Terminal;
 use crate::view::count;
 use clap::Args;
@@ -41,7 +42,7 @@ pub struct Doc {
     html: Option<PathBuf>,
 }
 
-pub(super) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
     if args.schema {
         terminal.out(include_str!("../../schema/dtm-2.json"));
         return Ok(Exit::Done);

@@ -1,10 +1,10 @@
 //! `dtm eval EXPRESSION`: computes an expression inside of a configuration.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::params::inputs;
-use crate::project::{Source, source};
 use crate::scratch::Scratch;
+use crate::source::{Source, source};
 use crate::terminal::Terminal;
 use crate::view::value::{SECRET, masked};
 use clap::{Args, ValueEnum};
@@ -90,7 +90,7 @@ fn hidden(value: &Value) -> Value {
     }
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Eval) -> Result<Exit, Failure> {
     if args.form.is_some() {
         return tools(global, terminal, args);
     }

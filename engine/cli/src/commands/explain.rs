@@ -22,7 +22,7 @@ pub struct Explain {
     pub code: Option<String>,
 }
 
-pub(super) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> {
+pub(crate) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> {
     let codes = codes(EXTENSIONS.frontends);
     let Some(wanted) = &args.code else {
         if terminal.json {

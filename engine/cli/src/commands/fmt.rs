@@ -34,7 +34,7 @@ impl Fmt {
     }
 }
 
-pub(super) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
+pub(crate) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     if args.paths == [PathBuf::from("-")] {
         return standard_input(terminal, args);
     }

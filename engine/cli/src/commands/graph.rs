@@ -1,7 +1,7 @@
 //! `dtm graph`: what depends on what, as text, DOT, Mermaid or JSON. Touches nothing.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::{Args, ValueEnum};
@@ -36,7 +36,7 @@ pub struct GraphArgs {
     form: Form,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &GraphArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &GraphArgs) -> Result<Exit, Failure> {
     let (project, diagnostics) = Project::open(global, &args.file, Purpose::Check)?;
     if diagnostics.has_errors() {
         return Err(Failure::all(diagnostics, project.program.sources()));

@@ -1,12 +1,9 @@
 //! `dtm help [COMMAND | TOPIC]`
 
-use crate::args::Cli;
-use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::suggest::is_visible;
 use crate::terminal::Terminal;
-use clap::{Args, Command, CommandFactory};
-use clap_complete::engine::ArgValueCandidates;
+use clap::{Args, Command};
 use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
 use std::fmt::Write;
@@ -18,7 +15,7 @@ use std::fmt::Write;
 )]
 pub struct Help {
     /// A command or a topic; without it, all commands are listed.
-    #[arg(value_name = "COMMAND", add = ArgValueCandidates::new(complete::help))]
+    #[arg(value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -37,12 +34,12 @@ Addresses
 Quote an address in a shell: 'site[\"eu\"]'. Because a shell removes the quotes of site[\"eu\"], dtm also takes site[eu].
 ";
 
-pub(super) fn run(terminal: &Terminal, args: &Help) -> Result<Exit, Failure> {
+/// Shows a page; `command` is the command line of dtm.
+pub(crate) fn run(terminal: &Terminal, args: &Help, mut command: Command) -> Result<Exit, Failure> {
     match &*args.command {
         [topic] if topic == "exit-codes" => exit_codes(terminal),
         [topic] if topic == "addresses" => tell(terminal, args, ADDRESSES),
         words => {
-            let mut command = Cli::command();
             command.build();
             let mut found = &mut command;
             for word in words {

@@ -5,10 +5,10 @@
 
 use super::list::discover;
 use super::run::{planning_events, runtime};
-use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -54,7 +54,7 @@ pub struct Import {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Import) -> Result<Exit, Failure> {
     let file = FileArg::of(args.file.clone());
     if args.all {
         return all(global, terminal, &file, args);

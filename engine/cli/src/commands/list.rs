@@ -4,9 +4,9 @@ use super::import::{
     Wanted, address_of, check_value, draft, example, kind_of, name_from, source, source_of, with,
 };
 use super::run::{planning_events, runtime};
-use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -46,7 +46,7 @@ pub struct List {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &List) -> Result<Exit, Failure> {
     if args.kind == "plugins" && args.within.is_empty() {
         return super::devstream_compat::plugins(terminal);
     }

@@ -17,7 +17,7 @@ pub struct Lsp {
     stdio: bool,
 }
 
-pub(super) fn run(_: &Lsp) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Lsp) -> Result<Exit, Failure> {
     let loaders: dtm_lsp::Loaders = Arc::new(|folder| {
         let root = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         Arc::new(FileLoader::new(root, String::new(), &EXTENSIONS))

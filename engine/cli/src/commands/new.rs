@@ -29,7 +29,7 @@ pub struct New {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(terminal: &Terminal, args: &New) -> Result<Exit, Failure> {
+pub(crate) fn run(terminal: &Terminal, args: &New) -> Result<Exit, Failure> {
     let Some(name) = &args.name else {
         if terminal.json {
             let all = EXAMPLES.iter().map(|e| json!({ "name": e.name, "title": e.title }));

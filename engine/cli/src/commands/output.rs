@@ -1,9 +1,10 @@
 //! `dtm output [NAME]`: the outputs of the last apply.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::state_of;
 use crate::terminal::Terminal;
+use crate::view::paper::Paper;
 use crate::view::{summary, value};
 use clap::Args;
 use dtm_lang::wire::plain;
@@ -27,14 +28,14 @@ pub struct OutputArgs {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &OutputArgs) -> Result<Exit, Failure> {
     let (_, store, _) = state_of(global, &FileArg::of(args.file.clone()))?;
     let outputs = store.load()?.state.outputs;
     let Some(name) = &args.name else {
         match terminal.json {
             true => terminal.line(&Value::Object(value::masked_fields(&outputs))),
             false if outputs.is_empty() => terminal.out("There are no outputs.\n"),
-            false => terminal.out(&summary::outputs(&outputs, terminal.paper())),
+            false => terminal.out(&summary::outputs(&outputs, Paper::of(terminal))),
         }
         return Ok(Exit::Done);
     };

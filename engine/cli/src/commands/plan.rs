@@ -2,13 +2,15 @@
 
 use super::run::{needs_plugins, planning_events, runtime};
 use super::saved;
-use crate::args::{ConfigFiles, FileArg, Global, SelectArgs};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::project::{Project, holder};
+use crate::options::{ConfigFiles, FileArg, Global, SelectArgs};
+use crate::project::Project;
+use crate::store::holder;
 use crate::terminal::Terminal;
 use crate::view;
 use crate::view::page::About;
+use crate::view::paper::Paper;
 use clap::Args;
 use dtm_engine::plan::saved::Saved;
 use dtm_engine::plan::{BuildOptions, Plan, build};
@@ -43,7 +45,7 @@ pub struct PlanArgs {
     detailed_exitcode: bool,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Result<Exit, Failure> {
     let code = |plan: &Plan| match args.detailed_exitcode && !plan.is_empty() {
         true => Exit::Changes,
         false => Exit::Done,
@@ -163,7 +165,7 @@ pub(super) fn show(terminal: &Terminal, project: &Project, plan: &Plan) {
     }
     terminal.diagnostics(&plan.diagnostics, project.program.sources());
     if !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
-        terminal.page(&view::plan::text(plan, terminal.paper()));
+        terminal.page(&view::plan::text(plan, Paper::of(terminal)));
     }
     done_moves(terminal, plan);
 }

@@ -1,9 +1,9 @@
 //! `dtm plugin ...`: for authors of plugins.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
+use crate::options::{FileArg, Global};
 use crate::params::inputs;
-use crate::project::{Placed, placed, surroundings, unreadable};
+use crate::source::{Placed, placed, surroundings, unreadable};
 use crate::terminal::Terminal;
 use crate::view;
 use clap::{Args, Subcommand};
@@ -42,7 +42,7 @@ pub struct Check {
     cases: Option<PathBuf>,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, command: &PluginCommand) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, command: &PluginCommand) -> Result<Exit, Failure> {
     match command {
         PluginCommand::Check(args) => check(global, terminal, args),
     }

@@ -4,6 +4,7 @@ use crate::exit::{Exit, Failure, reason, state_diagnostic};
 use crate::terminal::{Terminal, is_yes};
 use crate::trace::Trace;
 use crate::trust::{Ledger, witness};
+use crate::view::paper::Paper;
 use crate::view::{count, progress, summary};
 use clap::Args;
 use dtm_engine::difference::natural;
@@ -36,7 +37,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub fail_fast: bool,
     /// The timeout for operations without their own, such as `10m` [default: the program's setting, or 20m].
-    #[arg(long, value_name = "DURATION", value_parser = crate::args::deadline)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::options::deadline)]
     pub timeout: Option<Duration>,
     /// Writes how long everything took to FILE, for <https://ui.perfetto.dev>.
     #[arg(long, value_name = "FILE")]
@@ -289,7 +290,7 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
     }
     terminal.out(&summary::text(outcome, terminal.style, &format!("`{next}`"), took));
     if let Some(state) = state.filter(|_| outcome.is_complete()) {
-        terminal.out(&summary::outputs(&state.outputs, terminal.paper()));
+        terminal.out(&summary::outputs(&state.outputs, Paper::of(terminal)));
     }
 }
 

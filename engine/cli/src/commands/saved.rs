@@ -1,9 +1,10 @@
 //! Saved plans: `dtm plan -o FILE`, `dtm plan FILE`, `dtm apply FILE`.
 
-use crate::args::{Global, SelectArgs};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
-use crate::project::{Project, holder};
+use crate::options::{Global, SelectArgs};
+use crate::project::Project;
+use crate::store::holder;
 use crate::terminal::Terminal;
 use crate::view::page::About;
 use dtm_engine::archive::{Archive, Recording};
@@ -82,7 +83,7 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
     };
     let saved = Saved::read(path).map_err(unusable)?;
     // Its secrets are opened before its program is loaded, which may need them.
-    let around = crate::project::here()?;
+    let around = crate::source::here()?;
     let keys = around.plan_keys(&saved.id, saved.state.lineage.as_deref());
     let fits = keys.iter().find(|k| saved.key.as_deref() == Some(&*k.id()));
     if fits.is_none()
@@ -103,8 +104,8 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
 /// That a plan whose key is gone was applied, as its state remembers it.
 fn applied_before(saved: &Saved) -> Option<Applied> {
     let around = match &saved.state.folder {
-        Some(folder) => crate::project::at(folder.clone()).ok()?,
-        None => crate::project::here().ok()?,
+        Some(folder) => crate::source::at(folder.clone()).ok()?,
+        None => crate::source::here().ok()?,
     };
     let state = around.store(&saved.state.place).ok()?.load().ok()?.state;
     state.applied.into_iter().find(|applied| applied.plan == saved.id)

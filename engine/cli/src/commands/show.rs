@@ -1,9 +1,9 @@
 //! `dtm show [TOOL]`: what is in state.
 
 use super::devstream_compat::{self, Shown};
-use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::state_of;
 use crate::terminal::Terminal;
 use crate::view::paper::Paper;
@@ -38,7 +38,7 @@ pub struct Show {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Show) -> Result<Exit, Failure> {
     // As DevStream had it; a tool of that name is shown by `dtm state show`.
     match args.tool.as_deref() {
         Some("config") => return devstream_compat::config(terminal, &args.shown),
@@ -143,7 +143,7 @@ fn text(addr: &str, entry: &Entry, terminal: &Terminal) -> String {
         if !values.is_empty() {
             let _ = writeln!(out, "  {}", style.dim(what));
         }
-        let mut paper: Paper = terminal.paper();
+        let mut paper: Paper = Paper::of(terminal);
         fields(&mut paper, 4, values);
         out += &paper.out;
     };

@@ -1,8 +1,8 @@
 //! `dtm test`: runs the tests of a program. Each plans against an empty state, without plugins and network.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
 use crate::files;
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view::count;
@@ -50,7 +50,7 @@ impl Ran {
     }
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Test) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Test) -> Result<Exit, Failure> {
     let (project, diagnostics) = Project::bare(&args.file, Purpose::Check)?;
     let program = &project.program;
     if diagnostics.has_errors() {

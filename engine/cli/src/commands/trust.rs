@@ -1,9 +1,11 @@
 //! `dtm trust`: shows what a project makes dtm run while it plans, and trusts it.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::params::program_of;
-use crate::project::{Project, here, open_store};
+use crate::project::Project;
+use crate::source::here;
+use crate::store::open_store;
 use crate::terminal::Terminal;
 use crate::trust::{self, Ledger, Source};
 use clap::Args;
@@ -33,7 +35,7 @@ pub struct Trust {
     revoke: bool,
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Trust) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Trust) -> Result<Exit, Failure> {
     if args.list {
         return list(terminal);
     }

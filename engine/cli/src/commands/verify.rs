@@ -1,10 +1,11 @@
 //! `dtm verify`: what changed outside of dtm. Changes nothing.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::Project;
 use crate::terminal::Terminal;
 use crate::view;
+use crate::view::paper::Paper;
 use clap::Args;
 use dtm_engine::plan::BuildOptions;
 use dtm_lang::Code;
@@ -25,7 +26,7 @@ impl Verify {
     }
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Verify) -> Result<Exit, Failure> {
     let project = Project::open_valid(global, terminal, &args.file)?;
     let store = project.store(global, terminal, false)?;
     let loaded = project.load(terminal, &store)?;
@@ -41,7 +42,7 @@ pub(super) fn run(global: &Global, terminal: &Terminal, args: &Verify) -> Result
         let drift = view::json::drifted(&plan);
         terminal.line(&json!({ "format": view::json::FORMAT, "drift": drift }));
     } else {
-        terminal.out(&view::drift::found(&plan, terminal.paper(), unreadable.is_empty()));
+        terminal.out(&view::drift::found(&plan, Paper::of(terminal), unreadable.is_empty()));
     }
     if !unreadable.is_empty() {
         let mut all = dtm_lang::Diagnostics::default();

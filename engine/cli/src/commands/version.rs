@@ -9,7 +9,7 @@ use clap::Args;
 #[command(after_help = "Example:\n  dtm version")]
 pub struct Version {}
 
-pub(super) fn run(terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(terminal: &Terminal) -> Result<Exit, Failure> {
     if terminal.json {
         terminal.line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
     } else {

@@ -15,8 +15,8 @@ pub use ledger::{Ledger, all as ledgers, revoke};
 pub use sources::{Source, of_place, of_run};
 pub use witness::witness;
 
-use crate::args::Global;
 use crate::exit::Failure;
+use crate::options::Global;
 use crate::terminal::{is_yes, prompt};
 use dtm_engine::project::Surroundings;
 use dtm_lang::Code;

@@ -1,7 +1,7 @@
 //! Colored lines, wrapped at the width of the terminal. Nothing is truncated: text that does not fit continues on the next
 //! line.
 
-use crate::terminal::Style;
+use crate::terminal::{Style, Terminal};
 
 /// The color of a piece of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub struct Paper {
 }
 
 impl Paper {
+    /// An empty one, as wide as a terminal; with `-v` what is equal is shown on it too.
+    pub fn of(terminal: &Terminal) -> Paper {
+        Paper::new(terminal.style, terminal.width(), terminal.verbose > 0)
+    }
+
     /// An empty one.
     pub fn new(style: Style, width: usize, all: bool) -> Paper {
         Paper { style, width: width.max(20), all, context: CONTEXT, out: String::new() }

@@ -1,8 +1,10 @@
 //! `dtm state import --devstream`: what DevStream made becomes known, without touching it or the file that it is noted in.
 
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure, reason};
-use crate::project::{Project, guard, unreadable};
+use crate::options::{FileArg, Global};
+use crate::project::Project;
+use crate::source::unreadable;
+use crate::store::guard;
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_devstream as devstream;

@@ -1,9 +1,10 @@
 //! `dtm state fork`: a new lineage for a state that was copied with its project.
 
-use crate::args::{FileArg, Global};
 use crate::copies::{Copied, Leave, only_inside};
 use crate::exit::{Exit, Failure};
-use crate::project::{Opened, guard, state_at};
+use crate::options::{FileArg, Global};
+use crate::project::{Opened, state_at};
+use crate::store::guard;
 use crate::terminal::Terminal;
 use dtm_lang::Code;
 

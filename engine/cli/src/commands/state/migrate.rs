@@ -9,10 +9,11 @@
 //! ```
 
 use super::agreed;
-use crate::args::{FileArg, Global};
 use crate::copies::Copied;
 use crate::exit::{Exit, Failure, reason};
-use crate::project::{Project, enter, open_store};
+use crate::options::{FileArg, Global};
+use crate::project::Project;
+use crate::store::{enter, open_store};
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::state::Policy;

@@ -7,10 +7,10 @@ mod migrate;
 mod repair;
 mod surgery;
 
-use crate::args::{FileArg, Global};
 use crate::complete;
 use crate::copies::Leave;
 use crate::exit::{Exit, Failure};
+use crate::options::{FileArg, Global};
 use crate::project::state_of;
 use crate::terminal::{Terminal, is_yes};
 use crate::view::count;
@@ -203,7 +203,7 @@ impl ConfigArg {
     }
 }
 
-pub(super) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) -> Result<Exit, Failure> {
     match command {
         StateCommand::List(config) => {
             let (_, store, _) = state_of(global, &config.file())?;

@@ -1,9 +1,10 @@
 //! `dtm state recover`, `resolve`, `rekey`, `unlock`: what helps after an accident.
 
 use super::agreed;
-use crate::args::{FileArg, Global};
 use crate::exit::{Exit, Failure};
-use crate::project::{Opened, guard, holder, state_at, state_of};
+use crate::options::{FileArg, Global};
+use crate::project::{Opened, state_at, state_of};
+use crate::store::{guard, holder};
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::secret::Key;

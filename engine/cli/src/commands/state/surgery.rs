@@ -1,10 +1,12 @@
 //! `dtm state mv`, `rm`, `pull`, `push`: changes by hand. The state before is kept as a snapshot, so that each can be undone.
 
 use super::{agreed, as_of};
-use crate::args::{FileArg, Global};
 use crate::commands::show::named;
 use crate::exit::{Exit, Failure, reason};
-use crate::project::{enter, state_of, unreadable};
+use crate::options::{FileArg, Global};
+use crate::project::state_of;
+use crate::source::unreadable;
+use crate::store::enter;
 use crate::terminal::Terminal;
 use crate::view::count;
 use dtm_engine::address::ToolAddr;
