@@ -25,8 +25,8 @@ mod tasks;
 mod testing;
 pub mod workspace;
 
-pub use dtm_plugin::in_words;
 pub use dtm_plugin::protocol::{Fields, PlannedFile};
+pub use dtm_plugin::{in_words, reason};
 
 /// The hash of bytes: SHA-256, hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {

@@ -37,14 +37,14 @@ impl FileLoader {
 impl Loader for FileLoader {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         if let Some(front) = self.extensions.frontends.iter().find(|f| f.folder() == Some(path)) {
-            return Ok(files(&self.root, *front).map_err(|e| reason(&e))?.join("\n").into_bytes());
+            return Ok(files(&self.root, *front).map_err(|e| crate::reason(&e))?.join("\n").into_bytes());
         }
         let full = self.root.join(path);
-        let real = full.canonicalize().map_err(|e| reason(&e))?;
+        let real = full.canonicalize().map_err(|e| crate::reason(&e))?;
         if !real.starts_with(&self.workspace.root) {
             return Err("a link in its path leads outside the workspace".into());
         }
-        let metadata = std::fs::metadata(&real).map_err(|e| reason(&e))?;
+        let metadata = std::fs::metadata(&real).map_err(|e| crate::reason(&e))?;
         if metadata.is_dir() {
             return Err("it is a directory".into());
         }
@@ -54,7 +54,7 @@ impl Loader for FileLoader {
         if metadata.len() > 64 << 20 {
             return Err("it is larger than 64 MiB".into());
         }
-        std::fs::read(&real).map_err(|e| reason(&e))
+        std::fs::read(&real).map_err(|e| crate::reason(&e))
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
         if let Some((text, version)) = installed_interface(plugin) {
@@ -123,14 +123,6 @@ fn files(root: &Path, front: &dyn Frontend) -> std::io::Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn reason(e: &std::io::Error) -> String {
-    match e.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".into(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read".into(),
-        _ => e.to_string(),
-    }
 }
 
 /// The kind of a shipped plugin, for tools that are in state only.

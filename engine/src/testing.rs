@@ -159,9 +159,9 @@ pub(crate) fn shown(plan: &Plan) -> String {
     let mut nodes: Vec<&Node> = plan.nodes.iter().collect();
     nodes.sort_by(|a, b| a.addr.cmp(&b.addr));
     for node in nodes {
-        let verb = match node.action {
-            Action::Replace { create_first: true } => "replace, create first",
-            ref action => action.verb(),
+        let verb = match node.action == (Action::Replace { create_first: true }) {
+            true => "replace, create first",
+            false => node.action.verb(),
         };
         let condition = if node.conditional { " perhaps" } else { "" };
         let reason = node.reason.to_string();
@@ -190,10 +190,12 @@ pub(crate) fn shown(plan: &Plan) -> String {
 }
 
 fn short(value: &Value) -> String {
-    match value {
-        Value::Object(_) if is_secret(value) => "(secret)".into(),
-        Value::Object(_) if is_unknown(value) => "(unknown)".into(),
-        other => other.to_string(),
+    if is_secret(value) {
+        "(secret)".into()
+    } else if is_unknown(value) {
+        "(unknown)".into()
+    } else {
+        value.to_string()
     }
 }
 

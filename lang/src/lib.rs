@@ -1,8 +1,6 @@
 //! The language of dtm: text to tokens, to syntax, to a checked program, to values. Pure: files, the standard
 //! library and interfaces come through [`loader::Loader`], the environment and params in [`Inputs`].
 
-#![deny(clippy::wildcard_enum_match_arm)]
-
 mod budget;
 pub mod builtin;
 mod check;

@@ -26,7 +26,7 @@ pub fn program(graph: Graph, tools: usize) -> String {
                 let refs = (0..3).map(|k| format!("t{}.id", layer + (i * 7 + k * 13) % 100));
                 format!("[{}]", refs.collect::<Vec<_>>().join(", "))
             }
-            _ => format!("\"{i}\""),
+            Graph::Wide | Graph::Layered => format!("\"{i}\""),
         };
         let _ = writeln!(out, "tool t{i}: core.Value {{\n  value = {value}\n}}\n");
     }

@@ -1,6 +1,7 @@
 //! Exit codes, and the one border where errors of every module become diagnostics.
 
 use crate::masking;
+pub use dtm_engine::reason;
 use dtm_engine::secret::SHORTEST_KEY;
 use dtm_engine::state::StateError;
 use dtm_lang::shell::command;
@@ -164,23 +165,6 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         },
         StateError::Io { .. } => of(Code::E0806),
         StateError::Closed(_) => of(Code::E0807),
-    }
-}
-
-/// The reason of an operating system error, in words.
-pub fn reason(e: &std::io::Error) -> String {
-    match e.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file or directory".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
-        std::io::ErrorKind::StorageFull => "the disk is full".into(),
-        std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
-        _ => {
-            let text = e.to_string();
-            // A temporary file says where it is, which is beside the file that the message names.
-            let text = dtm_engine::in_words(text.split(" at path \"").next().unwrap_or(&text));
-            let mut letters = text.chars();
-            letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Heard {
                 self.say(place, key.clone());
                 self.say_all(place, value);
             }),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
     /// Remembers what nobody may hear.
@@ -53,7 +53,7 @@ impl Heard {
             }
             Value::Object(m) => m.values().for_each(|v| self.secret(v)),
             Value::Array(items) => items.iter().for_each(|v| self.secret(v)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     /// The first place where a secret stands in clear; how many secrets there are otherwise.
@@ -72,7 +72,7 @@ fn leaves(value: &Value) -> Vec<String> {
         Value::String(text) => vec![text.clone()],
         Value::Array(items) => items.iter().flat_map(leaves).collect(),
         Value::Object(m) => m.values().flat_map(leaves).collect(),
-        _ => vec![],
+        Value::Null | Value::Bool(_) | Value::Number(_) => vec![],
     }
 }
 

@@ -184,16 +184,15 @@ impl<'a> Lifecycle<'a> {
             let listed = probe::listed(&trial, self.within(&addr), &made).await;
             self.report.hold(&subject, Rule::List, listed);
         }
-        match trial.recovery(&inputs) {
-            Recover::Key | Recover::Op => {
-                let again = probe::same_op(&trial, &op, &made).await;
-                self.report.hold(&subject, Rule::SameOp, again);
-            }
-            _ => self.report.note(
+        if let Recover::Key | Recover::Op = trial.recovery(&inputs) {
+            let again = probe::same_op(&trial, &op, &made).await;
+            self.report.hold(&subject, Rule::SameOp, again);
+        } else {
+            self.report.note(
                 &subject,
                 Rule::SameOp,
                 Outcome::NotTried("its kind is not recovered by operation key".into()),
-            ),
+            )
         }
         self.made.insert(addr, made);
     }

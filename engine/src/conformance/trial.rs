@@ -35,10 +35,7 @@ pub(super) struct Trial<'a> {
 
 /// What an error says, for a report.
 pub(super) fn told(verb: Method, e: &CallError) -> String {
-    match e {
-        CallError::Failed(_) => format!("`{verb}` failed: {e}"),
-        _ => format!("`{verb}`: {e}"),
-    }
+    if let CallError::Failed(_) = e { format!("`{verb}` failed: {e}") } else { format!("`{verb}`: {e}") }
 }
 
 impl Trial<'_> {
@@ -190,7 +187,7 @@ impl Trial<'_> {
                 };
                 Ok(Some(self.read(&made).await?.is_some()))
             }
-            _ => Ok(None),
+            Recover::Op | Recover::Key | Recover::Rerun | Recover::Ask => Ok(None),
         }
     }
 
@@ -256,9 +253,10 @@ impl Trial<'_> {
         };
         // Found by its key, as recovery would.
         if there == Some(true) {
-            let ids = match self.recovery(inputs) {
-                Recover::Read => vec![op.to_string()],
-                _ => self.find(op, inputs).await?,
+            let ids = if let Recover::Read = self.recovery(inputs) {
+                vec![op.to_string()]
+            } else {
+                self.find(op, inputs).await?
             };
             for id in ids {
                 let made = Made {

@@ -71,7 +71,7 @@ fn is_structured(value: &Json) -> bool {
     match value {
         Json::Object(m) => !m.is_empty() && m.keys().all(|k| plain(k)),
         Json::Array(items) => !items.is_empty(),
-        _ => false,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
     }
 }
 

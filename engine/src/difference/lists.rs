@@ -181,7 +181,7 @@ fn canonical(value: &Json) -> String {
                 Json::Object(sorted.into_iter().map(|(k, v)| (k.clone(), v)).collect::<Map<_, _>>())
             }
             Json::Array(items) => Json::Array(items.iter().map(ordered).collect()),
-            leaf => leaf.clone(),
+            leaf @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => leaf.clone(),
         }
     }
     ordered(&reveal(value)).to_string()

@@ -473,7 +473,14 @@ async fn every_change_is_durable_before_it_begins() {
         .map(|record| match record {
             Record::Begin { .. } => "begin",
             Record::Put { .. } => "put",
-            _ => "other",
+            Record::Checkpoint { .. }
+            | Record::Remove { .. }
+            | Record::Move { .. }
+            | Record::Outputs { .. }
+            | Record::Root { .. }
+            | Record::Consumed(_)
+            | Record::Moved { .. }
+            | Record::Key { .. } => "other",
         })
         .collect();
     assert_eq!(kinds, ["begin", "put"]);

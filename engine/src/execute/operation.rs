@@ -287,23 +287,24 @@ impl Operation<'_> {
                 let asked = plan_of(plugins, &node.plugin, &self.settings, prior, &self.inputs).await;
                 replaces = !asked.1.is_empty();
             }
-            match &self.node.action {
+            if now.is_empty() {
                 // What stands beside its inputs may still be other than recorded.
-                _ if now.is_empty() && self.options_changed(prior) => return self.record().await,
-                _ if now.is_empty() => {
-                    self.known(prior);
-                    self.keep_retired(prior);
-                    return Ok(Done::Unchanged);
+                if self.options_changed(prior) {
+                    return self.record().await;
                 }
-                Action::Update if replaces => {
-                    return Err(self.fail(
-                        Code::E0610,
-                        "it would have to be replaced, which the plan did not show; plan again",
-                    ));
-                }
-                // Milder than shown: what would have forced a replacement turned out to be the same.
-                Action::Replace { .. } if !replaces => return self.update(prior.clone()).await,
-                _ => {}
+                self.known(prior);
+                self.keep_retired(prior);
+                return Ok(Done::Unchanged);
+            }
+            if replaces && matches!(self.node.action, Action::Update) {
+                return Err(self.fail(
+                    Code::E0610,
+                    "it would have to be replaced, which the plan did not show; plan again",
+                ));
+            }
+            // Milder than shown: what would have forced a replacement turned out to be the same.
+            if !replaces && matches!(self.node.action, Action::Replace { .. }) {
+                return self.update(prior.clone()).await;
             }
         }
         match &self.node.action {
@@ -318,10 +319,12 @@ impl Operation<'_> {
                 }
                 self.update(prior).await
             }
-            _ => match self.node.prior.clone() {
-                Some(prior) => self.update(prior).await,
-                None => Err(self.fail(Code::E0704, "it has no state to update; this is a bug in dtm")),
-            },
+            Action::NoOp | Action::Update | Action::Read | Action::Delete | Action::Forget | Action::Find => {
+                match self.node.prior.clone() {
+                    Some(prior) => self.update(prior).await,
+                    None => Err(self.fail(Code::E0704, "it has no state to update; this is a bug in dtm")),
+                }
+            }
         }
     }
 

@@ -219,9 +219,12 @@ impl Builder<'_> {
 
     fn configuration(&self, config: Option<ConfigureId>) -> Settings {
         let Some(config) = config else { return Settings::new() };
-        match to_wire(&self.program.configuration(config, &self.known.of(self.program)).0) {
-            Json::Object(settings) => settings,
-            _ => Settings::new(),
+        if let Json::Object(settings) =
+            to_wire(&self.program.configuration(config, &self.known.of(self.program)).0)
+        {
+            settings
+        } else {
+            Settings::new()
         }
     }
 
@@ -499,7 +502,13 @@ impl Builder<'_> {
                 node.action = Action::Forget;
                 node.changes.clear();
             }
-            _ => {
+            Action::Create
+            | Action::Update
+            | Action::Replace { .. }
+            | Action::Adopt
+            | Action::Delete
+            | Action::Forget
+            | Action::Find => {
                 self.left_out.insert(node.addr.clone());
                 *node = self.left_alone(id);
             }

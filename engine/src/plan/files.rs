@@ -42,9 +42,10 @@ impl Builder<'_> {
                 // Also of a tool that would stay as it is: dtm cannot tell whether its files changed. But what is in the way of a
                 // replacement may be the object that it replaces.
                 let key = refused.data.input.as_deref().and_then(|name| instance.kind.inputs.get(name));
-                match node.action {
-                    Action::Replace { .. } if key.is_some_and(|input| input.key) => {}
-                    _ => self.cannot_list_files(node, &refused),
+                let is_replaced =
+                    matches!(node.action, Action::Replace { .. }) && key.is_some_and(|input| input.key);
+                if !is_replaced {
+                    self.cannot_list_files(node, &refused);
                 }
                 return;
             }

@@ -374,12 +374,13 @@ impl Builder<'_> {
             },
             None => d,
         };
-        Some(match node.action {
-            Action::Replace { .. } => d.help(format!(
+        Some(if let Action::Replace { .. } = node.action {
+            d.help(format!(
                 "if the present object of `{addr}` is in the way, delete it first: `{}`",
                 command(["dtm", "delete", &**addr])
-            )),
-            _ => d,
+            ))
+        } else {
+            d
         })
     }
 

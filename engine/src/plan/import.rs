@@ -96,7 +96,7 @@ fn sorted(value: &Value) -> Value {
             Value::Object(fields.into_iter().collect())
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other.clone(),
     }
 }
 

@@ -52,7 +52,9 @@ pub fn settings_of(
             Err(Box::new(other_place(addr, entry, &settings)))
         }
         Json::Object(settings) => Ok(settings),
-        _ => Ok(Settings::new()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Ok(Settings::new())
+        }
     }
 }
 

@@ -164,9 +164,10 @@ pub(super) fn record_result(addr: &str, entry: &Entry) -> String {
 }
 
 fn interrupted(addr: &str, status: Status) -> Diagnostic {
-    let headline = match status {
-        Status::Imported => format!("what another tool noted of `{addr}` is not enough to find it"),
-        _ => format!("`{addr}` was interrupted while {}", status.name()),
+    let headline = if let Status::Imported = status {
+        format!("what another tool noted of `{addr}` is not enough to find it")
+    } else {
+        format!("`{addr}` was interrupted while {}", status.name())
     };
     Diagnostic::new(Code::E0612, headline).tool(addr)
 }

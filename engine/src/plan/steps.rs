@@ -226,7 +226,14 @@ impl Planner<'_> {
             Action::Delete => (place.whole, true),
             Action::Replace { create_first: true } => (place.clean_up.unwrap_or(place.make), true),
             Action::Replace { create_first: false } if removes_first(node) => (place.whole, true),
-            _ => (place.make, false),
+            Action::NoOp
+            | Action::Create
+            | Action::Update
+            | Action::Replace { .. }
+            | Action::Read
+            | Action::Adopt
+            | Action::Forget
+            | Action::Find => (place.make, false),
         };
         let stored = self.recorded(&prior.deps);
         let retired: Vec<ToolAddr> = prior.retired.iter().flat_map(|r| r.deps.iter().cloned()).collect();

@@ -127,7 +127,7 @@ pub fn open(value: &mut Value, key: &Key) -> Result<(), SealError> {
         }
         Value::Object(m) => m.values_mut().try_for_each(|v| open(v, key)),
         Value::Array(a) => a.iter_mut().try_for_each(|v| open(v, key)),
-        _ => Ok(()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
@@ -169,7 +169,7 @@ pub fn public(value: &Value) -> Value {
         Value::Object(m) if tag(m) == Some("secret") => Value::Null,
         Value::Object(m) => m.iter().map(|(k, v)| (k.clone(), public(v))).collect::<Fields>().into(),
         Value::Array(a) => a.iter().map(public).collect(),
-        other => other.clone(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other.clone(),
     }
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn drop_sealed(value: &mut Value, count: &mut usize) {
         }
         Value::Object(m) => m.values_mut().for_each(|v| drop_sealed(v, count)),
         Value::Array(a) => a.iter_mut().for_each(|v| drop_sealed(v, count)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn holds_sealed(value: &Value) -> bool {
     match value {
         Value::Object(m) => tag(m) == Some("sealed") || m.values().any(holds_sealed),
         Value::Array(items) => items.iter().any(holds_sealed),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -238,7 +238,7 @@ impl Redactor {
             },
             Value::Object(m) => m.values().for_each(|v| self.learn(v)),
             Value::Array(a) => a.iter().for_each(|v| self.learn(v)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     /// Whether a recorded hash is of this value.
@@ -268,7 +268,7 @@ impl Redactor {
             Value::Object(m) => Value::Object(self.tagged(m)),
             Value::Array(a) => a.into_iter().map(|v| self.tag(v)).collect(),
             Value::String(s) if self.holds_secret(&s) => json!({ TAG: "secret", "v": s }),
-            other => other,
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
         }
     }
     /// Whether a text holds a known secret.
@@ -282,7 +282,7 @@ impl Redactor {
             Value::Object(m) => m.values().any(|v| self.needs_key(v)),
             Value::Array(a) => a.iter().any(|v| self.needs_key(v)),
             Value::String(s) => self.holds_secret(s),
-            _ => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
     /// Seals tagged values, and untagged strings that hold a known secret.
@@ -312,7 +312,7 @@ impl Redactor {
                 *value = key.seal_value(&Value::String(std::mem::take(s)), true).ok_or(SealError)?;
                 Ok(())
             }
-            _ => Ok(()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 }

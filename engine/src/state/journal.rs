@@ -71,10 +71,7 @@ impl std::error::Error for JournalError {}
 
 impl From<StateError> for JournalError {
     fn from(e: StateError) -> JournalError {
-        match e {
-            StateError::Closed(why) => JournalError::new(why),
-            other => JournalError::new(other.to_string()),
-        }
+        JournalError::new(if let StateError::Closed(why) = e { why } else { e.to_string() })
     }
 }
 

@@ -65,7 +65,9 @@ fn seal_id(id: &mut String, key: &Key, redactor: &Redactor) -> Result<(), SealEr
     redactor.seal(&mut value, key)?;
     *id = match value {
         Value::String(clear) => clear,
-        sealed => format!("{SEALED}{}", sealed["v"].as_str().ok_or(SealError)?),
+        sealed @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            format!("{SEALED}{}", sealed["v"].as_str().ok_or(SealError)?)
+        }
     };
     Ok(())
 }
@@ -86,7 +88,12 @@ impl Record {
                 redactor.holds_secret(id) || redactor.needs_key(partial)
             }
             Record::Outputs { outputs } => outputs.values().any(|v| redactor.needs_key(v)),
-            _ => false,
+            Record::Remove { .. }
+            | Record::Move { .. }
+            | Record::Root { .. }
+            | Record::Consumed(_)
+            | Record::Moved { .. }
+            | Record::Key { .. } => false,
         }
     }
 
@@ -100,7 +107,12 @@ impl Record {
                 seal_id(id, key, redactor)
             }
             Record::Outputs { outputs } => outputs.values_mut().try_for_each(|v| redactor.seal(v, key)),
-            _ => Ok(()),
+            Record::Remove { .. }
+            | Record::Move { .. }
+            | Record::Root { .. }
+            | Record::Consumed(_)
+            | Record::Moved { .. }
+            | Record::Key { .. } => Ok(()),
         }
     }
 
@@ -113,7 +125,12 @@ impl Record {
                 open_id(id, key)
             }
             Record::Outputs { outputs } => outputs.values_mut().try_for_each(|v| open(v, key)),
-            _ => Ok(()),
+            Record::Remove { .. }
+            | Record::Move { .. }
+            | Record::Root { .. }
+            | Record::Consumed(_)
+            | Record::Moved { .. }
+            | Record::Key { .. } => Ok(()),
         }
     }
 }

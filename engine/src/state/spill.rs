@@ -21,7 +21,13 @@ pub(super) fn fitting(bytes: &[u8], key: Option<&Key>, loaded: &mut Loaded) -> V
                 Record::Put { addr, entry } => (addr.clone(), Some(entry.op.clone()), entry.id.clone()),
                 Record::Checkpoint { addr, op, id, .. } => (addr.clone(), Some(op.clone()), Some(id.clone())),
                 Record::Remove { addr } => (addr.clone(), None, None),
-                _ => continue,
+                Record::Begin { .. }
+                | Record::Move { .. }
+                | Record::Outputs { .. }
+                | Record::Root { .. }
+                | Record::Consumed(_)
+                | Record::Moved { .. }
+                | Record::Key { .. } => continue,
             };
             match loaded.state.tools.get(&addr) {
                 Some(known) if known.status.is_open() && op.as_ref().is_none_or(|o| *o == known.op) => {

@@ -261,19 +261,17 @@ pub(super) fn check_pipeline(file: &Reader<'_>, kind: &str, options: &Node) {
 
 /// A text that is written out.
 fn literal(e: &Expr) -> Option<Symbol> {
-    match &*e.kind {
-        ExprKind::Str(parts) => match &**parts {
+    if let ExprKind::Str(parts) = &*e.kind {
+        match &**parts {
             [StrPart::Text(text)] => Some(text.clone()),
             _ => None,
-        },
-        _ => None,
+        }
+    } else {
+        None
     }
 }
 
 /// The text of a scalar as it stands there.
 pub(super) fn plain_text(node: &Node) -> Option<Symbol> {
-    match &node.kind {
-        NodeKind::Scalar(value) => value.text().map(Symbol::from),
-        _ => None,
-    }
+    if let NodeKind::Scalar(value) = &node.kind { value.text().map(Symbol::from) } else { None }
 }

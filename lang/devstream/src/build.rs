@@ -1,4 +1,5 @@
 //! Syntax trees by hand.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind is left as it is")]
 
 use dtm_lang::source::{Span, Symbol};
 use dtm_lang::syntax::ast::{Arg, Element, Entry, Expr, ExprKind, Name, Path, StrPart, TypeExpr, TypeKind};
@@ -39,17 +40,14 @@ pub(super) fn record<'a>(span: Span, fields: impl IntoIterator<Item = (&'a str, 
 }
 
 fn entries(record: &Expr) -> &[Entry] {
-    match &*record.kind {
-        ExprKind::Record(entries) => entries,
-        _ => &[],
-    }
+    if let ExprKind::Record(entries) = &*record.kind { entries } else { &[] }
 }
 
 /// The value of a field of a record that is written out.
 pub(super) fn get<'e>(record: &'e Expr, key: &str) -> Option<&'e Expr> {
     entries(record).iter().find_map(|entry| match entry {
         Entry::Field { name, value: Some(value), .. } if *name.text == *key => Some(value),
-        _ => None,
+        Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
     })
 }
 
@@ -80,7 +78,7 @@ pub(super) fn merged(base: Expr, over: &Expr) -> Expr {
             Entry::Field { name: old, value: Some(old_value), .. } if old.text == name.text => {
                 Some(old_value)
             }
-            _ => None,
+            Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
         });
         match old {
             Some(old) => {
@@ -181,7 +179,7 @@ pub(super) fn get_mut<'e>(record: &'e mut Expr, key: &str) -> Option<&'e mut Exp
     let ExprKind::Record(entries) = &mut *record.kind else { return None };
     entries.iter_mut().find_map(|entry| match entry {
         Entry::Field { name, value: Some(value), .. } if *name.text == *key => Some(value),
-        _ => None,
+        Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
     })
 }
 

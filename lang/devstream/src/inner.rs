@@ -50,7 +50,14 @@ fn value(node: &Node, span: Span, inside: &[Expr]) -> Expr {
             Data::Int(n) => expr(span, ExprKind::Int(*n)),
             Data::Float(f) => expr(span, ExprKind::Float(*f)),
             Data::String(s) => with_expressions(s, span, inside),
-            _ => expr(span, ExprKind::Error),
+            Data::Duration(_)
+            | Data::Size(_)
+            | Data::List(_)
+            | Data::Map(_)
+            | Data::Tool(_)
+            | Data::Component(_)
+            | Data::Unknown(_)
+            | Data::Error => expr(span, ExprKind::Error),
         },
     }
 }

@@ -358,20 +358,19 @@ impl Reader<'_> {
 
     /// The items of what has to be a list.
     pub(super) fn items<'n>(&self, node: &'n Node, what: &str) -> impl Iterator<Item = &'n Node> + use<'n> {
-        let items: &'n [Node] = match &node.kind {
-            NodeKind::Seq(items) => items,
-            _ => {
-                if !is_null(node) {
-                    let d = Diagnostic::new(crate::codes::E0140, format!("{what} is a list"))
-                        .at(start(node), "not so");
-                    let empty = matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty());
-                    self.push(match empty {
-                        true => d.fix("write `[]`", node.span, "[]"),
-                        false => d.help("begin each of its entries with `- `"),
-                    });
-                }
-                &[]
+        let items: &'n [Node] = if let NodeKind::Seq(items) = &node.kind {
+            items
+        } else {
+            if !is_null(node) {
+                let d = Diagnostic::new(crate::codes::E0140, format!("{what} is a list"))
+                    .at(start(node), "not so");
+                let empty = matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty());
+                self.push(match empty {
+                    true => d.fix("write `[]`", node.span, "[]"),
+                    false => d.help("begin each of its entries with `- `"),
+                });
             }
+            &[]
         };
         items.iter()
     }
@@ -471,10 +470,7 @@ pub(super) fn start(node: &Node) -> Span {
 }
 
 pub(super) fn entries(node: &Node) -> &[(Symbol, Span, Node)] {
-    match &node.kind {
-        NodeKind::Map(entries) => entries,
-        _ => &[],
-    }
+    if let NodeKind::Map(entries) = &node.kind { entries } else { &[] }
 }
 
 /// The value of a key.

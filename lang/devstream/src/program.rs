@@ -1,5 +1,6 @@
 //! A model as a module: a `let` for each variable and a tool of ours for each of DevStream; or, to show what DevStream made of
 //! it, one value with its tools.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind holds no variable")]
 
 use super::TOOLS;
 use super::build::{each, expr, flat, list, name, record, text};
@@ -256,7 +257,7 @@ fn secrets(e: &mut Expr, vars: &kinds::Vars) {
         Entry::Field { name, value: Some(value), .. } if matches!(&*name.text, "name" | "key") => {
             kinds::literal(value).is_some_and(|text| super::is_secret_key(&text))
         }
-        _ => false,
+        Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => false,
     });
     for entry in entries {
         let Entry::Field { name, value: Some(value), .. } = entry else { continue };

@@ -62,10 +62,7 @@ pub fn state_file(text: &str) -> Option<String> {
     let documents = yaml_documents(FileId(0), &super::mask::mask(text).0).ok()?;
     let state =
         documents.iter().find_map(|d| get(d, "config").map_or(Some(d), Some).and_then(|d| get(d, "state")));
-    let text = |node: &Node| match &node.kind {
-        NodeKind::Scalar(value) => value.text(),
-        _ => None,
-    };
+    let text = |node: &Node| if let NodeKind::Scalar(value) = &node.kind { value.text() } else { None };
     let Some(state) = state else { return Some(DEFAULT.into()) };
     let backend = get(state, "backend").and_then(text).unwrap_or_default();
     let named = get(state, "options").and_then(|o| get(o, "stateFile")).and_then(text);

@@ -1,4 +1,5 @@
 //! Values of YAML as expressions: texts with what is masked in them, maps with what they take over.
+#![expect(clippy::wildcard_enum_match_arm, reason = "YAML has no values of the other kinds")]
 
 use super::View;
 use super::build::{expr, field, joined_parts, list, name};
@@ -89,7 +90,14 @@ impl Reader<'_> {
                 }
                 Data::Int(_) | Data::Float(_) => expr(span, number(&value.data)),
                 Data::String(decoded) => self.text(decoded, span, scope),
-                _ => expr(span, ExprKind::Error),
+                Data::Duration(_)
+                | Data::Size(_)
+                | Data::List(_)
+                | Data::Map(_)
+                | Data::Tool(_)
+                | Data::Component(_)
+                | Data::Unknown(_)
+                | Data::Error => expr(span, ExprKind::Error),
             },
         }
     }

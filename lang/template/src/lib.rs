@@ -78,6 +78,7 @@ impl Renderer {
     ///
     /// # Errors
     /// When the template engine refuses its configuration.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "minijinja may add kinds at any time")]
     pub fn new(vars: &Map<String, Value>, limits: Limits) -> Result<Renderer, TemplateError> {
         let mut engine = Environment::new();
         let syntax = SyntaxConfig::builder()
@@ -106,6 +107,7 @@ impl Renderer {
     ///
     /// # Errors
     /// See [`TemplateError`].
+    #[expect(clippy::wildcard_enum_match_arm, reason = "minijinja may add kinds at any time")]
     pub fn render(&self, text: &str) -> Result<Rendered, TemplateError> {
         let text = without_dots(text);
         let mut out = Limited { bytes: vec![], limit: self.limits.bytes };

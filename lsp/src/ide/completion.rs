@@ -207,6 +207,7 @@ fn at_cursor(cursor: &Cursor) -> Vec<Item> {
 }
 
 /// The literals of a type: the choices of an enum, `true` and `false`, `null`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no literals to choose from")]
 fn literals(ty: &Type) -> Vec<String> {
     let one = |t: &Type| match t {
         Type::Lit(l @ Lit::String(_)) => vec![l.to_string()],
@@ -247,6 +248,7 @@ fn named(name: &Named, expected: Option<&Type>) -> Item {
     item(&name.name, name.what, &detail, "", rank)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no members")]
 fn members(ty: &Type) -> Vec<Item> {
     match ty {
         Type::Tool(kind) => {

@@ -27,6 +27,7 @@ pub fn symbols(text: &str) -> Vec<Symbol> {
     module.decls.iter().filter_map(|d| symbol(text, d)).collect()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no name")]
 fn symbol(text: &str, decl: &Decl) -> Option<Symbol> {
     let named = |name: &Name, what: &'static str| Symbol {
         name: name.text.to_string(),

@@ -44,6 +44,7 @@ impl Types {
     }
 
     /// The name of a record or a union; its code is written where it is new.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only records and unions get a type of their own")]
     fn named(&mut self, ty: &Type, hint: &str) -> String {
         if let Some((name, _)) = self.known.iter().find(|(_, known)| known == ty) {
             return name.clone();
@@ -142,10 +143,7 @@ impl Types {
 
 /// The text of a literal.
 fn word(ty: &Type) -> Option<&str> {
-    match ty {
-        Type::Lit(Lit::String(text)) => Some(text),
-        _ => None,
-    }
+    if let Type::Lit(Lit::String(text)) = ty { Some(text) } else { None }
 }
 
 /// The field that tells the members of a union apart, and its value in each of them.
@@ -175,7 +173,7 @@ fn shape(ty: &Type) -> &'static str {
         Type::Record(_) => "record",
         Type::Secret(_) => "secret",
         Type::Refined(refined) => shape(&refined.base),
-        _ => "other",
+        Type::Any | Type::Null | Type::Union(_) | Type::Tool(_) | Type::Var(_) | Type::Error => "other",
     }
 }
 

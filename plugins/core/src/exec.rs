@@ -66,7 +66,9 @@ impl Kind for Exec {
             match ended.outcome {
                 Outcome::Exited(0) => {}
                 Outcome::Exited(1) => return Ok(None),
-                _ => return Err(Failure::clean(describe(&ended, command, "read")).input("read")),
+                Outcome::Exited(_) | Outcome::Signal(_) | Outcome::Stopped { .. } => {
+                    return Err(Failure::clean(describe(&ended, command, "read")).input("read"));
+                }
             }
         }
         let stopped = object.private.get("stopped").and_then(Value::as_str);

@@ -107,7 +107,7 @@ fn inside(path: &str) -> Option<String> {
         match part {
             Component::ParentDir => _ = at.pop(),
             Component::CurDir => {}
-            part => at.push(part),
+            part @ (Component::Prefix(_) | Component::RootDir | Component::Normal(_)) => at.push(part),
         }
     }
     let name = at.file_name()?.to_os_string();

@@ -4,7 +4,7 @@ use crate::interface::wait::{Inputs, Outputs};
 use dtm_plugin::http::{followed, without_userinfo};
 use dtm_plugin::protocol::{Fields, Method};
 use dtm_plugin::serde_json::Value;
-use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed, in_words};
+use dtm_plugin::{Change, Ctx, Failure, Kind, Nanoseconds, Object, Observed, reason};
 use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -174,16 +174,10 @@ fn http(url: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> 
 
 /// Why there is no answer, in plain words.
 fn no_answer(url: &str, error: &ureq::Error) -> String {
-    let why = match error {
-        ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
-            return format!("`{url}` is not a valid address");
-        }
-        ureq::Error::Io(e) => in_words(&e.to_string()),
-        ureq::Error::HostNotFound => "there is no host of this name".into(),
-        ureq::Error::ConnectionFailed => "there is no connection".into(),
-        ureq::Error::Timeout(_) => "it takes too long".into(),
-        other => in_words(&other.to_string()),
-    };
+    if let ureq::Error::Http(_) | ureq::Error::BadUri(_) = error {
+        return format!("`{url}` is not a valid address");
+    }
+    let why = dtm_plugin::http::reason(error);
     format!("`{url}` does not answer: {why}")
 }
 
@@ -196,7 +190,7 @@ fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), S
     for at in found {
         match TcpStream::connect_timeout(&at, limit) {
             Ok(stream) => return expect.map_or(Ok(()), |text| greeting(stream, address, text, limit)),
-            Err(e) => why = format!("`{address}` takes no connection: {}", in_words(&e.to_string())),
+            Err(e) => why = format!("`{address}` takes no connection: {}", reason(&e)),
         }
     }
     Err(why)

@@ -51,7 +51,7 @@ fn absolute(path: &str, here: &Path) -> PathBuf {
         match part {
             Component::CurDir => {}
             Component::ParentDir => _ = out.pop(),
-            part => out.push(part),
+            part @ (Component::Prefix(_) | Component::RootDir | Component::Normal(_)) => out.push(part),
         }
     }
     out

@@ -166,7 +166,11 @@ impl<'c> Git<'c> {
         let ended = self.program(args).stdin(stdin).keep(usize::MAX).run(self.ctx);
         let ended = ended.map_err(|e| match e {
             RunError::NotFound(_) => GitError::new("the program `git` is not installed"),
-            other => GitError::new(other.to_string()),
+            other @ (RunError::NotAllowed(_)
+            | RunError::NoFolder(_)
+            | RunError::ZeroByte(_)
+            | RunError::NotStarted(..)
+            | RunError::Lost(..)) => GitError::new(other.to_string()),
         })?;
         let code = match ended.outcome {
             Outcome::Exited(0) => return Ok(ended.stdout),

@@ -130,21 +130,8 @@ impl Failure {
         self
     }
     pub(crate) fn into_rpc(self) -> RpcError {
-        RpcError { code: -32000, message: in_words(&self.message), data: self.data }
+        RpcError { code: -32000, message: crate::in_words(&self.message), data: self.data }
     }
-}
-
-/// A text without the numbers of the operating system's errors: `Is a directory (os error 21)` says it before.
-pub fn in_words(text: &str) -> String {
-    let mut parts = text.split(" (os error ");
-    let mut out = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        match part.split_once(')') {
-            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => out += rest,
-            _ => out += &format!(" (os error {part}"),
-        }
-    }
-    out
 }
 
 /// What `create` and `update` give.
@@ -440,7 +427,9 @@ impl<K: Kind> ErasedKind for Erased<K> {
                     let seen = K::read(ctx, object(call.inputs.clone(), &call)?).await;
                     match read_result(id, seen) {
                         ReadResult::Failed(error) => Err(error),
-                        result => Ok(serde_json::to_value(result).unwrap_or(Value::Null)),
+                        result @ (ReadResult::Absent | ReadResult::Object(_)) => {
+                            Ok(serde_json::to_value(result).unwrap_or(Value::Null))
+                        }
                     }
                 }
                 Method::Find => K::find(ctx, call.inputs)
@@ -470,7 +459,16 @@ impl<K: Kind> ErasedKind for Erased<K> {
                         false => Ok(json!({})),
                     }
                 }
-                other => {
+                other @ (Method::Hello
+                | Method::Configure
+                | Method::Place
+                | Method::Cancel
+                | Method::ReadMany
+                | Method::FindMany
+                | Method::Checkpoint
+                | Method::Progress
+                | Method::Log
+                | Method::Secret) => {
                     let message = format!("the kind `{}` has no method `{other}`", K::NAME);
                     Err(RpcError { code: -32601, message, data: Box::default() })
                 }

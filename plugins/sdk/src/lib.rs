@@ -12,12 +12,13 @@ pub mod process;
 pub mod protocol;
 pub mod running;
 mod values;
+mod words;
 
 pub use kind::{
     Change, Ctx, ErasedKind, Failure, Kind, Object, Observed, PlaceOf, Planned, Plugin, Recorded, erase,
-    in_words,
 };
 pub use values::{Nanoseconds, Secret, Size};
+pub use words::{in_words, reason};
 
 pub use dtm_wire as wire;
 pub use serde;

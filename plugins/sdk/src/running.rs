@@ -88,6 +88,7 @@ impl Running {
         encode(id, result)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are of one kind")]
     fn handle(&self, request: Request, notify: Notify) -> Result<Value, RpcError> {
         let bad = |e: serde_json::Error| rpc(-32602, format!("wrong parameters: {e}"));
         let Some(method) = Method::named(&request.method) else {

@@ -199,7 +199,12 @@ impl Proxy {
             Wrong::TooMany => {
                 Err(self.refusal((429, "Too Many Requests", "TooManyRequests", "Please wait a moment.")))
             }
-            other => Ok(other),
+            other @ (Wrong::Nothing
+            | Wrong::AnswerLost
+            | Wrong::Reset
+            | Wrong::AnswerCut
+            | Wrong::Slow
+            | Wrong::Stale) => Ok(other),
         }
     }
 
@@ -257,10 +262,7 @@ impl Proxy {
             if let Some((When::Before, process)) = &last {
                 return process.kill();
             }
-            let old = match wrong {
-                Wrong::Stale => self.script().answers.get(path).cloned(),
-                _ => None,
-            };
+            let old = if let Wrong::Stale = wrong { self.script().answers.get(path).cloned() } else { None };
             let Some(answer) = old.or_else(|| self.pass_on(&bytes)) else { return };
             if verb == "get" && wrong != Wrong::Stale {
                 self.script().answers.insert(path.into(), answer.clone());
@@ -281,7 +283,9 @@ impl Proxy {
                     std::thread::sleep(Duration::from_millis(500));
                     sent.and_then(|()| client.write_all(rest))
                 }
-                _ => client.write_all(&answer),
+                Wrong::Nothing | Wrong::Reset | Wrong::SlowDown | Wrong::TooMany | Wrong::Stale => {
+                    client.write_all(&answer)
+                }
             };
             if sent.is_err() {
                 return;

@@ -113,12 +113,13 @@ fn the_prelude_says_of_every_builtin_what_it_is() {
     let said: Vec<(String, String, usize)> = module
         .decls
         .iter()
-        .filter_map(|d| match &d.kind {
-            DeclKind::Test { name, body } => {
+        .filter_map(|d| {
+            if let DeclKind::Test { name, body } = &d.kind {
                 let title = text[name.span.start as usize..name.span.end as usize].trim_matches('"');
                 Some((title.to_string(), d.doc.clone().unwrap_or_else(|| "".into()).to_string(), body.len()))
+            } else {
+                None
             }
-            _ => None,
         })
         .collect();
     let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");

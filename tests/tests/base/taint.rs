@@ -128,6 +128,7 @@ fn shown(value: &Value, out: &mut Vec<String>) {
     plain(value, out);
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others hold no other values")]
 fn plain(value: &Value, out: &mut Vec<String>) {
     match &value.data {
         _ if value.secret => {}

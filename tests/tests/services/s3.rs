@@ -73,6 +73,7 @@ fn what_is_to_be_encrypted_by_the_server_is() {
 }
 
 #[test]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test names what it expects")]
 fn what_the_server_says_is_told_with_what_helps() {
     let Some(server) = Minio::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");

@@ -77,16 +77,15 @@ fn hidden(value: &Value) -> Value {
     match value {
         Value::Object(fields) if tag(fields).is_some() => SECRET.into(),
         Value::Object(fields) => {
-            let field = |(key, value): (&String, &Value)| match value {
-                Value::String(text) if devstream::is_secret(key) && !text.is_empty() => {
-                    (key.clone(), SECRET.into())
-                }
-                _ => (key.clone(), hidden(value)),
+            let field = |(key, value): (&String, &Value)| {
+                let is_secret =
+                    devstream::is_secret(key) && value.as_str().is_some_and(|text| !text.is_empty());
+                (key.clone(), if is_secret { SECRET.into() } else { hidden(value) })
             };
             fields.iter().map(field).collect()
         }
         Value::Array(items) => items.iter().map(hidden).collect(),
-        leaf => leaf.clone(),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf.clone(),
     }
 }
 
@@ -108,9 +107,9 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Eval) -> Result<E
         (true, true) => terminal.line(&ty.to_string().into()),
         (true, false) => terminal.out(&format!("{ty}\n")),
         (false, true) => terminal.line(&masked(&to_wire(&value))),
-        (false, false) => match &value.data {
+        (false, false) => match (&value.data, value.secret) {
             // A text of its own is wanted as it is, as `dtm output NAME` gives it.
-            Data::String(text) if !value.secret => terminal.raw(&format!("{text}\n")),
+            (Data::String(text), false) => terminal.raw(&format!("{text}\n")),
             _ => terminal.out(&format!("{}\n", print(&value, terminal.width()))),
         },
     }

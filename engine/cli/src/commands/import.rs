@@ -239,6 +239,7 @@ pub(super) fn example(kind: &Kind, name: &str) -> String {
 }
 
 /// The record that a type describes, or the first one of several, with what has to be given.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others hold no record")]
 fn record_in(ty: &Type) -> Option<String> {
     match ty {
         Type::Record(record) => {
@@ -450,6 +451,7 @@ fn written(node: &Node, path: &str, kind: &Kind, key: &[(String, String)], id: &
 }
 
 /// Whether what is of a type is secret as a whole.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are not secret as a whole")]
 fn is_secret(ty: &Type) -> bool {
     match ty {
         Type::Secret(_) => true,
@@ -459,6 +461,7 @@ fn is_secret(ty: &Type) -> bool {
 }
 
 /// Whether a type is written as text without quotes on the command line.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are written as in a program")]
 fn is_text(ty: &Type) -> bool {
     match ty {
         Type::String => true,

@@ -141,9 +141,12 @@ pub struct Run {
 pub fn options(args: &RunArgs, program: Option<&Program>) -> Options {
     let setting = |name: &str| program.and_then(|p| p.setting(name));
     let default = Options::default();
-    let set = |v: dtm_lang::Value| match v.data {
-        Data::Int(n) | Data::Duration(n) => u64::try_from(n).ok().filter(|n| *n > 0),
-        _ => None,
+    let set = |v: dtm_lang::Value| {
+        if let Data::Int(n) | Data::Duration(n) = v.data {
+            u64::try_from(n).ok().filter(|n| *n > 0)
+        } else {
+            None
+        }
     };
     Options {
         parallelism: args
@@ -167,9 +170,12 @@ fn limits(program: &Program) -> BTreeMap<String, usize> {
         program.plugins().iter().filter_map(|(name, used)| Some((name.to_string(), used.plugin.limit?)));
     let mut limits: BTreeMap<String, usize> = own.collect();
     if let Some(Data::Map(set)) = program.setting("limits").map(|value| value.data) {
-        let set = set.iter().filter_map(|(name, value)| match value.data {
-            Data::Int(n) => usize::try_from(n).ok().filter(|n| *n > 0).map(|n| (name.to_string(), n)),
-            _ => None,
+        let set = set.iter().filter_map(|(name, value)| {
+            if let Data::Int(n) = value.data {
+                usize::try_from(n).ok().filter(|n| *n > 0).map(|n| (name.to_string(), n))
+            } else {
+                None
+            }
         });
         limits.extend(set);
     }

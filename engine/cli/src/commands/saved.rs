@@ -73,11 +73,11 @@ pub(super) fn open(path: &Path) -> Result<(Project, Saved), Failure> {
         let d = Diagnostic::new(Code::E0811, format!("the plan `{}` cannot be used: {e}", path.display()));
         Failure {
             exit,
-            ..Failure::of(match e {
-                SavedError::Key(_) => d
-                    .help("set `DTM_STATE_KEY` to the key that was used when the plan was made")
-                    .help("or plan again: `dtm plan -o FILE`"),
-                _ => d.help("plan again: `dtm plan -o FILE`"),
+            ..Failure::of(if let SavedError::Key(_) = e {
+                d.help("set `DTM_STATE_KEY` to the key that was used when the plan was made")
+                    .help("or plan again: `dtm plan -o FILE`")
+            } else {
+                d.help("plan again: `dtm plan -o FILE`")
             })
         }
     };

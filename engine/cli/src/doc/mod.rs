@@ -144,6 +144,7 @@ fn head(module: &Module, text: &str) -> String {
     if alone && before { lines.join("\n") } else { String::new() }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no page")]
 fn item(decl: &Decl, text: &str) -> Option<Item> {
     let of = |span: Span| &text[span.start as usize..span.end as usize];
     let from = |end: u32| {
@@ -193,6 +194,7 @@ fn item(decl: &Decl, text: &str) -> Option<Item> {
     Some(Item { what, name, signature, doc: decl.doc.as_deref().unwrap_or_default().into(), notes, ports })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are not ports")]
 fn port(decl: &Decl, text: &str) -> Option<Port> {
     let (way, field) = match &decl.kind {
         DeclKind::In(field) => ("in", field),

@@ -171,7 +171,9 @@ fn words(command: &Value) -> String {
             let word = |v: &Value| v.as_str().map_or_else(|| "(secret)".into(), dtm_lang::value::quote);
             format!("[{}]", items.iter().map(word).collect::<Vec<_>>().join(", "))
         }
-        other => other.to_string(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            other.to_string()
+        }
     }
 }
 

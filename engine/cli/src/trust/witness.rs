@@ -23,9 +23,12 @@ impl Session for Witness {
         self.inner.loaded()
     }
     fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
-        let sources = records.iter().filter_map(|record| match record {
-            Record::Begin { addr, entry } | Record::Put { addr, entry } => of_entry(addr, entry),
-            _ => None,
+        let sources = records.iter().filter_map(|record| {
+            if let Record::Begin { addr, entry } | Record::Put { addr, entry } = record {
+                of_entry(addr, entry)
+            } else {
+                None
+            }
         });
         let new: Vec<_> = sources.filter(|s| !self.ledger.has(s)).collect();
         if !new.is_empty() {

@@ -118,7 +118,11 @@ fn leaf(paper: &mut Paper, indent: usize, leaf: &Leaf, note: Option<&str>) {
         Edit::Changed { before, after } => {
             let shown = |v: &Value| match v {
                 Value::String(s) => quoted(s, leaf.alike),
-                other => text(other),
+                other @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_)) => text(other),
             };
             pair(paper, indent, changed(), &tail, shown(before), shown(after));
         }
@@ -403,6 +407,7 @@ fn several(text: &str) -> bool {
     text.strip_suffix('\n').unwrap_or(text).contains('\n')
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other values are shown in one line")]
 fn entry(paper: &mut Paper, indent: usize, side: Side, mark: &str, head: &str, tail: &str, value: &Value) {
     let paint = if side == Side::Same { Paint::Dim } else { Paint::Plain };
     let start = vec![(side.paint(), mark.to_string()), (paint, head.to_string())];

@@ -79,7 +79,13 @@ pub(super) fn then(node: &Node, change: &Change) -> Then {
         Action::Delete => Then::Deleted,
         _ if same(&change.before, &change.after) => Then::Kept,
         _ if same(recorded(node, change), &change.after) => Then::TakenBack,
-        _ => Then::Overwritten,
+        Action::NoOp
+        | Action::Create
+        | Action::Update
+        | Action::Read
+        | Action::Adopt
+        | Action::Forget
+        | Action::Find => Then::Overwritten,
     }
 }
 
@@ -158,9 +164,10 @@ fn head(paper: &mut Paper, node: &Node, name: &str, more: &str) {
 
 fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
     if node.reason == Reason::Gone {
-        let what = match node.action {
-            Action::Create | Action::Replace { .. } => "removed; dtm re-creates it",
-            _ => "removed",
+        let what = if let Action::Create | Action::Replace { .. } = node.action {
+            "removed; dtm re-creates it"
+        } else {
+            "removed"
         };
         return paper.put(6, 8, &[(Paint::Red, what.into())]);
     }

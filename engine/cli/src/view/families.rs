@@ -313,7 +313,7 @@ fn put(value: &Value, member: &Member, way: Way) -> Value {
         }
         Value::Array(items) => items.iter().map(|v| put(v, member, way)).collect(),
         Value::Object(m) => m.iter().map(|(k, v)| (k.clone(), put(v, member, way))).collect(),
-        leaf => leaf.clone(),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_)) => leaf.clone(),
     }
 }
 

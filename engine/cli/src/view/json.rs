@@ -139,6 +139,7 @@ fn hide(value: &Value, leaves: &[Leaf]) -> Value {
 }
 
 /// What changed outside of dtm.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other reason is a change of inputs")]
 pub fn drifted(plan: &Plan) -> Vec<Value> {
     let tool = |node: &&Node| {
         let what = match node.reason {

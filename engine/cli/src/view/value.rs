@@ -24,7 +24,7 @@ pub fn text(value: &Value) -> String {
                 format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
             }
         },
-        other => other.to_string(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other.to_string(),
     }
 }
 
@@ -42,7 +42,7 @@ pub fn masked(value: &Value) -> Value {
         Value::Object(m) if tag(m).is_some_and(|t| t != "unknown") => json!({ TAG: "secret" }),
         Value::Object(m) => Value::Object(masked_fields(m)),
         Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
-        leaf => leaf.clone(),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf.clone(),
     }
 }
 

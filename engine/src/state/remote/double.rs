@@ -125,10 +125,7 @@ impl Objects for MemoryObjects {
         if let Some(old) = inner.objects.insert(name.into(), (version, bytes.to_vec())) {
             inner.before.insert(name.into(), old);
         }
-        match mishap {
-            Mishap::AnswerLost => Err(unsure("no answer")),
-            _ => Ok(version.to_string()),
-        }
+        if let Mishap::AnswerLost = mishap { Err(unsure("no answer")) } else { Ok(version.to_string()) }
     }
 
     fn list(&self) -> Result<Vec<String>, Fault> {

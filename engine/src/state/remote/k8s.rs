@@ -228,6 +228,7 @@ impl K8sObjects {
     }
 
     /// What a failed request means.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "kube may add variants at any time")]
     fn fault(&self, error: &Error) -> Fault {
         let status = match error {
             Error::Api(status) => status,
@@ -283,6 +284,7 @@ fn is_terminating(status: &Status) -> bool {
 }
 
 /// Why a kubeconfig cannot be used, in a line.
+#[expect(clippy::wildcard_enum_match_arm, reason = "kube may add variants at any time")]
 fn unread(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(e, path) => {

@@ -40,7 +40,7 @@ impl Wire {
     fn failed(&self, doing: &'static str, fault: Fault) -> StateError {
         let (why, help) = match fault {
             Fault::Denied { why, help } => (why, Some(help).filter(|h| !h.is_empty())),
-            other => (other.to_string(), None),
+            other @ (Fault::Refused | Fault::Unsure { .. }) => (other.to_string(), None),
         };
         StateError::Remote { doing, place: self.place(), why, help }
     }

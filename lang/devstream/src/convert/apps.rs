@@ -1,4 +1,5 @@
 //! Apps that are alike become a component, and each of them one tool of it.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind holds no app")]
 
 use super::outside::Outside;
 use super::print::inline;
@@ -88,9 +89,10 @@ pub(super) fn components(
 
 /// A param, with its type.
 fn param(decl: &Decl) -> Option<(Symbol, TypeExpr)> {
-    match &decl.kind {
-        DeclKind::Param { name, ty, .. } => Some((name.text.clone(), ty.clone())),
-        _ => None,
+    if let DeclKind::Param { name, ty, .. } = &decl.kind {
+        Some((name.text.clone(), ty.clone()))
+    } else {
+        None
     }
 }
 
@@ -211,10 +213,7 @@ fn reads(decl: &mut Decl, wanted: &str) -> bool {
 /// What a tool says that it waits for.
 fn after(tool: &Tool) -> Vec<Expr> {
     let Some(after) = tool.with.as_ref().and_then(|with| get(with, "after")) else { return vec![] };
-    match &*after.kind {
-        ExprKind::List(_) => elements(after),
-        _ => vec![after.clone()],
-    }
+    if let ExprKind::List(_) = &*after.kind { elements(after) } else { vec![after.clone()] }
 }
 
 /// The tools of an app as they are inside of a component.

@@ -1,4 +1,5 @@
 //! The files of a configuration as modules of a program: what each declares stands in it, what it needs of others it imports.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind names nothing")]
 
 use super::repeats::name_of;
 use crate::build::each;
@@ -120,10 +121,7 @@ fn names(sources: &Sources) -> HashMap<FileId, String> {
 
 /// What a declaration declares for others.
 fn declared(decl: &Decl) -> Option<Symbol> {
-    match &decl.kind {
-        DeclKind::Component { name, .. } => Some(name.text.clone()),
-        _ => name_of(decl),
-    }
+    if let DeclKind::Component { name, .. } = &decl.kind { Some(name.text.clone()) } else { name_of(decl) }
 }
 
 /// What is imported from elsewhere, by the name that it has.

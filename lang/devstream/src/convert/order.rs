@@ -12,7 +12,7 @@ pub(super) fn in_order(decl: &mut Decl) {
         entries.sort_by_key(|entry| match entry {
             Entry::Spread(_) => (0, 0),
             Entry::Field { value: Some(value), .. } => (1, value.span.start),
-            _ => (2, 0),
+            Entry::Field { .. } | Entry::Computed(..) | Entry::Error(_) => (2, 0),
         });
     }
 }
@@ -22,17 +22,13 @@ pub(super) fn dependencies_first(decls: &mut Vec<Decl>) {
     let names: HashMap<Symbol, usize> = decls
         .iter()
         .enumerate()
-        .filter_map(|(number, decl)| match &decl.kind {
-            DeclKind::Tool(tool) => Some((tool.name.text.clone(), number)),
-            _ => None,
+        .filter_map(|(number, decl)| {
+            if let DeclKind::Tool(tool) = &decl.kind { Some((tool.name.text.clone(), number)) } else { None }
         })
         .collect();
     let mut waits: Vec<Vec<usize>> = vec![];
     for decl in &mut *decls {
-        let named = match &mut decl.kind {
-            DeclKind::Tool(tool) => named(tool),
-            _ => vec![],
-        };
+        let named = if let DeclKind::Tool(tool) = &mut decl.kind { named(tool) } else { vec![] };
         waits.push(named.iter().filter_map(|name| names.get(name).copied()).collect());
     }
     let mut order = vec![];
@@ -57,10 +53,7 @@ pub(super) fn without_needless_order(decls: &mut [Decl]) {
     let mut waits: HashMap<Symbol, HashSet<Symbol>> = HashMap::default();
     let names: HashSet<Symbol> = decls
         .iter()
-        .filter_map(|d| match &d.kind {
-            DeclKind::Tool(tool) => Some(tool.name.text.clone()),
-            _ => None,
-        })
+        .filter_map(|d| if let DeclKind::Tool(tool) = &d.kind { Some(tool.name.text.clone()) } else { None })
         .collect();
     for decl in &mut *decls {
         if let DeclKind::Tool(tool) = &mut decl.kind {
@@ -106,10 +99,7 @@ fn named(tool: &mut Tool) -> Vec<Symbol> {
 fn after_of(with: &mut Expr) -> Option<&mut Vec<Element>> {
     let ExprKind::Record(entries) = &mut *with.kind else { return None };
     let Some(Entry::Field { value: Some(value), .. }) = entries.first_mut() else { return None };
-    match &mut *value.kind {
-        ExprKind::List(items) => Some(items),
-        _ => None,
-    }
+    if let ExprKind::List(items) = &mut *value.kind { Some(items) } else { None }
 }
 
 /// Whether a tool waits for another, by whatever way; each is gone through once.

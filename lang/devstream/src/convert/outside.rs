@@ -1,4 +1,8 @@
 //! What comes from outside becomes a param: variables of the environment, and secrets that stood in the file.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an expression of another kind is no reference to a value from outside"
+)]
 
 use crate::build::{call, each, expr, name, secret_string, string, text};
 use crate::model::is_name;
@@ -126,12 +130,13 @@ impl<'l> Outside<'l> {
     fn inputs<'e>(&mut self, kind: &Path, inputs: &'e mut Expr) -> Vec<(Symbol, &'e mut Expr, Option<Type>)> {
         let kind = self.kind(kind);
         let ExprKind::Record(entries) = &mut *inputs.kind else { return vec![] };
-        let with_type = |entry: &'e mut Entry| match entry {
-            Entry::Field { name, value: Some(value), .. } => {
+        let with_type = |entry: &'e mut Entry| {
+            if let Entry::Field { name, value: Some(value), .. } = entry {
                 let ty = kind.as_ref().and_then(|k| k.inputs.get(&name.text)).map(|i| i.field.ty.clone());
                 Some((name.text.clone(), value, ty))
+            } else {
+                None
             }
-            _ => None,
         };
         entries.iter_mut().filter_map(with_type).collect()
     }
@@ -285,20 +290,20 @@ pub(super) fn snake(text: &str) -> String {
 }
 
 fn tools(decls: &mut [Decl]) -> impl Iterator<Item = &mut Tool> {
-    decls.iter_mut().filter_map(|d| match &mut d.kind {
-        DeclKind::Tool(tool) => Some(&mut **tool),
-        _ => None,
-    })
+    decls
+        .iter_mut()
+        .filter_map(|d| if let DeclKind::Tool(tool) = &mut d.kind { Some(&mut **tool) } else { None })
 }
 
 /// The variable that a part of is read.
 fn root_of(e: &Expr) -> Option<Symbol> {
-    match &*e.kind {
-        ExprKind::Member { base, .. } => match &*base.kind {
+    if let ExprKind::Member { base, .. } = &*e.kind {
+        match &*base.kind {
             ExprKind::Name(name) => Some(name.clone()),
             _ => root_of(base),
-        },
-        _ => None,
+        }
+    } else {
+        None
     }
 }
 
@@ -323,7 +328,7 @@ fn parts<'e>(e: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, O
                     Some((name.text.clone(), value, of_field(&name.text)))
                 }
                 Entry::Computed(_, value) => Some(("".into(), value, of_field(""))),
-                _ => None,
+                Entry::Field { .. } | Entry::Spread(_) | Entry::Error(_) => None,
             });
             parts.collect()
         }
@@ -360,13 +365,14 @@ pub(super) fn item_type(ty: &Type) -> Option<Type> {
 }
 
 fn literal(e: &Expr) -> Option<Symbol> {
-    match &*e.kind {
-        ExprKind::Str(parts) => match &**parts {
+    if let ExprKind::Str(parts) = &*e.kind {
+        match &**parts {
             [StrPart::Text(text)] => Some(text.clone()),
             [StrPart::Expr(inner)] => literal(inner),
             _ => None,
-        },
-        _ => None,
+        }
+    } else {
+        None
     }
 }
 

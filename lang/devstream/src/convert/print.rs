@@ -1,4 +1,5 @@
 //! Trees as text, with comments; [`format`](dtm_lang::syntax::format) gives it the one style.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind is printed in one line")]
 
 use super::comments::Comments;
 use dtm_lang::source::Span;
@@ -132,7 +133,7 @@ impl Printer<'_> {
                                     .is_some_and(|v| self.comments.has(v.span) || self.is_long(v))
                         }
                         Entry::Computed(_, value) => self.is_long(value),
-                        _ => false,
+                        Entry::Spread(_) | Entry::Error(_) => false,
                     })
             }
             ExprKind::List(items) => items.iter().any(|item| {
@@ -235,15 +236,22 @@ pub(super) fn inline(e: &Expr) -> String {
         ExprKind::Cast(inner, ty) => format!("{} as {}", operand(inner), type_text(ty)),
         ExprKind::Paren(inner) => format!("({})", inline(inner)),
         // Nothing else is made of YAML.
-        _ => "null".into(),
+        ExprKind::Size(_)
+        | ExprKind::Lambda { .. }
+        | ExprKind::ListComp { .. }
+        | ExprKind::MapComp { .. }
+        | ExprKind::If { .. }
+        | ExprKind::Match { .. }
+        | ExprKind::Unary(..) => "null".into(),
     }
 }
 
 /// An operand, in parentheses where it needs them.
 fn operand(e: &Expr) -> String {
-    match &*e.kind {
-        ExprKind::Binary(..) | ExprKind::Cast(..) => format!("({})", inline(e)),
-        _ => inline(e),
+    if let ExprKind::Binary(..) | ExprKind::Cast(..) = &*e.kind {
+        format!("({})", inline(e))
+    } else {
+        inline(e)
     }
 }
 

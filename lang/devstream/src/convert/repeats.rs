@@ -3,6 +3,7 @@
 //! ```text
 //! trees ──alike──> one tree with holes, and what fills them for each ──> tool name[key, it in values]: Kind { ... it.hole ... }
 //! ```
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind is not divided")]
 
 use super::outside::{field_type, item_type, snake};
 use super::print::inline;
@@ -121,7 +122,9 @@ impl Alike {
                     .iter()
                     .map(|entry| match entry {
                         Entry::Field { name, value: Some(value), .. } if name.text == key.text => Some(value),
-                        _ => None,
+                        Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => {
+                            None
+                        }
                     })
                     .collect();
                 let path = match path {
@@ -137,7 +140,7 @@ impl Alike {
                     all.iter().all(|entry| matches!(entry, Entry::Spread(other) if same(spread, other)));
                 equal.then(|| first.clone())
             }
-            _ => None,
+            Entry::Field { .. } | Entry::Computed(..) | Entry::Error(_) => None,
         }
     }
 
@@ -334,7 +337,7 @@ pub(super) fn shape(e: &Expr) -> String {
             let entries = entries.iter().map(|entry| match entry {
                 Entry::Field { name, value: Some(value), .. } => format!("{}:{}", name.text, shape(value)),
                 Entry::Spread(spread) => format!("...{}", inline(spread)),
-                _ => "?".into(),
+                Entry::Field { .. } | Entry::Computed(..) | Entry::Error(_) => "?".into(),
             });
             format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
         }

@@ -1,4 +1,5 @@
 //! Declarations as text, with what is said of them.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a declaration of another kind is written as it is")]
 
 use super::apps::Components;
 use super::comments::Comments;

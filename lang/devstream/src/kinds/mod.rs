@@ -6,6 +6,7 @@
 //!
 //! What an option says is moved, never evaluated: it stays the expression that it is, at its place in the YAML. Options that
 //! nothing takes are left over, and told.
+#![expect(clippy::wildcard_enum_match_arm, reason = "an expression of another kind is no literal")]
 
 mod ci;
 mod deploy;
@@ -169,9 +170,8 @@ fn unknown(m: &mut Mapping<'_>) {
         m.set("options", options);
     }
     if let ExprKind::Record(entries) = &*tool.options.kind {
-        let values = entries.iter().filter_map(|entry| match entry {
-            Entry::Field { value: Some(value), .. } => Some(value.span),
-            _ => None,
+        let values = entries.iter().filter_map(|entry| {
+            if let Entry::Field { value: Some(value), .. } = entry { Some(value.span) } else { None }
         });
         m.taken.borrow_mut().extend(values);
     }
@@ -210,7 +210,7 @@ impl Mapping<'_> {
         let ExprKind::Record(entries) = &*fields.kind else { return None };
         let found = entries.iter().find_map(|entry| match entry {
             Entry::Field { name, .. } if same(&name.text, key) => Some(name.clone()),
-            _ => None,
+            Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
         })?;
         let member = ExprKind::Member { base: base.clone(), name: found, safe: false };
         Some(expr(base.span, member))
@@ -233,10 +233,7 @@ impl Mapping<'_> {
             ExprKind::Name(_) | ExprKind::Member { .. } => {
                 let found = self.resolved(e)?;
                 // A variable may stand for another one, but not for ever.
-                match &*found.kind {
-                    ExprKind::Str(_) => literal(&found),
-                    _ => None,
-                }
+                if let ExprKind::Str(_) = &*found.kind { literal(&found) } else { None }
             }
             _ => None,
         }
@@ -342,7 +339,7 @@ fn same(name: &str, wanted: &str) -> bool {
 fn value_of<'e>(entries: &'e [Entry], key: &str) -> Option<&'e Expr> {
     entries.iter().find_map(|entry| match entry {
         Entry::Field { name, value: Some(value), .. } if same(&name.text, key) => Some(value),
-        _ => None,
+        Entry::Field { .. } | Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
     })
 }
 
@@ -361,13 +358,14 @@ fn is_empty(e: &Expr) -> bool {
 
 /// A text that is written out.
 pub(super) fn literal(e: &Expr) -> Option<Symbol> {
-    match &*e.kind {
-        ExprKind::Str(parts) => match &**parts {
+    if let ExprKind::Str(parts) = &*e.kind {
+        match &**parts {
             [] => Some("".into()),
             [StrPart::Text(text)] => Some(text.clone()),
             _ => None,
-        },
-        _ => None,
+        }
+    } else {
+        None
     }
 }
 
@@ -408,15 +406,16 @@ fn joined(span: Span, parts: impl IntoIterator<Item = Expr>) -> Expr {
 
 /// The elements of a list that is written out.
 pub(super) fn elements(e: &Expr) -> Vec<Expr> {
-    match &*e.kind {
-        ExprKind::List(items) => items
+    if let ExprKind::List(items) = &*e.kind {
+        items
             .iter()
             .filter_map(|item| match item {
                 Element::One(value) => Some(value.clone()),
                 Element::Spread(_) => None,
             })
-            .collect(),
-        _ => vec![],
+            .collect()
+    } else {
+        vec![]
     }
 }
 

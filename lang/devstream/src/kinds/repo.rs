@@ -100,9 +100,10 @@ impl Mapping<'_> {
 
     /// Whether an address says where it is: one of another tool is not known yet.
     fn is_readable(&self, url: &Expr) -> bool {
-        match &*url.kind {
-            ExprKind::Str(parts) => matches!(parts.first(), Some(StrPart::Text(_))),
-            _ => self.literal(url).is_some(),
+        if let ExprKind::Str(parts) = &*url.kind {
+            matches!(parts.first(), Some(StrPart::Text(_)))
+        } else {
+            self.literal(url).is_some()
         }
     }
 
@@ -133,12 +134,13 @@ impl Mapping<'_> {
 
 /// `https://` before an address that has no scheme.
 fn whole(url: Expr, m: &Mapping<'_>) -> Expr {
-    let begin = match &*url.kind {
-        ExprKind::Str(parts) => match parts.first() {
+    let begin = if let ExprKind::Str(parts) = &*url.kind {
+        match parts.first() {
             Some(StrPart::Text(begin)) => Some(begin.clone()),
             _ => None,
-        },
-        _ => m.literal(&url),
+        }
+    } else {
+        m.literal(&url)
     };
     match begin {
         Some(begin) if !begin.contains("://") && !begin.contains('@') => {
@@ -150,12 +152,13 @@ fn whole(url: Expr, m: &Mapping<'_>) -> Expr {
 
 /// Whether an address is one on GitHub, as DevStream told.
 fn says_github(url: &Expr, m: &Mapping<'_>) -> bool {
-    let plain = match &*url.kind {
-        ExprKind::Str(parts) => parts.iter().any(|part| match part {
+    let plain = if let ExprKind::Str(parts) = &*url.kind {
+        parts.iter().any(|part| match part {
             StrPart::Text(text) => text.contains("github"),
             StrPart::Expr(e) => m.literal(e).is_some_and(|text| text.contains("github")),
-        }),
-        _ => false,
+        })
+    } else {
+        false
     };
     plain || m.literal(url).is_some_and(|text| text.contains("github"))
 }

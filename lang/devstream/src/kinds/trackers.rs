@@ -89,10 +89,7 @@ fn connection(given: &Expr) -> Expr {
         let Entry::Field { name, value: Some(value), .. } = entry else { continue };
         let known = |wanted: &&&str| same(&name.text, wanted);
         if same(&name.text, "auth") {
-            let given = match &*value.kind {
-                ExprKind::Record(entries) => entries.clone(),
-                _ => vec![],
-            };
+            let given = if let ExprKind::Record(entries) = &*value.kind { entries.clone() } else { vec![] };
             auth.extend(given);
         } else if let Some(key) = AUTH.iter().find(known) {
             auth.push(field(Name { text: (*key).into(), span: name.span }, value.clone()));

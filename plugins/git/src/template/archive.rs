@@ -13,10 +13,11 @@ use tar::EntryType;
 /// A long name, a long target, or a record of extensions in a tar may have that many bytes.
 const LONGEST_NAME: u64 = 1 << 20;
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system has words for the others")]
 pub(super) fn read(path: &Path, part: &str) -> Result<Template, Failure> {
     let file = std::fs::File::open(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => bad(absent("archive", path)),
-        _ => bad(format!("`{}` cannot be read: {e}", path.display())),
+        _ => bad(format!("`{}` cannot be read: {}", path.display(), dtm_plugin::reason(&e))),
     })?;
     let shown = path.display().to_string();
     let name = path.to_string_lossy();
@@ -51,6 +52,7 @@ struct Ahead {
     target: Option<String>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other entries are read by the caller")]
 fn tarred(input: impl Read, shown: &str, part: &str) -> Result<Template, Failure> {
     let broken = |e: std::io::Error| match e.to_string() {
         why if why == Limits::too_large() => bad(format!("`{shown}`: {why}")),

@@ -89,7 +89,7 @@ fn plain(value: &Value) -> Value {
             }
         },
         Value::Array(a) => a.iter().map(plain).collect(),
-        other => other.clone(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other.clone(),
     }
 }
 

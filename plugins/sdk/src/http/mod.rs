@@ -250,9 +250,10 @@ impl Client {
         for _ in 0..PAGES {
             let answer = self.answer(ctx, Verb::Get, &at, None)?;
             let answer = self.checked(Verb::Get, &at, answer)?;
-            match answer.json()? {
-                Value::Array(page) => elements.extend(page),
-                _ => return Err(Failure::clean(format!("{} is not a list", self.shown(&at)))),
+            if let Value::Array(page) = answer.json()? {
+                elements.extend(page)
+            } else {
+                return Err(Failure::clean(format!("{} is not a list", self.shown(&at))));
             }
             let Some(next) = answer.header("link").and_then(next_page) else { return Ok(elements) };
             let next = resolved(&at, next).map_err(Failure::clean)?;
@@ -449,24 +450,32 @@ fn next_page(link: &str) -> Option<&str> {
 }
 
 /// Whether a request that has no answer may have been carried out.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ureq may add variants at any time")]
 fn broken(error: &ureq::Error) -> Broken {
-    use std::io::ErrorKind;
+    use ureq::{Error, Timeout};
+    let why = reason(error);
     match error {
-        ureq::Error::HostNotFound => Broken::Before("the host is not known".into()),
-        ureq::Error::ConnectionFailed => Broken::Before("no connection".into()),
-        ureq::Error::BadUri(what) => Broken::Never(format!("the address is not valid: {what}")),
-        ureq::Error::InvalidProxyUrl => Broken::Never("the address of the proxy is not valid".into()),
-        ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
-            Broken::Before("no connection before the deadline".into())
-        }
-        ureq::Error::Timeout(_) => Broken::After("no answer before the deadline".into()),
-        ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
-            Broken::Before("the connection is refused".into())
-        }
-        ureq::Error::Io(e) => Broken::After(crate::in_words(&e.to_string())),
-        ureq::Error::BodyExceedsLimit(limit) => {
-            Broken::After(format!("the answer is larger than {} MiB", limit >> 20))
-        }
-        other => Broken::After(other.to_string()),
+        Error::BadUri(_) | Error::InvalidProxyUrl => Broken::Never(why),
+        Error::HostNotFound | Error::ConnectionFailed => Broken::Before(why),
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => Broken::Before(why),
+        Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => Broken::Before(why),
+        _ => Broken::After(why),
+    }
+}
+
+/// Why a request has no answer, in words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ureq may add variants at any time")]
+pub fn reason(error: &ureq::Error) -> String {
+    use ureq::{Error, Timeout};
+    match error {
+        Error::HostNotFound => "no such host".into(),
+        Error::ConnectionFailed => "no connection".into(),
+        Error::BadUri(what) => format!("the address is not valid: {what}"),
+        Error::InvalidProxyUrl => "the address of the proxy is not valid".into(),
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => "no connection before the deadline".into(),
+        Error::Timeout(_) => "no answer before the deadline".into(),
+        Error::BodyExceedsLimit(limit) => format!("the answer is larger than {} MiB", limit >> 20),
+        Error::Io(e) => crate::reason(e),
+        other => crate::in_words(&other.to_string()),
     }
 }

@@ -100,9 +100,10 @@ impl fmt::Display for RunError {
 impl RunError {
     /// As the failure of an operation; of one that may have changed something, it is that of the object with this id.
     pub fn failure(&self, id: &str) -> Failure {
-        match self {
-            RunError::Lost(..) => Failure::partial(id, self.to_string()),
-            _ => Failure::clean(self.to_string()),
+        if let RunError::Lost(..) = self {
+            Failure::partial(id, self.to_string())
+        } else {
+            Failure::clean(self.to_string())
         }
     }
 }
@@ -217,6 +218,7 @@ impl Program {
         Some(format!("the variable `{name}` of `{}`", shown()))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system has words for the others")]
     fn spawn(&self, ctx: &Ctx) -> Result<Child, RunError> {
         if !self.dir.is_dir() {
             return Err(RunError::NoFolder(self.dir.clone()));

@@ -133,7 +133,7 @@ fn without_secrets(value: &Value) -> Value {
             kept.collect()
         }
         Value::Array(items) => items.iter().map(without_secrets).collect(),
-        leaf => leaf.clone(),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf.clone(),
     }
 }
 
