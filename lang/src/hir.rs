@@ -355,7 +355,7 @@ impl Expr {
             H::List(items) => items.iter().map(|(e, _)| e).collect(),
             H::ListComp { body, clause: c } => std::iter::once(body).chain(clause(c)).collect(),
             H::MapComp { key, value, clause: c } => [key, value].into_iter().chain(clause(c)).collect(),
-            H::If { cond, then, other } => vec![cond, then, other],
+            H::If(choice) => vec![&choice.cond, &choice.then, &choice.other],
             H::Match { subject, arms } => {
                 std::iter::once(subject).chain(arms.iter().map(|(_, e)| e)).collect()
             }
@@ -364,7 +364,9 @@ impl Expr {
     }
 }
 
-/// What an expression is.
+const _: () = assert!(size_of::<ExprKind>() <= 64);
+
+/// What an expression is. A program has many, so large variants are boxed.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum ExprKind {
@@ -402,18 +404,14 @@ pub enum ExprKind {
     List(Vec<(Expr, bool)>),
     ListComp {
         body: Expr,
-        clause: Clause,
+        clause: Box<Clause>,
     },
     MapComp {
         key: Expr,
         value: Expr,
-        clause: Clause,
+        clause: Box<Clause>,
     },
-    If {
-        cond: Expr,
-        then: Expr,
-        other: Expr,
-    },
+    If(Box<Choice>),
     /// The first arm whose type the subject is; `None` takes everything.
     Match {
         subject: Expr,
@@ -445,6 +443,17 @@ pub enum ExprKind {
     /// `as T`: checked when evaluated.
     Cast(Expr, Arc<Type>),
     Error,
+}
+
+/// `if cond then a else b`
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The condition.
+    pub cond: Expr,
+    /// The value where it holds.
+    pub then: Expr,
+    /// The value where it does not.
+    pub other: Expr,
 }
 
 /// An entry of a map literal.

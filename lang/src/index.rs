@@ -83,6 +83,10 @@ impl<I: Id, T> IdVec<I, T> {
         self.items.push(item);
         I::from_index(self.items.len() - 1)
     }
+    /// Makes room for so many more items, and no others.
+    pub fn reserve_exact(&mut self, more: usize) {
+        self.items.reserve_exact(more);
+    }
     /// The id that the next item will have.
     pub fn next_id(&self) -> I {
         I::from_index(self.items.len())

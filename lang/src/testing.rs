@@ -129,7 +129,7 @@ impl Program {
         }
         let mut branches = BTreeSet::new();
         hir.for_each(&mut |e| match &*e.kind {
-            H::If { then, other, .. } => branches.extend([then.span, other.span]),
+            H::If(choice) => branches.extend([choice.then.span, choice.other.span]),
             H::Match { arms, .. } => branches.extend(arms.iter().map(|(_, arm)| arm.span)),
             _ => {}
         });

@@ -110,6 +110,7 @@ pub async fn build(
     let addrs: HashMap<&str, InstanceId> = ids(program).map(|id| (&*program.instance(id).addr, id)).collect();
     b.ask_places().await;
     b.read_everything(&addrs, events).await;
+    b.plan.nodes.reserve_exact(order.len());
     for id in order {
         b.instance(id).await;
     }
@@ -151,11 +152,18 @@ pub async fn build(
     let whole = b.plan.left_out.is_empty();
     let acts = b.plan.nodes.iter().any(|n| !matches!(n.action, Action::NoOp | Action::Find));
     // What is shown of a value that holds a secret is masked, wherever the secret came from.
+    let redactor = plugins.redactor();
     for node in &mut b.plan.nodes {
         for change in node.changes.iter_mut().chain(&mut node.outputs) {
             for value in [&mut change.before, &mut change.after] {
-                *value = plugins.redactor().tag(std::mem::take(value));
+                *value = redactor.tag(std::mem::take(value));
             }
+        }
+        if node.action == Action::Create {
+            let masked = node.desired.iter().filter(|(_, value)| redactor.tags(value));
+            let shown =
+                |(name, value): (&String, &Json)| Change::new(name, Json::Null, redactor.tag(value.clone()));
+            node.changes = masked.map(shown).collect();
         }
     }
     b.plan.outputs = super::options::of_program(&state.outputs, &outputs, whole, acts);
@@ -317,12 +325,13 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            let mut entry = Entry::clone(entry);
+            let mut entry = entry.clone();
             if let Some(id) = addrs.get(&**addr).filter(|_| instance.is_some_and(|i| has_secrets(&i.kind))) {
                 let known = recorded.get_or_insert_with(|| self.recorded(addrs));
                 let (values, _) = self.program.inputs(*id, &known.of(self.program));
                 let configured = values.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
-                entry.inputs = with_secrets_of(&entry.inputs, &configured);
+                let inputs = with_secrets_of(&entry.inputs, &configured);
+                Arc::make_mut(&mut entry).inputs = inputs;
             }
             wanted.push(ToRead { addr: addr.clone(), plugin, settings, entry });
         }
@@ -659,21 +668,6 @@ pub(super) fn kind_in_state(
         Some(path) => plugins.interface_beside(path).and_then(|p| p.kinds.get(&*entry.kind).cloned()),
         None => crate::project::shipped_kind(plugin, &entry.kind),
     })
-}
-
-/// Every input of a new tool.
-pub(super) fn created(kind: &Kind, desired: &Fields) -> Vec<Change> {
-    let change = |name: &dtm_lang::Symbol| {
-        let after = desired.get(&**name)?;
-        Some(Change {
-            name: name.to_string(),
-            before: Json::Null,
-            after: after.clone(),
-            replaces: false,
-            drift: false,
-        })
-    };
-    kind.inputs.keys().filter_map(change).collect()
 }
 
 /// Outputs with their secrets tagged: those that the interface says, and `any` ones of a tool into which a secret

@@ -1,6 +1,6 @@
 //! What is done with one tool of the program: the rows of the decision table.
 
-use super::build::{Builder, created, kind_in_state, tag_outputs};
+use super::build::{Builder, kind_in_state, tag_outputs};
 use super::diff::{changes, drifted, merged};
 use super::edges::keeps_key;
 use super::reads::{Seen, find, plan_of, read_one};
@@ -23,7 +23,6 @@ impl Builder<'_> {
         }
         let Some(prior) = node.prior.clone() else {
             node.action = Action::Create;
-            node.changes = created(&instance.kind, &node.desired);
             return;
         };
         let mut seen = self.seen.remove(&node.addr);
@@ -87,7 +86,6 @@ impl Builder<'_> {
                         node.op = prior.op.clone();
                         node.absent_before = prior.absent_before;
                     }
-                    node.changes = created(&instance.kind, &node.desired);
                     return;
                 }
                 Found::Object(entry, object) if prior.status == Status::Imported => {
@@ -125,7 +123,6 @@ impl Builder<'_> {
                     true => Reason::Elsewhere,
                     false => Reason::Gone,
                 };
-                node.changes = created(&instance.kind, &node.desired);
                 return;
             }
             Some(Seen::Object(object)) => Some(object),
@@ -348,7 +345,6 @@ impl Builder<'_> {
             Some(Seen::Absent) => {
                 node.action = Action::Create;
                 node.reason = Reason::Gone;
-                node.changes = created(&instance.kind, &node.desired);
                 node.prior = Some(entry.into());
             }
             Some(Seen::Failed(why)) => {

@@ -38,7 +38,7 @@ async fn look(plan: &mut Plan, plugins: &Arc<dyn PluginCalls>) {
             addr: n.addr.clone(),
             plugin: n.plugin.clone(),
             settings: n.settings.clone(),
-            entry: Entry::clone(prior),
+            entry: prior.clone(),
         })
     });
     let mut seen = read_all(plugins, wanted.collect()).await;

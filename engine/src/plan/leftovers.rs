@@ -77,7 +77,7 @@ pub(super) async fn find(nodes: &mut [Node], plugins: &Arc<dyn PluginCalls>, rea
             addr: name(*i, n),
             plugin: node.plugin.clone(),
             settings: node.settings.clone(),
-            entry: old.as_entry(prior),
+            entry: old.as_entry(prior).into(),
         }));
     }
     let mut seen = read_all(plugins, wanted).await;

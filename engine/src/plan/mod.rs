@@ -47,10 +47,11 @@ use crate::plugin::Settings;
 use crate::state::{Entry, OpKey, State};
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::from_wire;
-use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Value};
+use dtm_lang::{Diagnostics, InstanceId, Outputs, Program, Symbol, Value};
 use dtm_plugin::protocol::PlannedFile;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -113,6 +114,13 @@ pub struct Change {
     pub drift: bool,
 }
 
+impl Change {
+    /// A change of the configuration that is made in place.
+    fn new(name: &str, before: Json, after: Json) -> Change {
+        Change { name: name.to_string(), before, after, replaces: false, drift: false }
+    }
+}
+
 /// One output of the program that changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputChange {
@@ -155,7 +163,8 @@ pub struct Node {
     pub desired: Fields,
     /// Outputs of an update that are known beforehand.
     pub planned: Fields,
-    /// The inputs that change.
+    /// The inputs that change. For a create these are all inputs, so only those are here that are shown otherwise than they are
+    /// desired: a value that holds a secret.
     pub changes: Vec<Change>,
     /// What changes beside the inputs: options of `with`, the configuration of the plugin, dependencies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -187,6 +196,24 @@ pub struct Node {
 }
 
 impl Node {
+    /// The inputs that change, as they are shown.
+    pub fn shown_changes(&self) -> Cow<'_, [Change]> {
+        match (&self.kind, &self.action) {
+            (Some(kind), Action::Create) => self.created(kind).into(),
+            _ => (&*self.changes).into(),
+        }
+    }
+    /// Every input of a new tool.
+    fn created(&self, kind: &Kind) -> Vec<Change> {
+        let change = |name: &Symbol| {
+            let masked = self.changes.iter().find(|change| *change.name == **name);
+            match masked {
+                Some(change) => Some(change.clone()),
+                None => Some(Change::new(name, Json::Null, self.desired.get(&**name)?.clone())),
+            }
+        };
+        kind.inputs.keys().filter_map(change).collect()
+    }
     /// Whether an input was changed outside of dtm to what the program wants by now.
     pub fn is_kept(&self, change: &Change) -> bool {
         let input = self.kind.as_ref().and_then(|k| k.inputs.get(&*change.name));

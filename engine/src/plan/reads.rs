@@ -36,7 +36,7 @@ pub(super) struct ToRead {
     pub(super) addr: ToolAddr,
     pub(super) plugin: String,
     pub(super) settings: Settings,
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
 }
 
 fn call(entry: &Entry) -> Call {

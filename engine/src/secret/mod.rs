@@ -271,6 +271,15 @@ impl Redactor {
             other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
         }
     }
+    /// Whether [`Redactor::tag`] would change a value.
+    pub fn tags(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(m) => tag(m).is_none() && m.values().any(|v| self.tags(v)),
+            Value::Array(items) => items.iter().any(|v| self.tags(v)),
+            Value::String(s) => self.holds_secret(s),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
     /// Whether a text holds a known secret.
     pub fn holds_secret(&self, text: &str) -> bool {
         self.secrets.read().unwrap_or_else(|e| e.into_inner()).is_in(text)

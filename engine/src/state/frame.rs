@@ -25,14 +25,22 @@ pub struct Frame<'a> {
 /// Writes a frame.
 pub fn encode(sequence: u64, previous: u32, payload: &[u8]) -> (Vec<u8>, u32) {
     let mut out = Vec::with_capacity(HEADER + payload.len() + 4);
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&sequence.to_le_bytes());
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&previous.to_le_bytes());
-    let header = crc32fast::hash(&out);
-    out.extend_from_slice(&header.to_le_bytes());
     out.extend_from_slice(payload);
-    let crc = crc32fast::hash(payload);
+    enclose(sequence, previous, out)
+}
+
+/// Makes a frame of its payload, in the memory of the payload: that of a snapshot is as large as the state.
+pub fn enclose(sequence: u64, previous: u32, payload: Vec<u8>) -> (Vec<u8>, u32) {
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&sequence.to_le_bytes());
+    header.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    header.extend_from_slice(&previous.to_le_bytes());
+    header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+    let crc = crc32fast::hash(&payload);
+    let mut out = payload;
+    out.reserve_exact(HEADER + 4);
+    drop(out.splice(0..0, header));
     out.extend_from_slice(&crc.to_le_bytes());
     (out, crc)
 }

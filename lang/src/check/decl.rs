@@ -37,6 +37,8 @@ impl Checker<'_> {
                 }
             }
         }
+        let decls = modules.clone().flat_map(|module| &self.modules[module].ast.decls);
+        self.hir.tools.reserve_exact(decls.filter(|decl| matches!(decl.kind, DeclKind::Tool(_))).count());
         for module in modules.clone() {
             let ast = self.modules[module].ast.clone();
             for (at, decl) in ast.decls.iter().enumerate() {

@@ -4,7 +4,7 @@ use super::facts::{CURSOR, Cursor};
 use super::ty::literal;
 use super::{Checker, Def, Local, node};
 use crate::diag::{Code, Diagnostic, nearest};
-use crate::hir::{Clause, Expr, ExprKind as H};
+use crate::hir::{Choice, Clause, Expr, ExprKind as H};
 use crate::index::{ModuleId, Slot, ToolId};
 use crate::source::{Span, Symbol};
 use crate::syntax::ast::{self, DeclKind, ExprKind as A, StrPart};
@@ -60,7 +60,7 @@ impl Checker<'_> {
                 let (body, ty) = self.infer(module, body);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
-                (node(span, H::ListComp { body, clause }), Type::list(ty.widen()))
+                (node(span, H::ListComp { body, clause: clause.into() }), Type::list(ty.widen()))
             }
             A::MapComp { key, value, clause } => {
                 let depth = self.body.scope.len();
@@ -70,7 +70,7 @@ impl Checker<'_> {
                 let (value, ty) = self.infer(module, value);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
-                (node(span, H::MapComp { key, value, clause }), Type::map(ty.widen()))
+                (node(span, H::MapComp { key, value, clause: clause.into() }), Type::map(ty.widen()))
             }
             A::If { cond, then, other } => {
                 let (checked, secret) = self.condition(module, cond);
@@ -82,7 +82,7 @@ impl Checker<'_> {
                 let (other, other_ty) = self.infer(module, other);
                 self.body.narrowed.truncate(facts);
                 let ty = self.join_types(then_ty, other_ty);
-                let choice = node(span, H::If { cond: checked, then, other });
+                let choice = node(span, H::If(Choice { cond: checked, then, other }.into()));
                 let (choice, ty) = self.one_number(choice, ty);
                 let ty = if secret { self.secret_choice(ty, span) } else { ty };
                 (choice, ty)
@@ -395,7 +395,7 @@ impl Checker<'_> {
                 if secret {
                     self.chosen_by_secret(cond.span, ty);
                 }
-                return node(span, H::If { cond: checked, then, other });
+                return node(span, H::If(Choice { cond: checked, then, other }.into()));
             }
             (A::Match { subject, arms }, _) if !matches!(ty, Type::Error) => {
                 let arms = self.arms(module, span, subject, arms, |checked, value| {

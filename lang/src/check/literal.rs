@@ -234,7 +234,7 @@ impl Checker<'_> {
                 let value = self.check_expr(module, value, of, why);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
-                Some(node(span, H::MapComp { key, value, clause }))
+                Some(node(span, H::MapComp { key, value, clause: clause.into() }))
             }
             (A::List(elements), Type::List(of)) => {
                 let parts = elements.iter().map(|element| match element {
@@ -250,7 +250,7 @@ impl Checker<'_> {
                 let body = self.check_expr(module, body, of, why);
                 self.body.scope.truncate(depth);
                 self.body.narrowed.truncate(facts);
-                Some(node(span, H::ListComp { body, clause }))
+                Some(node(span, H::ListComp { body, clause: clause.into() }))
             }
             (A::Record(entries), Type::Union(members)) => {
                 let fit = self.choose_member(entries, members);

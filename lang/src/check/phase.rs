@@ -426,10 +426,10 @@ impl Phases<'_> {
                 p.known(key, "a key");
                 p.phase(value)
             }),
-            H::If { cond, then, other } => {
-                let c = Phase::of(self.phase(cond).inside());
-                let both = self.phase(then).join(self.phase(other));
-                c.join_choice(both)
+            H::If(choice) => {
+                let cond = Phase::of(self.phase(&choice.cond).inside());
+                let both = self.phase(&choice.then).join(self.phase(&choice.other));
+                cond.join_choice(both)
             }
             H::Match { subject, arms } => {
                 let subject = Phase::of(self.phase(subject).inside());

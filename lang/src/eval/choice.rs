@@ -3,7 +3,7 @@
 
 use super::Evaluator;
 use super::fit::may_hold;
-use crate::hir::Expr;
+use crate::hir::{Choice, Expr};
 use crate::source::Span;
 use crate::types::Type;
 use crate::value::{Data, Marks, Unknown, Value, union};
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 impl Evaluator<'_, '_> {
     /// `if`
-    pub(super) fn branch(&mut self, cond: &Expr, then: &Expr, other: &Expr) -> Value {
+    pub(super) fn branch(&mut self, choice: &Choice) -> Value {
+        let Choice { cond, then, other } = choice;
         let decided = self.eval(cond);
         match decided.data {
             Data::Bool(holds) => {

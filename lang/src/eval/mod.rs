@@ -297,7 +297,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
             H::List(items) => self.list(items, span),
             H::ListComp { body, clause } => self.list_comprehension(body, clause, span),
             H::MapComp { key, value, clause } => self.map_comprehension(key, value, clause, span),
-            H::If { cond, then, other } => self.branch(cond, then, other),
+            H::If(choice) => self.branch(choice),
             H::Match { subject, arms } => self.choose(subject, arms),
             H::And(left, right) => self.logical(left, right, false),
             H::Or(left, right) => self.logical(left, right, true),

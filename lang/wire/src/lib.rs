@@ -11,19 +11,28 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "what else JSON has is of one kind here")]
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The key that marks a tagged object.
 pub const TAG: &str = "$dtm";
 
 /// A secret that holds `value`.
 pub fn secret(value: Value) -> Value {
-    json!({ TAG: "secret", "v": value })
+    let mut secret = tagged("secret", 2);
+    secret["v"] = value;
+    secret
 }
 
 /// A value that is known only after apply.
 pub fn unknown() -> Value {
-    json!({ TAG: "unknown" })
+    tagged("unknown", 1)
+}
+
+/// An object with a tag and room for so many fields: a plan has many, and a map takes room for three at once.
+fn tagged(tag: &str, fields: usize) -> Value {
+    let mut object = Map::with_capacity(fields);
+    object.insert(TAG.into(), tag.into());
+    Value::Object(object)
 }
 
 /// The tag of a tagged object.
@@ -117,6 +126,7 @@ pub fn unescape(key: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_key_of_a_user_is_never_a_tag() {

@@ -192,7 +192,7 @@ impl Families {
                     head(paper, node, &node.addr, &why);
                     let files = files_of(plan, node);
                     if !drift::is_all(plan, node) {
-                        body(paper, node, &node.changes, files);
+                        body(paper, node, &node.shown_changes(), files);
                     }
                 }
             }
@@ -268,7 +268,8 @@ fn draw(paper: &Paper, plan: &Plan, node: &Node, way: Way) -> Drawn {
         let files = files_of(plan, node);
         match &member {
             Some(m) => {
-                let changes: Vec<Change> = node.changes.iter().map(|c| with_key(c, m, way)).collect();
+                let shown = node.shown_changes();
+                let changes: Vec<Change> = shown.iter().map(|c| with_key(c, m, way)).collect();
                 let text = |text: &Option<String>| text.as_ref().map(|t| way.replaced(t, m));
                 let file = |f: &PlannedFile| PlannedFile {
                     path: way.replaced(&f.path, m),
@@ -278,7 +279,7 @@ fn draw(paper: &Paper, plan: &Plan, node: &Node, way: Way) -> Drawn {
                 };
                 body(&mut own, node, &changes, &files.iter().map(file).collect::<Vec<_>>());
             }
-            None => body(&mut own, node, &node.changes, files),
+            None => body(&mut own, node, &node.shown_changes(), files),
         }
     }
     if let Some(m) = &member {

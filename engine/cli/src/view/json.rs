@@ -25,7 +25,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Value {
         let mut tool = json!({
             "address": n.addr, "kind": n.kind.as_ref().map(|k| k.path()), "plugin": n.plugin, "action": n.action.verb(),
             "reason": n.reason.to_string(), "using": n.using, "conditional": n.conditional, "wave": numbers.get(i).copied().flatten(),
-            "dependencies": n.deps, "changes": n.changes.iter().map(|c| one(n, c)).collect::<Vec<_>>(),
+            "dependencies": n.deps, "changes": n.shown_changes().iter().map(|c| one(n, c)).collect::<Vec<_>>(),
         });
         if !n.options.is_empty() {
             tool["options"] = n.options.iter().map(|c| one(n, c)).collect();

@@ -4,7 +4,7 @@ use super::{LocalStore, io};
 use crate::hash;
 use crate::state::belonging::Glance;
 use crate::state::form::{self, Form, Unreadable};
-use crate::state::frame::{End, decode, encode, read_all};
+use crate::state::frame::{End, decode, enclose, encode, read_all};
 use crate::state::own;
 use crate::state::{FORMAT, Holder, Record, State, StateError};
 use serde_json::{Value, json};
@@ -194,7 +194,7 @@ impl LocalStore {
         form: &Form<'_>,
         by: &Holder,
     ) -> Result<(File, u32, u64), StateError> {
-        let (snapshot, _) = encode(form.serial(), 0, &form.bytes(&form.by(by))?);
+        let (snapshot, _) = enclose(form.serial(), 0, form.bytes(&form.by(by))?);
         let lineage = &form.state.lineage;
         let header = json!({ "lineage": lineage, "generation": generation, "snapshot": hash(&snapshot) });
         let (frame, crc) = encode(form.serial(), 0, header.to_string().as_bytes());

@@ -9,7 +9,7 @@ use super::pack::{Tail, pack};
 use crate::clock::{Lease, now};
 use crate::secret::Key;
 use crate::state::form::Form;
-use crate::state::frame::encode;
+use crate::state::frame::{enclose, encode};
 use crate::state::own;
 use crate::state::seal::sealed_records;
 use crate::state::spill::fitting;
@@ -228,7 +228,7 @@ pub(super) fn snapshot(
     patience: Duration,
 ) -> Result<Past, StateError> {
     let (written, serial) = (form.by(by), form.serial());
-    let (frame, crc) = encode(serial, 0, &form.bytes(&written)?);
+    let (frame, crc) = enclose(serial, 0, form.bytes(&written)?);
     let part = create(wire, "snapshot", serial, crc, &frame, patience)?;
     Ok(Past { part, written })
 }
