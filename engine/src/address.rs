@@ -1,106 +1,11 @@
 //! Addresses: of a tool as the engine knows it, and of tools, families and components as people type them.
 
-use serde::{Deserialize, Serialize};
-use std::borrow::Borrow;
+use crate::names::shared_text;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
 
-/// The address of a tool: `ci`, `svc["cart"]`, `shop/db`. Copies share one text; written, it is that text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ToolAddr(Arc<str>);
-
-impl Deref for ToolAddr {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for ToolAddr {
-    fn borrow(&self) -> &str {
-        self
-    }
-}
-
-impl AsRef<str> for ToolAddr {
-    fn as_ref(&self) -> &str {
-        self
-    }
-}
-
-impl fmt::Display for ToolAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self)
-    }
-}
-
-impl fmt::Debug for ToolAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
-    }
-}
-
-impl From<Arc<str>> for ToolAddr {
-    fn from(text: Arc<str>) -> ToolAddr {
-        ToolAddr(text)
-    }
-}
-
-impl From<&Arc<str>> for ToolAddr {
-    fn from(text: &Arc<str>) -> ToolAddr {
-        ToolAddr(text.clone())
-    }
-}
-
-impl From<&str> for ToolAddr {
-    fn from(text: &str) -> ToolAddr {
-        ToolAddr(text.into())
-    }
-}
-
-impl From<String> for ToolAddr {
-    fn from(text: String) -> ToolAddr {
-        ToolAddr(text.into())
-    }
-}
-
-impl From<ToolAddr> for Arc<str> {
-    fn from(addr: ToolAddr) -> Arc<str> {
-        addr.0
-    }
-}
-
-impl From<ToolAddr> for String {
-    fn from(addr: ToolAddr) -> String {
-        addr.to_string()
-    }
-}
-
-impl From<&ToolAddr> for String {
-    fn from(addr: &ToolAddr) -> String {
-        addr.to_string()
-    }
-}
-
-impl PartialEq<str> for ToolAddr {
-    fn eq(&self, other: &str) -> bool {
-        **self == *other
-    }
-}
-
-impl PartialEq<&str> for ToolAddr {
-    fn eq(&self, other: &&str) -> bool {
-        **self == **other
-    }
-}
-
-impl PartialEq<String> for ToolAddr {
-    fn eq(&self, other: &String) -> bool {
-        **self == **other
-    }
+shared_text! {
+    /// The address of a tool: `ci`, `svc["cart"]`, `shop/db`.
+    ToolAddr
 }
 
 /// Whether an address is `outer`, a member of the family `outer`, or inside of the component `outer`.

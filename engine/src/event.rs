@@ -1,6 +1,7 @@
 //! What the engine tells while it works: one closed enum that the terminal, `--json`, tests and traces read.
 
 use crate::address::ToolAddr;
+use crate::names::PluginName;
 use crate::stop::StopLevel;
 use serde::Serialize;
 use std::sync::Arc;
@@ -41,14 +42,14 @@ pub enum Event {
     /// A plugin logs.
     Log {
         /// The plugin.
-        plugin: String,
+        plugin: PluginName,
         /// A line.
         text: String,
     },
     /// A plugin's message that is too long to show: for the trace of the run only.
     Traced {
         /// The plugin.
-        plugin: String,
+        plugin: PluginName,
         /// All of it.
         text: String,
     },

@@ -12,6 +12,7 @@ pub mod difference;
 pub mod event;
 pub mod execute;
 pub mod graph;
+pub mod names;
 pub mod plan;
 pub mod plugin;
 pub mod project;

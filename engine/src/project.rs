@@ -184,7 +184,7 @@ impl Surroundings {
             files.insert(name.to_string(), self.plugin_file(&locations, name, used));
         }
         for entry in state.tools.values() {
-            files.entry(entry.plugin.name.clone()).or_insert_with(|| match &entry.plugin.path {
+            files.entry(entry.plugin.name.to_string()).or_insert_with(|| match &entry.plugin.path {
                 Some(path) => self.by_path(path),
                 None => self.shipped(&locations, &entry.plugin.name),
             });
@@ -246,7 +246,7 @@ impl Surroundings {
         }
         for entry in state.tools.values() {
             let name = &entry.plugin.name;
-            if specs.contains_key(name) {
+            if specs.contains_key(&**name) {
                 continue;
             }
             let file = match &entry.plugin.path {
@@ -258,8 +258,8 @@ impl Surroundings {
                 _ => entry.plugin.interface.clone(),
             };
             // The name in an interface by path is not recorded.
-            let own = if entry.plugin.path.is_none() { name } else { "" };
-            specs.insert(name.clone(), self.spec(file, own, &hash, &[]));
+            let own = if entry.plugin.path.is_none() { &**name } else { "" };
+            specs.insert(name.to_string(), self.spec(file, own, &hash, &[]));
         }
         let host = self.binary.clone();
         Arc::new(Plugins::new(host, self.root.clone(), specs, lock, events, self.redactor.clone()))

@@ -27,7 +27,8 @@ pub fn entry(id: &str, secret: Option<&str>) -> Entry {
         outputs.insert("token".into(), json!({ "$dtm": "secret", "v": secret }));
     }
     Entry {
-        plugin: PluginRef { name: "core".into(), path: None, version: "1".into(), interface: "x".into() },
+        plugin: PluginRef { name: "core".into(), path: None, version: "1".into(), interface: "x".into() }
+            .into(),
         kind: "Value".into(),
         place: Fields::new(),
         using: None,

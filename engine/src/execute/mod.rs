@@ -22,7 +22,7 @@ use crate::plan::identity::identity_of;
 use crate::plan::{Action, Known, Node, Part, Plan, Step};
 use crate::plugin::PluginCalls;
 use crate::secret::Redactor;
-use crate::state::{Entry, Holder, Journal, Record};
+use crate::state::{Entry, Holder, Journal, PluginRef, Record};
 use crate::tasks::Tasks;
 use dtm_lang::{Code, Diagnostic, InstanceId, Program};
 use operation::{Done, operate};
@@ -114,6 +114,8 @@ pub(crate) struct Context {
     removed: Mutex<BTreeSet<usize>>,
     /// The identities of all objects, each with its address.
     identities: Mutex<HashMap<String, ToolAddr>>,
+    /// The plugins as entries name them, so that these share one.
+    refs: Mutex<BTreeSet<Arc<PluginRef>>>,
 }
 
 impl Context {
@@ -123,6 +125,17 @@ impl Context {
 
     pub(crate) fn removed(&self) -> MutexGuard<'_, BTreeSet<usize>> {
         self.removed.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The same plugin as in other entries.
+    fn shared(&self, plugin: PluginRef) -> Arc<PluginRef> {
+        let mut refs = self.refs.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = refs.get(&plugin) {
+            return known.clone();
+        }
+        let plugin = Arc::new(plugin);
+        refs.insert(plugin.clone());
+        plugin
     }
 
     /// Claims an identity for an address; gives the other address that has it.
@@ -201,6 +214,7 @@ pub async fn run(run: Run) -> Outcome {
         retired: Mutex::default(),
         identities: Mutex::new(identities),
         removed: Mutex::default(),
+        refs: Mutex::default(),
     });
     let mut walk = Walk::new(cx.clone());
     let mut running: Tasks<usize, Done> = Tasks::new();

@@ -339,13 +339,13 @@ impl Operation<'_> {
             .and_then(|id| program.map(|p| p.instance(id).options.clone()))
             .unwrap_or_default();
         Ok(Entry {
-            plugin: PluginRef {
+            plugin: self.cx.shared(PluginRef {
                 name: self.node.plugin.clone(),
                 path: used.and_then(|u| u.path.as_ref().map(|p| p.to_string())),
                 version: manifest.version,
                 interface: manifest.interface,
-            },
-            kind: self.node.kind.as_ref().map(|k| k.name.to_string()).unwrap_or_default(),
+            }),
+            kind: self.node.kind.as_ref().map(|k| (&k.name).into()).unwrap_or_default(),
             place: self.place.clone(),
             using: self.using(),
             id: None,
@@ -558,7 +558,7 @@ impl Operation<'_> {
                 continue;
             }
             let call = Call {
-                kind: entry.kind.clone(),
+                kind: entry.kind.to_string(),
                 op: old.op.0.clone(),
                 id: old.id.clone(),
                 prior: sendable(&old.inputs),
@@ -720,7 +720,7 @@ impl Operation<'_> {
 
     fn call_of(&self, entry: &Entry) -> Call {
         Call {
-            kind: entry.kind.clone(),
+            kind: entry.kind.to_string(),
             op: entry.op.0.clone(),
             id: entry.id.clone().unwrap_or_default(),
             outputs: entry.outputs.clone(),

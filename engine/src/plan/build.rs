@@ -23,6 +23,7 @@ use super::{Action, Change, Known, Node, Plan, Reason};
 use crate::Fields;
 use crate::address::{ToolAddr, within};
 use crate::event::{Event, Events};
+use crate::names::PluginName;
 use crate::plugin::{PluginCalls, Settings};
 use crate::secret::with_secrets_of;
 use crate::state::{Entry, OpKey, PluginRef, State, Status};
@@ -308,7 +309,7 @@ impl Builder<'_> {
                 continue;
             }
             let (plugin, settings) = match addrs.get(&**addr) {
-                Some(id) => (self.program.instance(*id).plugin.to_string(), self.settings(*id)),
+                Some(id) => ((&self.program.instance(*id).plugin).into(), self.settings(*id)),
                 None => match self.settings_of_entry(addr, entry) {
                     Ok(settings) => (entry.plugin.name.clone(), settings),
                     // Said where it is about to be deleted.
@@ -387,7 +388,7 @@ impl Builder<'_> {
             reason: Reason::Plain,
             conditional: false,
             instance: Some(id),
-            plugin: instance.plugin.to_string(),
+            plugin: (&instance.plugin).into(),
             kind: Some(instance.kind.clone()),
             place: self.place(&instance.plugin, &self.settings(id)),
             using: program.using(instance).map(String::from),
@@ -476,7 +477,7 @@ impl Builder<'_> {
             reason: Reason::LeftOut,
             conditional: false,
             instance: Some(id),
-            plugin: instance.plugin.to_string(),
+            plugin: (&instance.plugin).into(),
             kind: Some(instance.kind.clone()),
             using: prior.as_ref().and_then(|p| p.using.clone()),
             settings: self.settings(id),
@@ -524,15 +525,16 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) async fn plugin_ref(&self, name: &str) -> PluginRef {
+    pub(super) async fn plugin_ref(&self, name: &PluginName) -> Arc<PluginRef> {
         let version = self.plugins.manifest(name).await.map(|m| m.version).unwrap_or_default();
-        let used = &self.program.plugins().get(name);
-        PluginRef {
-            name: name.to_string(),
+        let used = self.program.plugins().get(&**name);
+        let plugin = PluginRef {
+            name: name.clone(),
             path: used.and_then(|u| u.path.as_ref().map(|p| p.to_string())),
             version,
             interface: used.map(|u| u.plugin.hash.to_string()).unwrap_or_default(),
-        }
+        };
+        plugin.into()
     }
 
     /// One tool that is in state and not in the program.

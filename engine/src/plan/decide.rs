@@ -287,7 +287,7 @@ impl Builder<'_> {
     pub(super) async fn adopted(&self, node: &Node, instance: &dtm_lang::Instance, id: &str) -> Entry {
         Entry {
             plugin: self.plugin_ref(&node.plugin).await,
-            kind: instance.kind.name.to_string(),
+            kind: (&instance.kind.name).into(),
             place: node.place.clone(),
             using: self.program.using(instance).map(String::from),
             id: Some(id.to_string()),

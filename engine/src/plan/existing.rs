@@ -6,7 +6,7 @@ use super::reads::{Seen, find, read_one};
 use super::{Action, Node, Reason, build::tag_outputs};
 use crate::Fields;
 use crate::plugin::{PluginCalls, Settings};
-use crate::state::{Entry, OpKey, PluginRef, Status};
+use crate::state::{Entry, OpKey, Status};
 use dtm_lang::interface::Kind;
 use dtm_lang::types::{Lit, Type};
 use dtm_lang::value::Data;
@@ -60,8 +60,8 @@ pub(crate) async fn look_up(
         }
     };
     let mut entry = Entry {
-        plugin: PluginRef::default(),
-        kind: kind.name.to_string(),
+        plugin: std::sync::Arc::default(),
+        kind: (&kind.name).into(),
         place: Fields::new(),
         using: None,
         id: Some(id.clone()),

@@ -251,7 +251,7 @@ impl Builder<'_> {
             node: i,
             plugin: node.plugin.clone(),
             settings: node.settings.clone(),
-            kind: kind.name.to_string(),
+            kind: (&kind.name).into(),
             key,
             op: node.op.0.clone(),
         })

@@ -43,6 +43,7 @@ pub use steps::{Part, Schedule, Step};
 
 use crate::Fields;
 use crate::address::ToolAddr;
+use crate::names::PluginName;
 use crate::plugin::Settings;
 use crate::state::{Entry, OpKey, State};
 use dtm_lang::interface::Kind;
@@ -147,7 +148,7 @@ pub struct Node {
     #[serde(skip)]
     pub instance: Option<InstanceId>,
     /// The plugin's name.
-    pub plugin: String,
+    pub plugin: PluginName,
     /// Its kind, when the plugin is known.
     #[serde(skip)]
     pub kind: Option<Arc<Kind>>,

@@ -3,6 +3,7 @@
 use super::place::behind;
 use crate::Fields;
 use crate::address::ToolAddr;
+use crate::names::{KindName, PluginName};
 use crate::plugin::{CallError, PluginCalls, Request, Settings};
 use crate::secret::sendable;
 use crate::state::Entry;
@@ -34,14 +35,14 @@ pub(crate) enum Seen {
 /// One tool to be read.
 pub(super) struct ToRead {
     pub(super) addr: ToolAddr,
-    pub(super) plugin: String,
+    pub(super) plugin: PluginName,
     pub(super) settings: Settings,
     pub(super) entry: Arc<Entry>,
 }
 
 fn call(entry: &Entry) -> Call {
     Call {
-        kind: entry.kind.clone(),
+        kind: entry.kind.to_string(),
         id: entry.id.clone().unwrap_or_default(),
         inputs: sendable(&entry.inputs),
         outputs: entry.outputs.clone(),
@@ -52,7 +53,7 @@ fn call(entry: &Entry) -> Call {
 
 /// Reads them all.
 pub(super) async fn read_all(plugins: &Arc<dyn PluginCalls>, tools: Vec<ToRead>) -> HashMap<ToolAddr, Seen> {
-    let mut groups: BTreeMap<(String, String), Vec<ToRead>> = BTreeMap::new();
+    let mut groups: BTreeMap<(PluginName, String), Vec<ToRead>> = BTreeMap::new();
     for tool in tools {
         let settings =
             serde_json::to_string(&(&tool.settings, behind(&tool.entry.place))).unwrap_or_default();
@@ -198,9 +199,9 @@ pub(crate) async fn ask_plugin(
 pub(super) struct ToFind {
     /// The tool, by its position in the plan.
     pub(super) node: usize,
-    pub(super) plugin: String,
+    pub(super) plugin: PluginName,
     pub(super) settings: Settings,
-    pub(super) kind: String,
+    pub(super) kind: KindName,
     pub(super) key: Fields,
     pub(super) op: String,
 }
@@ -211,7 +212,7 @@ pub(super) async fn find_all(
     plugins: &Arc<dyn PluginCalls>,
     wanted: Vec<ToFind>,
 ) -> Vec<(usize, Result<Vec<String>, CallError>)> {
-    let mut groups: BTreeMap<(String, String, String), Vec<ToFind>> = BTreeMap::new();
+    let mut groups: BTreeMap<(PluginName, KindName, String), Vec<ToFind>> = BTreeMap::new();
     for find in wanted {
         let settings = serde_json::to_string(&find.settings).unwrap_or_default();
         groups.entry((find.plugin.clone(), find.kind.clone(), settings)).or_default().push(find);
@@ -260,7 +261,7 @@ async fn find_batch(plugins: &dyn PluginCalls, batch: Vec<ToFind>) -> Vec<Result
     }
     let Some(first) = batch.first() else { return results };
     let call = |find: &ToFind| Call {
-        kind: find.kind.clone(),
+        kind: find.kind.to_string(),
         inputs: find.key.clone(),
         op: find.op.clone(),
         ..Call::default()

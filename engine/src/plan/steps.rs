@@ -312,7 +312,7 @@ mod tests {
             op: OpKey("old".into()),
         });
         let entry = Entry {
-            plugin: PluginRef::default(),
+            plugin: PluginRef::default().into(),
             kind: "Thing".into(),
             place: Fields::new(),
             using: None,

@@ -53,5 +53,5 @@ pub(super) async fn upgrade(plugins: &dyn PluginCalls, settings: &Settings, entr
             *id = now.to_string();
         }
     }
-    entry.plugin.version = manifest.version;
+    Arc::make_mut(&mut entry.plugin).version = manifest.version;
 }

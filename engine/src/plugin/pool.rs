@@ -4,6 +4,7 @@ use super::calls::{Pending, PluginCalls, Request};
 use super::process::{GREETING, Listener, Process};
 use crate::address::ToolAddr;
 use crate::event::{Event, Events};
+use crate::names::PluginName;
 use crate::secret::Redactor;
 use crate::state::{Journal, OpKey, Record};
 use dtm_plugin::protocol::{Checkpoint, Class, ErrorData, Hello, Manifest, Method, RpcError, VERSIONS};
@@ -183,7 +184,7 @@ impl Listener for PoolListener {
                     .get_mut(op)
                     .filter(|_| warns)
                     .map(|w| (w.addr.clone(), w.warned.take(text.len())));
-                let plugin = self.name.clone();
+                let plugin = PluginName::from(&self.name);
                 (self.events)(match found {
                     Some((addr, Some(left))) => match shorten(&text, left.min(FIRST_BYTES), 0) {
                         None => Event::Warned { addr, text },
@@ -206,11 +207,11 @@ impl Listener for PoolListener {
         // Masked as a whole: a secret that is cut in two would not be recognized.
         let text = self.redactor.mask(&message);
         let short = shorten(&text, FIRST_BYTES, LAST_BYTES);
-        (self.events)(Event::Traced { plugin: self.name.clone(), text: text.clone() });
+        (self.events)(Event::Traced { plugin: (&self.name).into(), text: text.clone() });
         short.unwrap_or(text)
     }
     fn logged(&self, line: String) {
-        (self.events)(Event::Log { plugin: self.name.clone(), text: self.redactor.mask(&line) });
+        (self.events)(Event::Log { plugin: (&self.name).into(), text: self.redactor.mask(&line) });
     }
     fn checkpoint(&self, c: Checkpoint, done: Box<dyn FnOnce(bool) + Send>) {
         let found = lock(&self.watched).get(&c.op).map(|w| (w.addr.clone(), w.journal.clone()));

@@ -10,6 +10,7 @@ use super::seal::needs_key;
 use super::{Applied, Entry, FORMAT, Holder, OpKey, PluginRef, Retired, State, StateError, Status, Written};
 use crate::Fields;
 use crate::address::ToolAddr;
+use crate::names::KindName;
 use crate::secret::{Key, Redactor};
 use serde::ser::{Error, SerializeMap};
 use serde::{Deserialize, Serialize, Serializer};
@@ -90,7 +91,7 @@ impl<'a> Form<'a> {
         let mut places = BTreeMap::new();
         state.tools.values().for_each(|e| _ = places.insert((&e.plugin, &e.kind), 0));
         places.values_mut().enumerate().for_each(|(i, place)| *place = i);
-        let of = |(plugin, kind): &(&PluginRef, &String)| Kind {
+        let of = |(plugin, kind): &(&Arc<PluginRef>, &KindName)| Kind {
             plugin: (*plugin).clone(),
             kind: (*kind).clone(),
         };
@@ -132,8 +133,8 @@ struct Whole<'a> {
 /// A kind of a plugin, as it was when it made the tools that name it.
 #[derive(Clone, Serialize, Deserialize)]
 struct Kind {
-    plugin: PluginRef,
-    kind: String,
+    plugin: Arc<PluginRef>,
+    kind: KindName,
 }
 
 /// One tool, as [`Entry`].
@@ -217,7 +218,7 @@ impl<'a> Row<'a> {
 struct Tools<'a> {
     form: &'a Form<'a>,
     /// Where each kind stands.
-    places: BTreeMap<(&'a PluginRef, &'a String), usize>,
+    places: BTreeMap<(&'a Arc<PluginRef>, &'a KindName), usize>,
 }
 
 impl Serialize for Tools<'_> {

@@ -22,6 +22,7 @@ pub use store::{Holder, Leased, Loaded, Policy, Session, StateError, StateStore,
 
 use crate::Fields;
 use crate::address::ToolAddr;
+use crate::names::{KindName, PluginName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -134,9 +135,9 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its plugin.
-    pub plugin: PluginRef,
+    pub plugin: Arc<PluginRef>,
     /// Its kind.
-    pub kind: String,
+    pub kind: KindName,
     /// The settings that say where it is: part of its identity.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub place: Fields,
@@ -206,7 +207,7 @@ pub struct Retired {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PluginRef {
     /// Its name.
-    pub name: String,
+    pub name: PluginName,
     /// Its path from the project's root; absent if shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,

@@ -57,11 +57,12 @@ pub(in crate::commands) fn import(
         let inputs = made.inputs(id, &NoOutputs).0;
         let entry = Entry {
             plugin: PluginRef {
-                name: instance.plugin.to_string(),
+                name: (&instance.plugin).into(),
                 interface: interface.unwrap_or_default(),
                 ..PluginRef::default()
-            },
-            kind: instance.kind.name.to_string(),
+            }
+            .into(),
+            kind: (&instance.kind.name).into(),
             place: Default::default(),
             using: None,
             id: None,
