@@ -1,6 +1,7 @@
 //! The contract of a state store: rules that every one of them keeps.
 
 use dtm_engine::Fields;
+use dtm_engine::state::Serial;
 use dtm_engine::state::{
     Entry, Holder, OpKey, PluginRef, Record, Session, State, StateError, StateStore, Status,
 };
@@ -180,7 +181,7 @@ fn snapshots(store: &dyn StateStore) {
     drop(session);
     let then = store.at(state.serial).expect("whole").expect("kept");
     assert_eq!(then.tools, state.tools, "a snapshot is what it was");
-    assert!(store.at(next + 100).expect("asked").is_none(), "there is no such serial");
+    assert!(store.at(Serial(next.0 + 100)).expect("asked").is_none(), "there is no such serial");
     assert_eq!(names(&store.load().expect("whole").state), ["a", "b", "c"]);
 }
 
@@ -188,8 +189,9 @@ fn snapshots(store: &dyn StateStore) {
 fn replaced(store: &dyn StateStore) {
     let then = filled(store);
     let mut session = enter(store, "state push");
-    let serial = session.replace(&State { serial: then.serial + 7, ..then.clone() }).expect("written");
-    assert_eq!(serial, then.serial + 8);
+    let serial =
+        session.replace(&State { serial: Serial(then.serial.0 + 7), ..then.clone() }).expect("written");
+    assert_eq!(serial.0, then.serial.0 + 8);
     drop(session);
     let now = store.load().expect("whole").state;
     assert_eq!((&now.tools, now.serial, &now.lineage), (&then.tools, serial, &then.lineage));

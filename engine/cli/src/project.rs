@@ -16,7 +16,7 @@ use dtm_engine::project::{FileLoader, Surroundings, shipped_kind};
 use dtm_engine::state::backend::{Backends, Used};
 use dtm_engine::state::own::is_tracked_by_git;
 use dtm_engine::state::place::{Place, Store};
-use dtm_engine::state::{Loaded, Session, State, StateError};
+use dtm_engine::state::{Loaded, Serial, Session, State, StateError};
 use dtm_engine::workspace::normal;
 use dtm_lang::interface::Kind;
 use dtm_lang::loader::Around;
@@ -290,7 +290,7 @@ impl Project {
 
     /// What DevStream made with this configuration and dtm does not know: to make it all again would be wrong.
     pub fn made_by_devstream(&self, state: &State) -> Option<Diagnostic> {
-        if state.serial > 0 || !devstream::is_yaml(&self.file) {
+        if state.serial > Serial::default() || !devstream::is_yaml(&self.file) {
             return None;
         }
         let text = self.program.sources().files().next().map(|(_, file)| file.text.clone())?;

@@ -12,6 +12,7 @@ use crate::archive::Archive;
 use crate::graph::Graph;
 use crate::plugin::PluginCalls;
 use crate::secret::{Key, Redactor, open};
+use crate::state::Serial;
 use crate::state::frame::{decode, encode};
 use crate::state::place::Place;
 use dtm_lang::{InstanceId, Program};
@@ -68,7 +69,7 @@ pub struct Bound {
     /// Its lineage; none where there was no state.
     pub lineage: Option<String>,
     /// Its serial.
-    pub serial: u64,
+    pub serial: Serial,
     /// The project's root folder, where the state is in files inside of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
@@ -174,7 +175,7 @@ impl Saved {
         }
         let mut packed = vec![];
         ZlibEncoder::new(value.to_string().as_bytes(), Compression::fast()).read_to_end(&mut packed)?;
-        Ok([MAGIC.as_slice(), &encode(1, 0, &packed).0].concat())
+        Ok([MAGIC.as_slice(), &encode(Serial(1), 0, &packed).0].concat())
     }
 
     /// Whether a file is a saved plan, whole or not.

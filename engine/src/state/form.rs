@@ -12,6 +12,7 @@ use crate::Fields;
 use crate::address::ToolAddr;
 use crate::names::KindName;
 use crate::secret::{Key, Redactor};
+use crate::state::Serial;
 use serde::ser::{Error, SerializeMap};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(super) enum Unreadable {
 pub(super) struct Form<'a> {
     pub(super) state: &'a State,
     key: Option<(Key, &'a Redactor)>,
-    serial: u64,
+    serial: Serial,
     /// The name of the key that its secrets are sealed with.
     named: Option<String>,
 }
@@ -58,7 +59,7 @@ impl<'a> Form<'a> {
     }
 
     /// The same under another serial.
-    pub(super) fn at(self, serial: u64) -> Form<'a> {
+    pub(super) fn at(self, serial: Serial) -> Form<'a> {
         Form { serial, ..self }
     }
 
@@ -68,7 +69,7 @@ impl<'a> Form<'a> {
     }
 
     /// Its serial.
-    pub(super) fn serial(&self) -> u64 {
+    pub(super) fn serial(&self) -> Serial {
         self.serial
     }
 
@@ -116,7 +117,7 @@ impl<'a> Form<'a> {
 struct Whole<'a> {
     format: u32,
     lineage: &'a str,
-    serial: u64,
+    serial: Serial,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,7 +246,7 @@ impl Serialize for Tools<'_> {
 #[derive(Deserialize)]
 struct Second {
     lineage: String,
-    serial: u64,
+    serial: Serial,
     key: Option<String>,
     moved_to: Option<String>,
     root: String,

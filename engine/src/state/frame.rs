@@ -7,13 +7,15 @@
 //! All numbers little-endian. A bad frame is *torn* only if no valid frame follows anywhere after it; else it is
 //! corruption.
 
+use crate::state::Serial;
+
 const MAGIC: &[u8; 4] = b"DTMJ";
 const HEADER: usize = 24;
 
 /// A frame as it was read.
 pub struct Frame<'a> {
     /// Its number.
-    pub sequence: u64,
+    pub sequence: Serial,
     /// What it holds.
     pub payload: &'a [u8],
     /// The CRC of its payload, which the next one repeats.
@@ -23,17 +25,17 @@ pub struct Frame<'a> {
 }
 
 /// Writes a frame.
-pub fn encode(sequence: u64, previous: u32, payload: &[u8]) -> (Vec<u8>, u32) {
+pub fn encode(sequence: Serial, previous: u32, payload: &[u8]) -> (Vec<u8>, u32) {
     let mut out = Vec::with_capacity(HEADER + payload.len() + 4);
     out.extend_from_slice(payload);
     enclose(sequence, previous, out)
 }
 
 /// Makes a frame of its payload, in the memory of the payload: that of a snapshot is as large as the state.
-pub fn enclose(sequence: u64, previous: u32, payload: Vec<u8>) -> (Vec<u8>, u32) {
+pub fn enclose(sequence: Serial, previous: u32, payload: Vec<u8>) -> (Vec<u8>, u32) {
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&sequence.to_le_bytes());
+    header.extend_from_slice(&sequence.0.to_le_bytes());
     header.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     header.extend_from_slice(&previous.to_le_bytes());
     header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
@@ -51,7 +53,7 @@ pub fn decode(bytes: &[u8]) -> Option<(Frame<'_>, u32)> {
     if bytes.get(..4)? != MAGIC || crc32fast::hash(bytes.get(..20)?) != number(20)? {
         return None;
     }
-    let sequence = u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?);
+    let sequence = Serial(u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?));
     let length = number(12)? as usize;
     let previous = number(16)?;
     let payload = bytes.get(HEADER..HEADER.checked_add(length)?)?;
@@ -76,7 +78,7 @@ pub fn read_all(bytes: &[u8]) -> (Vec<Frame<'_>>, End) {
     let mut frames: Vec<Frame<'_>> = vec![];
     let mut at = 0;
     while at < bytes.len() {
-        let expected = frames.last().map(|f| (f.sequence + 1, f.crc));
+        let expected = frames.last().map(|f| (f.sequence.next(), f.crc));
         match decode(&bytes[at..]) {
             Some((frame, previous)) if expected.is_none_or(|(s, c)| s == frame.sequence && c == previous) => {
                 at += frame.length;

@@ -136,7 +136,7 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
     let linger = session.linger();
     tracing::info!(
         lineage = state.lineage,
-        serial = state.serial,
+        serial = %state.serial,
         tools = state.tools.len(),
         "state is held"
     );
@@ -166,7 +166,7 @@ fn own(mut session: Box<dyn Session>, mut state: State, receiver: mpsc::Receiver
             };
             match &result {
                 Ok(serial) => {
-                    tracing::debug!(records = records.len(), serial, "batch is durable");
+                    tracing::debug!(records = records.len(), %serial, "batch is durable");
                     wrote = true;
                     state.serial = *serial;
                     records.into_iter().for_each(|r| state.apply(r));

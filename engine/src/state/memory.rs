@@ -4,6 +4,7 @@
 use super::{FORMAT, Holder, Loaded, Policy, Record, Session, State, StateError, StateStore, Written};
 use crate::address::ToolAddr;
 use crate::secret::Key;
+use crate::state::Serial;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,7 +87,7 @@ impl StateStore for MemoryStore {
         Ok(self.inner().snapshots.iter().rev().map(|(written, _)| written.clone()).collect())
     }
 
-    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+    fn at(&self, serial: Serial) -> Result<Option<State>, StateError> {
         let inner = self.inner();
         Ok(inner.snapshots.iter().rev().find(|(w, _)| w.serial == serial).map(|(_, state)| state.clone()))
     }
@@ -159,7 +160,7 @@ impl Session for MemorySession {
     fn loaded(&self) -> &Loaded {
         &self.loaded
     }
-    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         if let Some(why) = &self.closed {
             return Err(StateError::Closed(why.clone()));
         }
@@ -175,7 +176,7 @@ impl Session for MemorySession {
         inner.batches.push(records.to_vec());
         let state = inner.state.get_or_insert_with(State::fresh);
         records.iter().cloned().for_each(|r| state.apply(r));
-        state.serial += 1;
+        state.serial = state.serial.next();
         Ok(state.serial)
     }
     fn snapshot(&mut self, state: &State) -> Result<(), StateError> {
@@ -191,10 +192,10 @@ impl Session for MemorySession {
         inner.keep(state);
         Ok(())
     }
-    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
+    fn replace(&mut self, state: &State) -> Result<Serial, StateError> {
         let mut inner = self.store.inner();
-        let own = inner.state.as_ref().map_or(0, |s| s.serial);
-        let serial = own.max(state.serial) + 1;
+        let own = inner.state.as_ref().map_or_else(Serial::default, |s| s.serial);
+        let serial = own.max(state.serial).next();
         inner.keep(&State { serial, ..state.clone() });
         Ok(serial)
     }

@@ -43,6 +43,35 @@ impl OpKey {
     }
 }
 
+/// The number of the last durable batch of a state: it grows by one with each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Serial(pub u64);
+
+impl Serial {
+    /// The one after it.
+    pub fn next(self) -> Serial {
+        Serial(self.0 + 1)
+    }
+    /// How many batches lie between an earlier one and this one; 0 if that is later.
+    pub fn since(self, earlier: Serial) -> usize {
+        self.0.saturating_sub(earlier.0) as usize
+    }
+}
+
+impl std::str::FromStr for Serial {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Serial, Self::Err> {
+        text.parse().map(Serial)
+    }
+}
+
+impl std::fmt::Display for Serial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// All that is known of what was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -51,7 +80,7 @@ pub struct State {
     /// Names the state for ever.
     pub lineage: String,
     /// The sequence of the last durable batch.
-    pub serial: u64,
+    pub serial: Serial,
     /// The key that its secrets are sealed with, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -87,7 +116,7 @@ pub struct Applied {
     pub time: String,
     /// The serial of the state that it was applied to.
     #[serde(default)]
-    pub serial: u64,
+    pub serial: Serial,
 }
 
 /// Where an entry stands.

@@ -4,6 +4,7 @@ use super::{Record, State};
 use crate::address::ToolAddr;
 use crate::clock::Lease;
 use crate::secret::{Key, WeakKey};
+use crate::state::Serial;
 use dtm_plugin::in_words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -57,7 +58,7 @@ impl std::fmt::Display for Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// The serial of the state in it.
-    pub serial: u64,
+    pub serial: Serial,
     /// `user@host`
     pub who: String,
     /// Doing what: `apply`, `state rm`.
@@ -116,7 +117,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// As `load`.
-    fn at(&self, serial: u64) -> Result<Option<State>, StateError>;
+    fn at(&self, serial: Serial) -> Result<Option<State>, StateError>;
 
     /// A state as it may lie anywhere: its secrets sealed with the key of this store.
     ///
@@ -257,7 +258,7 @@ pub trait Session: Send {
     ///
     /// # Errors
     /// When it could not be made durable: the session is closed then, every later call fails.
-    fn append(&mut self, records: &[Record]) -> Result<u64, StateError>;
+    fn append(&mut self, records: &[Record]) -> Result<Serial, StateError>;
 
     /// Writes the whole state, so that the journal begins anew.
     ///
@@ -269,7 +270,7 @@ pub trait Session: Send {
     ///
     /// # Errors
     /// As `append`.
-    fn replace(&mut self, state: &State) -> Result<u64, StateError>;
+    fn replace(&mut self, state: &State) -> Result<Serial, StateError>;
 
     /// Keeps records that could not be appended for the next holder of the lock.
     ///

@@ -1,6 +1,7 @@
 //! State on a server, against the strict double: lost answers, fencing, takeover, damage, garbage, round trips.
 
 use dtm_engine::secret::{Key, Redactor};
+use dtm_engine::state::Serial;
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::double::{MemoryObjects, Mishap};
 use dtm_engine::state::{FORMAT, Holder, Leased, Record, Session, State, StateError, StateStore, Status};
@@ -97,18 +98,18 @@ fn an_answer_that_is_lost_is_found_and_the_batch_counts_once() {
     let mut session = place.lock();
     let serial = session.loaded().state.serial;
     place.objects.next_puts([Mishap::AnswerLost]);
-    assert_eq!(session.append(&[put("a", "1")]).expect("durable"), serial + 1);
+    assert_eq!(session.append(&[put("a", "1")]).expect("durable"), Serial(serial.0 + 1));
     place.objects.next_puts([
         Mishap::RequestLost,
         Mishap::Busy(Duration::from_millis(1)),
         Mishap::AnswerLost,
     ]);
     place.objects.next_gets([Mishap::AnswerLost, Mishap::Stale]);
-    assert_eq!(session.append(&[put("b", "2")]).expect("durable"), serial + 2);
+    assert_eq!(session.append(&[put("b", "2")]).expect("durable"), Serial(serial.0 + 2));
     let known = place.state();
     place.objects.next_puts([Mishap::AnswerLost, Mishap::Well, Mishap::AnswerLost]);
     session.snapshot(&known).expect("written");
-    assert_eq!(session.append(&[put("c", "3")]).expect("durable"), serial + 3);
+    assert_eq!(session.append(&[put("c", "3")]).expect("durable"), Serial(serial.0 + 3));
     drop(session);
     assert_eq!(place.tools(), ["a", "b", "c"]);
 }
@@ -409,7 +410,7 @@ fn a_damaged_state_is_rebuilt_from_what_is_whole() {
     let (state, behind) = recovered(&place);
     assert_eq!(state.tools.keys().collect::<Vec<_>>(), ["t0", "t1"]);
     assert_eq!(behind, 2, "those of the damaged snapshot, and the record in the head that follows it");
-    assert!(state.serial > before.0, "no serial is given out twice");
+    assert!(state.serial.0 > before.0, "no serial is given out twice");
     assert_eq!(place.state().tools, state.tools);
     assert!(place.objects.names().iter().any(|n| n.starts_with("old-")), "what was damaged is kept");
     let session = place.lock();
@@ -613,7 +614,7 @@ proptest! {
         drop(session);
         place.objects.next_puts(std::iter::empty());
         let found = place.state();
-        prop_assert_eq!(found.serial, sizes.len() as u64);
+        prop_assert_eq!(found.serial.0, sizes.len() as u64);
         prop_assert_eq!(found.tools, model.tools);
     }
 }

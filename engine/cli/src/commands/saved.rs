@@ -11,6 +11,7 @@ use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::plan::Plan;
 use dtm_engine::plan::saved::{Bound, Saved, SavedError};
 use dtm_engine::plugin::PluginCalls;
+use dtm_engine::state::Serial;
 use dtm_engine::state::place::Store;
 use dtm_engine::state::{Applied, Loaded, State, StateError};
 use dtm_lang::shell::word;
@@ -158,7 +159,7 @@ pub(super) fn fitting(
         return Err(stale(format!("it is for the project in `{}`", folder.display())));
     }
     match &bound.lineage {
-        None if !state.tools.is_empty() || state.serial > 0 => {
+        None if !state.tools.is_empty() || state.serial > Serial::default() => {
             return Err(stale(format!(
                 "there was no state when it was made, and there is one of serial {} now",
                 state.serial

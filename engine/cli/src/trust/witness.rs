@@ -4,6 +4,7 @@
 use super::Ledger;
 use super::sources::of_entry;
 use dtm_engine::clock::Lease;
+use dtm_engine::state::Serial;
 use dtm_engine::state::{Holder, Loaded, Record, Session, State, StateError};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -22,7 +23,7 @@ impl Session for Witness {
     fn loaded(&self) -> &Loaded {
         self.inner.loaded()
     }
-    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         let sources = records.iter().filter_map(|record| {
             if let Record::Begin { addr, entry } | Record::Put { addr, entry } = record {
                 of_entry(addr, entry)
@@ -40,7 +41,7 @@ impl Session for Witness {
     fn snapshot(&mut self, state: &State) -> Result<(), StateError> {
         self.inner.snapshot(state)
     }
-    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
+    fn replace(&mut self, state: &State) -> Result<Serial, StateError> {
         self.inner.replace(state)
     }
     fn spill(&mut self, records: &[Record]) -> Result<(), StateError> {

@@ -2,6 +2,7 @@
 
 use super::{LocalStore, io};
 use crate::hash;
+use crate::state::Serial;
 use crate::state::belonging::Glance;
 use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{End, decode, enclose, encode, read_all};
@@ -19,7 +20,7 @@ const HISTORY: usize = 20;
 pub(super) struct Replayed {
     pub(super) state: State,
     pub(super) generation: u64,
-    pub(super) sequence: u64,
+    pub(super) sequence: Serial,
     pub(super) crc: u32,
     /// Whether the snapshot is of an older format.
     pub(super) is_older: bool,
@@ -140,7 +141,7 @@ impl LocalStore {
             return Err(self.corrupt(path, 0, "it does not belong to its snapshot", generation));
         }
         let mut length = 0;
-        let mut last = (0, 0);
+        let mut last = (Serial::default(), 0);
         for (i, frame) in frames.iter().enumerate() {
             length += frame.length;
             last = (frame.sequence, frame.crc);
@@ -179,7 +180,7 @@ impl LocalStore {
         Ok(Some(Replayed { state, generation, sequence: last.0, crc: last.1, is_older, notices }))
     }
 
-    fn cut(&self, path: &Path, bytes: &[u8], at: usize, sequence: u64) -> Result<(), StateError> {
+    fn cut(&self, path: &Path, bytes: &[u8], at: usize, sequence: Serial) -> Result<(), StateError> {
         let kept = self.path(&format!("cut-{sequence}"));
         own::create(&kept)?.write_all(&bytes[at..]).map_err(io("write", &kept))?;
         let file = own::open(path, OpenOptions::new().write(true))?;
@@ -208,7 +209,7 @@ impl LocalStore {
     }
 
     /// Links the newest snapshot into the history, and removes what is no longer needed.
-    pub(super) fn tidy(&self, generation: u64, serial: u64) {
+    pub(super) fn tidy(&self, generation: u64, serial: Serial) {
         let history = self.path("history");
         let _ = std::fs::create_dir_all(&history);
         let _ = std::fs::hard_link(

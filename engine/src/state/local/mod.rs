@@ -25,6 +25,7 @@ use super::{Holder, Loaded, Policy, Session, State, StateError, StateStore, Writ
 use crate::Fields;
 use crate::address::ToolAddr;
 use crate::secret::{Key, Redactor};
+use crate::state::Serial;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -247,7 +248,7 @@ impl StateStore for LocalStore {
         Ok(found.collect())
     }
 
-    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+    fn at(&self, serial: Serial) -> Result<Option<State>, StateError> {
         let path = self.path("history").join(format!("{serial:012}"));
         if !path.exists() {
             return Ok(None);

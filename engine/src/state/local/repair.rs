@@ -4,6 +4,7 @@
 use super::{LocalStore, io, make_folder, read_key, sync_folder};
 use crate::address::ToolAddr;
 use crate::secret::Key;
+use crate::state::Serial;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
 use crate::state::own;
@@ -83,9 +84,13 @@ impl LocalStore {
             return Err(problem.unwrap_or_else(nothing));
         };
         // What was written after it, by the numbers that are left.
-        let last =
-            self.generations("journal")?.into_iter().map(|g| self.last_of_journal(g)).max().unwrap_or(0);
-        behind = behind.max(last.saturating_sub(state.serial) as usize);
+        let last = self
+            .generations("journal")?
+            .into_iter()
+            .map(|g| self.last_of_journal(g))
+            .max()
+            .unwrap_or_default();
+        behind = behind.max(last.since(state.serial));
         let kept = self.move_aside()?;
         std::fs::rename(kept.join("history"), self.path("history"))
             .or_else(ignore_missing)
@@ -117,8 +122,8 @@ impl LocalStore {
     }
 
     /// The serial of the last whole record of a journal.
-    fn last_of_journal(&self, generation: u64) -> u64 {
-        read_all(&self.journal_of(generation)).0.last().map_or(0, |frame| frame.sequence)
+    fn last_of_journal(&self, generation: u64) -> Serial {
+        read_all(&self.journal_of(generation)).0.last().map_or_else(Serial::default, |frame| frame.sequence)
     }
 
     /// The whole records of a journal on top of its snapshot, as far as they go; and how many come after what is

@@ -3,6 +3,7 @@
 use super::files::Replayed;
 use super::{LocalStore, io, make_folder, sync_folder};
 use crate::secret::Key;
+use crate::state::Serial;
 use crate::state::form::Form;
 use crate::state::frame::encode;
 use crate::state::own;
@@ -28,7 +29,7 @@ pub(super) struct LocalSession {
     journal_path: PathBuf,
     end: u64,
     generation: u64,
-    sequence: u64,
+    sequence: Serial,
     crc: u32,
     /// Whether the state names its key.
     key_known: bool,
@@ -120,18 +121,18 @@ impl LocalSession {
         Ok(key)
     }
 
-    fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn try_append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         if self.is_older {
             // An older dtm, which does not know these records, refuses the snapshot from here on.
             let state = self.loaded.state.clone();
             self.snapshot(&state)?;
         }
         let payload = self.sealed(records)?;
-        let (frame, crc) = encode(self.sequence + 1, self.crc, &payload);
+        let (frame, crc) = encode(self.sequence.next(), self.crc, &payload);
         self.journal.write_all_at(&frame, self.end).map_err(io("write", &self.journal_path))?;
         self.journal.sync_data().map_err(io("sync", &self.journal_path))?;
         self.end += frame.len() as u64;
-        self.sequence += 1;
+        self.sequence = self.sequence.next();
         self.crc = crc;
         Ok(self.sequence)
     }
@@ -154,7 +155,7 @@ impl Session for LocalSession {
         &self.loaded
     }
 
-    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         if let Some(why) = &self.closed {
             return Err(StateError::Closed(why.clone()));
         }
@@ -177,8 +178,8 @@ impl Session for LocalSession {
         Ok(())
     }
 
-    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
-        self.sequence = self.sequence.max(state.serial) + 1;
+    fn replace(&mut self, state: &State) -> Result<Serial, StateError> {
+        self.sequence = self.sequence.max(state.serial).next();
         // What was here before may have had another key.
         self.key = self.store.given_key.clone().or(self.key.take());
         // Twice, so that the pair before, from which a damaged one is rebuilt, says the same.

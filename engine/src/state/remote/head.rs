@@ -2,6 +2,7 @@
 //! records are in it, so that one conditional write renews, fences and commits.
 
 use super::pack::Tail;
+use crate::state::Serial;
 use crate::state::store::{Holder, Written};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub(super) struct Part {
     /// `snapshot-SERIAL-NONCE`, `segment-SERIAL-NONCE`; never used again.
     pub(super) name: String,
     /// The serial of the state after it.
-    pub(super) serial: u64,
+    pub(super) serial: Serial,
     /// How long it is.
     pub(super) bytes: u64,
     /// How long it is when it is unpacked.
@@ -59,7 +60,7 @@ pub(super) struct Head {
     /// After so many milliseconds without a write the holder counts as gone.
     pub(super) ttl_ms: u64,
     /// The serial of the last batch.
-    pub(super) serial: u64,
+    pub(super) serial: Serial,
     /// The checksum of the last frame.
     pub(super) crc: u32,
     /// What replay begins with; none is an empty state.
@@ -93,12 +94,12 @@ impl Head {
 }
 
 /// A name that was never used: with the serial of what it holds, and a nonce.
-pub(super) fn name(what: &str, serial: u64) -> String {
+pub(super) fn name(what: &str, serial: Serial) -> String {
     format!("{what}-{serial:012}-{}", uuid::Uuid::new_v4().simple())
 }
 
 /// The serial in a name.
-pub(super) fn serial_of(name: &str) -> Option<u64> {
+pub(super) fn serial_of(name: &str) -> Option<Serial> {
     let (what, rest) = name.split_once('-')?;
-    matches!(what, "snapshot" | "segment").then(|| rest.split_once('-')?.0.parse().ok())?
+    matches!(what, "snapshot" | "segment").then(|| rest.split_once('-')?.0.parse().ok().map(Serial))?
 }

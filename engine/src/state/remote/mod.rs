@@ -37,6 +37,7 @@ use super::{
 };
 use crate::clock::{Lease, now};
 use crate::secret::{Key, Redactor};
+use crate::state::Serial;
 use head::{HEAD, Head, Part};
 use line::{Ended, Wire};
 use objects::Objects;
@@ -138,7 +139,7 @@ impl RemoteStore {
             return Err(self.corrupt(HEAD, at, "a record of the journal is damaged"));
         }
         for frame in &frames {
-            if frame.sequence != state.serial + 1 {
+            if frame.sequence != state.serial.next() {
                 let why = format!("record {} follows {}", frame.sequence, state.serial);
                 return Err(self.corrupt(HEAD, 0, why));
             }
@@ -242,7 +243,7 @@ impl RemoteStore {
             holder: None,
             left: vec![],
             ttl_ms: 0,
-            serial: 0,
+            serial: Serial::default(),
             crc: 0,
             snapshot: None,
             segments: vec![],
@@ -291,7 +292,7 @@ impl StateStore for RemoteStore {
         Ok(found.map_or(vec![], |(head, _)| head.snapshots().map(|p| p.written.clone()).collect()))
     }
 
-    fn at(&self, serial: u64) -> Result<Option<State>, StateError> {
+    fn at(&self, serial: Serial) -> Result<Option<State>, StateError> {
         let Some((head, _)) = self.wire.head(ASK)? else { return Ok(None) };
         let Some(past) = head.snapshots().find(|p| p.part.serial == serial) else { return Ok(None) };
         self.snapshot(&head, &past.part)?.map(|state| self.unseal(state)).transpose()

@@ -145,7 +145,7 @@ impl RemoteStore {
         for bytes in &journal {
             let mut previous = decode(bytes).map_or(0, |(_, previous)| previous);
             for frame in read_all(bytes).0 {
-                if frame.sequence == state.serial + 1 && previous == crc {
+                if frame.sequence == state.serial.next() && previous == crc {
                     let records: Vec<Record> = serde_json::from_slice(frame.payload).unwrap_or_default();
                     records.into_iter().for_each(|r| state.apply(r));
                     (state.serial, crc) = (frame.sequence, frame.crc);
@@ -155,11 +155,11 @@ impl RemoteStore {
                 previous = frame.crc;
             }
         }
-        let last = old.head.as_ref().map_or(0, |h| h.serial);
-        behind = behind.max(last.saturating_sub(state.serial) as usize);
+        let last = old.head.as_ref().map_or_else(Default::default, |h| h.serial);
+        behind = behind.max(last.since(state.serial));
         // Serials that were given out are not given out again.
         let used = names.iter().filter_map(|n| serial_of(n)).chain(old.head.as_ref().map(|h| h.serial)).max();
-        state.serial = state.serial.max(used.unwrap_or(0)) + 1;
+        state.serial = state.serial.max(used.unwrap_or_default()).next();
         let past = snapshot(&self.wire, &Form::sealed(&state), holder, ASK)?;
         let mut head = self.free(old.head.as_ref().map_or(0, |h| h.epoch) + 1, state.lineage.clone());
         (head.serial, head.crc) = (state.serial, past.part.crc);

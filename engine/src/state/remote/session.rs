@@ -8,6 +8,7 @@ use super::objects::Shown;
 use super::pack::{Tail, pack};
 use crate::clock::{Lease, now};
 use crate::secret::Key;
+use crate::state::Serial;
 use crate::state::form::Form;
 use crate::state::frame::{enclose, encode};
 use crate::state::own;
@@ -154,12 +155,12 @@ impl RemoteSession {
         out
     }
 
-    fn try_append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn try_append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         let payload = self.sealed(records)?;
         let mut held = self.held();
         // An older dtm, which does not know these records, refuses the head from here on.
         let mut head = Head { format: FORMAT, ..held.head.clone() };
-        let (frame, crc) = encode(head.serial + 1, head.crc, &payload);
+        let (frame, crc) = encode(head.serial.next(), head.crc, &payload);
         let more = head.tail.with(&frame);
         if more.written() <= TAIL {
             head.tail = more;
@@ -168,16 +169,16 @@ impl RemoteSession {
             let alone = Tail::new(frame);
             let (bytes, serial, last) = match alone.written() <= TAIL {
                 true => (std::mem::replace(&mut head.tail, alone), head.serial, head.crc),
-                false => (std::mem::take(&mut head.tail).with(alone.frames()), head.serial + 1, crc),
+                false => (std::mem::take(&mut head.tail).with(alone.frames()), head.serial.next(), crc),
             };
             head.segments.push(create(&held.wire, "segment", serial, last, bytes.frames(), held.ttl)?);
         }
-        (head.serial, head.crc) = (head.serial + 1, crc);
+        (head.serial, head.crc) = (head.serial.next(), crc);
         held.write(head)?;
         Ok(held.head.serial)
     }
 
-    fn try_snapshot(&mut self, state: &State, serial: u64) -> Result<(), StateError> {
+    fn try_snapshot(&mut self, state: &State, serial: Serial) -> Result<(), StateError> {
         let redactor = &self.store.redactor;
         let form = Form::sealing(state, redactor, || self.key())?.at(serial);
         let mut held = self.held();
@@ -237,7 +238,7 @@ pub(super) fn snapshot(
 fn create(
     wire: &Wire,
     what: &str,
-    serial: u64,
+    serial: Serial,
     crc: u32,
     frames: &[u8],
     patience: Duration,
@@ -264,7 +265,7 @@ impl Session for RemoteSession {
         &self.loaded
     }
 
-    fn append(&mut self, records: &[Record]) -> Result<u64, StateError> {
+    fn append(&mut self, records: &[Record]) -> Result<Serial, StateError> {
         if let Some(why) = &self.held().closed {
             return Err(StateError::Closed(why.clone()));
         }
@@ -279,8 +280,8 @@ impl Session for RemoteSession {
         self.try_snapshot(state, serial)
     }
 
-    fn replace(&mut self, state: &State) -> Result<u64, StateError> {
-        let serial = self.held().head.serial.max(state.serial) + 1;
+    fn replace(&mut self, state: &State) -> Result<Serial, StateError> {
+        let serial = self.held().head.serial.max(state.serial).next();
         self.try_snapshot(state, serial)?;
         Ok(serial)
     }

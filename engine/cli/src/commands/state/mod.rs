@@ -17,6 +17,7 @@ use crate::view::count;
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 use dtm_engine::difference::visible;
+use dtm_engine::state::Serial;
 use dtm_engine::state::place::Store;
 use dtm_engine::state::{State, Status};
 use dtm_lang::{Code, Diagnostic};
@@ -41,7 +42,7 @@ pub enum StateCommand {
         tool: Option<String>,
         /// As of the snapshot of this serial, which `dtm state history` lists.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
-        at: Option<u64>,
+        at: Option<Serial>,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -78,7 +79,7 @@ pub enum StateCommand {
     Pull {
         /// As of the snapshot of this serial.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
-        at: Option<u64>,
+        at: Option<Serial>,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -92,7 +93,7 @@ pub enum StateCommand {
         state: Option<PathBuf>,
         /// The snapshot of this serial.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
-        at: Option<u64>,
+        at: Option<Serial>,
         /// Even if the state has changed since it was pulled.
         #[arg(long)]
         force: bool,
@@ -266,7 +267,7 @@ fn serial(text: &str) -> Result<u64, &'static str> {
 }
 
 /// The state now, or in a snapshot that is kept.
-fn as_of(store: &Store, at: Option<u64>) -> Result<State, Failure> {
+fn as_of(store: &Store, at: Option<Serial>) -> Result<State, Failure> {
     let Some(serial) = at else { return Ok(store.load()?.state) };
     if let Some(state) = store.at(serial)? {
         return Ok(state);

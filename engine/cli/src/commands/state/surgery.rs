@@ -12,6 +12,7 @@ use crate::view::count;
 use dtm_engine::address::ToolAddr;
 use dtm_engine::address::typed;
 use dtm_engine::graph::Graph;
+use dtm_engine::state::Serial;
 use dtm_engine::state::place::Store;
 use dtm_engine::state::{Entry, FORMAT, Policy, Record, Session, State, StateError, has_sealed};
 use dtm_lang::shell::word;
@@ -66,7 +67,7 @@ fn write(
     Ok(())
 }
 
-fn undo(terminal: &Terminal, before: u64) {
+fn undo(terminal: &Terminal, before: Serial) {
     terminal.note(&format!("To undo it: `dtm state push --at {before}`."));
 }
 
@@ -152,7 +153,7 @@ pub(super) fn pull(
     global: &Global,
     terminal: &Terminal,
     file: &FileArg,
-    at: Option<u64>,
+    at: Option<Serial>,
 ) -> Result<Exit, Failure> {
     let store = there(global, file)?;
     let sealed = store.seal(&as_of(&store, at)?)?;
@@ -167,7 +168,7 @@ pub(super) fn pull(
 /// What is to be put in the place of the state.
 pub(super) struct Wanted<'a> {
     pub(super) file: Option<&'a Path>,
-    pub(super) at: Option<u64>,
+    pub(super) at: Option<Serial>,
     pub(super) force: bool,
     pub(super) yes: bool,
 }
@@ -250,7 +251,7 @@ fn read(path: &Path) -> Result<State, Failure> {
 /// What cannot be in a state that dtm has written.
 fn contradiction(state: &State) -> Option<String> {
     // A serial is counted up by one, for a few lifetimes at most.
-    if state.serial > 1 << 48 {
+    if state.serial.0 > 1 << 48 {
         return Some(format!("the serial {} is none", state.serial));
     }
     if state.key.is_none() && has_sealed(state) {
@@ -303,7 +304,7 @@ fn fits(old: &State, new: &State, whatever_serial: bool) -> Result<(), Failure> 
     }
 }
 
-fn changed(now: u64, then: u64) -> Failure {
+fn changed(now: Serial, then: Serial) -> Failure {
     let headline =
         format!("the state has changed since: it is at serial {now}, and this one is of serial {then}");
     let d = Diagnostic::new(Code::E0810, headline);
