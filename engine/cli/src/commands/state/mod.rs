@@ -262,7 +262,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, command: &StateCommand) 
 }
 
 /// The number of a snapshot.
-fn serial(text: &str) -> Result<u64, &'static str> {
+fn serial(text: &str) -> Result<Serial, &'static str> {
     text.parse().map_err(|_| "expected a serial number")
 }
 
