@@ -49,29 +49,29 @@ impl<'a> Places<'a> {
         Some(lsp::Location { uri: lsp::Uri::from_file_path(path)?, range: self.range(span) })
     }
 
-    pub(crate) fn diagnostic(&mut self, d: &Diagnostic) -> Option<lsp::Diagnostic> {
-        let primary = d.primary.as_ref()?;
-        let mut message = d.headline.clone();
-        for (word, lines) in [("note", &d.notes), ("help", &d.help)] {
+    pub(crate) fn diagnostic(&mut self, reported: &Diagnostic) -> Option<lsp::Diagnostic> {
+        let primary = reported.primary.as_ref()?;
+        let mut message = reported.headline.clone();
+        for (word, lines) in [("note", &reported.notes), ("help", &reported.help)] {
             lines.iter().for_each(|line| message += &format!("\n{word}: {line}"));
         }
-        let related = d.secondary.iter().filter_map(|l| {
+        let related = reported.secondary.iter().filter_map(|l| {
             let message = l.text.clone();
             Some(lsp::DiagnosticRelatedInformation { location: self.location(l.span)?, message })
         });
         let related: Vec<_> = related.collect();
-        let severity = match d.severity() {
+        let severity = match reported.severity() {
             Severity::Error => lsp::DiagnosticSeverity::ERROR,
             Severity::Warning => lsp::DiagnosticSeverity::WARNING,
         };
         Some(lsp::Diagnostic {
             range: self.range(primary.span),
             severity: Some(severity),
-            code: Some(lsp::NumberOrString::String(d.code.to_string())),
+            code: Some(lsp::NumberOrString::String(reported.code.to_string())),
             source: Some("dtm".into()),
             message,
             related_information: (!related.is_empty()).then_some(related),
-            tags: (d.code == dtm_lang::Code::W0302).then(|| vec![lsp::DiagnosticTag::DEPRECATED]),
+            tags: (reported.code == dtm_lang::Code::W0302).then(|| vec![lsp::DiagnosticTag::DEPRECATED]),
             ..lsp::Diagnostic::default()
         })
     }

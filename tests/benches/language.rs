@@ -35,42 +35,42 @@ impl Loader for One {
 /// What a team needs, many times over, under other names: types, functions, tools that read each other.
 fn real(lines: usize) -> String {
     let mut out = String::from("dts 1\n\nparam env: \"dev\" | \"prod\" = \"dev\"\n");
-    let mut i = 0;
+    let mut number = 0;
     while out.lines().count() < lines {
         for _ in 0..20 {
             let _ = write!(
                 out,
                 r#"
-/// What team {i} runs.
-type Service{i} = {{
+/// What team {number} runs.
+type Service{number} = {{
   name: string where matches(self, "^[a-z][a-z0-9-]*$")
   replicas: int where self in 1..=10 = 1
   public: bool = false
 }}
 
-let services{i}: [Service{i}] = [
-  {{ name = "cart-{i}", public = true }},
-  {{ name = "search-{i}", replicas = if env == "prod" then 3 else 1 }},
+let services{number}: [Service{number}] = [
+  {{ name = "cart-{number}", public = true }},
+  {{ name = "search-{number}", replicas = if env == "prod" then 3 else 1 }},
 ]
 
-fn url{i}(s: Service{i}) -> string = "https://${{s.name}}.acme.dev/${{if s.public then "" else "internal"}}"
+fn url{number}(s: Service{number}) -> string = "https://${{s.name}}.acme.dev/${{if s.public then "" else "internal"}}"
 
-tool config{i}[s in services{i} by s.name]: core.File {{
+tool config{number}[s in services{number} by s.name]: core.File {{
   path = "config/${{s.name}}.txt"
   content = """
-    url = ${{url{i}(s)}}
+    url = ${{url{number}(s)}}
     replicas = ${{s.replicas}}
     """
 }}
 
-tool index{i}: core.Value {{
-  value = [c.sha256 for name, c in config{i}]
+tool index{number}: core.Value {{
+  value = [c.sha256 for name, c in config{number}]
 }} with {{ protect = env == "prod" }}
 
-output paths{i} = {{ [name] = c.path for name, c in config{i} }}
+output paths{number} = {{ [name] = c.path for name, c in config{number} }}
 "#
             );
-            i += 1;
+            number += 1;
         }
     }
     out

@@ -9,8 +9,8 @@ fn dtm() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_dtm-under-test"))
 }
 
-fn checks(c: &mut Criterion) {
-    let mut group = c.benchmark_group("check");
+fn checks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("check");
     group.sample_size(20);
     for (name, tools) in [("1,000 lines", 250), ("10,000 layered tools", 10_000), ("50,000 lines", 12_500)] {
         let project = Project::new(dtm(), Graph::Layered, tools);
@@ -19,8 +19,8 @@ fn checks(c: &mut Criterion) {
     group.finish();
 }
 
-fn plans(c: &mut Criterion) {
-    let mut group = c.benchmark_group("plan");
+fn plans(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("plan");
     group.sample_size(10);
     let project = Project::new(dtm(), Graph::Layered, 10_000);
     group.bench_function("10,000 new layered", |b| b.iter(|| project.run(&["plan", "-q"])));
@@ -30,8 +30,8 @@ fn plans(c: &mut Criterion) {
     group.finish();
 }
 
-fn applies(c: &mut Criterion) {
-    let mut group = c.benchmark_group("apply and destroy");
+fn applies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("apply and destroy");
     group.sample_size(10);
     for (name, graph, tools) in [
         ("1,000 layered", Graph::Layered, 1_000),
@@ -68,8 +68,8 @@ fn applies(c: &mut Criterion) {
 }
 
 /// 2 s is what the things themselves take.
-fn waits(c: &mut Criterion) {
-    let mut group = c.benchmark_group("apply, --parallelism 100");
+fn waits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("apply, --parallelism 100");
     group.sample_size(10);
     group.bench_function("1,000 things of 0.2 s", |b| {
         b.iter_batched(
@@ -84,9 +84,9 @@ fn waits(c: &mut Criterion) {
     group.finish();
 }
 
-fn version(c: &mut Criterion) {
+fn version(criterion: &mut Criterion) {
     let project = Project::new(dtm(), Graph::Wide, 1);
-    c.bench_function("version", |b| b.iter(|| project.run(&["version"])));
+    criterion.bench_function("version", |b| b.iter(|| project.run(&["version"])));
 }
 
 criterion_group!(benches, checks, plans, applies, waits, version);

@@ -214,8 +214,8 @@ fn comments(sandbox: &Sandbox, section: &Section, upto: usize) -> Vec<String> {
     problems
 }
 
-fn place(d: &Diagnostic, sources: &Sources) -> (String, usize) {
-    d.primary.as_ref().map_or((String::new(), 0), |p| {
+fn place(diagnostic: &Diagnostic, sources: &Sources) -> (String, usize) {
+    diagnostic.primary.as_ref().map_or((String::new(), 0), |p| {
         let file = sources.file(p.span.file);
         (file.path.to_string(), file.line_column(p.span.start).0)
     })

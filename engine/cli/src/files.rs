@@ -33,8 +33,8 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
 }
 
 /// A file that cannot be written.
-pub fn unwritable(path: &Path, e: &io::Error) -> Failure {
-    Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(e)))
+pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Code::E0903, format!("cannot write `{}`: {}", path.display(), reason(error)))
 }
 
 /// Who may read a new file.

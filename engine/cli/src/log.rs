@@ -63,8 +63,8 @@ pub fn above(say: Option<Above>) {
 struct Since(Instant);
 
 impl FormatTime for Since {
-    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
-        write!(w, "{:8.3}s", self.0.elapsed().as_secs_f64())
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{:8.3}s", self.0.elapsed().as_secs_f64())
     }
 }
 

@@ -34,8 +34,12 @@ pub(super) struct Trial<'a> {
 }
 
 /// What an error says, for a report.
-pub(super) fn told(verb: Method, e: &CallError) -> String {
-    if let CallError::Failed(_) = e { format!("`{verb}` failed: {e}") } else { format!("`{verb}`: {e}") }
+pub(super) fn told(verb: Method, error: &CallError) -> String {
+    if let CallError::Failed(_) = error {
+        format!("`{verb}` failed: {error}")
+    } else {
+        format!("`{verb}`: {error}")
+    }
 }
 
 impl Trial<'_> {

@@ -34,23 +34,26 @@ const LONGEST: usize = 1 << 20;
 
 /// What differs in the data of two texts, and the texts where more than that differs. `None` where either is not data, or
 /// where both are the same data.
-pub(super) fn within(a: &str, b: &str) -> Option<(Syntax, Vec<Leaf>, Option<Text>)> {
-    let syntax = match a.trim_start().starts_with(['{', '[']) && b.trim_start().starts_with(['{', '[']) {
-        true => Syntax::Json,
-        false => Syntax::Yaml,
-    };
-    if a.len().max(b.len()) > LONGEST || has_long_number(a) || has_long_number(b) {
+pub(super) fn within(before: &str, after: &str) -> Option<(Syntax, Vec<Leaf>, Option<Text>)> {
+    let syntax =
+        match before.trim_start().starts_with(['{', '[']) && after.trim_start().starts_with(['{', '[']) {
+            true => Syntax::Json,
+            false => Syntax::Yaml,
+        };
+    if before.len().max(after.len()) > LONGEST || has_long_number(before) || has_long_number(after) {
         return None;
     }
     let several = |text: &str| text.trim_end().contains('\n');
-    if syntax == Syntax::Yaml && !(several(a) && several(b) || a.contains(": ") && b.contains(": ")) {
+    if syntax == Syntax::Yaml
+        && !(several(before) && several(after) || before.contains(": ") && after.contains(": "))
+    {
         return None;
     }
     let data = |text: &str| {
         let data = dtm_lang::read_data(syntax.ending(), text)?;
         (data.is_object() || data.is_array()).then_some(data)
     };
-    let (x, y) = (data(a)?, data(b)?);
+    let (x, y) = (data(before)?, data(after)?);
     // A text that merely contains a colon is not data.
     if syntax == Syntax::Yaml && !(is_structured(&x) && is_structured(&y)) {
         return None;
@@ -60,9 +63,9 @@ pub(super) fn within(a: &str, b: &str) -> Option<(Syntax, Vec<Leaf>, Option<Text
     if !differs(&leaves) {
         return None;
     }
-    let (text, ends) = lines(a, b);
+    let (text, ends) = lines(before, after);
     let explained: usize = leaves.iter().map(explains).sum();
-    let more = ends.is_some() || several(a) && several(b) && is_more(&text, syntax, explained);
+    let more = ends.is_some() || several(before) && several(after) && is_more(&text, syntax, explained);
     Some((syntax, leaves, more.then_some(text)))
 }
 

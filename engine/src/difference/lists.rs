@@ -18,10 +18,10 @@ const ENOUGH: f32 = 0.4;
 const PAIRS: usize = 4_096;
 
 /// The differences of two lists.
-pub(super) fn list(path: &Path, a: &[Json], b: &[Json], out: &mut Vec<Leaf>) {
-    match name_field(a, b) {
-        Some(field) => named(path, a, b, field, out),
-        None => unnamed(path, a, b, out),
+pub(super) fn list(path: &Path, before: &[Json], after: &[Json], out: &mut Vec<Leaf>) {
+    match name_field(before, after) {
+        Some(field) => named(path, before, after, field, out),
+        None => unnamed(path, before, after, out),
     }
 }
 
@@ -31,26 +31,27 @@ fn name_of<'v>(value: &'v Json, field: &str) -> Option<&'v Json> {
 }
 
 /// A field that names every element of both lists, each with a name of its own.
-fn name_field(a: &[Json], b: &[Json]) -> Option<&'static str> {
+fn name_field(before: &[Json], after: &[Json]) -> Option<&'static str> {
     let names = |items: &[Json], field: &str| {
         let mut seen = BTreeMap::new();
         items
             .iter()
             .all(|item| name_of(item, field).is_some_and(|name| seen.insert(name.to_string(), ()).is_none()))
     };
-    if a.is_empty() || b.is_empty() {
+    if before.is_empty() || after.is_empty() {
         return None;
     }
-    NAMES.into_iter().find(|field| names(a, field) && names(b, field))
+    NAMES.into_iter().find(|field| names(before, field) && names(after, field))
 }
 
-fn named(path: &Path, a: &[Json], b: &[Json], field: &str, out: &mut Vec<Leaf>) {
+fn named(path: &Path, before: &[Json], after: &[Json], field: &str, out: &mut Vec<Leaf>) {
     let key = |item: &Json| name_of(item, field).map(Json::to_string).unwrap_or_default();
-    let before: HashMap<String, usize> = a.iter().enumerate().map(|(i, item)| (key(item), i)).collect();
-    let there: Vec<Option<usize>> = b.iter().map(|item| before.get(&key(item)).copied()).collect();
+    let positions: HashMap<String, usize> =
+        before.iter().enumerate().map(|(i, item)| (key(item), i)).collect();
+    let there: Vec<Option<usize>> = after.iter().map(|item| positions.get(&key(item)).copied()).collect();
     let kept = longest_rise(&there);
     let mut pairs = vec![];
-    let mut gone = (0..a.len()).filter(|i| !there.contains(&Some(*i))).peekable();
+    let mut gone = (0..before.len()).filter(|i| !there.contains(&Some(*i))).peekable();
     for (j, i) in there.iter().enumerate() {
         // A removed element keeps its position, before the next element that remains.
         if let Some(i) = i.filter(|_| kept.contains(&j)) {
@@ -63,7 +64,7 @@ fn named(path: &Path, a: &[Json], b: &[Json], field: &str, out: &mut Vec<Leaf>) 
     pairs.extend(gone.map(|g| (Some(g), None)));
     for (i, j) in pairs {
         let moved = j.is_some_and(|j| i.is_some() && !kept.contains(&j));
-        element(path, a, b, i, j, moved, Some(field), out);
+        element(path, before, after, i, j, moved, Some(field), out);
     }
 }
 
@@ -89,83 +90,93 @@ fn longest_rise(values: &[Option<usize>]) -> std::collections::HashSet<usize> {
     kept
 }
 
-fn unnamed(path: &Path, a: &[Json], b: &[Json], out: &mut Vec<Leaf>) {
-    let (x, y): (Vec<String>, Vec<String>) =
-        (a.iter().map(canonical).collect(), b.iter().map(canonical).collect());
+fn unnamed(path: &Path, before: &[Json], after: &[Json], out: &mut Vec<Leaf>) {
+    let (old_texts, new_texts): (Vec<String>, Vec<String>) =
+        (before.iter().map(canonical).collect(), after.iter().map(canonical).collect());
     // The gaps between what is equal.
-    let (mut i, mut j) = (0, 0);
-    let gap = |i: std::ops::Range<usize>, j: std::ops::Range<usize>, out: &mut Vec<Leaf>| {
-        for (i, j) in paired(a, b, i, j) {
-            element(path, a, b, i, j, false, None, out);
+    let (mut old, mut new) = (0, 0);
+    let gap = |old: std::ops::Range<usize>, new: std::ops::Range<usize>, out: &mut Vec<Leaf>| {
+        for (old, new) in paired(before, after, old, new) {
+            element(path, before, after, old, new, false, None, out);
         }
     };
-    for op in capture_diff_slices(Algorithm::Myers, &x, &y) {
+    for op in capture_diff_slices(Algorithm::Myers, &old_texts, &new_texts) {
         if let DiffOp::Equal { old_index, new_index, len } = op {
-            gap(i..old_index, j..new_index, out);
+            gap(old..old_index, new..new_index, out);
             (0..len).for_each(|n| {
-                element(path, a, b, Some(old_index + n), Some(new_index + n), false, None, out);
+                element(path, before, after, Some(old_index + n), Some(new_index + n), false, None, out);
             });
-            (i, j) = (old_index + len, new_index + len);
+            (old, new) = (old_index + len, new_index + len);
         }
     }
-    gap(i..a.len(), j..b.len(), out);
+    gap(old..before.len(), new..after.len(), out);
 }
 
 /// Which of the elements of a gap are the same one, changed; in order.
 fn paired(
-    a: &[Json],
-    b: &[Json],
-    i: std::ops::Range<usize>,
-    j: std::ops::Range<usize>,
+    before: &[Json],
+    after: &[Json],
+    old: std::ops::Range<usize>,
+    new: std::ops::Range<usize>,
 ) -> Vec<(Option<usize>, Option<usize>)> {
-    let (m, n) = (i.len(), j.len());
+    let (old_count, new_count) = (old.len(), new.len());
     let kind = |v: &Json| std::mem::discriminant(v);
-    let in_order = m == n && (i.clone().zip(j.clone())).all(|(x, y)| kind(&a[x]) == kind(&b[y]));
-    if m == 0 || n == 0 || m * n > PAIRS || in_order && m == 1 {
-        let both = if m * n > PAIRS || in_order { m.min(n) } else { 0 };
-        let pairs = (0..both).map(|k| (Some(i.start + k), Some(j.start + k)));
-        let removed = (i.start + both..i.end).map(|x| (Some(x), None));
-        let added = (j.start + both..j.end).map(|y| (None, Some(y)));
+    let in_order = old_count == new_count
+        && (old.clone().zip(new.clone())).all(|(row, column)| kind(&before[row]) == kind(&after[column]));
+    if old_count == 0 || new_count == 0 || old_count * new_count > PAIRS || in_order && old_count == 1 {
+        let both = if old_count * new_count > PAIRS || in_order { old_count.min(new_count) } else { 0 };
+        let pairs = (0..both).map(|k| (Some(old.start + k), Some(new.start + k)));
+        let removed = (old.start + both..old.end).map(|row| (Some(row), None));
+        let added = (new.start + both..new.end).map(|column| (None, Some(column)));
         return pairs.chain(removed).chain(added).collect();
     }
     // best[x][y]: how much of the rest from x and y on is alike.
-    let alike: Vec<Vec<f32>> =
-        i.clone().map(|x| j.clone().map(|y| likeness(&a[x], &b[y])).collect()).collect();
-    let mut best = vec![vec![0.0_f32; n + 1]; m + 1];
-    let worth = |x: usize, y: usize| if alike[x][y] >= ENOUGH { alike[x][y] } else { -1.0 };
-    for x in (0..m).rev() {
-        for y in (0..n).rev() {
-            best[x][y] = (worth(x, y) + best[x + 1][y + 1]).max(best[x + 1][y]).max(best[x][y + 1]);
+    let alike: Vec<Vec<f32>> = old
+        .clone()
+        .map(|row| new.clone().map(|column| likeness(&before[row], &after[column])).collect())
+        .collect();
+    let mut best = vec![vec![0.0_f32; new_count + 1]; old_count + 1];
+    let worth =
+        |row: usize, column: usize| if alike[row][column] >= ENOUGH { alike[row][column] } else { -1.0 };
+    for row in (0..old_count).rev() {
+        for column in (0..new_count).rev() {
+            best[row][column] = (worth(row, column) + best[row + 1][column + 1])
+                .max(best[row + 1][column])
+                .max(best[row][column + 1]);
         }
     }
-    let (mut x, mut y) = (0, 0);
+    let (mut row, mut column) = (0, 0);
     let mut pairs = vec![];
-    while x < m || y < n {
-        if x < m && y < n && worth(x, y) > 0.0 && best[x][y] <= worth(x, y) + best[x + 1][y + 1] {
-            pairs.push((Some(i.start + x), Some(j.start + y)));
-            (x, y) = (x + 1, y + 1);
-        } else if x < m && (y == n || best[x][y] <= best[x + 1][y]) {
-            pairs.push((Some(i.start + x), None));
-            x += 1;
+    while row < old_count || column < new_count {
+        if row < old_count
+            && column < new_count
+            && worth(row, column) > 0.0
+            && best[row][column] <= worth(row, column) + best[row + 1][column + 1]
+        {
+            pairs.push((Some(old.start + row), Some(new.start + column)));
+            (row, column) = (row + 1, column + 1);
+        } else if row < old_count && (column == new_count || best[row][column] <= best[row + 1][column]) {
+            pairs.push((Some(old.start + row), None));
+            row += 1;
         } else {
-            pairs.push((None, Some(j.start + y)));
-            y += 1;
+            pairs.push((None, Some(new.start + column)));
+            column += 1;
         }
     }
     pairs
 }
 
 /// How alike two elements are, from 0 to 1.
-fn likeness(a: &Json, b: &Json) -> f32 {
-    match (a, b) {
-        (Json::String(a), Json::String(b)) => super::text::ratio(a, b),
-        (Json::Object(a), Json::Object(b)) => {
-            let equal = a.iter().filter(|(k, v)| b.get(*k).is_some_and(|w| alike(v, w))).count();
-            equal as f32 / a.len().max(b.len()).max(1) as f32
+fn likeness(before: &Json, after: &Json) -> f32 {
+    match (before, after) {
+        (Json::String(before), Json::String(after)) => super::text::ratio(before, after),
+        (Json::Object(before), Json::Object(after)) => {
+            let equal = before.iter().filter(|(k, v)| after.get(*k).is_some_and(|w| alike(v, w))).count();
+            equal as f32 / before.len().max(after.len()).max(1) as f32
         }
-        (Json::Array(a), Json::Array(b)) => {
-            let equal = a.iter().filter(|v| b.iter().any(|w| alike(v, w))).count();
-            equal as f32 / a.len().max(b.len()).max(1) as f32
+        (Json::Array(before), Json::Array(after)) => {
+            let equal = before.iter().filter(|v| after.iter().any(|w| alike(v, w))).count();
+            equal as f32 / before.len().max(after.len()).max(1) as f32
         }
         _ => 0.0,
     }
@@ -190,19 +201,22 @@ fn canonical(value: &Json) -> String {
 #[expect(clippy::too_many_arguments, reason = "both sides and the place in each")]
 fn element(
     path: &Path,
-    a: &[Json],
-    b: &[Json],
-    i: Option<usize>,
-    j: Option<usize>,
+    old_items: &[Json],
+    new_items: &[Json],
+    old_index: Option<usize>,
+    new_index: Option<usize>,
     moved: bool,
     field: Option<&str>,
     out: &mut Vec<Leaf>,
 ) {
-    let (before, after) = (i.map_or(&Json::Null, |i| &a[i]), j.map_or(&Json::Null, |j| &b[j]));
-    let Some(index) = j.or(i) else { return };
+    let (before, after) = (
+        old_index.map_or(&Json::Null, |old_index| &old_items[old_index]),
+        new_index.map_or(&Json::Null, |new_index| &new_items[new_index]),
+    );
+    let Some(index) = new_index.or(old_index) else { return };
     let here = path.to(Step::Index(index));
     let from = out.len();
-    let was = i.filter(|i| j.is_some_and(|j| j != *i));
+    let was = old_index.filter(|old_index| new_index.is_some_and(|new_index| new_index != *old_index));
     if moved {
         let mut leaf = Leaf::new(&here, Edit::Moved);
         leaf.was = was;
@@ -213,7 +227,7 @@ fn element(
     }
     let begin = out.len();
     walk(&here, before, after, None, out);
-    if i.is_some() && j.is_some() {
+    if old_index.is_some() && new_index.is_some() {
         let note = if moved { None } else { was };
         within(&mut out[begin..], after, field, note);
         within(&mut out[from..begin], after, field, was);
@@ -231,11 +245,11 @@ fn within(leaves: &mut [Leaf], record: &Json, field: Option<&str>, was: Option<u
 }
 
 /// The differences of two sets: members have no order and no place.
-pub(super) fn set(path: &Path, a: &[Json], b: &[Json], out: &mut Vec<Leaf>) {
+pub(super) fn set(path: &Path, old_items: &[Json], new_items: &[Json], out: &mut Vec<Leaf>) {
     let mut left: BTreeMap<String, Vec<&Json>> = BTreeMap::new();
-    a.iter().for_each(|v| left.entry(canonical(v)).or_default().push(v));
+    old_items.iter().for_each(|v| left.entry(canonical(v)).or_default().push(v));
     let (mut same, mut added) = (vec![], vec![]);
-    for value in b {
+    for value in new_items {
         match left.get_mut(&canonical(value)).filter(|_| !has_unknown(value)).and_then(Vec::pop) {
             Some(_) => same.push(value),
             None => added.push(value),

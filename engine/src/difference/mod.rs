@@ -230,11 +230,11 @@ fn walk(path: &Path, before: &Json, after: &Json, how: Option<Same>, out: &mut V
     }
 }
 
-fn fields(path: &Path, a: &Map<String, Json>, b: &Map<String, Json>, out: &mut Vec<Leaf>) {
-    let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect::<BTreeSet<_>>().into_iter().collect();
+fn fields(path: &Path, old: &Map<String, Json>, new: &Map<String, Json>, out: &mut Vec<Leaf>) {
+    let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect::<BTreeSet<_>>().into_iter().collect();
     keys.sort_by(|x, y| natural(x, y));
     for key in keys {
-        let (before, after) = (a.get(key).unwrap_or(&Json::Null), b.get(key).unwrap_or(&Json::Null));
+        let (before, after) = (old.get(key).unwrap_or(&Json::Null), new.get(key).unwrap_or(&Json::Null));
         if before.is_null() && after.is_null() {
             continue;
         }
@@ -243,8 +243,8 @@ fn fields(path: &Path, a: &Map<String, Json>, b: &Map<String, Json>, out: &mut V
 }
 
 /// Equal in value, whatever the order of fields.
-fn alike(a: &Json, b: &Json) -> bool {
-    !has_unknown(a) && !has_unknown(b) && equal(&reveal(a), &reveal(b))
+fn alike(before: &Json, after: &Json) -> bool {
+    !has_unknown(before) && !has_unknown(after) && equal(&reveal(before), &reveal(after))
 }
 
 #[cfg(test)]

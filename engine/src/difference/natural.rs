@@ -3,25 +3,25 @@
 use std::cmp::Ordering;
 
 /// Compares texts with runs of digits as numbers; equal numbers of another length, and everything else, by character.
-pub fn natural(a: &str, b: &str) -> Ordering {
-    let (mut x, mut y) = (a, b);
+pub fn natural(before: &str, after: &str) -> Ordering {
+    let (mut left_rest, mut right_rest) = (before, after);
     loop {
-        let (Some(c), Some(d)) = (x.chars().next(), y.chars().next()) else {
-            return x.len().cmp(&y.len()).then_with(|| a.cmp(b));
+        let (Some(c), Some(d)) = (left_rest.chars().next(), right_rest.chars().next()) else {
+            return left_rest.len().cmp(&right_rest.len()).then_with(|| before.cmp(after));
         };
         if c.is_ascii_digit() && d.is_ascii_digit() {
-            let (m, n) = (digits(x), digits(y));
+            let (m, n) = (digits(left_rest), digits(right_rest));
             let (p, q) = (m.trim_start_matches('0'), n.trim_start_matches('0'));
             let order = p.len().cmp(&q.len()).then_with(|| p.cmp(q));
             if order != Ordering::Equal {
                 return order;
             }
-            (x, y) = (&x[m.len()..], &y[n.len()..]);
+            (left_rest, right_rest) = (&left_rest[m.len()..], &right_rest[n.len()..]);
         } else {
             if c != d {
                 return c.cmp(&d);
             }
-            (x, y) = (&x[c.len_utf8()..], &y[d.len_utf8()..]);
+            (left_rest, right_rest) = (&left_rest[c.len_utf8()..], &right_rest[d.len_utf8()..]);
         }
     }
 }

@@ -84,28 +84,28 @@ pub struct Inline {
 }
 
 /// The difference of two strings.
-pub(super) fn string(path: &Path, a: &str, b: &str) -> Leaf {
-    if is_binary(a) || is_binary(b) {
-        return Leaf::new(path, Edit::Binary { before: blob(a), after: blob(b) });
+pub(super) fn string(path: &Path, before: &str, after: &str) -> Leaf {
+    if is_binary(before) || is_binary(after) {
+        return Leaf::new(path, Edit::Binary { before: blob(before), after: blob(after) });
     }
-    if let Some((syntax, leaves, text)) = data::within(a, b) {
+    if let Some((syntax, leaves, text)) = data::within(before, after) {
         return Leaf::new(path, Edit::Data { syntax, leaves, text });
     }
     let several = |s: &str| s.strip_suffix('\n').unwrap_or(s).contains('\n');
     let mut notes = vec![];
     let mut alike = false;
-    let edit = if several(a) || several(b) {
-        let (text, ends) = lines(a, b);
+    let edit = if several(before) || several(after) {
+        let (text, ends) = lines(before, after);
         notes.extend(ends);
         Edit::Text(text)
     } else {
-        alike = looks_alike(a, b);
-        match a.chars().count().max(b.chars().count()) {
-            0..=SHORT => Edit::Changed { before: Json::from(a), after: Json::from(b) },
-            _ => Edit::Inline(inline(a, b)),
+        alike = looks_alike(before, after);
+        match before.chars().count().max(after.chars().count()) {
+            0..=SHORT => Edit::Changed { before: Json::from(before), after: Json::from(after) },
+            _ => Edit::Inline(inline(before, after)),
         }
     };
-    notes.extend(look_alikes(a, b));
+    notes.extend(look_alikes(before, after));
     Leaf { notes, alike, ..Leaf::new(path, edit) }
 }
 
@@ -139,20 +139,21 @@ fn lines_of(text: &str) -> Vec<(&str, End)> {
 
 /// The difference line by line. Where every line ends otherwise, that is said once, and lines are compared without their
 /// ends.
-pub(super) fn lines(a: &str, b: &str) -> (Text, Option<String>) {
-    let ((mut x, x_ends), (mut y, y_ends)) = (split(a), split(b));
+pub(super) fn lines(old_text: &str, new_text: &str) -> (Text, Option<String>) {
+    let ((mut old_lines, x_ends), (mut new_lines, y_ends)) = (split(old_text), split(new_text));
     let note = match (x_ends, y_ends) {
         (Some(End::CrLf), Some(End::Lf)) => Some("line endings change from CRLF to LF"),
         (Some(End::Lf), Some(End::CrLf)) => Some("line endings change from LF to CRLF"),
         _ => None,
     };
     if note.is_some() {
-        for line in x.iter_mut().chain(&mut y).filter(|l| l.1 == End::CrLf) {
+        for line in old_lines.iter_mut().chain(&mut new_lines).filter(|l| l.1 == End::CrLf) {
             line.1 = End::Lf;
         }
     }
     let note = note.map(|n| format!("{n} in every line"));
-    let mut text = Text { before: x.len(), after: y.len(), removed: 0, added: 0, lines: vec![] };
+    let mut text =
+        Text { before: old_lines.len(), after: new_lines.len(), removed: 0, added: 0, lines: vec![] };
     let line = |tag, (content, end): (&str, End), before: Option<usize>, after: Option<usize>| Line {
         tag,
         text: content.into(),
@@ -161,17 +162,17 @@ pub(super) fn lines(a: &str, b: &str) -> (Text, Option<String>) {
         after: after.map(|n| n + 1),
         alike: false,
     };
-    for op in ops(&x, &y) {
+    for op in ops(&old_lines, &new_lines) {
         let (tag, old, new) = op.as_tag_tuple();
         if tag == similar::DiffTag::Equal {
-            text.lines.extend(old.zip(new).map(|(i, j)| line(Tag::Same, y[j], Some(i), Some(j))));
+            text.lines.extend(old.zip(new).map(|(i, j)| line(Tag::Same, new_lines[j], Some(i), Some(j))));
             continue;
         }
         (text.removed, text.added) = (text.removed + old.len(), text.added + new.len());
         let from = text.lines.len();
         let (m, n) = (old.len(), new.len());
-        text.lines.extend(old.map(|i| line(Tag::Removed, x[i], Some(i), None)));
-        text.lines.extend(new.map(|j| line(Tag::Added, y[j], None, Some(j))));
+        text.lines.extend(old.map(|i| line(Tag::Removed, old_lines[i], Some(i), None)));
+        text.lines.extend(new.map(|j| line(Tag::Added, new_lines[j], None, Some(j))));
         for k in 0..m.min(n) {
             let (r, s) = (from + k, from + m + k);
             let alike = text.lines[r].text == text.lines[s].text
@@ -183,10 +184,11 @@ pub(super) fn lines(a: &str, b: &str) -> (Text, Option<String>) {
 }
 
 /// The operations that turn one into the other. Common prefixes and suffixes are found first.
-fn ops<T: Eq + std::hash::Hash + Ord>(x: &[T], y: &[T]) -> Vec<DiffOp> {
-    let head = x.iter().zip(y).take_while(|(a, b)| a == b).count();
-    let tail = x[head..].iter().rev().zip(y[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (p, q) = (&x[head..x.len() - tail], &y[head..y.len() - tail]);
+fn ops<T: Eq + std::hash::Hash + Ord>(before: &[T], after: &[T]) -> Vec<DiffOp> {
+    let head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let tail =
+        before[head..].iter().rev().zip(after[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let (p, q) = (&before[head..before.len() - tail], &after[head..after.len() - tail]);
     let many = p.len().min(q.len()) > MANY;
     let mut out = vec![];
     if head > 0 {
@@ -209,7 +211,7 @@ fn ops<T: Eq + std::hash::Hash + Ord>(x: &[T], y: &[T]) -> Vec<DiffOp> {
         }));
     }
     if tail > 0 {
-        let (old_index, new_index) = (x.len() - tail, y.len() - tail);
+        let (old_index, new_index) = (before.len() - tail, after.len() - tail);
         out.push(DiffOp::Equal { old_index, new_index, len: tail });
     }
     out
@@ -237,8 +239,8 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// The difference within a line, by words.
-pub fn inline(a: &str, b: &str) -> Inline {
-    let (x, y) = (words(a), words(b));
+pub fn inline(before: &str, after: &str) -> Inline {
+    let (old_words, new_words) = (words(before), words(after));
     let mut segments: Vec<Segment> = vec![];
     let mut push = |tag: Tag, text: String| {
         if !text.is_empty() {
@@ -247,11 +249,11 @@ pub fn inline(a: &str, b: &str) -> Inline {
     };
     // A short stretch that is equal between two that are not is taken with them.
     let (mut removed, mut added) = (String::new(), String::new());
-    let all = ops(&x, &y);
+    let all = ops(&old_words, &new_words);
     let last = all.len().saturating_sub(1);
     for (n, op) in all.into_iter().enumerate() {
         let (tag, old, new) = op.as_tag_tuple();
-        let same: String = x[old.clone()].concat();
+        let same: String = old_words[old.clone()].concat();
         match tag {
             similar::DiffTag::Equal if n > 0 && n < last && same.chars().count() < 3 => {
                 removed += &same;
@@ -263,7 +265,7 @@ pub fn inline(a: &str, b: &str) -> Inline {
             }
             similar::DiffTag::Delete | similar::DiffTag::Insert | similar::DiffTag::Replace => {
                 removed += &same;
-                added += &y[new].concat();
+                added += &new_words[new].concat();
             }
         }
     }
@@ -302,12 +304,12 @@ fn pair(push: &mut impl FnMut(Tag, String), removed: String, added: String) {
 }
 
 /// How much of two texts is the same, from 0 to 1.
-pub(super) fn ratio(a: &str, b: &str) -> f32 {
-    let (all_a, all_b) = (a.chars().count(), b.chars().count());
+pub(super) fn ratio(before: &str, after: &str) -> f32 {
+    let (all_a, all_b) = (before.chars().count(), after.chars().count());
     if all_a.max(all_b) > MANY * 4 {
-        return if a == b { 1.0 } else { 0.5 };
+        return if before == after { 1.0 } else { 0.5 };
     }
-    let line = inline(a, b);
+    let line = inline(before, after);
     let same = line.segments.iter().filter(|s| s.tag == Tag::Same).map(|s| s.text.chars().count());
     2.0 * same.sum::<usize>() as f32 / (all_a + all_b).max(1) as f32
 }
@@ -343,8 +345,8 @@ pub fn blob(text: &str) -> Blob {
 
 // ---- what looks alike
 
-fn is_mark(c: char) -> bool {
-    unicode_normalization::char::is_combining_mark(c)
+fn is_mark(letter: char) -> bool {
+    unicode_normalization::char::is_combining_mark(letter)
 }
 
 /// The appearance of a text: composed, without blanks and invisible characters.
@@ -353,30 +355,31 @@ fn look(text: &str) -> String {
 }
 
 /// Whether two texts that differ can look the same.
-fn looks_alike(a: &str, b: &str) -> bool {
-    a != b && a.trim() != "" && look(a) == look(b)
+fn looks_alike(before: &str, after: &str) -> bool {
+    before != after && before.trim() != "" && look(before) == look(after)
 }
 
 /// Says by which characters two texts differ that look alike.
-fn look_alikes(a: &str, b: &str) -> Option<String> {
-    if a.is_ascii() && b.is_ascii() {
+fn look_alikes(before: &str, after: &str) -> Option<String> {
+    if before.is_ascii() && after.is_ascii() {
         return None;
     }
-    if a.nfc().eq(b.nfc()) {
+    if before.nfc().eq(after.nfc()) {
         let form = |text: &str| match (text.nfc().eq(text.chars()), text.nfd().eq(text.chars())) {
             (true, _) => "composed (NFC)",
             (_, true) => "decomposed (NFD)",
             _ => "partly decomposed",
         };
-        return Some(format!("the same letters: {} becomes {}", form(a), form(b)));
+        return Some(format!("the same letters: {} becomes {}", form(before), form(after)));
     }
     // A few single characters that differ: shown by their code points.
-    let (x, y): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if x.len().max(y.len()) > MANY {
+    let (old_letters, new_letters): (Vec<char>, Vec<char>) =
+        (before.chars().collect(), after.chars().collect());
+    if old_letters.len().max(new_letters.len()) > MANY {
         return None;
     }
     let (mut pairs, mut all) = (vec![], 0);
-    for op in ops(&x, &y) {
+    for op in ops(&old_letters, &new_letters) {
         let (tag, old, new) = op.as_tag_tuple();
         if tag == similar::DiffTag::Equal {
             continue;
@@ -386,14 +389,14 @@ fn look_alikes(a: &str, b: &str) -> Option<String> {
             return None;
         }
         for (p, q) in old.clone().zip(new.clone()) {
-            let pair = (Some(x[p]), Some(y[q]));
+            let pair = (Some(old_letters[p]), Some(new_letters[q]));
             if !pairs.contains(&pair) {
                 pairs.push(pair);
             }
         }
         let more = old.len().min(new.len());
-        pairs.extend(old.skip(more).map(|p| (Some(x[p]), None)));
-        pairs.extend(new.skip(more).map(|q| (None, Some(y[q]))));
+        pairs.extend(old.skip(more).map(|p| (Some(old_letters[p]), None)));
+        pairs.extend(new.skip(more).map(|q| (None, Some(new_letters[q]))));
     }
     let ascii = |c: &Option<char>| c.is_none_or(|c| c.is_ascii());
     if pairs.is_empty() || pairs.iter().all(|(p, q)| ascii(p) && ascii(q)) {

@@ -35,8 +35,8 @@ impl AttemptError {
 }
 
 impl From<AttemptError> for Failed {
-    fn from(e: AttemptError) -> Failed {
-        match e {
+    fn from(error: AttemptError) -> Failed {
+        match error {
             AttemptError::Unchanged(failed) | AttemptError::Changed { failed, .. } => failed,
         }
     }
@@ -142,25 +142,27 @@ impl Operation<'_> {
                             _ = stop.wait_for(StopLevel::is_stopping) => {}
                         }
                     }
-                    let mut d = *self.fail(Code::E0704, error.message.clone());
+                    let mut diagnostic = *self.fail(Code::E0704, error.message.clone());
                     if let Some(input) = &error.data.input {
-                        d = d.note(format!("the input `{input}` is at fault"));
+                        diagnostic = diagnostic.note(format!("the input `{input}` is at fault"));
                     }
                     if again && asked.is_some() {
-                        d = d.note(format!(
+                        diagnostic = diagnostic.note(format!(
                             "it may be tried again, but only after more than {}, the longest wait for this tool",
                             duration_text(longest.as_nanos() as i64)
                         ));
                     }
                     if tries > 0 {
-                        d = d.note(format!("tried {} times", tries + 1));
+                        diagnostic = diagnostic.note(format!("tried {} times", tries + 1));
                     }
                     return Err(match error.data.class {
                         Class::FailedPartial => AttemptError::Changed {
                             object: error.data.object.map(Box::new),
-                            failed: Box::new(d),
+                            failed: Box::new(diagnostic),
                         },
-                        Class::Retryable | Class::FailedClean => AttemptError::Unchanged(Box::new(d)),
+                        Class::Retryable | Class::FailedClean => {
+                            AttemptError::Unchanged(Box::new(diagnostic))
+                        }
                     });
                 }
                 Err(CallError::TimedOut(after)) => {

@@ -22,8 +22,8 @@ tool c: cloud.Disk { label = "c", thing = a.url }
 tool d: cloud.Job { script = "d" } with { after = [b, c] }
 tool e: cloud.Thing { name = "e" }"#;
 
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
 fn same(outcome: &Outcome, expected: Expect) {

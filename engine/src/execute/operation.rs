@@ -363,8 +363,8 @@ impl Operation<'_> {
         })
     }
 
-    fn unusable(&self, e: &CallError) -> Failed {
-        let d = *self.fail(Code::E0703, e.to_string());
+    fn unusable(&self, error: &CallError) -> Failed {
+        let d = *self.fail(Code::E0703, error.to_string());
         Box::new(d.help("check that the plugin's file is right: `dtm plan -v` shows what it wrote"))
     }
 
@@ -687,7 +687,7 @@ impl Operation<'_> {
     }
 
     /// A failed deletion, with the tools that still depend on the object.
-    fn with_dependents(&self, d: Diagnostic) -> Failed {
+    fn with_dependents(&self, diagnostic: Diagnostic) -> Failed {
         let holds = |n: &&Node| {
             let goes = matches!(n.action, Action::Delete | Action::Replace { .. });
             !goes && n.prior.as_ref().is_some_and(|p| p.deps.contains(&self.node.addr))
@@ -695,9 +695,10 @@ impl Operation<'_> {
         let names: Vec<String> =
             self.cx.plan.nodes.iter().filter(holds).map(|n| format!("`{}`", n.addr)).collect();
         Box::new(match names.as_slice() {
-            [] => d,
-            [one] => d.note(format!("{one} depends on it, and is not replaced by this plan")),
-            many => d.note(format!("{} depend on it, and are not replaced by this plan", many.join(", "))),
+            [] => diagnostic,
+            [one] => diagnostic.note(format!("{one} depends on it, and is not replaced by this plan")),
+            many => diagnostic
+                .note(format!("{} depend on it, and are not replaced by this plan", many.join(", "))),
         })
     }
 

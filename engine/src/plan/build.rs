@@ -80,7 +80,7 @@ pub async fn build(
     options: &BuildOptions,
     events: &Events,
 ) -> Plan {
-    let mut b = Builder {
+    let mut builder = Builder {
         program,
         plugins,
         options,
@@ -98,63 +98,63 @@ pub async fn build(
         adopts: HashMap::new(),
         missing: vec![],
     };
-    b.upgrade_all().await;
-    b.refactorings();
-    b.choose();
+    builder.upgrade_all().await;
+    builder.refactorings();
+    builder.choose();
     let order = match instance_order(program) {
         Ok((_, order)) => order.into_iter().map(|n| InstanceId(n as u32)).collect::<Vec<_>>(),
         Err(d) => {
-            b.problem(*d);
-            return b.plan;
+            builder.problem(*d);
+            return builder.plan;
         }
     };
     let addrs: HashMap<&str, InstanceId> = ids(program).map(|id| (&*program.instance(id).addr, id)).collect();
-    b.ask_places().await;
-    b.read_everything(&addrs, events).await;
-    b.plan.nodes.reserve_exact(order.len());
+    builder.ask_places().await;
+    builder.read_everything(&addrs, events).await;
+    builder.plan.nodes.reserve_exact(order.len());
     for id in order {
-        b.instance(id).await;
+        builder.instance(id).await;
     }
-    let gone: Vec<ToolAddr> = b.tools.keys().filter(|a| !addrs.contains_key(&***a)).cloned().collect();
+    let gone: Vec<ToolAddr> = builder.tools.keys().filter(|a| !addrs.contains_key(&***a)).cloned().collect();
     for addr in gone {
-        b.removed(addr).await;
+        builder.removed(addr).await;
     }
     if !options.refresh_only {
-        let found = leftovers::find(&mut b.plan.nodes, plugins, !options.no_read).await;
-        found.into_iter().for_each(|d| b.problem(d));
+        let found = leftovers::find(&mut builder.plan.nodes, plugins, !options.no_read).await;
+        found.into_iter().for_each(|d| builder.problem(d));
     }
-    b.identities();
+    builder.identities();
     // What this project makes itself is not missed.
-    for (addr, d) in std::mem::take(&mut b.missing) {
-        if !b.conflicts.contains(&addr) {
-            b.problem(d);
+    for (addr, d) in std::mem::take(&mut builder.missing) {
+        if !builder.conflicts.contains(&addr) {
+            builder.problem(d);
         }
     }
-    b.validate().await;
-    b.existing().await;
-    b.finish();
-    b.plan.waiting_asserts = program.waiting_asserts(&b.known.of(program));
-    b.plan.left_out = std::mem::take(&mut b.left_out).into_iter().collect();
+    builder.validate().await;
+    builder.existing().await;
+    builder.finish();
+    builder.plan.waiting_asserts = program.waiting_asserts(&builder.known.of(program));
+    builder.plan.left_out = std::mem::take(&mut builder.left_out).into_iter().collect();
     // An assert on what is not planned waits for another time.
-    let absent: BTreeSet<InstanceId> = b.plan.absent().collect();
-    b.plan.waiting_asserts.retain(|(_, waits)| waits.is_disjoint(&absent));
-    b.plan.diagnostics.append(program.asserts(&b.known.of(program)));
-    b.plan.diagnostics.append(program.unneeded(&b.known.of(program)));
-    b.plan.diagnostics.sort();
-    let (outputs, _) = program.outputs(&b.known.of(program));
+    let absent: BTreeSet<InstanceId> = builder.plan.absent().collect();
+    builder.plan.waiting_asserts.retain(|(_, waits)| waits.is_disjoint(&absent));
+    builder.plan.diagnostics.append(program.asserts(&builder.known.of(program)));
+    builder.plan.diagnostics.append(program.unneeded(&builder.known.of(program)));
+    builder.plan.diagnostics.sort();
+    let (outputs, _) = program.outputs(&builder.known.of(program));
     let outputs: Fields = outputs.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
     let outputs = plugins.redactor().tagged(outputs);
-    b.plan.prior_outputs = state
+    builder.plan.prior_outputs = state
         .outputs
         .iter()
         .filter(|(n, _)| outputs.contains_key(*n))
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect();
-    let whole = b.plan.left_out.is_empty();
-    let acts = b.plan.nodes.iter().any(|n| !matches!(n.action, Action::NoOp | Action::Find));
+    let whole = builder.plan.left_out.is_empty();
+    let acts = builder.plan.nodes.iter().any(|n| !matches!(n.action, Action::NoOp | Action::Find));
     // What is shown of a value that holds a secret is masked, wherever the secret came from.
     let redactor = plugins.redactor();
-    for node in &mut b.plan.nodes {
+    for node in &mut builder.plan.nodes {
         for change in node.changes.iter_mut().chain(&mut node.outputs) {
             for value in [&mut change.before, &mut change.after] {
                 *value = redactor.tag(std::mem::take(value));
@@ -167,19 +167,19 @@ pub async fn build(
             node.changes = masked.map(shown).collect();
         }
     }
-    b.plan.outputs = super::options::of_program(&state.outputs, &outputs, whole, acts);
-    b.plan.outputs_changed = !b.plan.outputs.is_empty();
-    if b.plan.outputs_changed {
-        let recorded = b.known.as_recorded(program, state);
+    builder.plan.outputs = super::options::of_program(&state.outputs, &outputs, whole, acts);
+    builder.plan.outputs_changed = !builder.plan.outputs.is_empty();
+    if builder.plan.outputs_changed {
+        let recorded = builder.known.as_recorded(program, state);
         let (elsewhere, _) = program.outputs(&recorded.of(program));
         let elsewhere: Fields = elsewhere.iter().map(|(n, v)| (n.to_string(), to_wire(v))).collect();
         if plugins.redactor().tagged(elsewhere) == state.outputs {
-            b.plan.outputs_changed = false;
-            b.plan.outputs.clear();
-            b.plan.local_outputs = Some(outputs);
+            builder.plan.outputs_changed = false;
+            builder.plan.outputs.clear();
+            builder.plan.local_outputs = Some(outputs);
         }
     }
-    b.plan
+    builder.plan
 }
 
 /// A configuration of a plugin.
@@ -188,8 +188,8 @@ fn place_key(plugin: &str, settings: &Settings) -> (String, String) {
 }
 
 impl Builder<'_> {
-    pub(super) fn problem(&mut self, d: Diagnostic) {
-        self.plan.diagnostics.push(d);
+    pub(super) fn problem(&mut self, diagnostic: Diagnostic) {
+        self.plan.diagnostics.push(diagnostic);
     }
 
     /// `moved`, `forget` and `adopt`.

@@ -9,12 +9,12 @@ use serde_json::Value as Json;
 
 /// Whether two values of an input are the same as far as the interface cares. Secrets are compared by what they
 /// hold; absent and null are the same.
-pub fn same(a: &Json, b: &Json, how: Option<Same>) -> bool {
-    let (a, b) = (reveal(a), reveal(b));
-    if equal(&a, &b) {
+pub fn same(before: &Json, after: &Json, how: Option<Same>) -> bool {
+    let (before, after) = (reveal(before), reveal(after));
+    if equal(&before, &after) {
         return true;
     }
-    match (how, &a, &b) {
+    match (how, &before, &after) {
         (Some(Same::Case), Json::String(x), Json::String(y)) => x.to_lowercase() == y.to_lowercase(),
         (Some(Same::Trim), Json::String(x), Json::String(y)) => x.trim() == y.trim(),
         (Some(Same::Json), Json::String(x), Json::String(y)) => dtm_lang::same_json(x, y) == Some(true),
@@ -32,8 +32,8 @@ pub fn same(a: &Json, b: &Json, how: Option<Same>) -> bool {
 }
 
 /// Deep equality; maps without order, null fields as absent, ints equal to floats of their value.
-pub(crate) fn equal(a: &Json, b: &Json) -> bool {
-    match (a, b) {
+pub(crate) fn equal(before: &Json, after: &Json) -> bool {
+    match (before, after) {
         (Json::Object(x), Json::Object(y)) => {
             let covers =
                 |x: &Fields, y: &Fields| x.iter().all(|(k, v)| equal(v, y.get(k).unwrap_or(&Json::Null)));
@@ -41,7 +41,7 @@ pub(crate) fn equal(a: &Json, b: &Json) -> bool {
         }
         (Json::Array(x), Json::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y)),
         (Json::Number(x), Json::Number(y)) => number(x) == number(y),
-        _ => a == b,
+        _ => before == after,
     }
 }
 
@@ -74,9 +74,9 @@ enum Number {
     Float(u64),
 }
 
-fn number(n: &serde_json::Number) -> Number {
-    let int = n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
-    match (int, n.as_f64().unwrap_or(0.0)) {
+fn number(number: &serde_json::Number) -> Number {
+    let int = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    match (int, number.as_f64().unwrap_or(0.0)) {
         (Some(int), _) => Number::Int(int),
         // Beyond, every float is whole, and has the same bits as whatever else is the same float.
         (None, float) if float.fract() == 0.0 && float.abs() < 1e30 => Number::Int(float as i128),
@@ -170,13 +170,17 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     #[track_caller]
-    fn check(a: &str, b: &str, wanted: bool) {
+    fn check(before: &str, after: &str, wanted: bool) {
         let parse = |text| serde_json::from_str::<Json>(text).expect("the test writes JSON");
-        let (a, b) = (parse(a), parse(b));
-        assert_eq!(equal(&a, &b), wanted, "{a} {b}");
-        assert_eq!(equal(&b, &a), wanted, "{b} {a}");
-        assert_eq!(canonical(&a) == canonical(&b), wanted, "{a} {b}");
-        assert_eq!(same(&json!([a, 1]), &json!([1, b]), Some(Same::Set)), wanted, "{a} {b}");
+        let (before, after) = (parse(before), parse(after));
+        assert_eq!(equal(&before, &after), wanted, "{before} {after}");
+        assert_eq!(equal(&after, &before), wanted, "{after} {before}");
+        assert_eq!(canonical(&before) == canonical(&after), wanted, "{before} {after}");
+        assert_eq!(
+            same(&json!([before, 1]), &json!([1, after]), Some(Same::Set)),
+            wanted,
+            "{before} {after}"
+        );
     }
 
     #[test]

@@ -36,18 +36,19 @@ impl Builder<'_> {
                         "`{}` is replaced create-first, which `{}` cannot be, on which it depends",
                         this.addr, other.addr
                     );
-                    let mut d = Diagnostic::new(Code::E0608, headline).tool(this.addr.clone());
+                    let mut diagnostic = Diagnostic::new(Code::E0608, headline).tool(this.addr.clone());
                     if let Some(id) = this.instance {
-                        d = d.at(self.program.instance(id).span, "replaced create-first");
+                        diagnostic = diagnostic.at(self.program.instance(id).span, "replaced create-first");
                     }
                     if let Some(id) = other.instance {
-                        d = d.also(
+                        diagnostic = diagnostic.also(
                             self.program.instance(id).span,
                             "replaced in the same plan, and keeps its key",
                         );
                     }
                     self.problem(
-                        d.help("remove `replace = \"create-first\"` from one, or change one at a time"),
+                        diagnostic
+                            .help("remove `replace = \"create-first\"` from one, or change one at a time"),
                     );
                     impossible = true;
                     continue;

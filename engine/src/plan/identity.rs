@@ -190,27 +190,27 @@ impl Builder<'_> {
             _ => shown.join(", "),
         };
         let headline = format!("`{}` and `{}` are the same object: {shown}", old.addr, new.addr);
-        let mut d = Diagnostic::new(Code::E0603, headline).tool(new.addr.clone());
+        let mut diagnostic = Diagnostic::new(Code::E0603, headline).tool(new.addr.clone());
         if let Some(id) = new.instance {
-            d = d.at(self.program.instance(id).span, "this tool");
+            diagnostic = diagnostic.at(self.program.instance(id).span, "this tool");
         }
         if let Some(id) = old.instance {
-            return d.also(self.program.instance(id).span, "and this one");
+            return diagnostic.also(self.program.instance(id).span, "and this one");
         }
         let text = format!("moved {} -> {}", old.addr, new.addr);
-        let d = d.note(format!("`{}` is in state, and no longer in the program", old.addr));
+        let diagnostic = diagnostic.note(format!("`{}` is in state, and no longer in the program", old.addr));
         // A `moved` onto an address that the state has would only be the next error.
         if self.tools.contains_key(&new.addr) && new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
             let rm = command(["dtm", "state", "rm", &*new.addr]);
             let delete = command(["dtm", "delete", &*old.addr]);
-            return d
+            return diagnostic
                 .help(format!(
                     "to keep the object that is `{}` now, write `{text}` and remove the other one from the state (the object stays): `{rm}`",
                     old.addr
                 ))
                 .help(format!("to delete the object that is `{}` first: `{delete}`", old.addr));
         }
-        let d = d.help(format!(
+        let diagnostic = diagnostic.help(format!(
             "if the tool was renamed, write `{text}`; to leave the object alone under its old name, write `forget {}`",
             old.addr
         ));
@@ -218,9 +218,9 @@ impl Builder<'_> {
             Some(span) => {
                 let end = self.program.sources().file(span.file).text.len() as u32;
                 let at = dtm_lang::Span::new(span.file, end, end);
-                d.fix(format!("add `{text}`"), at, format!("\n{text}\n"))
+                diagnostic.fix(format!("add `{text}`"), at, format!("\n{text}\n"))
             }
-            None => d,
+            None => diagnostic,
         }
     }
 
@@ -237,8 +237,8 @@ impl Builder<'_> {
     }
 
     /// What is looked for before a tool is created: whatever already has its natural key.
-    fn to_find(&self, i: usize) -> Option<ToFind> {
-        let node = &self.plan.nodes[i];
+    fn to_find(&self, index: usize) -> Option<ToFind> {
+        let node = &self.plan.nodes[index];
         let kind = node.kind.as_ref()?;
         let key = natural_key(kind, &node.desired);
         let is_known = !key.values().chain(node.settings.values()).any(has_unknown);
@@ -248,7 +248,7 @@ impl Builder<'_> {
             && key.len() == kind.key_inputs().count()
             && !self.unreached.contains_key(&node.addr);
         asked.then(|| ToFind {
-            node: i,
+            node: index,
             plugin: node.plugin.clone(),
             settings: node.settings.clone(),
             kind: (&kind.name).into(),
@@ -262,7 +262,6 @@ impl Builder<'_> {
         if self.options.no_read {
             return;
         }
-        let first = |node: &Node| node.action == Action::Replace { create_first: true };
         let mut problems = vec![];
         for (i, node) in self.plan.nodes.iter().enumerate().filter(|(_, node)| self.looks_for(node)) {
             let failed = self.unreached.get(&node.addr).map(|failed| CallError::Failed(failed.clone()));
@@ -292,55 +291,8 @@ impl Builder<'_> {
                         problems.push((i, self.same_object(node, other)));
                         continue;
                     }
-                    let id = dtm_lang::value::quote(&ids[0]);
-                    let d = place(Diagnostic::new(
-                        Code::E0601,
-                        format!("`{}` already exists, as {id}", node.addr),
-                    ));
-                    let d = d.tool(node.addr.clone());
-                    let own = node.prior.as_ref().and_then(|p| p.id.as_ref()).filter(|id| ids.contains(id));
-                    if own.is_some() {
-                        let recorded = node.prior.as_ref().map(|p| {
-                            node.kind.as_ref().map(|kind| natural_key(kind, &p.inputs)).unwrap_or_default()
-                        });
-                        let recorded = recorded.unwrap_or_default();
-                        let shown: Vec<String> =
-                            recorded.iter().map(|(k, v)| format!("`{k} = {}`", public(v))).collect();
-                        let d = d.note("it is the object of this tool, under another spelling of its key");
-                        problems.push((i, d.help(format!("keep {} as it is recorded", shown.join(", ")))));
-                        continue;
-                    }
-                    if holders.is_empty()
-                        && let Some(other) = self.deletes(&ids[0], node)
-                    {
-                        let addr = &other.addr;
-                        let d = d.note(format!(
-                            "`{addr}` has an object with this id, and deletes it in this plan"
-                        ));
-                        problems.push((i, d.help(self.keep_help(other))));
-                        continue;
-                    }
-                    let retired = node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id));
-                    let holder = holders.first().map(|j| &self.plan.nodes[*j].addr);
-                    problems.push((
-                        i,
-                        match (retired, holder) {
-                            (true, _) => d.note("it is what this tool was before it was replaced, and is still to be deleted").help(
-                                "end the replacement first: fix what failed, then apply with the previous inputs",
-                            ),
-                            (false, Some(holder)) if first(&self.plan.nodes[i]) && first(&self.plan.nodes[holders[0]]) => d
-                                .note(format!("`{holder}` manages it until this plan is applied, and keeps it until the end"))
-                                .help("remove `replace = \"create-first\"` from one of them"),
-                            (false, Some(holder)) => d.note(format!("`{holder}` manages it until this plan is applied")).help(
-                                format!("apply the change of `{holder}` first: `{}`", command(["dtm", "apply", "--only", &**holder])),
-                            ),
-                            (false, None) if !self.is_adoptable(node, &ids[0]).await => d.note(format!(
-                                "what is there is not a `{}`",
-                                node.kind.as_ref().map(|kind| kind.path()).unwrap_or_default()
-                            )).help("move it away, or choose another key"),
-                            (false, None) => d.help(format!("to manage it with dtm, write `adopt {}`", node.addr)),
-                        },
-                    ));
+                    let d = self.occupied(i, &ids, &holders).await;
+                    problems.push((i, place(d)));
                 }
                 Err(e) => {
                     let d = self.cannot_ask(&self.plan.nodes[i], &e);
@@ -350,6 +302,56 @@ impl Builder<'_> {
         }
         problems.sort_by_key(|(i, _)| *i);
         problems.into_iter().for_each(|(_, d)| self.problem(d));
+    }
+
+    /// That objects have the natural key of a tool, by what they are.
+    async fn occupied(&self, index: usize, ids: &[String], holders: &[usize]) -> Diagnostic {
+        let first = |node: &Node| node.action == Action::Replace { create_first: true };
+        let node = &self.plan.nodes[index];
+        let id = dtm_lang::value::quote(&ids[0]);
+        let found = Diagnostic::new(Code::E0601, format!("`{}` already exists, as {id}", node.addr));
+        let found = found.tool(node.addr.clone());
+        if let Some(prior) = &node.prior
+            && prior.id.as_ref().is_some_and(|id| ids.contains(id))
+        {
+            let recorded =
+                node.kind.as_ref().map(|kind| natural_key(kind, &prior.inputs)).unwrap_or_default();
+            let shown: Vec<String> = recorded.iter().map(|(k, v)| format!("`{k} = {}`", public(v))).collect();
+            return found
+                .note("it is the object of this tool, under another spelling of its key")
+                .help(format!("keep {} as it is recorded", shown.join(", ")));
+        }
+        if holders.is_empty()
+            && let Some(other) = self.deletes(&ids[0], node)
+        {
+            let addr = &other.addr;
+            let note = format!("`{addr}` has an object with this id, and deletes it in this plan");
+            return found.note(note).help(self.keep_help(other));
+        }
+        if node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id)) {
+            return found
+                .note("it is what this tool was before it was replaced, and is still to be deleted")
+                .help("end the replacement first: fix what failed, then apply with the previous inputs");
+        }
+        let Some(holder) = holders.first().map(|j| &self.plan.nodes[*j]) else {
+            if self.is_adoptable(node, &ids[0]).await {
+                return found.help(format!("to manage it with dtm, write `adopt {}`", node.addr));
+            }
+            let kind = node.kind.as_ref().map(|kind| kind.path()).unwrap_or_default();
+            return found
+                .note(format!("what is there is not a `{kind}`"))
+                .help("move it away, or choose another key");
+        };
+        let addr = &holder.addr;
+        if first(node) && first(holder) {
+            return found
+                .note(format!("`{addr}` manages it until this plan is applied, and keeps it until the end"))
+                .help("remove `replace = \"create-first\"` from one of them");
+        }
+        let apply = command(["dtm", "apply", "--only", &**addr]);
+        found
+            .note(format!("`{addr}` manages it until this plan is applied"))
+            .help(format!("apply the change of `{addr}` first: `{apply}`"))
     }
 
     /// Why it is not known whether the object of a tool exists; nothing where a tool that is applied first may make what is
@@ -366,21 +368,21 @@ impl Builder<'_> {
             Some(_) => format!("`{addr}`: {why}"),
             None => format!("cannot find out whether `{addr}` exists: {why}"),
         };
-        let d = Diagnostic::new(Code::E0607, headline).tool(addr.clone());
-        let d = match node.instance {
+        let diagnostic = Diagnostic::new(Code::E0607, headline).tool(addr.clone());
+        let diagnostic = match node.instance {
             Some(id) => match input.and_then(|name| self.program.input_span(id, name)) {
-                Some(span) => d.at(span, "reported by the plugin"),
-                None => d.at(self.program.instance(id).span, "this tool"),
+                Some(span) => diagnostic.at(span, "reported by the plugin"),
+                None => diagnostic.at(self.program.instance(id).span, "this tool"),
             },
-            None => d,
+            None => diagnostic,
         };
         Some(if let Action::Replace { .. } = node.action {
-            d.help(format!(
+            diagnostic.help(format!(
                 "if the present object of `{addr}` is in the way, delete it first: `{}`",
                 command(["dtm", "delete", &**addr])
             ))
         } else {
-            d
+            diagnostic
         })
     }
 

@@ -90,7 +90,7 @@ impl Builder<'_> {
         let mut problems = vec![];
         for (i, rule) in rules.iter().enumerate() {
             let first = rules[..i].iter().find(|first| first.from == rule.from);
-            let d = match first {
+            let diagnostic = match first {
                 _ if rule.from == rule.to => {
                     Diagnostic::new(Code::E0604, format!("`moved {0} -> {0}` moves nothing", rule.from))
                         .at(rule.span, "moved here")
@@ -106,7 +106,7 @@ impl Builder<'_> {
                 }
                 None => continue,
             };
-            problems.push(d);
+            problems.push(diagnostic);
         }
         let contradict = !problems.is_empty();
         problems.into_iter().for_each(|d| self.problem(d));

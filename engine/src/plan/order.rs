@@ -25,7 +25,7 @@ pub(super) fn instance_order(program: &Program) -> Result<(Graph, Vec<usize>), B
             let instance = |n: usize| program.instance(InstanceId(n as u32));
             let mut names: Vec<String> = cycle.iter().map(|n| format!("`{}`", instance(*n).addr)).collect();
             names.push(names.first().cloned().unwrap_or_default());
-            let mut d = Diagnostic::new(
+            let mut diagnostic = Diagnostic::new(
                 Code::E0501,
                 format!("these tools wait for each other: {}", names.join(" → ")),
             );
@@ -33,10 +33,14 @@ pub(super) fn instance_order(program: &Program) -> Result<(Graph, Vec<usize>), B
                 let next = cycle[(i + 1) % cycle.len()];
                 if let Some(span) = instance(next).edges.get(&InstanceId(*n as u32)) {
                     let text = format!("`{}` waits for `{}`", instance(next).addr, instance(*n).addr);
-                    d = if d.primary.is_none() { d.at(*span, text) } else { d.also(*span, text) };
+                    diagnostic = if diagnostic.primary.is_none() {
+                        diagnostic.at(*span, text)
+                    } else {
+                        diagnostic.also(*span, text)
+                    };
                 }
             }
-            Err(Box::new(d.help("take one of these references out")))
+            Err(Box::new(diagnostic.help("take one of these references out")))
         }
     }
 }

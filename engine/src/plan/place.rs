@@ -26,13 +26,13 @@ pub(crate) fn with_identity(mut place: Fields, identity: Option<String>) -> Fiel
 
 /// Whether two places are the same. Where both name what is behind their settings, that decides: one cluster may have several
 /// names. Where one does not, as without reading, the settings decide.
-pub(super) fn is_same(a: &Fields, b: &Fields) -> bool {
+pub(super) fn is_same(left: &Fields, right: &Fields) -> bool {
     let settings = |place: &Fields| -> Fields {
         place.iter().filter(|(name, _)| *name != BEHIND).map(|(n, v)| (n.clone(), v.clone())).collect()
     };
-    match (behind(a), behind(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => settings(a) == settings(b),
+    match (behind(left), behind(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => settings(left) == settings(right),
     }
 }
 

@@ -131,13 +131,13 @@ pub(crate) fn with_ways(kind: &Kind, recorded: &Fields, desired: &Fields) -> Opt
 fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
     let word = word(addr);
     let why = format!("`{}` gives no way to find out what was made", kind.path());
-    let d = interrupted(addr, entry.status).note(why);
+    let diagnostic = interrupted(addr, entry.status).note(why);
     let begun =
         format!("it began at {}, as operation {}; nothing was recorded after that", entry.time, entry.op.0);
     let ways = kind.recover_when.iter();
     // An object that is found by reading it has the key of its operation as its id.
     match ways.clone().any(|(_, way)| *way == Recover::Read) {
-        false => d.note(begun).help(record_result(addr, entry)),
+        false => diagnostic.note(begun).help(record_result(addr, entry)),
         true => {
             let ways: Vec<String> = ways
                 .map(|(input, way)| match way {
@@ -147,7 +147,8 @@ fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
                     }
                 })
                 .collect();
-            d.note(begun)
+            diagnostic
+                .note(begun)
                 .help(format!("if it was done: `dtm state resolve {word} --id {}`", entry.op.0))
                 .help(format!("if it was not, or can be done again: `dtm state resolve {word} --none`"))
                 .help(format!("to let dtm resolve this by itself, {}", ways.join(", or ")))

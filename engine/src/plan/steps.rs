@@ -170,14 +170,14 @@ impl Planner<'_> {
         deps.iter().filter_map(|d| self.index.get(&**d).copied()).collect()
     }
 
-    fn steps_of(&mut self, i: usize) {
-        let node = &self.nodes[i];
+    fn steps_of(&mut self, index: usize) {
+        let node = &self.nodes[index];
         let stored = node.prior.as_ref().map(|p| self.recorded(&p.deps)).unwrap_or_default();
         // Something that it depends on goes after it, and comes before it.
-        let before = stored.iter().any(|d| *d != i && (self.goes(*d) || removes_first(&self.nodes[*d])));
+        let before = stored.iter().any(|d| *d != index && (self.goes(*d) || removes_first(&self.nodes[*d])));
         let splits = removes_first(node) && (before || !node.after.is_empty());
         let mut push = |part: Part| {
-            self.steps.push(Step { node: i, part });
+            self.steps.push(Step { node: index, part });
             self.steps.len() - 1
         };
         let whole = push(if splits { Part::Remove } else { Part::Whole });
@@ -197,30 +197,30 @@ impl Planner<'_> {
     }
 
     /// What is made, in the order of the program, and after what holds its natural key until then.
-    fn edges_of_program(&mut self, i: usize) {
-        for holder in self.recorded(&self.nodes[i].after) {
-            self.hard.push((self.places[holder].whole, self.places[i].make));
+    fn edges_of_program(&mut self, index: usize) {
+        for holder in self.recorded(&self.nodes[index].after) {
+            self.hard.push((self.places[holder].whole, self.places[index].make));
         }
-        if self.nodes[i].instance.is_none() {
+        if self.nodes[index].instance.is_none() {
             return;
         }
-        for d in self.recorded(&self.nodes[i].deps) {
-            if d == i {
+        for d in self.recorded(&self.nodes[index].deps) {
+            if d == index {
                 continue;
             }
-            self.hard.push((self.places[d].make, self.places[i].make));
+            self.hard.push((self.places[d].make, self.places[index].make));
             // The old object goes when everybody uses the new one.
             if let Some(clean_up) = self.places[d].clean_up {
-                self.hard.push((self.places[i].make, clean_up));
+                self.hard.push((self.places[index].make, clean_up));
             }
         }
     }
 
     /// What goes, in reverse of what is recorded.
-    fn edges_of_state(&mut self, i: usize) {
-        let node = &self.nodes[i];
+    fn edges_of_state(&mut self, index: usize) {
+        let node = &self.nodes[index];
         let Some(prior) = &node.prior else { return };
-        let place = &self.places[i];
+        let place = &self.places[index];
         // The step at which this tool's object lets go, and whether that is certain.
         let (lets_go, certain) = match node.action {
             Action::Delete => (place.whole, true),
@@ -242,7 +242,7 @@ impl Planner<'_> {
         let edges = stored.into_iter().map(|d| (d, lets_go, certain));
         let edges: Vec<_> = edges.chain(retired.into_iter().map(|d| (d, old, true))).collect();
         for (d, step, certain) in edges {
-            if d == i {
+            if d == index {
                 continue;
             }
             if self.goes(d) || certain && removes_first(&self.nodes[d]) {

@@ -52,8 +52,8 @@ impl std::fmt::Display for CallError {
     }
 }
 
-fn show(d: Duration) -> String {
-    dtm_lang::value::duration_text(d.as_nanos().min(i64::MAX as u128) as i64)
+fn show(duration: Duration) -> String {
+    dtm_lang::value::duration_text(duration.as_nanos().min(i64::MAX as u128) as i64)
 }
 
 /// One plugin of a run.
@@ -213,13 +213,18 @@ impl Listener for PoolListener {
     fn logged(&self, line: String) {
         (self.events)(Event::Log { plugin: (&self.name).into(), text: self.redactor.mask(&line) });
     }
-    fn checkpoint(&self, c: Checkpoint, done: Box<dyn FnOnce(bool) + Send>) {
-        let found = lock(&self.watched).get(&c.op).map(|w| (w.addr.clone(), w.journal.clone()));
-        let Some((addr, journal)) = found.filter(|_| super::depth::is_recordable(&c.partial)) else {
+    fn checkpoint(&self, checkpoint: Checkpoint, done: Box<dyn FnOnce(bool) + Send>) {
+        let found = lock(&self.watched).get(&checkpoint.op).map(|w| (w.addr.clone(), w.journal.clone()));
+        let Some((addr, journal)) = found.filter(|_| super::depth::is_recordable(&checkpoint.partial)) else {
             return done(false);
         };
         self.runtime.spawn(async move {
-            let record = Record::Checkpoint { addr, op: OpKey(c.op), id: c.id, partial: c.partial };
+            let record = Record::Checkpoint {
+                addr,
+                op: OpKey(checkpoint.op),
+                id: checkpoint.id,
+                partial: checkpoint.partial,
+            };
             done(journal.write(record).await.is_ok());
         });
     }

@@ -69,7 +69,7 @@ pub fn glance(folder: &Path) -> Option<Glance> {
     LocalStore::new(folder.to_path_buf(), None, PathBuf::new(), Redactor::default()).glance().ok()
 }
 
-fn is_same(a: &Path, b: &Path) -> bool {
+fn is_same(left: &Path, right: &Path) -> bool {
     let id = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-    id(a).is_some_and(|a| Some(a) == id(b))
+    id(left).is_some_and(|left| Some(left) == id(right))
 }

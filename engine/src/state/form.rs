@@ -174,23 +174,23 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl<'a> Row<'a> {
-    fn new(of: usize, e: &'a Entry) -> Row<'a> {
+    fn new(of: usize, entry: &'a Entry) -> Row<'a> {
         Row {
             of,
-            place: Cow::Borrowed(&e.place),
-            using: Cow::Borrowed(&e.using),
-            id: Cow::Borrowed(&e.id),
-            inputs: Cow::Borrowed(&e.inputs),
-            outputs: Cow::Borrowed(&e.outputs),
-            private: Cow::Borrowed(&e.private),
-            deps: Cow::Borrowed(&e.deps),
-            protect: Cow::Borrowed(&e.protect),
-            timeout: Cow::Borrowed(&e.timeout),
-            status: Cow::Borrowed(&e.status),
-            op: Cow::Borrowed(&e.op),
-            absent_before: Cow::Borrowed(&e.absent_before),
-            retired: Cow::Borrowed(&e.retired),
-            time: Cow::Borrowed(&e.time),
+            place: Cow::Borrowed(&entry.place),
+            using: Cow::Borrowed(&entry.using),
+            id: Cow::Borrowed(&entry.id),
+            inputs: Cow::Borrowed(&entry.inputs),
+            outputs: Cow::Borrowed(&entry.outputs),
+            private: Cow::Borrowed(&entry.private),
+            deps: Cow::Borrowed(&entry.deps),
+            protect: Cow::Borrowed(&entry.protect),
+            timeout: Cow::Borrowed(&entry.timeout),
+            status: Cow::Borrowed(&entry.status),
+            op: Cow::Borrowed(&entry.op),
+            absent_before: Cow::Borrowed(&entry.absent_before),
+            retired: Cow::Borrowed(&entry.retired),
+            time: Cow::Borrowed(&entry.time),
         }
     }
 

@@ -70,8 +70,8 @@ impl std::fmt::Display for JournalError {
 impl std::error::Error for JournalError {}
 
 impl From<StateError> for JournalError {
-    fn from(e: StateError) -> JournalError {
-        JournalError::new(if let StateError::Closed(why) = e { why } else { e.to_string() })
+    fn from(error: StateError) -> JournalError {
+        JournalError::new(if let StateError::Closed(why) = error { why } else { error.to_string() })
     }
 }
 

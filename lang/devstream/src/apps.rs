@@ -260,8 +260,8 @@ pub(super) fn check_pipeline(file: &Reader<'_>, kind: &str, options: &Node) {
 }
 
 /// A text that is written out.
-fn literal(e: &Expr) -> Option<Symbol> {
-    if let ExprKind::Str(parts) = &*e.kind {
+fn literal(expr: &Expr) -> Option<Symbol> {
+    if let ExprKind::Str(parts) = &*expr.kind {
         match &**parts {
             [StrPart::Text(text)] => Some(text.clone()),
             _ => None,

@@ -99,9 +99,9 @@ pub(super) fn spread_of(span: Span, from: &str, field: &str) -> Expr {
 }
 
 /// Every expression in one, itself first, as far as YAML can have any.
-pub(super) fn each(e: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
-    change(e);
-    match &mut *e.kind {
+pub(super) fn each(expr: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
+    change(expr);
+    match &mut *expr.kind {
         ExprKind::Str(parts) => {
             for part in parts {
                 if let StrPart::Expr(inner) = part {
@@ -144,8 +144,8 @@ pub(super) fn each(e: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
 }
 
 /// A text in a text as one.
-pub(super) fn flat(e: &mut Expr) {
-    let ExprKind::Str(parts) = &mut *e.kind else { return };
+pub(super) fn flat(whole: &mut Expr) {
+    let ExprKind::Str(parts) = &mut *whole.kind else { return };
     while parts
         .iter()
         .any(|part| matches!(part, StrPart::Expr(Expr { kind, .. }) if matches!(**kind, ExprKind::Str(_))))

@@ -120,21 +120,21 @@ pub(super) fn read<'r>(
 }
 
 /// An error of the YAML with what is usually meant.
-fn with_hint(d: Diagnostic, source: &str) -> Diagnostic {
-    let at = d.primary.as_ref().map_or(0, |p| p.span.start as usize).min(source.len());
+fn with_hint(diagnostic: Diagnostic, source: &str) -> Diagnostic {
+    let at = diagnostic.primary.as_ref().map_or(0, |p| p.span.start as usize).min(source.len());
     let line_start = source[..at].rfind('\n').map_or(0, |n| n + 1);
     // The reader stops where the text before a wrong line ends.
     let mut lines = source[line_start..].lines();
     let line = lines.next().unwrap_or("");
     let indented_by_tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
     if indented_by_tab(line) || lines.next().is_some_and(indented_by_tab) {
-        return d.help("YAML is indented with spaces: a line begins with a tab here");
+        return diagnostic.help("YAML is indented with spaces: a line begins with a tab here");
     }
     match line.trim_start().split_once(": ") {
         Some((_, value)) if value.contains(": ") && !value.starts_with(['"', '\'', '{']) => {
-            d.help("a text with `: ` in it needs quotes")
+            diagnostic.help("a text with `: ` in it needs quotes")
         }
-        _ => d,
+        _ => diagnostic,
     }
 }
 
@@ -340,8 +340,8 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn push(&self, d: Diagnostic) {
-        self.diags.borrow_mut().push(d);
+    pub(super) fn push(&self, diagnostic: Diagnostic) {
+        self.diags.borrow_mut().push(diagnostic);
     }
 
     pub(super) fn error(&self, span: Span, headline: impl Into<String>, label: &str) {

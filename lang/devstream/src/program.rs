@@ -191,14 +191,14 @@ impl Ours {
 
     /// Puts names in the place of references. What refers to something that was known is said in `after`, because the name
     /// that makes the edge is gone.
-    fn resolve(&self, e: &mut Expr) -> Edges {
+    fn resolve(&self, expr: &mut Expr) -> Edges {
         let mut edges = Edges::default();
-        each(e, &mut |e| {
-            if let ExprKind::Name(reference) = &*e.kind
+        each(expr, &mut |expr| {
+            if let ExprKind::Name(reference) = &*expr.kind
                 && let Some(reference) = reference.strip_prefix("${{")
                 && let Some(reference) = is_output(reference.trim_end_matches('}'))
             {
-                *e = self.output(e.span, reference, &mut edges);
+                *expr = self.output(expr.span, reference, &mut edges);
             }
         });
         edges
@@ -237,9 +237,9 @@ impl Ours {
 
 /// Makes secrets of what is called like one, in data that no kind describes: at a key like `password`, in an entry whose `name`
 /// says so, and in an address with a user and a password.
-fn secrets(e: &mut Expr, vars: &kinds::Vars) {
-    let says_one = |e: &Expr| kinds::literal(e).is_some_and(|text| super::is_secret_text(&text));
-    let entries = match &mut *e.kind {
+fn secrets(expr: &mut Expr, vars: &kinds::Vars) {
+    let says_one = |expr: &Expr| kinds::literal(expr).is_some_and(|text| super::is_secret_text(&text));
+    let entries = match &mut *expr.kind {
         ExprKind::Record(entries) => entries,
         ExprKind::List(items) => {
             for item in items {
@@ -286,18 +286,18 @@ fn secrets(e: &mut Expr, vars: &kinds::Vars) {
 }
 
 /// A variable that is a text stands for itself, without quotes around it.
-fn bare(e: &mut Expr, vars: &kinds::Vars) {
-    if let ExprKind::Str(parts) = &*e.kind
+fn bare(expr: &mut Expr, vars: &kinds::Vars) {
+    if let ExprKind::Str(parts) = &*expr.kind
         && let [StrPart::Expr(only)] = &**parts
         && matches!(&*only.kind, ExprKind::Name(_) | ExprKind::Member { .. })
         && kinds::is_text(only, vars)
     {
-        *e = only.clone();
+        *expr = only.clone();
     }
 }
 
-fn secret(e: &mut Expr) {
-    *e = expr(e.span, ExprKind::Cast(e.clone(), super::build::secret_string(e.span)));
+fn secret(whole: &mut Expr) {
+    *whole = expr(whole.span, ExprKind::Cast(whole.clone(), super::build::secret_string(whole.span)));
 }
 
 /// What a tool refers to.

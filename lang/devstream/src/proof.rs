@@ -100,17 +100,17 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
     let mut met = HashSet::default();
     let back: HashMap<String, InstanceId> =
         first.instances().iter().enumerate().map(|(n, i)| (renamed(&i.addr), InstanceId(n as u32))).collect();
-    for (number, a) in first.instances().iter().enumerate() {
-        let addr = renamed(&a.addr);
+    for (number, before) in first.instances().iter().enumerate() {
+        let addr = renamed(&before.addr);
         let Some(other) = second.find(&addr) else {
             out.push(format!("`{addr}` is missing"));
             continue;
         };
         met.insert(other);
-        let b = second.instance(other);
+        let after = second.instance(other);
         let kind = |p: &dtm_lang::Instance| format!("{}.{}", p.plugin, p.kind.name);
-        if kind(a) != kind(b) {
-            out.push(format!("`{addr}` is a `{}`, and was a `{}`", kind(b), kind(a)));
+        if kind(before) != kind(after) {
+            out.push(format!("`{addr}` is a `{}`, and was a `{}`", kind(after), kind(before)));
             continue;
         }
         let id = InstanceId(number as u32);
@@ -121,22 +121,22 @@ fn differences(first: &Program, second: &Program, renamed: &dyn Fn(&str) -> Stri
                 out.push(format!("`{name}` of `{addr}` differs"));
             }
         }
-        for dep in a.edges.keys() {
+        for dep in before.edges.keys() {
             let dep = renamed(&first.instance(*dep).addr);
             if second.find(&dep).is_some_and(|dep| !waits(second, other, dep)) {
                 out.push(format!("`{addr}` does not wait for `{dep}` any more"));
             }
         }
-        for dep in b.edges.keys() {
+        for dep in after.edges.keys() {
             let now = &second.instance(*dep).addr;
             if back.get(&**now).is_some_and(|dep| !waits(first, id, *dep)) {
                 out.push(format!("`{addr}` waits for `{now}` now"));
             }
         }
     }
-    for (number, b) in second.instances().iter().enumerate() {
+    for (number, after) in second.instances().iter().enumerate() {
         if !met.contains(&InstanceId(number as u32)) {
-            out.push(format!("`{}` is new", b.addr));
+            out.push(format!("`{}` is new", after.addr));
         }
     }
     out

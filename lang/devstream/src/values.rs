@@ -150,10 +150,10 @@ impl Reader<'_> {
     }
 
     /// Keeps what is referred to.
-    fn refers(&self, file: FileId, m: &Masked) {
-        let parts: Vec<&str> = self.slice(file, m.inside()).trim().split('.').collect();
+    fn refers(&self, file: FileId, mapping: &Masked) {
+        let parts: Vec<&str> = self.slice(file, mapping.inside()).trim().split('.').collect();
         let [tool, instance, ..] = &*parts else { return };
-        let span = Span::new(file, m.range.start as u32, m.range.end as u32);
+        let span = Span::new(file, mapping.range.start as u32, mapping.range.end as u32);
         self.references.borrow_mut().push(name(span, format!("{tool}.{instance}")));
     }
 

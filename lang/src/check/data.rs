@@ -11,18 +11,18 @@ use crate::types::Type;
 impl Checker<'_> {
     /// What is wrong with an import whose path says neither that it is a module nor which form of data it is.
     fn without_extension(&self, written: &str, path: &str) -> Diagnostic {
-        let d = |headline: String| Diagnostic::new(Code::E0206, headline);
+        let diagnostic = |headline: String| Diagnostic::new(Code::E0206, headline);
         let ending = [".dts", ".yaml", ".yml", ".json", ".toml", ".csv"]
             .into_iter()
             .find(|ending| self.loader.read(&format!("{path}{ending}")).is_ok());
         match ending {
             Some(ending) => {
-                d(format!("`{written}` has no known extension: did you mean `{written}{ending}`?"))
+                diagnostic(format!("`{written}` has no known extension: did you mean `{written}{ending}`?"))
             }
             None if self.loader.read(path).is_err_and(|why| why == "it is a directory") => {
-                d(format!("`{written}` is a folder: import a file in it"))
+                diagnostic(format!("`{written}` is a folder: import a file in it"))
             }
-            None => d(format!("`{written}` has no known extension")),
+            None => diagnostic(format!("`{written}` has no known extension")),
         }
     }
 

@@ -172,7 +172,7 @@ impl Checker<'_> {
             let value = self.check_expr(module, value, &out.ty, Some(out.span));
             return Some(MockOf::Output(base, name.text.clone(), value));
         }
-        let d = match kind.inputs.contains_key(&name.text) {
+        let diagnostic = match kind.inputs.contains_key(&name.text) {
             true => {
                 let headline =
                     format!("`{}` is an input of `{}`, which the program gives", name.text, kind.path());
@@ -180,11 +180,11 @@ impl Checker<'_> {
             }
             false => {
                 let headline = format!("`{}` has no output `{}`", kind.path(), name.text);
-                let d = Diagnostic::new(Code::E0303, headline).at(name.span, "unknown output");
-                d.nearest(&name.text, kind.outputs.keys().map(|k| &**k))
+                let diagnostic = Diagnostic::new(Code::E0303, headline).at(name.span, "unknown output");
+                diagnostic.nearest(&name.text, kind.outputs.keys().map(|k| &**k))
             }
         };
-        self.diags.push(d);
+        self.diags.push(diagnostic);
         None
     }
 

@@ -167,7 +167,7 @@ impl Checker<'_> {
         });
         let has_key = by.is_some() || strings || map && each.vars.len() == 2;
         if !has_key && matches!(ty, Type::List(_) | Type::Map(_) | Type::Record(_)) {
-            let d = Diagnostic::new(Code::E0214, "each of these tools needs a key")
+            let diagnostic = Diagnostic::new(Code::E0214, "each of these tools needs a key")
                 .at(each.iter.span, format!("this is `{ty}`"));
             let names: Vec<&str> = each.vars.iter().map(|var| &*var.text).collect();
             let iter = Some(self.sources.text(each.iter.span)).filter(|text| !text.contains('\n'));
@@ -180,7 +180,7 @@ impl Checker<'_> {
                 }
             };
             let help = format!("say which: `{header}`");
-            self.diags.push(d.help(help).note("a position would change when the list does"));
+            self.diags.push(diagnostic.help(help).note("a position would change when the list does"));
         }
         Each { iter, vars, by }
     }
@@ -249,7 +249,7 @@ impl Checker<'_> {
                     }
                 }
                 other => {
-                    let d = Diagnostic::new(Code::E0303, format!("unknown option `{other}`"))
+                    let diagnostic = Diagnostic::new(Code::E0303, format!("unknown option `{other}`"))
                         .at(name.span, "unknown option");
                     let ours = match other {
                         "prevent_destroy" | "preventDestroy" => Some("protect = true"),
@@ -260,8 +260,10 @@ impl Checker<'_> {
                         _ => None,
                     };
                     self.diags.push(match ours {
-                        Some(ours) => d.help(format!("write `{ours}`")),
-                        None => d.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", "))),
+                        Some(ours) => diagnostic.help(format!("write `{ours}`")),
+                        None => {
+                            diagnostic.nearest(other, OPTIONS).note(format!("known: {}", OPTIONS.join(", ")))
+                        }
                     });
                 }
             }

@@ -285,22 +285,22 @@ impl Checker<'_> {
             }
             let known = names(&self.modules[home].types);
             let all: Vec<&str> = known.into_iter().chain(BUILTIN.iter().map(|b| b.0)).collect();
-            let d = Diagnostic::new(Code::E0203, format!("unknown type `{}`", last.text))
+            let diagnostic = Diagnostic::new(Code::E0203, format!("unknown type `{}`", last.text))
                 .at(last.span, "unknown type");
-            let d = match &*last.text {
+            let diagnostic = match &*last.text {
                 "str" | "String" | "text" => {
-                    d.help("write `string`").fix("write `string`", last.span, "string")
+                    diagnostic.help("write `string`").fix("write `string`", last.span, "string")
                 }
                 "number" | "integer" | "i64" => {
-                    d.help("write `int` or `float`").fix("write `int`", last.span, "int")
+                    diagnostic.help("write `int` or `float`").fix("write `int`", last.span, "int")
                 }
-                "boolean" => d.help("write `bool`").fix("write `bool`", last.span, "bool"),
-                "list" | "array" | "set" | "tuple" => d.help("write `[T]`"),
-                "map" => d.help("write `map<T>`; its keys are strings"),
-                "object" | "dict" => d.help("write `map<T>` or `{ field: T }`"),
-                text => d.nearest(text, all),
+                "boolean" => diagnostic.help("write `bool`").fix("write `bool`", last.span, "bool"),
+                "list" | "array" | "set" | "tuple" => diagnostic.help("write `[T]`"),
+                "map" => diagnostic.help("write `map<T>`; its keys are strings"),
+                "object" | "dict" => diagnostic.help("write `map<T>` or `{ field: T }`"),
+                text => diagnostic.nearest(text, all),
             };
-            self.diags.push(d);
+            self.diags.push(diagnostic);
             return Type::Error;
         };
         let ty = self.type_of(id, last.span);

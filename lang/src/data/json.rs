@@ -152,8 +152,8 @@ fn fields<'j>(object: &'j jsonc_parser::ast::Object<'j>) -> HashMap<&'j str, &'j
     object.properties.iter().map(|p| (p.name.as_str(), &p.value)).collect()
 }
 
-fn covers(a: &HashMap<&str, &Json<'_>>, b: &HashMap<&str, &Json<'_>>) -> bool {
-    a.iter().all(|(name, value)| match b.get(name) {
+fn covers(left: &HashMap<&str, &Json<'_>>, right: &HashMap<&str, &Json<'_>>) -> bool {
+    left.iter().all(|(name, value)| match right.get(name) {
         Some(other) => same_value(value, other),
         None => matches!(value, Json::NullKeyword(_)),
     })

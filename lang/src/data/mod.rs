@@ -289,10 +289,11 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
         return Value::error();
     }
     let mismatch = |diags: &mut Diagnostics| {
-        let mut d = Diagnostic::new(Code::E0411, format!("expected `{ty}`, found {}", describe(node)))
-            .at(node.span, "this does not fit");
+        let mut diagnostic =
+            Diagnostic::new(Code::E0411, format!("expected `{ty}`, found {}", describe(node)))
+                .at(node.span, "this does not fit");
         if let Some(span) = declared {
-            d = d.also(span, "the type is declared here");
+            diagnostic = diagnostic.also(span, "the type is declared here");
         }
         // One of several texts was meant, and is misspelt.
         let choices = ty.members().iter().filter_map(|t| match t {
@@ -321,12 +322,12 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
             && !matches!(node.origin, Origin::Sealed(_))
             && diags.counts().0 < crate::diag::PER_FILE
         {
-            d = d.nearest(given, choices);
+            diagnostic = diagnostic.nearest(given, choices);
         }
         if let Origin::Ambiguous(older) = &node.origin {
-            d = older.explain(d, node.span);
+            diagnostic = older.explain(diagnostic, node.span);
         }
-        diags.push(d);
+        diags.push(diagnostic);
         Value::error()
     };
     if let (NodeKind::Scalar(v), Origin::Sealed(kind)) = (&node.kind, &node.origin)

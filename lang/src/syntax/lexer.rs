@@ -147,7 +147,8 @@ impl Lexer<'_> {
             None => format!("`{char}`"),
         };
         let code = if matches!(char, '\'' | '`' | '“' | '”') { Code::E0008 } else { Code::E0001 };
-        let mut d = Diagnostic::new(code, format!("unexpected character {named}")).at(span, "not valid here");
+        let mut diagnostic =
+            Diagnostic::new(code, format!("unexpected character {named}")).at(span, "not valid here");
         let from = self.pos.saturating_sub(2);
         let triple = char == '\'' && self.text.get(from..self.pos + 3).unwrap_or("").contains("'''")
             || self.text[self.pos..].starts_with("'''");
@@ -155,29 +156,33 @@ impl Lexer<'_> {
         let is_upper = |c: &char| c.is_ascii_uppercase() || *c == '_';
         let variable: String = after.chars().take_while(|c| is_upper(c) || c.is_ascii_digit()).collect();
         let variable = if variable.starts_with(|c| is_upper(&c)) { variable } else { String::new() };
-        d = match char {
+        diagnostic = match char {
             _ if let Some((_, with)) = hidden => {
                 let title = if with.is_empty() { "remove it" } else { "write a plain blank or line end" };
-                d.note("this character is not visible").help(title).fix(title, span, with)
+                diagnostic.note("this character is not visible").help(title).fix(title, span, with)
             }
-            _ if triple => d.help("a multi-line string is written between `\"\"\"`"),
-            '\'' | '`' | '“' | '”' => d.help("write strings with `\"`").fix("write `\"`", span, "\""),
-            ';' => d.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
+            _ if triple => diagnostic.help("a multi-line string is written between `\"\"\"`"),
+            '\'' | '`' | '“' | '”' => {
+                diagnostic.help("write strings with `\"`").fix("write `\"`", span, "\"")
+            }
+            ';' => diagnostic.help("end the line instead: a newline separates").fix("remove `;`", span, ""),
             '~' if after.starts_with(|c: char| c.is_ascii_digit()) => {
-                d.help("there are no bitwise operators")
+                diagnostic.help("there are no bitwise operators")
             }
-            '~' => d.help("join strings by writing them into one: `\"${a}${b}\"`"),
-            '^' => d.help("there is no operator for powers"),
-            '&' => d.help("write `&&` for and"),
-            '\r' => d.help("end lines with a line feed, or with carriage return and line feed"),
+            '~' => diagnostic.help("join strings by writing them into one: `\"${a}${b}\"`"),
+            '^' => diagnostic.help("there is no operator for powers"),
+            '&' => diagnostic.help("write `&&` for and"),
+            '\r' => diagnostic.help("end lines with a line feed, or with carriage return and line feed"),
             '$' if !variable.is_empty() => {
                 let call = format!("env_var(\"{variable}\")");
-                d.help(format!("read an environment variable by its name: `{call}`"))
+                diagnostic.help(format!("read an environment variable by its name: `{call}`"))
             }
-            '$' => d.help("write `${...}` only inside a string; elsewhere write the expression itself"),
-            _ => d,
+            '$' => {
+                diagnostic.help("write `${...}` only inside a string; elsewhere write the expression itself")
+            }
+            _ => diagnostic,
         };
-        self.diags.push(d);
+        self.diags.push(diagnostic);
         self.push(Kind::Error, char.len_utf8());
     }
 

@@ -77,7 +77,7 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
             Err(_) => d,
         }));
     }
-    let d = bad(format!("`{text}` has a unit that does not exist"))
+    let diagnostic = bad(format!("`{text}` has a unit that does not exist"))
         .note("durations end in ns us ms s m h d w, sizes in B kB MB GB TB PB KiB MiB GiB TiB PiB");
     // The unit alone is at fault: a fix must not touch the number.
     let unit = Span { start: span.end - digits.len() as u32, ..span };
@@ -96,13 +96,18 @@ pub fn number(text: &str, span: Span) -> Result<ExprKind, Box<Diagnostic>> {
     };
     if let Some(meant) = meant {
         let title = format!("write `{meant}`");
-        let d = d.at(unit, "not a unit").help(title.clone());
+        let diagnostic = diagnostic.at(unit, "not a unit").help(title.clone());
         // Whether `G` counts in thousands is not known.
         let sure = !meant.ends_with("iB");
-        return Err(Box::new(if sure { d.fix(title, unit, meant) } else { d.guess(title, unit, meant) }));
+        return Err(Box::new(if sure {
+            diagnostic.fix(title, unit, meant)
+        } else {
+            diagnostic.guess(title, unit, meant)
+        }));
     }
     Err(Box::new(
-        d.at(unit, "not a unit")
+        diagnostic
+            .at(unit, "not a unit")
             .nearest(digits, SIZES.iter().chain(&DURATIONS).map(|s| s.0))
             .help("write a space before a word that follows a number"),
     ))

@@ -66,8 +66,8 @@ pub(crate) fn absolute(path: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Whether an error says definitely that nothing is there.
-pub(crate) fn absent(e: &Error) -> bool {
-    matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+pub(crate) fn absent(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// The metadata of a path, if it exists, without following a link in its last part.

@@ -76,8 +76,8 @@ fn checked_address(text: &str) -> Result<(), String> {
     }
 }
 
-fn nanoseconds(v: &Value) -> Option<i64> {
-    dtm_plugin::serde_json::from_value::<Nanoseconds>(v.clone()).ok().map(|s| s.0)
+fn nanoseconds(value: &Value) -> Option<i64> {
+    dtm_plugin::serde_json::from_value::<Nanoseconds>(value.clone()).ok().map(|s| s.0)
 }
 
 fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Nanoseconds, Failure> {

@@ -20,8 +20,8 @@ fn failed(what: &Path) -> impl Fn(std::io::Error) -> GitError {
     move |e| GitError::new(format!("`{}` cannot be read: {e}", what.display()))
 }
 
-fn no_folder(e: std::io::Error) -> GitError {
-    GitError::new(format!("no temporary folder: {e}"))
+fn no_folder(error: std::io::Error) -> GitError {
+    GitError::new(format!("no temporary folder: {error}"))
 }
 
 /// An empty bare repository in a temporary folder, made without git.

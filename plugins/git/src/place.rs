@@ -76,8 +76,8 @@ impl Place {
     }
 
     /// An error of git, here.
-    pub fn failure(&self, e: &GitError) -> Failure {
-        e.failure(&self.doing())
+    pub fn failure(&self, error: &GitError) -> Failure {
+        error.failure(&self.doing())
     }
 
     /// The branch; `None` when there is no such repository, or the branch is not in it.

@@ -15,15 +15,15 @@ impl<T> std::fmt::Debug for Secret<T> {
 }
 
 impl<T: Serialize> Serialize for Secret<T> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let inner = serde_json::to_value(&self.0).map_err(serde::ser::Error::custom)?;
-        dtm_wire::secret(inner).serialize(s)
+        dtm_wire::secret(inner).serialize(serializer)
     }
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Secret<T> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let mut value = Value::deserialize(d)?;
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
         if dtm_wire::is_secret(&value) {
             value = value.get_mut("v").map(Value::take).unwrap_or(Value::Null);
         }
@@ -84,18 +84,18 @@ fn units(text: &str, table: &[(&str, i64)]) -> Option<i64> {
 macro_rules! text_form {
     ($name:ident, $table:ident, $unit:literal) => {
         impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let shortest = $table
                     .iter()
                     .filter(|(_, f)| self.0 != 0 && self.0 % f == 0)
                     .map(|(u, f)| format!("{}{u}", self.0 / f))
                     .min_by_key(String::len);
-                shortest.unwrap_or_else(|| concat!("0", $unit).to_string()).serialize(s)
+                shortest.unwrap_or_else(|| concat!("0", $unit).to_string()).serialize(serializer)
             }
         }
         impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(d)?;
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
                 units(&text, &$table)
                     .map($name)
                     .ok_or_else(|| D::Error::custom(format!("`{text}` has no known unit")))

@@ -106,9 +106,9 @@ async fn problems_of_data_and_modules_are_told_where_they_are() {
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((self.0 >> 33) as usize) % n.max(1)
+        ((self.0 >> 33) as usize) % limit.max(1)
     }
 }
 

@@ -281,6 +281,27 @@ fn every_file_of_a_test_program_is_a_module_of_it() {
     }
 }
 
+/// A parameter says by its name what it is. `f` of `fmt` is the custom of the standard library.
+#[test]
+fn parameters_have_names() {
+    let signature =
+        Regex::new(r"(?m)^ *(?:pub(?:\([^)]*\))? |async |const |unsafe )*fn \w+(?:<[^{;]*?>)?\(([^{;]*?)\)\s*(?:->|\{|where|;)").expect("a pattern");
+    let letter = Regex::new(r"(?:^|[(,])\s*(?:mut )?([a-eg-z])\s*:").expect("a pattern");
+    let mut seen = 0;
+    // What tests hold in texts is another language.
+    let is_code = |path: &&PathBuf| {
+        path.extension().is_some_and(|e| e == "rs") && !path.starts_with(root().join("tests/tests"))
+    };
+    for path in all_files().iter().filter(is_code) {
+        let text = std::fs::read_to_string(path).expect("code");
+        for found in signature.captures_iter(&text) {
+            seen += 1;
+            assert!(!letter.is_match(&found[1]), "{}: {}", path.display(), &found[0]);
+        }
+    }
+    assert!(seen > 2_500, "{seen} signatures");
+}
+
 /// A command is its file, its module, and two lines of `args.rs`: what clap parses and what runs.
 #[test]
 fn a_command_is_named_in_three_lines() {

@@ -275,14 +275,14 @@ fn block(paper: &mut Paper, indent: usize, removed: &[Line], added: &[Line]) {
 }
 
 /// What differs between two lines, where most is the same.
-fn partner(a: &Line, b: &Line) -> Option<Inline> {
-    if a.alike || a.text.len().max(b.text.len()) > 100_000 {
+fn partner(left: &Line, right: &Line) -> Option<Inline> {
+    if left.alike || left.text.len().max(right.text.len()) > 100_000 {
         return None;
     }
-    let inline = inline(&a.text, &b.text);
+    let inline = inline(&left.text, &right.text);
     let same: usize =
         inline.segments.iter().filter(|s| s.tag == Tag::Same).map(|s| s.text.trim().chars().count()).sum();
-    let all = a.text.trim().chars().count().max(b.text.trim().chars().count());
+    let all = left.text.trim().chars().count().max(right.text.trim().chars().count());
     (same * 2 > all).then_some(inline)
 }
 

@@ -118,18 +118,18 @@ impl Live {
     }
 
     /// `addr: verb 1.2s text`; a long address gives way where the terminal is narrow.
-    fn running(&self, r: &Running, width: usize) -> String {
+    fn running(&self, running: &Running, width: usize) -> String {
         let room = (width / 2).max(16);
-        let addr = match r.addr.chars().count() {
+        let addr = match running.addr.chars().count() {
             n if n > room => {
-                let tail: String = r.addr.chars().skip(n - room + 1).collect();
+                let tail: String = running.addr.chars().skip(n - room + 1).collect();
                 format!("…{tail}")
             }
-            _ => r.addr.to_string(),
+            _ => running.addr.to_string(),
         };
-        let took = r.since.elapsed().as_secs();
+        let took = running.since.elapsed().as_secs();
         let took = if took >= 60 { format!("{}m{:02}s", took / 60, took % 60) } else { format!("{took}s") };
-        format!("{addr}: {} {took} {}", r.verb, self.style.dim(&r.text))
+        format!("{addr}: {} {took} {}", running.verb, self.style.dim(&running.text))
     }
 
     /// How many are done, the bar where there is room, and the time.

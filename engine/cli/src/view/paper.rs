@@ -127,8 +127,8 @@ impl Paper {
     }
 }
 
-fn cell(c: char) -> usize {
-    if c.is_ascii() { 1 } else { console::measure_text_width(c.encode_utf8(&mut [0; 4])) }
+fn cell(letter: char) -> usize {
+    if letter.is_ascii() { 1 } else { console::measure_text_width(letter.encode_utf8(&mut [0; 4])) }
 }
 
 /// How many cells a text takes.

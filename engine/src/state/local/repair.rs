@@ -268,8 +268,8 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     }
 }
 
-fn ignore_missing(e: std::io::Error) -> std::io::Result<()> {
-    if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
+fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn written_in(path: &Path) -> Option<Written> {

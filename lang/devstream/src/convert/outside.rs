@@ -153,18 +153,18 @@ impl<'l> Outside<'l> {
         plugin.and_then(|p| p.kinds.get(&kind.text).cloned())
     }
 
-    fn count(&mut self, e: &mut Expr, is_secret: bool) {
+    fn count(&mut self, expr: &mut Expr, is_secret: bool) {
         let (uses, in_texts) = (&mut self.uses, &mut self.in_texts);
-        each(e, &mut |e| {
-            if let ExprKind::Str(parts) = &*e.kind
+        each(expr, &mut |expr| {
+            if let ExprKind::Str(parts) = &*expr.kind
                 && parts.len() > 1
             {
                 in_texts.extend(parts.iter().filter_map(|part| match part {
-                    StrPart::Expr(e) => root_of(e),
+                    StrPart::Expr(expr) => root_of(expr),
                     StrPart::Text(_) => None,
                 }));
             }
-            if let ExprKind::Name(variable) = &*e.kind {
+            if let ExprKind::Name(variable) = &*expr.kind {
                 let (all, secret) = uses.entry(variable.clone()).or_default();
                 *all += 1;
                 *secret += usize::from(is_secret);
@@ -172,31 +172,31 @@ impl<'l> Outside<'l> {
         });
     }
 
-    fn count_typed(&mut self, e: &mut Expr, ty: Option<&Type>, key: &str) {
+    fn count_typed(&mut self, expr: &mut Expr, ty: Option<&Type>, key: &str) {
         let secret = is_secret_place(ty, key);
-        match &mut *e.kind {
+        match &mut *expr.kind {
             ExprKind::Record(_) | ExprKind::List(_) if !secret => {
-                let parts = parts(e, ty);
+                let parts = parts(expr, ty);
                 for (key, part, ty) in parts {
                     self.count_typed(part, ty.as_ref(), &key);
                 }
             }
-            _ => self.count(e, secret),
+            _ => self.count(expr, secret),
         }
     }
 
-    fn replace(&mut self, e: &mut Expr, ty: Option<&Type>, (tool, key): (&str, &str)) {
-        let is_cast = matches!(&*e.kind, ExprKind::Cast(inner, _) if literal(inner).is_some());
+    fn replace(&mut self, whole: &mut Expr, ty: Option<&Type>, (tool, key): (&str, &str)) {
+        let is_cast = matches!(&*whole.kind, ExprKind::Cast(inner, _) if literal(inner).is_some());
         let secret = is_secret_place(ty, key) || is_cast;
         // A param says it by its type; a variable that stays one does not.
         if secret
-            && let ExprKind::Cast(inner, _) = &*e.kind
-            && variable_of(e).is_none()
+            && let ExprKind::Cast(inner, _) = &*whole.kind
+            && variable_of(whole).is_none()
             && (literal(inner).is_some() || self.is_secret_param(inner))
         {
-            *e = inner.clone();
+            *whole = inner.clone();
         }
-        if secret && let Some(plain) = literal(e).filter(|plain| !plain.is_empty()) {
+        if secret && let Some(plain) = literal(whole).filter(|plain| !plain.is_empty()) {
             // The same secret is one param.
             let known = self.values.iter().find(|(_, value)| **value == plain).map(|(own, _)| own.clone());
             let own = known.unwrap_or_else(|| {
@@ -205,29 +205,29 @@ impl<'l> Outside<'l> {
                 self.values.insert(own.clone(), plain);
                 own
             });
-            *e = expr(e.span, ExprKind::Name(own));
+            *whole = expr(whole.span, ExprKind::Name(own));
             return;
         }
-        if matches!(&*e.kind, ExprKind::Record(_) | ExprKind::List(_)) {
-            for (own, part, ty) in parts(e, ty) {
+        if matches!(&*whole.kind, ExprKind::Record(_) | ExprKind::List(_)) {
+            for (own, part, ty) in parts(whole, ty) {
                 let own = if own.is_empty() { key } else { &*own };
                 self.replace(part, ty.as_ref(), (tool, own));
             }
             return;
         }
         if secret {
-            each(e, &mut |e| {
-                if let Some((variable, _)) = variable_of(e) {
-                    *e = expr(e.span, ExprKind::Name(self.of_environment(&variable, true)));
+            each(whole, &mut |whole| {
+                if let Some((variable, _)) = variable_of(whole) {
+                    *whole = expr(whole.span, ExprKind::Name(self.of_environment(&variable, true)));
                 }
             });
         }
-        self.environment(e);
+        self.environment(whole);
     }
 
     /// Whether an expression is a param that is a secret, with nothing else in it.
-    fn is_secret_param(&self, e: &Expr) -> bool {
-        let name = match &*e.kind {
+    fn is_secret_param(&self, expr: &Expr) -> bool {
+        let name = match &*expr.kind {
             ExprKind::Name(name) => name,
             ExprKind::Str(parts) => match &**parts {
                 [StrPart::Expr(inner)] => return self.is_secret_param(inner),
@@ -239,10 +239,10 @@ impl<'l> Outside<'l> {
     }
 
     /// Params in the place of all variables of the environment.
-    fn environment(&mut self, e: &mut Expr) {
-        each(e, &mut |e| {
-            if let Some((variable, is_cast)) = variable_of(e) {
-                *e = expr(e.span, ExprKind::Name(self.of_environment(&variable, is_cast)));
+    fn environment(&mut self, whole: &mut Expr) {
+        each(whole, &mut |whole| {
+            if let Some((variable, is_cast)) = variable_of(whole) {
+                *whole = expr(whole.span, ExprKind::Name(self.of_environment(&variable, is_cast)));
             }
         });
     }
@@ -296,8 +296,8 @@ fn tools(decls: &mut [Decl]) -> impl Iterator<Item = &mut Tool> {
 }
 
 /// The variable that a part of is read.
-fn root_of(e: &Expr) -> Option<Symbol> {
-    if let ExprKind::Member { base, .. } = &*e.kind {
+fn root_of(expr: &Expr) -> Option<Symbol> {
+    if let ExprKind::Member { base, .. } = &*expr.kind {
         match &*base.kind {
             ExprKind::Name(name) => Some(name.clone()),
             _ => root_of(base),
@@ -318,10 +318,10 @@ fn is_secret_place(ty: Option<&Type>, key: &str) -> bool {
 }
 
 /// The parts of a record or list, with their names and types.
-fn parts<'e>(e: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, Option<Type>)> {
+fn parts<'e>(expr: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, Option<Type>)> {
     let of_field = |key: &str| ty.and_then(|ty| field_type(ty, key));
     let of_item = ty.and_then(item_type);
-    match &mut *e.kind {
+    match &mut *expr.kind {
         ExprKind::Record(entries) => {
             let parts = entries.iter_mut().filter_map(|entry| match entry {
                 Entry::Field { name, value: Some(value), .. } => {
@@ -334,9 +334,9 @@ fn parts<'e>(e: &'e mut Expr, ty: Option<&Type>) -> Vec<(Symbol, &'e mut Expr, O
         }
         ExprKind::List(items) => {
             let parts = items.iter_mut().map(|item| {
-                let (dtm_lang::syntax::ast::Element::One(e) | dtm_lang::syntax::ast::Element::Spread(e)) =
-                    item;
-                ("".into(), e, of_item.clone())
+                let (dtm_lang::syntax::ast::Element::One(expr)
+                | dtm_lang::syntax::ast::Element::Spread(expr)) = item;
+                ("".into(), expr, of_item.clone())
             });
             parts.collect()
         }
@@ -364,8 +364,8 @@ pub(super) fn item_type(ty: &Type) -> Option<Type> {
     }
 }
 
-fn literal(e: &Expr) -> Option<Symbol> {
-    if let ExprKind::Str(parts) = &*e.kind {
+fn literal(expr: &Expr) -> Option<Symbol> {
+    if let ExprKind::Str(parts) = &*expr.kind {
         match &**parts {
             [StrPart::Text(text)] => Some(text.clone()),
             [StrPart::Expr(inner)] => literal(inner),
@@ -377,8 +377,8 @@ fn literal(e: &Expr) -> Option<Symbol> {
 }
 
 /// The variable of the environment that an expression is, and whether it is made a secret there.
-fn variable_of(e: &Expr) -> Option<(Symbol, bool)> {
-    match &*e.kind {
+fn variable_of(expr: &Expr) -> Option<(Symbol, bool)> {
+    match &*expr.kind {
         ExprKind::Cast(inner, _) => variable_of(inner).map(|(variable, _)| (variable, true)),
         // A variable alone in quotes is the text that it is.
         ExprKind::Str(parts) => match &**parts {

@@ -180,8 +180,8 @@ fn key(name: &str, quoted: bool) -> String {
 }
 
 /// An expression on one line.
-pub(super) fn inline(e: &Expr) -> String {
-    match &*e.kind {
+pub(super) fn inline(expr: &Expr) -> String {
+    match &*expr.kind {
         ExprKind::Null | ExprKind::Error => "null".into(),
         ExprKind::Bool(b) => b.to_string(),
         ExprKind::Int(n) => n.to_string(),
@@ -196,7 +196,7 @@ pub(super) fn inline(e: &Expr) -> String {
                         let quoted = quote(t);
                         out += &quoted[1..quoted.len() - 1];
                     }
-                    StrPart::Expr(e) => out += &format!("${{{}}}", inline(e)),
+                    StrPart::Expr(expr) => out += &format!("${{{}}}", inline(expr)),
                 }
             }
             out + "\""
@@ -219,8 +219,8 @@ pub(super) fn inline(e: &Expr) -> String {
             let items: Vec<String> = items
                 .iter()
                 .map(|item| match item {
-                    Element::One(e) => inline(e),
-                    Element::Spread(e) => format!("...{}", inline(e)),
+                    Element::One(expr) => inline(expr),
+                    Element::Spread(expr) => format!("...{}", inline(expr)),
                 })
                 .collect();
             format!("[{}]", items.join(", "))
@@ -247,11 +247,11 @@ pub(super) fn inline(e: &Expr) -> String {
 }
 
 /// An operand, in parentheses where it needs them.
-fn operand(e: &Expr) -> String {
-    if let ExprKind::Binary(..) | ExprKind::Cast(..) = &*e.kind {
-        format!("({})", inline(e))
+fn operand(expr: &Expr) -> String {
+    if let ExprKind::Binary(..) | ExprKind::Cast(..) = &*expr.kind {
+        format!("({})", inline(expr))
     } else {
-        inline(e)
+        inline(expr)
     }
 }
 

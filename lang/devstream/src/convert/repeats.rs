@@ -243,8 +243,8 @@ fn item_at(tree: &Expr, of: usize, number: usize) -> Option<&Expr> {
 }
 
 /// Whether two trees say the same, wherever they stand.
-pub(super) fn same(a: &Expr, b: &Expr) -> bool {
-    inline(a) == inline(b)
+pub(super) fn same(expr: &Expr, other: &Expr) -> bool {
+    inline(expr) == inline(other)
 }
 
 /// What families there are: new addresses by old ones, and the variable that holds the values of each, with its tools.
@@ -331,8 +331,8 @@ pub(super) fn kind_text(tool: &Tool) -> String {
 }
 
 /// A tree without its values.
-pub(super) fn shape(e: &Expr) -> String {
-    match &*e.kind {
+pub(super) fn shape(expr: &Expr) -> String {
+    match &*expr.kind {
         ExprKind::Record(entries) => {
             let entries = entries.iter().map(|entry| match entry {
                 Entry::Field { name, value: Some(value), .. } => format!("{}:{}", name.text, shape(value)),
@@ -343,8 +343,8 @@ pub(super) fn shape(e: &Expr) -> String {
         }
         ExprKind::List(items) => {
             let items = items.iter().map(|item| match item {
-                Element::One(e) => shape(e),
-                Element::Spread(e) => format!("...{}", inline(e)),
+                Element::One(expr) => shape(expr),
+                Element::Spread(expr) => format!("...{}", inline(expr)),
             });
             format!("[{}]", items.collect::<Vec<_>>().join(","))
         }
@@ -352,7 +352,7 @@ pub(super) fn shape(e: &Expr) -> String {
         ExprKind::Int(_) => "i".into(),
         ExprKind::Duration(_) => "d".into(),
         ExprKind::Str(parts) if parts.iter().all(|p| matches!(p, StrPart::Text(_))) => "s".into(),
-        _ => inline(e),
+        _ => inline(expr),
     }
 }
 

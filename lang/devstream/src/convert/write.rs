@@ -132,12 +132,12 @@ pub(super) fn left_out(left: &Left) -> String {
 /// So much of what is left out is shown.
 const SHOWN: usize = 120;
 
-fn masked(e: &mut Expr, key: &str) {
+fn masked(expr: &mut Expr, key: &str) {
     const WORDS: [&str; 4] = ["password", "token", "secret", "apiKey"];
     // One that is misspelt is one too.
     let is_secret = is_secret_key(key) || dtm_lang::diag::nearest(key, WORDS).is_some();
-    let is_text = is_secret || literal(e).is_some_and(|text| is_secret_text(&text));
-    match &mut *e.kind {
+    let is_text = is_secret || literal(expr).is_some_and(|text| is_secret_text(&text));
+    match &mut *expr.kind {
         ExprKind::Record(entries) => {
             for entry in entries {
                 if let Entry::Field { name, value: Some(value), .. } = entry {
@@ -148,13 +148,13 @@ fn masked(e: &mut Expr, key: &str) {
         }
         ExprKind::List(items) => {
             for item in items {
-                let (Element::One(e) | Element::Spread(e)) = item;
-                masked(e, key);
+                let (Element::One(expr) | Element::Spread(expr)) = item;
+                masked(expr, key);
             }
         }
         ExprKind::Null | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Member { .. } => {}
         _ if is_text => {
-            *e = crate::build::text(e.span, "(secret)");
+            *expr = crate::build::text(expr.span, "(secret)");
         }
         _ => {}
     }

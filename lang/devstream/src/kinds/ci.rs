@@ -100,38 +100,38 @@ impl Mapping<'_> {
     }
 }
 
-pub(super) fn github(m: &mut Mapping<'_>) {
-    m.pipeline();
+pub(super) fn github(mapping: &mut Mapping<'_>) {
+    mapping.pipeline();
     // Up to v0.10 the plugin said what the program is written in.
-    if let Some(language) = m.tool.plugin.text.strip_prefix("githubactions-") {
-        of_plugin(m, language);
+    if let Some(language) = mapping.tool.plugin.text.strip_prefix("githubactions-") {
+        of_plugin(mapping, language);
     }
 }
 
-pub(super) fn gitlab(m: &mut Mapping<'_>) {
-    m.pipeline();
-    m.moves(&[("runner.enable", "runner"), ("templateVariables", "vars")]);
-    if let Some(language @ ("golang" | "java")) = m.tool.plugin.text.strip_prefix("gitlabci-") {
-        of_plugin(m, language);
+pub(super) fn gitlab(mapping: &mut Mapping<'_>) {
+    mapping.pipeline();
+    mapping.moves(&[("runner.enable", "runner"), ("templateVariables", "vars")]);
+    if let Some(language @ ("golang" | "java")) = mapping.tool.plugin.text.strip_prefix("gitlabci-") {
+        of_plugin(mapping, language);
     }
 }
 
-fn of_plugin(m: &mut Mapping<'_>, language: &str) {
+fn of_plugin(mapping: &mut Mapping<'_>, language: &str) {
     let name = match language {
         "golang" => "go",
         "nodejs" => "node",
         other => other,
     };
-    let known = super::get(&m.inputs, "language").is_some_and(|l| super::get(l, "name").is_some());
+    let known = super::get(&mapping.inputs, "language").is_some_and(|l| super::get(l, "name").is_some());
     if !known {
-        let span = m.tool.plugin.span;
-        m.set("language.name", text(span, name));
+        let span = mapping.tool.plugin.span;
+        mapping.set("language.name", text(span, name));
     }
 }
 
-pub(super) fn jenkins(m: &mut Mapping<'_>) {
-    m.pipeline();
-    m.moves(&[
+pub(super) fn jenkins(mapping: &mut Mapping<'_>) {
+    mapping.pipeline();
+    mapping.moves(&[
         ("jobName", "job"),
         ("pipeline.jobName", "job"),
         ("scm.sshPrivateKey", "ssh_key"),
@@ -140,12 +140,12 @@ pub(super) fn jenkins(m: &mut Mapping<'_>) {
         ("jenkinsfileScmURL|githubRepoUrl", "repo"),
     ]);
     // It was a path in the repository, and later an address.
-    let path = m.option("pipeline.jenkinsfilePath|pipelineScriptPath");
-    if let Some(path) = path.or_else(|| m.option("jenkinsfilePath")) {
-        let is_address = m.literal(&path).is_some_and(|p| p.contains("://"));
-        m.set(if is_address { "template" } else { "file" }, path);
+    let path = mapping.option("pipeline.jenkinsfilePath|pipelineScriptPath");
+    if let Some(path) = path.or_else(|| mapping.option("jenkinsfilePath")) {
+        let is_address = mapping.literal(&path).is_some_and(|p| p.contains("://"));
+        mapping.set(if is_address { "template" } else { "file" }, path);
     }
-    m.moves_below(
+    mapping.moves_below(
         "jenkins",
         "jenkins",
         &[
@@ -159,9 +159,9 @@ pub(super) fn jenkins(m: &mut Mapping<'_>) {
     );
 }
 
-pub(super) fn generic(m: &mut Mapping<'_>) {
-    m.in_repo(m.below(&["scm", "projectRepo"]));
-    m.moves(&[
+pub(super) fn generic(mapping: &mut Mapping<'_>) {
+    mapping.in_repo(mapping.below(&["scm", "projectRepo"]));
+    mapping.moves(&[
         ("ci.type", "system"),
         ("ci.configLocation|localPath|remoteURL", "template"),
         ("ci.configContents", "files"),

@@ -76,9 +76,9 @@ const KNOWN: [Known; 10] = [
 pub(crate) const PRESETS: &str = "presets";
 
 /// The chart that is meant where none is named: by the plugin, or by the longest known name that the instance begins with.
-fn meant(m: &Mapping<'_>) -> Option<&'static Known> {
-    let name = match &*m.tool.plugin.text {
-        "helm-installer" => &*m.tool.instance.text,
+fn meant(mapping: &Mapping<'_>) -> Option<&'static Known> {
+    let name = match &*mapping.tool.plugin.text {
+        "helm-installer" => &*mapping.tool.instance.text,
         "helm-generic" => return None,
         "hashicorp-vault" => "vault",
         plugin => plugin,
@@ -87,24 +87,24 @@ fn meant(m: &Mapping<'_>) -> Option<&'static Known> {
 }
 
 /// A release of a chart.
-pub(super) fn release(m: &mut Mapping<'_>) {
-    let span = m.tool.options.span;
-    let known = meant(m);
-    let in_chart = |m: &Mapping<'_>, key: &str| m.option(&format!("chart.{key}"));
-    let (name, url) = (m.option("repo.name"), m.option("repo.url"));
-    let (chart, path) = (in_chart(m, "chartName|chart_name"), in_chart(m, "chartPath"));
+pub(super) fn release(mapping: &mut Mapping<'_>) {
+    let span = mapping.tool.options.span;
+    let known = meant(mapping);
+    let in_chart = |mapping: &Mapping<'_>, key: &str| mapping.option(&format!("chart.{key}"));
+    let (name, url) = (mapping.option("repo.name"), mapping.option("repo.url"));
+    let (chart, path) = (in_chart(mapping, "chartName|chart_name"), in_chart(mapping, "chartPath"));
     let is = |given: &Option<Expr>, known: &str| match given {
         Some(given) => {
-            m.literal(given).is_some_and(|g| *g.trim_end_matches('/') == *known.trim_end_matches('/'))
+            mapping.literal(given).is_some_and(|g| *g.trim_end_matches('/') == *known.trim_end_matches('/'))
         }
         None => true,
     };
     let known = known.filter(|k| is(&chart, k.chart) && path.is_none());
-    let version = in_chart(m, "version");
+    let version = in_chart(mapping, "version");
     // A preset is a chart with its version; another address of the chart stays.
     let preset = known.filter(|k| is(&url, k.repository)).and_then(|k| k.preset);
     if let Some(preset) = preset {
-        m.inputs = spread_of(span, PRESETS, preset);
+        mapping.inputs = spread_of(span, PRESETS, preset);
     } else {
         let chart = path.clone().or(chart).or_else(|| known.map(|k| text(span, k.chart)));
         let url = url.or_else(|| known.map(|k| text(span, k.repository))).filter(|_| path.is_none());
@@ -117,76 +117,76 @@ pub(super) fn release(m: &mut Mapping<'_>) {
             let plain = literal(&chart).filter(|_| url.is_some());
             let short =
                 plain.as_ref().and_then(|c| c.strip_prefix(&*prefix?)?.strip_prefix('/').map(String::from));
-            m.set("chart", short.map_or(chart.clone(), |short| text(chart.span, short)));
+            mapping.set("chart", short.map_or(chart.clone(), |short| text(chart.span, short)));
         }
         if let Some(url) = url {
-            m.set("repository", url);
+            mapping.set("repository", url);
         }
     }
     if let Some(version) = version {
-        m.set("version", version);
+        mapping.set("version", version);
     }
     for (option, input) in [("releaseName|release_name", "name"), ("namespace", "namespace")] {
-        let given = in_chart(m, option).or_else(|| known.map(|k| text(span, k.release)));
+        let given = in_chart(mapping, option).or_else(|| known.map(|k| text(span, k.release)));
         if let Some(value) = given {
-            m.set(input, value);
+            mapping.set(input, value);
         }
     }
-    if let Some(timeout) = in_chart(m, "timeout") {
-        match m.literal(&timeout).and_then(|t| duration(&t)) {
+    if let Some(timeout) = in_chart(mapping, "timeout") {
+        match mapping.literal(&timeout).and_then(|t| duration(&t)) {
             Some(600_000_000_000) => {}
-            Some(ns) => m.set("timeout", expr(timeout.span, ExprKind::Duration(ns))),
-            None => m.set("timeout", timeout),
+            Some(ns) => mapping.set("timeout", expr(timeout.span, ExprKind::Duration(ns))),
+            None => mapping.set("timeout", timeout),
         }
     }
-    m.moves_unless("chart.wait", "wait", &ExprKind::Bool(true));
-    m.moves_unless("chart.upgradeCRDs", "upgrade_crds", &ExprKind::Bool(true));
-    let below = in_chart(m, "valuesYaml|values_yaml");
-    if let Some(values) = m.option("valuesYaml").or(below) {
-        self::values(m, values);
+    mapping.moves_unless("chart.wait", "wait", &ExprKind::Bool(true));
+    mapping.moves_unless("chart.upgradeCRDs", "upgrade_crds", &ExprKind::Bool(true));
+    let below = in_chart(mapping, "valuesYaml|values_yaml");
+    if let Some(values) = mapping.option("valuesYaml").or(below) {
+        self::values(mapping, values);
     }
     // Nothing is done with these any more.
     for gone in ["createNamespace", "create_namespace"] {
-        m.option(gone);
+        mapping.option(gone);
     }
-    let of = |key: &str| get(&m.inputs, key).and_then(literal);
+    let of = |key: &str| get(&mapping.inputs, key).and_then(literal);
     let service = match (of("name"), of("namespace")) {
         (Some(name), Some(namespace)) => format!("http://{name}.{namespace}:8080"),
         _ => String::new(),
     };
     for output in ["jenkins_url", "devlake_url", "jenkinsURL"] {
-        m.outputs.push((output, Output::Or("url", text(span, &*service))));
+        mapping.outputs.push((output, Output::Or("url", text(span, &*service))));
     }
     // Nobody knows where another chart answers, if it has no address.
-    m.outputs.push(("url", Output::Or("url", text(span, ""))));
+    mapping.outputs.push(("url", Output::Or("url", text(span, ""))));
 }
 
 /// The values of a chart: YAML in a text becomes data, and a path an imported file.
-fn values(m: &mut Mapping<'_>, given: Expr) {
+fn values(mapping: &mut Mapping<'_>, given: Expr) {
     let span = given.span;
     if let Some(path) =
         literal(&given).filter(|text| !text.contains(": ") && !text.contains('\n') && !text.ends_with(':'))
     {
-        m.values_file = Some((path, span));
+        mapping.values_file = Some((path, span));
         return;
     }
     match inner::data(&given) {
-        Ok(data) => m.set("values", data),
+        Ok(data) => mapping.set("values", data),
         Err(why) => {
             let d =
                 Diagnostic::new(crate::codes::W0140, format!("these values of a chart are not YAML: {why}"));
-            m.told.push(d.at(Span { end: span.start, ..span }, "the text that begins here"));
-            m.set("values", given);
+            mapping.told.push(d.at(Span { end: span.start, ..span }, "the text that begins here"));
+            mapping.set("values", given);
         }
     }
 }
 
 /// An application of Argo CD.
-pub(super) fn app(m: &mut Mapping<'_>) {
-    m.moves(&[("app.name", "name")]);
+pub(super) fn app(mapping: &mut Mapping<'_>) {
+    mapping.moves(&[("app.name", "name")]);
     let plain = |text: &str| ExprKind::Str(vec![StrPart::Text(text.into())]);
-    m.moves_unless("app.namespace", "home", &plain("argocd"));
-    m.moves_below(
+    mapping.moves_unless("app.namespace", "home", &plain("argocd"));
+    mapping.moves_below(
         "source",
         "source",
         &[
@@ -197,51 +197,51 @@ pub(super) fn app(m: &mut Mapping<'_>) {
             ("token", "token"),
         ],
     );
-    m.moves_unless("destination.server", "server", &plain("https://kubernetes.default.svc"));
-    m.moves_unless("destination.namespace", "namespace", &plain("default"));
-    m.moves_below("imageRepo", "image", &[("url", "registry"), ("user|owner", "owner")]);
-    m.moves_unless("imageRepo.initalTag|initialTag|tag", "image.tag", &plain("0.0.1"));
+    mapping.moves_unless("destination.server", "server", &plain("https://kubernetes.default.svc"));
+    mapping.moves_unless("destination.namespace", "namespace", &plain("default"));
+    mapping.moves_below("imageRepo", "image", &[("url", "registry"), ("user|owner", "owner")]);
+    mapping.moves_unless("imageRepo.initalTag|initialTag|tag", "image.tag", &plain("0.0.1"));
     // What pushes the image is the pipeline.
-    m.option("imageRepo.password");
+    mapping.option("imageRepo.password");
 }
 
 /// GitLab in a container.
-pub(super) fn gitlab(m: &mut Mapping<'_>) {
-    let span = m.tool.options.span;
-    m.set("name", text(span, "gitlab"));
-    let tag = m.option("imageTag").unwrap_or_else(|| text(span, "rc"));
-    m.set("image", joined(span, [text(span, "gitlab/gitlab-ce:"), tag]));
-    let hostname = m.option("hostname").unwrap_or_else(|| text(span, "gitlab.example.com"));
-    m.set("hostname", hostname);
+pub(super) fn gitlab(mapping: &mut Mapping<'_>) {
+    let span = mapping.tool.options.span;
+    mapping.set("name", text(span, "gitlab"));
+    let tag = mapping.option("imageTag").unwrap_or_else(|| text(span, "rc"));
+    mapping.set("image", joined(span, [text(span, "gitlab/gitlab-ce:"), tag]));
+    let hostname = mapping.option("hostname").unwrap_or_else(|| text(span, "gitlab.example.com"));
+    mapping.set("hostname", hostname);
     let ports = [("httpPort", 80), ("httpsPort", 443), ("sshPort", 22)].map(|(option, port)| {
         let plain = expr(span, ExprKind::Int(port));
-        let host = m.option(option).unwrap_or_else(|| plain.clone());
+        let host = mapping.option(option).unwrap_or_else(|| plain.clone());
         record(span, [("host", host), ("container", plain)])
     });
-    m.set("ports", list(span, ports));
-    let home = m.option("gitlabHome").unwrap_or_else(|| text(span, "/srv/gitlab"));
+    mapping.set("ports", list(span, ports));
+    let home = mapping.option("gitlabHome").unwrap_or_else(|| text(span, "/srv/gitlab"));
     let volumes = [("/config", "/etc/gitlab"), ("/logs", "/var/log/gitlab"), ("/data", "/var/opt/gitlab")];
     let volumes = volumes.map(|(below, container)| {
         let host = joined(span, [home.clone(), text(span, below)]);
         record(span, [("host", host), ("container", text(span, container))])
     });
-    m.set("volumes", list(span, volumes));
-    m.moves_unless("rmDataAfterDelete", "remove_data", &ExprKind::Bool(false));
+    mapping.set("volumes", list(span, volumes));
+    mapping.moves_unless("rmDataAfterDelete", "remove_data", &ExprKind::Bool(false));
 }
 
 /// Harbor by its installer.
-pub(super) fn harbor(m: &mut Mapping<'_>) {
-    let span = m.tool.options.span;
-    m.set("name", text(span, "harbor"));
-    m.set("bundle", text(span, "harbor"));
-    m.moves(&[("hostname", "vars.hostname")]);
+pub(super) fn harbor(mapping: &mut Mapping<'_>) {
+    let span = mapping.tool.options.span;
+    mapping.set("name", text(span, "harbor"));
+    mapping.set("bundle", text(span, "harbor"));
+    mapping.moves(&[("hostname", "vars.hostname")]);
     // All that its file of settings takes.
-    let ExprKind::Record(entries) = &*m.tool.options.kind else { return };
+    let ExprKind::Record(entries) = &*mapping.tool.options.kind else { return };
     for entry in entries {
         let Entry::Field { name, value: Some(value), .. } = entry else { continue };
         if &*name.text != "instanceID" && &*name.text != "hostname" {
-            m.taken.borrow_mut().insert(value.span);
-            m.set("vars", expr(value.span, ExprKind::Record(vec![entry.clone()])));
+            mapping.taken.borrow_mut().insert(value.span);
+            mapping.set("vars", expr(value.span, ExprKind::Record(vec![entry.clone()])));
         }
     }
 }

@@ -8,11 +8,11 @@ use dtm_lang::source::Span;
 const PORT: i64 = 80;
 
 /// zentao: volumes, claims, a deployment and a service.
-pub(super) fn zentao(m: &mut Mapping<'_>) {
-    let span = m.tool.options.span;
-    let class = m.option("storageClassName");
-    let volumes = m.option("persistentVolumes|persistentVolume");
-    let claims = m.option("persistentVolumeClaims|persistentVolumeClaim");
+pub(super) fn zentao(mapping: &mut Mapping<'_>) {
+    let span = mapping.tool.options.span;
+    let class = mapping.option("storageClassName");
+    let volumes = mapping.option("persistentVolumes|persistentVolume");
+    let claims = mapping.option("persistentVolumeClaims|persistentVolumeClaim");
     let named = |e: &Expr, key: &str| get(e, key).cloned().unwrap_or_else(|| text(e.span, ""));
     let with_class = |fields: Vec<(&'static str, Expr)>| {
         let class = class.clone().map(|class| ("storageClassName", class));
@@ -46,14 +46,14 @@ pub(super) fn zentao(m: &mut Mapping<'_>) {
             with_class(spec),
         ));
     }
-    let of = |m: &Mapping<'_>, path: &str| m.option(path).unwrap_or_else(|| text(span, ""));
-    let name = of(m, "deployment.name|serviceName");
+    let of = |mapping: &Mapping<'_>, path: &str| mapping.option(path).unwrap_or_else(|| text(span, ""));
+    let name = of(mapping, "deployment.name|serviceName");
     let labels = || record(span, [("app", name.clone())]);
-    let env = m.option("deployment.envs").map(|envs| {
+    let env = mapping.option("deployment.envs").map(|envs| {
         let one = |e: Expr| record(e.span, [("name", named(&e, "key")), ("value", named(&e, "value"))]);
         ("env", list(envs.span, elements(&envs).into_iter().map(one)))
     });
-    let container = [("name", name.clone()), ("image", of(m, "deployment.image"))];
+    let container = [("name", name.clone()), ("image", of(mapping, "deployment.image"))];
     let mounts = claims.iter().map(|claim| {
         let claim = named(claim, "pvcName");
         let by = record(span, [("claimName", claim.clone())]);
@@ -67,13 +67,13 @@ pub(super) fn zentao(m: &mut Mapping<'_>) {
         ],
     );
     let template = record(span, [("metadata", record(span, [("labels", labels())])), ("spec", pod)]);
-    let replicas = m.option("deployment.replicas").unwrap_or_else(|| expr(span, ExprKind::Int(1)));
+    let replicas = mapping.option("deployment.replicas").unwrap_or_else(|| expr(span, ExprKind::Int(1)));
     let selector = record(span, [("matchLabels", labels())]);
     let spec = record(span, [("replicas", replicas), ("selector", selector), ("template", template)]);
     objects.push(object(span, ("apps/v1", "Deployment"), name.clone(), spec));
     let plain = |n: i64| expr(span, ExprKind::Int(n));
     let mut port = vec![("port", plain(PORT)), ("targetPort", plain(PORT))];
-    if let Some(node) = m.option("service.nodePort") {
+    if let Some(node) = mapping.option("service.nodePort") {
         port.push(("nodePort", node));
     }
     let spec = record(
@@ -84,10 +84,10 @@ pub(super) fn zentao(m: &mut Mapping<'_>) {
             ("ports", list(span, [record(span, port)])),
         ],
     );
-    objects.push(object(span, ("v1", "Service"), of(m, "service.name"), spec));
-    m.set("name", name);
-    m.moves(&[("namespace", "namespace")]);
-    m.set("objects", list(span, objects));
+    objects.push(object(span, ("v1", "Service"), of(mapping, "service.name"), spec));
+    mapping.set("name", name);
+    mapping.moves(&[("namespace", "namespace")]);
+    mapping.set("objects", list(span, objects));
 }
 
 fn object(span: Span, (version, kind): (&str, &str), name: Expr, spec: Expr) -> Expr {

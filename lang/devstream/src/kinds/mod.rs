@@ -158,24 +158,24 @@ pub(super) fn map(tool: &Tool, vars: &Vars, written: &HashMap<Span, Symbol>, tol
 }
 
 /// A plugin that nobody knows keeps its options as they are.
-fn unknown(m: &mut Mapping<'_>) {
-    let tool = m.tool;
+fn unknown(mapping: &mut Mapping<'_>) {
+    let tool = mapping.tool;
     let mut options = tool.options.clone();
     if let ExprKind::Record(entries) = &mut *options.kind {
         entries.retain(|e| !matches!(e, Entry::Field { name, .. } if &*name.text == "instanceID"));
     }
-    m.set("plugin", text(tool.plugin.span, tool.plugin.text.clone()));
-    m.set("instance", text(tool.instance.span, tool.instance.text.clone()));
+    mapping.set("plugin", text(tool.plugin.span, tool.plugin.text.clone()));
+    mapping.set("instance", text(tool.instance.span, tool.instance.text.clone()));
     if !matches!(&*options.kind, ExprKind::Record(entries) if entries.is_empty()) {
-        m.set("options", options);
+        mapping.set("options", options);
     }
     if let ExprKind::Record(entries) = &*tool.options.kind {
         let values = entries.iter().filter_map(|entry| {
             if let Entry::Field { value: Some(value), .. } = entry { Some(value.span) } else { None }
         });
-        m.taken.borrow_mut().extend(values);
+        mapping.taken.borrow_mut().extend(values);
     }
-    m.outputs.push(("", Output::Any));
+    mapping.outputs.push(("", Output::Any));
 }
 
 impl Mapping<'_> {
@@ -217,13 +217,13 @@ impl Mapping<'_> {
     }
 
     /// What a variable, or a field of one, is.
-    fn resolved(&self, e: &Expr) -> Option<Expr> {
-        resolved(e, self.vars)
+    fn resolved(&self, expr: &Expr) -> Option<Expr> {
+        resolved(expr, self.vars)
     }
 
     /// A text that is written out, here or in a variable.
-    fn literal(&self, e: &Expr) -> Option<Symbol> {
-        match &*e.kind {
+    fn literal(&self, expr: &Expr) -> Option<Symbol> {
+        match &*expr.kind {
             ExprKind::Str(parts) => match &**parts {
                 [] => Some("".into()),
                 [StrPart::Text(text)] => Some(text.clone()),
@@ -231,7 +231,7 @@ impl Mapping<'_> {
                 _ => None,
             },
             ExprKind::Name(_) | ExprKind::Member { .. } => {
-                let found = self.resolved(e)?;
+                let found = self.resolved(expr)?;
                 // A variable may stand for another one, but not for ever.
                 if let ExprKind::Str(_) = &*found.kind { literal(&found) } else { None }
             }
@@ -344,8 +344,8 @@ fn value_of<'e>(entries: &'e [Entry], key: &str) -> Option<&'e Expr> {
 }
 
 /// Whether an option says nothing.
-fn is_empty(e: &Expr) -> bool {
-    match &*e.kind {
+fn is_empty(expr: &Expr) -> bool {
+    match &*expr.kind {
         ExprKind::Null => true,
         ExprKind::Str(parts) => match &**parts {
             [] => true,
@@ -357,8 +357,8 @@ fn is_empty(e: &Expr) -> bool {
 }
 
 /// A text that is written out.
-pub(super) fn literal(e: &Expr) -> Option<Symbol> {
-    if let ExprKind::Str(parts) = &*e.kind {
+pub(super) fn literal(expr: &Expr) -> Option<Symbol> {
+    if let ExprKind::Str(parts) = &*expr.kind {
         match &**parts {
             [] => Some("".into()),
             [StrPart::Text(text)] => Some(text.clone()),
@@ -370,24 +370,24 @@ pub(super) fn literal(e: &Expr) -> Option<Symbol> {
 }
 
 /// Whether a value is a text, here or in a variable.
-pub(super) fn is_text(e: &Expr, vars: &Vars) -> bool {
-    match &*e.kind {
+pub(super) fn is_text(expr: &Expr, vars: &Vars) -> bool {
+    match &*expr.kind {
         ExprKind::Str(parts) => !parts.is_empty(),
-        ExprKind::Name(_) | ExprKind::Member { .. } => resolved(e, vars)
+        ExprKind::Name(_) | ExprKind::Member { .. } => resolved(expr, vars)
             .is_some_and(|found| matches!(&*found.kind, ExprKind::Str(parts) if !parts.is_empty())),
         _ => false,
     }
 }
 
 /// What a variable, or a field of one, is.
-fn resolved(e: &Expr, vars: &Vars) -> Option<Expr> {
-    match &*e.kind {
+fn resolved(expr: &Expr, vars: &Vars) -> Option<Expr> {
+    match &*expr.kind {
         ExprKind::Name(variable) => vars.get(variable).cloned(),
         ExprKind::Member { base, name, .. } => {
             let base = resolved(base, vars)?;
             get(&base, &name.text).cloned()
         }
-        ExprKind::Record(_) => Some(e.clone()),
+        ExprKind::Record(_) => Some(expr.clone()),
         _ => None,
     }
 }
@@ -405,8 +405,8 @@ fn joined(span: Span, parts: impl IntoIterator<Item = Expr>) -> Expr {
 }
 
 /// The elements of a list that is written out.
-pub(super) fn elements(e: &Expr) -> Vec<Expr> {
-    if let ExprKind::List(items) = &*e.kind {
+pub(super) fn elements(expr: &Expr) -> Vec<Expr> {
+    if let ExprKind::List(items) = &*expr.kind {
         items
             .iter()
             .filter_map(|item| match item {

@@ -133,14 +133,14 @@ impl Mapping<'_> {
 }
 
 /// `https://` before an address that has no scheme.
-fn whole(url: Expr, m: &Mapping<'_>) -> Expr {
+fn whole(url: Expr, mapping: &Mapping<'_>) -> Expr {
     let begin = if let ExprKind::Str(parts) = &*url.kind {
         match parts.first() {
             Some(StrPart::Text(begin)) => Some(begin.clone()),
             _ => None,
         }
     } else {
-        m.literal(&url)
+        mapping.literal(&url)
     };
     match begin {
         Some(begin) if !begin.contains("://") && !begin.contains('@') => {
@@ -151,16 +151,16 @@ fn whole(url: Expr, m: &Mapping<'_>) -> Expr {
 }
 
 /// Whether an address is one on GitHub, as DevStream told.
-fn says_github(url: &Expr, m: &Mapping<'_>) -> bool {
+fn says_github(url: &Expr, mapping: &Mapping<'_>) -> bool {
     let plain = if let ExprKind::Str(parts) = &*url.kind {
         parts.iter().any(|part| match part {
             StrPart::Text(text) => text.contains("github"),
-            StrPart::Expr(e) => m.literal(e).is_some_and(|text| text.contains("github")),
+            StrPart::Expr(e) => mapping.literal(e).is_some_and(|text| text.contains("github")),
         })
     } else {
         false
     };
-    plain || m.literal(url).is_some_and(|text| text.contains("github"))
+    plain || mapping.literal(url).is_some_and(|text| text.contains("github"))
 }
 
 /// Owner and name of an address on GitHub: by HTTPS, or by SSH in either form.
@@ -202,50 +202,51 @@ fn on_github(url: &Expr) -> Option<(Expr, Expr)> {
 }
 
 /// repo-scaffolding, and the two that were before it.
-pub(super) fn scaffold(m: &mut Mapping<'_>) {
-    let golang = &*m.tool.plugin.text != "repo-scaffolding";
-    let destination = m.repo(if golang { "" } else { "destinationRepo" });
-    let span = m.tool.options.span;
+pub(super) fn scaffold(mapping: &mut Mapping<'_>) {
+    let golang = &*mapping.tool.plugin.text != "repo-scaffolding";
+    let destination = mapping.repo(if golang { "" } else { "destinationRepo" });
+    let span = mapping.tool.options.span;
     if let Some(place) = destination.destination() {
-        m.set("destination", place);
+        mapping.set("destination", place);
     }
-    if let Some(branch) = destination.branch.clone().filter(|b| m.literal(b).as_deref() != Some("main")) {
-        m.set("branch", branch);
+    if let Some(branch) = destination.branch.clone().filter(|b| mapping.literal(b).as_deref() != Some("main"))
+    {
+        mapping.set("branch", branch);
     }
     if golang {
-        m.set("template", text(span, GOLANG));
-        if let Some(image) = m.option("imageRepo|image_repo") {
-            m.set("vars.ImageRepo", image);
+        mapping.set("template", text(span, GOLANG));
+        if let Some(image) = mapping.option("imageRepo|image_repo") {
+            mapping.set("vars.ImageRepo", image);
         }
     } else {
-        let source = m.repo("sourceRepo");
+        let source = mapping.repo("sourceRepo");
         if let Some(token) = &source.token {
             let d = Diagnostic::new(crate::codes::W0140, "a template is fetched without a token");
-            m.told.push(d.at(token.span, "has no effect").hide_source());
+            mapping.told.push(d.at(token.span, "has no effect").hide_source());
         }
         if let Some(address) = source.address() {
             let branch = source.branch.unwrap_or_else(|| text(span, "main"));
-            m.set("template", joined(source.span, [address, text(span, "#"), branch]));
+            mapping.set("template", joined(source.span, [address, text(span, "#"), branch]));
         }
         // What every template of DevStream could ask for.
         if let Some(name) = &destination.name {
-            m.set("vars.AppName", name.clone());
-            m.set("vars.Repo.Name", name.clone());
+            mapping.set("vars.AppName", name.clone());
+            mapping.set("vars.Repo.Name", name.clone());
         }
         if let Some(owner) = &destination.owner {
-            m.set("vars.Repo.Owner", owner.clone());
+            mapping.set("vars.Repo.Owner", owner.clone());
         }
-        if let Some(vars) = m.option("vars")
+        if let Some(vars) = mapping.option("vars")
             && !matches!(&*vars.kind, ExprKind::Record(entries) if entries.is_empty())
         {
-            m.set("vars", vars);
+            mapping.set("vars", vars);
         }
     }
-    m.outputs.push(("repoURL", Output::Out("url")));
+    mapping.outputs.push(("repoURL", Output::Out("url")));
     let known = [("owner", &destination.owner), ("org", &destination.owner), ("repo", &destination.name)];
     for (output, value) in known {
         if let Some(value) = value {
-            m.outputs.push((output, Output::Known(value.clone())));
+            mapping.outputs.push((output, Output::Known(value.clone())));
         }
     }
 }

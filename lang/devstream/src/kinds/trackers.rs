@@ -5,9 +5,9 @@ use crate::build::{field, list, name};
 use dtm_lang::syntax::ast::{Expr, Name};
 
 /// jira, and jira-github-integ before it.
-pub(super) fn jira(m: &mut Mapping<'_>) {
-    m.in_repo(m.below(&["scm"]));
-    m.moves(&[
+pub(super) fn jira(mapping: &mut Mapping<'_>) {
+    mapping.in_repo(mapping.below(&["scm"]));
+    mapping.moves(&[
         ("jira.baseURL", "server"),
         ("jira.userEmail", "email"),
         ("jira.projectKey", "project"),
@@ -19,8 +19,8 @@ pub(super) fn jira(m: &mut Mapping<'_>) {
 }
 
 /// trello without a repository: a board.
-pub(super) fn board(m: &mut Mapping<'_>) {
-    m.moves(&[
+pub(super) fn board(mapping: &mut Mapping<'_>) {
+    mapping.moves(&[
         ("kanbanBoardName|name", "name"),
         ("board.name", "name"),
         ("board.description", "description"),
@@ -29,7 +29,7 @@ pub(super) fn board(m: &mut Mapping<'_>) {
     ]);
     // It was asked for, and nothing was done with it.
     for unused in ["owner", "org", "repo", "branch"] {
-        m.option(unused);
+        mapping.option(unused);
     }
     let out = [
         ("boardId", "board_id"),
@@ -37,13 +37,13 @@ pub(super) fn board(m: &mut Mapping<'_>) {
         ("doingListId", "doing_list_id"),
         ("doneListId", "done_list_id"),
     ];
-    m.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
+    mapping.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
 }
 
 /// trello with a repository, and trello-github-integ.
-pub(super) fn trello(m: &mut Mapping<'_>) {
-    m.in_repo(m.below(&["scm"]));
-    m.moves(&[
+pub(super) fn trello(mapping: &mut Mapping<'_>) {
+    mapping.in_repo(mapping.below(&["scm"]));
+    mapping.moves(&[
         ("board.name", "name"),
         ("board.description", "description"),
         ("board.apiKey", "api_key"),
@@ -59,13 +59,13 @@ pub(super) fn trello(m: &mut Mapping<'_>) {
         ("doingListId", "doing_list"),
         ("doneListId", "done_list"),
     ];
-    m.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
+    mapping.outputs.extend(out.map(|(old, new)| (old, Output::Out(new))));
 }
 
 /// devlake-config: a list of plugins with their connections.
-pub(super) fn devlake(m: &mut Mapping<'_>) {
-    m.moves(&[("devlakeAddr", "server")]);
-    let Some(plugins) = m.option("plugins") else { return };
+pub(super) fn devlake(mapping: &mut Mapping<'_>) {
+    mapping.moves(&[("devlakeAddr", "server")]);
+    let Some(plugins) = mapping.option("plugins") else { return };
     let mut entries = vec![];
     for plugin in elements(&plugins) {
         let (Some(of), Some(connections)) = (get(&plugin, "name"), get(&plugin, "connections")) else {
@@ -77,7 +77,7 @@ pub(super) fn devlake(m: &mut Mapping<'_>) {
             None => Entry::Computed(of.clone(), connections),
         });
     }
-    m.set("connections", expr(plugins.span, ExprKind::Record(entries)));
+    mapping.set("connections", expr(plugins.span, ExprKind::Record(entries)));
 }
 
 /// A connection; what lets DevLake in was once beside the rest.

@@ -53,22 +53,21 @@ impl Older {
         };
         let code = if matches!(now, Data::String(_)) { Code::W0401 } else { Code::E0412 };
         let headline = format!("`{text}` is {ours} in YAML 1.2, and {} in YAML 1.1", self.meaning());
-        let d = Diagnostic::new(code, headline).at(span, "can be read in two ways");
+        let diagnostic = Diagnostic::new(code, headline).at(span, "can be read in two ways");
         let string = format!("write {quoted} for the string");
         match (&self.reading, now) {
-            (Reading::Int(old), Data::Int(new)) => {
-                d.help(format!("write `{}` or `{new}` for the number, {quoted} for the string", octal(*old)))
-            }
+            (Reading::Int(old), Data::Int(new)) => diagnostic
+                .help(format!("write `{}` or `{new}` for the number, {quoted} for the string", octal(*old))),
             (Reading::Text, Data::Int(new)) => {
-                d.help(format!("write `{new}` for the number, {quoted} for the string"))
+                diagnostic.help(format!("write `{new}` for the number, {quoted} for the string"))
             }
-            (Reading::Bool(b), _) => d
+            (Reading::Bool(b), _) => diagnostic
                 .help(format!("write `{b}` for the boolean, {quoted} for the string"))
                 .guess(string, span, quoted),
-            (Reading::Int(i), _) => d
+            (Reading::Int(i), _) => diagnostic
                 .help(format!("write `{i}` for the number, {quoted} for the string"))
                 .guess(string, span, quoted),
-            (Reading::Text, _) => d.help(string.clone()).guess(string, span, quoted),
+            (Reading::Text, _) => diagnostic.help(string.clone()).guess(string, span, quoted),
         }
     }
 

@@ -26,94 +26,96 @@ pub(super) fn grammar<'t>(src: Source<'t>) -> Grammar<'t> {
 fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t, Decl> {
     let Exprs { full, header, record, string, args, types } = exprs;
     let ty = types.full;
-    let k = |kind: Kind| just(kind);
-    let typed = k(Kind::Colon).ignore_then(ty.clone()).or_not().boxed();
-    let value = k(Kind::Eq).ignore_then(full.clone()).boxed();
+    let typed = just(Kind::Colon).ignore_then(ty.clone()).or_not().boxed();
+    let value = just(Kind::Eq).ignore_then(full.clone()).boxed();
     let body =
         |item: P<'t, Decl>| separated(item).delimited_by(just(Kind::LBrace), just(Kind::RBrace)).boxed();
 
-    let edition = k(Kind::Dts)
-        .ignore_then(k(Kind::Number).map_with(|_, x| x.span()))
+    let edition = just(Kind::Dts)
+        .ignore_then(just(Kind::Number).map_with(|_, x| x.span()))
         .map(move |span: Span| DeclKind::Edition(span, src.text(span).into()));
-    let settings =
-        k(Kind::Settings).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Settings);
-    let plugins =
-        k(Kind::Plugins).ignore_then(settings_body(src, &full, &record, &ty, &args)).map(DeclKind::Plugins);
-    let configure = k(Kind::Configure)
+    let settings = just(Kind::Settings)
+        .ignore_then(settings_body(src, &full, &record, &ty, &args))
+        .map(DeclKind::Settings);
+    let plugins = just(Kind::Plugins)
+        .ignore_then(settings_body(src, &full, &record, &ty, &args))
+        .map(DeclKind::Plugins);
+    let configure = just(Kind::Configure)
         .ignore_then(src.name())
-        .then(k(Kind::As).ignore_then(src.name()).or_not())
+        .then(just(Kind::As).ignore_then(src.name()).or_not())
         .then(record.clone())
         .map(|((plugin, name), settings)| DeclKind::Configure { plugin, name, settings });
-    let param = k(Kind::Param)
+    let param = just(Kind::Param)
         .ignore_then(src.name())
-        .then(k(Kind::Colon).ignore_then(ty.clone()))
+        .then(just(Kind::Colon).ignore_then(ty.clone()))
         .then(value.clone().or_not())
         .map(|((name, ty), default)| DeclKind::Param { name, ty, default });
-    let let_ = k(Kind::Let)
+    let let_ = just(Kind::Let)
         .ignore_then(src.name())
         .then(typed.clone())
         .then(value.clone())
         .map(|((name, ty), value)| DeclKind::Let { name, ty, value });
-    let type_ = k(Kind::Type)
+    let type_ = just(Kind::Type)
         .ignore_then(src.name())
-        .then_ignore(k(Kind::Eq))
+        .then_ignore(just(Kind::Eq))
         .then(ty.clone())
         .map(|(name, ty)| DeclKind::Type { name, ty });
     let params = field(src, ty.clone(), full.clone())
-        .separated_by(k(Kind::Comma))
+        .separated_by(just(Kind::Comma))
         .allow_trailing()
         .collect()
-        .delimited_by(k(Kind::LParen), k(Kind::RParen));
-    let fn_ = k(Kind::Fn)
+        .delimited_by(just(Kind::LParen), just(Kind::RParen));
+    let fn_ = just(Kind::Fn)
         .ignore_then(src.name())
         .then(params)
-        .then_ignore(k(Kind::ThinArrow))
+        .then_ignore(just(Kind::ThinArrow))
         .then(ty.clone())
         .then(value.clone())
         .map(|(((name, params), result), body)| DeclKind::Fn { name, params, result, body });
     let tool = tool(src, &full, &header, &record);
-    let component = k(Kind::Component)
+    let component = just(Kind::Component)
         .ignore_then(src.name())
         .then(body(decl.clone().boxed()))
         .map(|(name, body)| DeclKind::Component { name, body });
-    let existing = k(Kind::Existing)
+    let existing = just(Kind::Existing)
         .ignore_then(src.name())
-        .then_ignore(k(Kind::Colon))
+        .then_ignore(just(Kind::Colon))
         .then(src.path())
         .then(record)
         .map(|((name, kind), keys)| DeclKind::Existing { name, kind, keys });
-    let output = k(Kind::Output)
+    let output = just(Kind::Output)
         .ignore_then(src.name())
         .then(typed.clone())
         .then(value.clone())
         .map(|((name, ty), value)| DeclKind::Output { name, ty, value });
-    let assert = k(Kind::Assert)
+    let assert = just(Kind::Assert)
         .ignore_then(full.clone())
-        .then(k(Kind::Comma).ignore_then(full.clone()).or_not())
+        .then(just(Kind::Comma).ignore_then(full.clone()).or_not())
         .map_with(|(cond, message), x| {
             let span: Span = x.span();
             let none = Expr { span: span.after(), kind: Box::new(ExprKind::Null) };
             DeclKind::Assert { cond, message: message.unwrap_or(none) }
         });
-    let test = k(Kind::Test)
+    let test = just(Kind::Test)
         .ignore_then(string.clone())
         .then(body(decl.clone().boxed()))
         .map(|(name, body)| DeclKind::Test { name, body });
-    let given = k(Kind::Given).ignore_then(full.clone()).map(DeclKind::Given);
-    let mock = k(Kind::Mock).ignore_then(full.clone()).then(value.clone()).map(|(a, b)| DeclKind::Mock(a, b));
+    let given = just(Kind::Given).ignore_then(full.clone()).map(DeclKind::Given);
+    let mock =
+        just(Kind::Mock).ignore_then(full.clone()).then(value.clone()).map(|(a, b)| DeclKind::Mock(a, b));
     let address = address(src, &string);
-    let moved = k(Kind::Moved)
+    let moved = just(Kind::Moved)
         .ignore_then(address.clone())
-        .then_ignore(k(Kind::ThinArrow))
+        .then_ignore(just(Kind::ThinArrow))
         .then(address.clone())
         .map(|(a, b)| DeclKind::Moved(a, b));
-    let forget = k(Kind::Forget).ignore_then(address.clone()).map(DeclKind::Forget);
-    let adopt = k(Kind::Adopt)
+    let forget = just(Kind::Forget).ignore_then(address.clone()).map(DeclKind::Forget);
+    let adopt = just(Kind::Adopt)
         .ignore_then(address)
         .then(value.clone().or_not())
         .map(|(a, id)| DeclKind::Adopt(a, id));
-    let plugin = k(Kind::Plugin).ignore_then(src.name()).map(DeclKind::Plugin);
-    let kind = k(Kind::KindWord)
+    let plugin = just(Kind::Plugin).ignore_then(src.name()).map(DeclKind::Plugin);
+    let kind = just(Kind::KindWord)
         .ignore_then(src.name())
         .then(body(decl.clone().boxed()))
         .map(|(name, ports)| DeclKind::Kind { name, ports });
@@ -122,10 +124,10 @@ fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t
         Field { doc: None, annotations: vec![], name, ty, value, span }
     });
     let port = port.boxed();
-    let in_ = k(Kind::In).ignore_then(port.clone()).map(DeclKind::In);
+    let in_ = just(Kind::In).ignore_then(port.clone()).map(DeclKind::In);
     // `out @stable name: string` is allowed as well: the annotation belongs to the output.
     let inner = annotation(src, args.clone()).repeated().collect::<Vec<_>>();
-    let out = k(Kind::Out).ignore_then(inner).then(port).map(|(a, p)| (a, DeclKind::Out(p)));
+    let out = just(Kind::Out).ignore_then(inner).then(port).map(|(a, p)| (a, DeclKind::Out(p)));
 
     let plain = choice((
         choice((let_, param, type_, fn_, edition, settings, plugins, configure, import(src, &ty))).boxed(),
@@ -134,7 +136,7 @@ fn declaration<'t>(src: Source<'t>, exprs: Exprs<'t>, decl: P<'t, Decl>) -> P<'t
     ))
     .map(|kind| (vec![], kind));
     let annotations =
-        annotation(src, args).then_ignore(k(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
+        annotation(src, args).then_ignore(just(Kind::Newline).repeated()).repeated().collect::<Vec<_>>();
     annotations
         .then(choice((plain, out)).labelled("a declaration"))
         .map_with(move |(mut annotations, (more, kind)): (Vec<_>, (Vec<_>, _)), x| {

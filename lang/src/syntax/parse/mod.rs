@@ -342,9 +342,9 @@ fn split_type_closers(tokens: Vec<Token>, text: &str) -> Vec<Token> {
 fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run<'t>> {
     let mut out = vec![];
     let mut open: Vec<Token> = vec![];
-    let (mut start, mut i) = (0, 0);
-    while i < tokens.len() {
-        let token = tokens[i];
+    let (mut start, mut next) = (0, 0);
+    while next < tokens.len() {
+        let token = tokens[next];
         if opens(token.kind) {
             open.push(token);
         } else if closes(token.kind) {
@@ -359,22 +359,22 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run
                 open.pop();
             } else {
                 // The parser says what is wrong with this one; go on at the next declaration.
-                let end = next_declaration(tokens, i, text);
+                let end = next_declaration(tokens, next, text);
                 out.push(Run::Whole(&tokens[start..end]));
-                (start, i) = (end, end);
+                (start, next) = (end, end);
                 open.clear();
                 continue;
             }
         } else if token.kind == Kind::Newline && open.is_empty() {
-            let run = &tokens[start..i];
+            let run = &tokens[start..next];
             let only_annotations = run.first().is_some_and(|t| t.kind == Kind::At) && !declares(run);
             if !only_annotations {
                 out.push(Run::Whole(run));
-                start = i + 1;
+                start = next + 1;
             }
         }
-        i += 1;
-        if i == tokens.len()
+        next += 1;
+        if next == tokens.len()
             && let Some(bracket) = open.first().copied()
         {
             // An interpolation that does not end is in a string that does not, which the lexer has reported.
@@ -385,9 +385,9 @@ fn runs<'t>(tokens: &'t [Token], text: &str, diags: &mut Diagnostics) -> Vec<Run
                 diags.push(d);
             }
             // What stands before the bracket is lost; the declarations after it are not.
-            i = next_declaration(tokens, start + 1, text);
-            out.push(Run::Cut(&tokens[start..i]));
-            start = i;
+            next = next_declaration(tokens, start + 1, text);
+            out.push(Run::Cut(&tokens[start..next]));
+            start = next;
             open.clear();
         }
     }

@@ -7,11 +7,11 @@ fn origin(url: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether two addresses are of one server: credentials for one are for the other too.
-pub(super) fn is_same_server(a: &str, b: &str) -> bool {
+pub(super) fn is_same_server(left: &str, right: &str) -> bool {
     let host =
         |authority: &str| authority.rsplit_once('@').map_or(authority, |(_, h)| h).to_ascii_lowercase();
-    match (origin(a), origin(b)) {
-        (Some((x, a)), Some((y, b))) => x == y && host(a) == host(b),
+    match (origin(left), origin(right)) {
+        (Some((x, left)), Some((y, right))) => x == y && host(left) == host(right),
         _ => false,
     }
 }

@@ -94,13 +94,13 @@ pub(super) fn run(
 }
 
 /// Whether two places are one, however they are written.
-fn same(root: &Path, a: &Place, b: &Place) -> bool {
-    match (a.folder(), b.folder()) {
-        (Some(a), Some(b)) => {
+fn same(root: &Path, left: &Place, right: &Place) -> bool {
+    match (left.folder(), right.folder()) {
+        (Some(left), Some(right)) => {
             let real = |p: &str| root.join(p).canonicalize().unwrap_or_else(|_| root.join(p));
-            real(a) == real(b)
+            real(left) == real(right)
         }
-        _ => a == b,
+        _ => left == right,
     }
 }
 
