@@ -4,6 +4,7 @@ use crate::masking;
 pub use dtm_engine::reason;
 use dtm_engine::secret::SHORTEST_KEY;
 use dtm_engine::state::StateError;
+use dtm_engine::state::own::NotOurs;
 use dtm_lang::shell::command;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Sources};
 use std::path::Path;
@@ -151,12 +152,12 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         StateError::WeakKey(_) => of(Code::E0805)
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
             .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
-        StateError::Foreign { path, why } => of(Code::E0806)
-            .note(match why.starts_with("a hard link") {
+        StateError::Foreign { path, found } => of(Code::E0806)
+            .note(match *found == NotOurs::HardLink {
                 true => "dtm never creates one there; it may come from a copy made with `cp -l`, and writing to it would change the other file too",
                 false => "dtm never creates one there; it may have come with a clone, and using it would change what it leads to",
             })
-            .help(foreign(path, why)),
+            .help(foreign(path, *found)),
         StateError::Fenced { .. } => of(Code::E0807)
             .note("nothing was written since; what ended meanwhile is kept here for the next run"),
         StateError::Remote { help, .. } => match help {
@@ -169,10 +170,10 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
 }
 
 /// What to do about a file of a state that leads elsewhere: what it holds may be the only copy of the state.
-fn foreign(path: &Path, why: &str) -> String {
+fn foreign(path: &Path, found: NotOurs) -> String {
     let (shown, name) = (path.display().to_string(), path.file_name().unwrap_or_default());
     let look = command(["ls", "-l", &shown]);
-    if why.starts_with("a hard link") {
+    if found == NotOurs::HardLink {
         let folder = path.parent().map(|folder| match folder.ends_with("history") {
             true => folder.parent().unwrap_or(folder),
             false => folder,
@@ -184,7 +185,7 @@ fn foreign(path: &Path, why: &str) -> String {
             steps.iter().map(|step| command(step.iter().copied().filter(|word| !word.is_empty()))).collect();
         return format!("give this state its own copies of the files: `{}`", steps.join(" && "));
     }
-    match name == "lock" || why != "a symbolic link" {
+    match name == "lock" || found != NotOurs::SymbolicLink {
         true => format!("check its target, then remove it: `{look}`, `{}`", command(["rm", &shown])),
         false => format!(
             "check its target, `{look}`: if it is this state's file, replace the link with the file; if not, restore the file from a backup"

@@ -19,8 +19,8 @@ fn flags() -> i32 {
     (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32
 }
 
-fn foreign(path: &Path, why: &'static str) -> StateError {
-    StateError::Foreign { path: path.to_path_buf(), why }
+fn foreign(path: &Path, found: NotOurs) -> StateError {
+    StateError::Foreign { path: path.to_path_buf(), found }
 }
 
 /// Refuses links among the folders that lead from the root to a folder of dtm, and beside it.
@@ -45,7 +45,7 @@ pub fn refuse_links_to(root: &Path, folder: &Path) -> Result<(), StateError> {
 
 fn refuse_link(path: &Path) -> Result<(), StateError> {
     match path.symlink_metadata() {
-        Ok(found) if found.is_symlink() => Err(foreign(path, "a symbolic link")),
+        Ok(found) if found.is_symlink() => Err(foreign(path, NotOurs::SymbolicLink)),
         _ => Ok(()),
     }
 }
@@ -75,24 +75,43 @@ pub(super) fn refuse_links_in(folder: &Path) -> Result<(), StateError> {
             let name = name.to_string_lossy();
             // A snapshot is linked into the history, and neither is ever written again.
             let linked = folder.ends_with("history") || name.starts_with("snapshot-");
-            if let Some(why) = strange(&found).filter(|why| !linked || *why != LINKED) {
-                return Err(foreign(&path, why));
+            if let Some(found) = strange(&found).filter(|found| !linked || *found != NotOurs::HardLink) {
+                return Err(foreign(&path, found));
             }
         }
     }
     Ok(())
 }
 
-const LINKED: &str = "a hard link, so that the same file has another name elsewhere";
+/// What dtm never makes in the folder of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOurs {
+    /// A symbolic link.
+    SymbolicLink,
+    /// A file that has another name elsewhere.
+    HardLink,
+    /// A pipe, a device, a socket.
+    NoFile,
+}
+
+impl std::fmt::Display for NotOurs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NotOurs::SymbolicLink => "a symbolic link",
+            NotOurs::HardLink => "a hard link, so that the same file has another name elsewhere",
+            NotOurs::NoFile => "not a regular file",
+        })
+    }
+}
 
 /// Why a file is not one that dtm made.
-fn strange(found: &Metadata) -> Option<&'static str> {
+fn strange(found: &Metadata) -> Option<NotOurs> {
     if found.is_symlink() {
-        Some("a symbolic link")
+        Some(NotOurs::SymbolicLink)
     } else if !found.is_file() {
-        Some("not a regular file")
+        Some(NotOurs::NoFile)
     } else if found.nlink() > 1 {
-        Some(LINKED)
+        Some(NotOurs::HardLink)
     } else {
         None
     }
@@ -101,12 +120,12 @@ fn strange(found: &Metadata) -> Option<&'static str> {
 /// Opens a file of a state in order to write in it, without following a link.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, StateError> {
     let failed = |source: io::Error| match rustix::io::Errno::from_io_error(&source) {
-        Some(rustix::io::Errno::LOOP) => foreign(path, "a symbolic link"),
+        Some(rustix::io::Errno::LOOP) => foreign(path, NotOurs::SymbolicLink),
         _ => StateError::Io { doing: "open", path: path.to_path_buf(), source },
     };
     let file = options.custom_flags(flags()).open(path).map_err(failed)?;
     match strange(&file.metadata().map_err(failed)?) {
-        Some(why) => Err(foreign(path, why)),
+        Some(found) => Err(foreign(path, found)),
         None => Ok(file),
     }
 }

@@ -1,5 +1,6 @@
 //! The seam between the engine and where state is kept.
 
+use super::own::NotOurs;
 use super::{Record, State};
 use crate::address::ToolAddr;
 use crate::clock::Lease;
@@ -393,12 +394,12 @@ pub enum StateError {
     #[error(transparent)]
     WeakKey(#[from] WeakKey),
     /// Something in its folder was not made by dtm, and may lead anywhere.
-    #[error("`{}` is {why}", path.display())]
+    #[error("`{}` is {found}", path.display())]
     Foreign {
-        /// What it is.
+        /// Where it is.
         path: PathBuf,
-        /// Why it is refused.
-        why: &'static str,
+        /// What it is.
+        found: NotOurs,
     },
     /// Somebody took the lock over while this run was held up.
     #[error("the lock on `{place}` was taken over{}", taken_by(by.as_deref()))]
