@@ -115,7 +115,7 @@ pub fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Test(c) => commands::test::run(global, terminal, c),
         Command::Eval(c) => commands::eval::run(global, terminal, c),
         Command::Console(c) => commands::console::run(global, terminal, c),
-        Command::Doc(c) => commands::doc::run(global, terminal, c),
+        Command::Doc(c) => commands::doc::run(terminal, c, &Cli::command()),
         Command::Convert(c) => commands::convert::run(global, terminal, c),
         Command::Fmt(c) => commands::fmt::run(terminal, c),
         Command::Init(c) => commands::devstream_compat::init(global, terminal, c),

@@ -28,6 +28,21 @@ impl Code {
     pub fn severity(self) -> Severity {
         if self.id.starts_with('W') { Severity::Warning } else { Severity::Error }
     }
+    /// What it is about: the codes of a topic share their first two digits.
+    pub fn topic(self) -> &'static str {
+        match self.id.get(1..3) {
+            Some("00") => "Text and tokens",
+            Some("01") => "Grammar",
+            Some("02") => "Names, modules and plugins",
+            Some("03") => "Types",
+            Some("04") => "Values",
+            Some("05") => "Order",
+            Some("06") => "Planning and applying",
+            Some("07") => "Plugins",
+            Some("08") => "State",
+            _ => "The command line",
+        }
+    }
 }
 
 impl Hash for Code {

@@ -1,19 +1,20 @@
 //! `dtm doc`: documentation of modules, plugins and the manual, as Markdown or HTML.
 
 use crate::EXTENSIONS;
-use crate::doc::{Page, examples, html, markdown, page};
+use crate::doc::manual::{self, ManualError};
+use crate::doc::{Page, examples, html, markdown, page, reference};
 use crate::exit::{Exit, Failure, reason};
 use crate::files::{self, Access};
-use crate::options::{FileArg, Global};
+use crate::options::FileArg;
 use crate::project::Project;
 use crate::source::unreadable;
 use crate::terminal::Terminal;
 use crate::view::count;
-use clap::Args;
+use clap::{Args, Command};
 use dtm_engine::project::FileLoader;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Loader, Purpose, Severity, Shipped, Sources, Symbol};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The arguments of `dtm doc`.
@@ -42,13 +43,24 @@ pub struct Doc {
     html: Option<PathBuf>,
 }
 
-pub(crate) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, Failure> {
+/// Writes documentation; `command` is the command line of dtm.
+pub(crate) fn run(terminal: &Terminal, args: &Doc, command: &Command) -> Result<Exit, Failure> {
     if args.schema {
         terminal.out(include_str!("../../schema/dtm-2.json"));
         return Ok(Exit::Done);
     }
     let (name, sources) = match &args.manual {
-        Some(manual) => manual_of(manual)?,
+        Some(list) => {
+            let pages = manual::read(list, &|page| reference::text(page, command));
+            pages.map_err(|error| match error {
+                ManualError::Read(path, e) => unreadable(&path, &reason(&e)),
+                ManualError::Unknown(page) => Failure::new(
+                    Code::E0903,
+                    format!("`{}` links to `{}{page}`, which is not a page", list.display(), manual::GENERATED),
+                )
+                .help("the pages are `dtm:commands`, `dtm:exit-codes`, `dtm:diagnostics`, `dtm:builtins`, `dtm:json`, `dtm:std/MODULE`, `dtm:plugin/PLUGIN`"),
+            })?
+        }
         None => {
             let (name, pages) = pages(args)?;
             for page in &pages {
@@ -57,6 +69,7 @@ pub(crate) fn run(_: &Global, terminal: &Terminal, args: &Doc) -> Result<Exit, F
             let source = |p: &Page| html::Source {
                 file: p.path.trim_end_matches(".dts").replace("../", "up/").replace(['/', '\\', ' '], "."),
                 title: p.path.clone(),
+                part: String::new(),
                 markdown: markdown::text(p),
             };
             (name, pages.iter().map(source).collect())
@@ -185,22 +198,4 @@ fn pages(args: &Doc) -> Result<(String, Vec<Page>), Failure> {
     let all: Vec<Page> = files.map(|(_, f)| page(&f.path, &f.text)).collect();
     let root = project.around.root.file_name().map(|n| n.to_string_lossy().into_owned());
     Ok((root.unwrap_or_else(|| "dtm".into()), all))
-}
-
-/// The pages that a list links to; its heading is the name of the manual, and it is the first page itself.
-fn manual_of(list: &Path) -> Result<(String, Vec<html::Source>), Failure> {
-    let text = std::fs::read_to_string(list).map_err(|e| unreadable(list, &reason(&e)))?;
-    let folder = list.parent().unwrap_or(Path::new(""));
-    let name = text.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or("Manual").trim().to_string();
-    let mut out =
-        vec![html::Source { file: "index".into(), title: "Contents".into(), markdown: text.clone() }];
-    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for link in links.filter(|l| l.ends_with(".md") && !l.contains("://")) {
-        let path = folder.join(link);
-        let markdown = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &reason(&e)))?;
-        let title = markdown.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or(link).replace('`', "");
-        let file = link.trim_start_matches("./").trim_end_matches(".md").replace('/', ".");
-        out.push(html::Source { file, title, markdown });
-    }
-    Ok((name, out))
 }

@@ -2,6 +2,7 @@
 
 use crate::EXTENSIONS;
 use crate::complete;
+use crate::doc::reference::by_topic;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use clap::Args;
@@ -10,11 +11,12 @@ use dtm_lang::diag::nearest;
 use dtm_lang::frontend::codes;
 use dtm_lang::{Code, Diagnostic};
 use serde_json::json;
+use std::fmt::Write;
 
 /// The arguments of `dtm explain`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes\n  dtm explain E0301 --json"
+    after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes, by topic\n  dtm explain E0301 --json"
 )]
 pub struct Explain {
     /// The code; without it, all are listed.
@@ -31,10 +33,13 @@ pub(crate) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> 
             );
             return Ok(Exit::Done);
         }
-        for code in codes {
-            let title = code.page().lines().next().unwrap_or("").trim_start_matches("# ");
-            terminal.out(&format!("{title}\n"));
+        let mut list = String::new();
+        for topic in by_topic().chunk_by(|a, b| a.topic() == b.topic()) {
+            let heading = topic.first().map_or("", |code| code.topic());
+            let _ = writeln!(list, "{}{heading}", if list.is_empty() { "" } else { "\n" });
+            topic.iter().for_each(|code| _ = writeln!(list, "  {code}  {}", title(*code)));
         }
+        terminal.page(&list);
         return Ok(Exit::Done);
     };
     match codes.iter().copied().find(|code| code.id().eq_ignore_ascii_case(wanted)) {

@@ -1,6 +1,7 @@
 //! Pages as HTML: one file each, with a list of all, a search, and the style inside, so that a folder of them needs
 //! nothing else.
 
+use super::manual::{GENERATED, file_of};
 use dtm_lang::syntax::lexer::lex;
 use dtm_lang::syntax::token::Kind;
 use dtm_lang::{Diagnostics, FileId};
@@ -22,6 +23,8 @@ pub struct Source {
     pub file: String,
     /// How the list names it.
     pub title: String,
+    /// The part of the manual that it is in; empty for none.
+    pub part: String,
     /// Its text.
     pub markdown: String,
 }
@@ -38,7 +41,7 @@ type Headings = Vec<(u8, String, String)>;
 
 /// All files: their names and texts. The first page is the beginning.
 pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
-    let pages: Vec<(String, Headings)> = sources.iter().map(|s| body(&s.markdown, sources)).collect();
+    let pages: Vec<(String, Headings)> = sources.iter().map(|source| body(source, sources)).collect();
     let mut entries = vec![];
     for (source, (_, headings)) in sources.iter().zip(&pages) {
         for (_, id, title) in headings {
@@ -55,20 +58,7 @@ pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
     let index = serde_json::Value::from(index).to_string().replace('<', "\\u003c");
     let mut out = vec![];
     for (at, (source, (body, headings))) in sources.iter().zip(&pages).enumerate() {
-        let mut list = String::new();
-        for other in sources {
-            let here = if other.file == source.file { " class=\"here\"" } else { "" };
-            let (file, title) = (escaped(&other.file), escaped(&other.title));
-            let _ = writeln!(list, "<li{here}><a href=\"{file}.html\">{title}</a>");
-            if other.file == source.file {
-                list += "<ul>";
-                for (_, id, title) in headings.iter().filter(|(level, ..)| *level == 2 || *level == 3) {
-                    let _ = write!(list, "<li><a href=\"#{id}\">{}</a></li>", escaped(title));
-                }
-                list += "</ul>";
-            }
-            list += "</li>\n";
-        }
+        let list = navigation(sources, at, headings);
         let around = |i: Option<usize>, rel: &str, arrow: &str| {
             let page = i.and_then(|i| sources.get(i));
             page.map_or(String::new(), |p| {
@@ -98,9 +88,41 @@ pub fn site(name: &str, sources: &[Source]) -> Vec<(String, String)> {
     out
 }
 
+/// The list of all pages, by part, with the headings of the one at `at`.
+fn navigation(sources: &[Source], at: usize, headings: &Headings) -> String {
+    let here = sources.get(at).map(|source| &*source.file);
+    let mut list = String::new();
+    for part in sources.chunk_by(|a, b| a.part == b.part) {
+        let name = part.first().map_or("", |source| &*source.part);
+        if !name.is_empty() {
+            let open = if part.iter().any(|source| Some(&*source.file) == here) { " open" } else { "" };
+            let _ = writeln!(list, "<li><details{open}><summary>{}</summary>\n<ul>", escaped(name));
+        }
+        for source in part {
+            let (file, title) = (escaped(&source.file), escaped(&source.title));
+            let is_here = Some(&*source.file) == here;
+            let class = if is_here { " class=\"here\"" } else { "" };
+            let _ = writeln!(list, "<li{class}><a href=\"{file}.html\">{title}</a>");
+            if is_here {
+                list += "<ul>";
+                for (_, id, title) in headings.iter().filter(|(level, ..)| *level == 2 || *level == 3) {
+                    let _ = write!(list, "<li><a href=\"#{id}\">{}</a></li>", escaped(title));
+                }
+                list += "</ul>";
+            }
+            list += "</li>\n";
+        }
+        if !name.is_empty() {
+            list += "</ul></details></li>\n";
+        }
+    }
+    list
+}
+
 /// The body of a page, and its headings: level, anchor, text.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other Markdown is rendered as it is")]
-fn body(markdown: &str, sources: &[Source]) -> (String, Headings) {
+fn body(source: &Source, sources: &[Source]) -> (String, Headings) {
+    let markdown = &*source.markdown;
     let names: Vec<String> = headings_of(markdown);
     let mut used: HashMap<String, usize> = HashMap::new();
     let mut headings = vec![];
@@ -146,12 +168,12 @@ fn body(markdown: &str, sources: &[Source]) -> (String, Headings) {
             }
             // What a page says of other pages leads to them.
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-                let dest_url = CowStr::from(led(&dest_url, sources));
+                let dest_url = CowStr::from(led(&dest_url, source, sources));
                 events.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
             }
             // A remote image would reveal who reads this page.
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-                let dest_url = CowStr::from(led(&dest_url, sources));
+                let dest_url = CowStr::from(led(&dest_url, source, sources));
                 events.push(Event::Start(Tag::Image { link_type, dest_url, title, id }));
             }
             Event::Code(text) => {
@@ -169,14 +191,20 @@ fn body(markdown: &str, sources: &[Source]) -> (String, Headings) {
 }
 
 /// A link to a Markdown file that is a page of the site, as one to that page; what could run is taken away.
-fn led(to: &str, sources: &[Source]) -> String {
+fn led(to: &str, from: &Source, sources: &[Source]) -> String {
     let scheme = to.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    if to.contains(':') && !["http", "https", "mailto"].contains(&&*scheme) {
+    let is_generated = to.starts_with(GENERATED);
+    if to.contains(':') && !is_generated && !["http", "https", "mailto"].contains(&&*scheme) {
         return String::new();
     }
     let (path, anchor) = to.split_once('#').map_or((to, String::new()), |(p, a)| (p, format!("#{a}")));
+    let folder =
+        from.file.rsplit_once('.').map_or(String::new(), |(folder, _)| folder.replace('.', "/") + "/");
+    let file = if is_generated { file_of(path) } else { file_of(&format!("{folder}{path}")) };
     let stem = path.trim_end_matches(".md").rsplit('/').next().unwrap_or_default();
-    match sources.iter().find(|s| path.ends_with(".md") && s.file.rsplit('.').next() == Some(stem)) {
+    let is_page = path.ends_with(".md") || is_generated;
+    let exact = sources.iter().find(|s| is_page && s.file == file);
+    match exact.or_else(|| sources.iter().find(|s| is_page && s.file.rsplit('.').next() == Some(stem))) {
         Some(page) => format!("{}.html{anchor}", page.file),
         None => to.to_string(),
     }

@@ -5,7 +5,9 @@
 //! ```
 
 pub mod html;
+pub mod manual;
 pub mod markdown;
+pub mod reference;
 
 use dtm_lang::syntax::ast::{Decl, DeclKind, Field, Module};
 use dtm_lang::{Diagnostics, FileId, Span};

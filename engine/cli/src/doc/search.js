@@ -22,7 +22,7 @@ function show() {
     item.append(link);
     found.append(item);
   });
-  if (all.length === 0 && words.length > 0) found.textContent = "Nothing is called so.";
+  if (all.length === 0 && words.length > 0) found.textContent = "No page or heading matches.";
 }
 field.addEventListener("input", () => { chosen = 0; show(); });
 field.addEventListener("keydown", (event) => {
