@@ -169,7 +169,7 @@ impl Surroundings {
     pub fn store(&self, place: &Place) -> Result<Store, StateError> {
         if self.env.get("DTM_STATE_KEY").is_some_and(String::is_empty) {
             // A variable that a pipeline meant to fill.
-            return Err(WeakKey { why: "it is empty".into() }.into());
+            return Err(WeakKey { variable: "DTM_STATE_KEY", why: "it is empty".into() }.into());
         }
         let key = self.given_key();
         let (keys, redactor) = (self.keys(), self.redactor.clone());

@@ -250,7 +250,7 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
         }
         Data::Unknown(Unknown::Deferred(origin)) => {
             let output = text_of(program, origin);
-            let headline = format!("`{output}` is known after apply, and this test does not say what it is");
+            let headline = format!("`{output}` is known only after apply, and this test does not mock it");
             let diagnostic = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "needs it");
             let diagnostic =
                 if origin == assert.cond.span { diagnostic } else { diagnostic.also(origin, "this output") };
@@ -258,9 +258,9 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
             let inside = inside.map(|id| &program.instance(*id).addr).find(|addr| addr.contains('/'));
             match inside {
                 Some(addr) => {
-                    diagnostic.help(format!("`{addr}` is in a component: put an `out` of that in place"))
+                    diagnostic.help(format!("`{addr}` is in a component: mock an `out` of the component"))
                 }
-                None => diagnostic.help(format!("put it in place: `mock {output} = ...`")),
+                None => diagnostic.help(format!("mock it: `mock {output} = ...`")),
             }
         }
         Data::Null

@@ -95,7 +95,7 @@ pub fn guard(
             let failure = Failure::new(Code::E0808, headline);
             Err(failure
                 .help("move what is there: `dtm state migrate`, or put the setting back")
-                .help("to begin a new state, in which nothing was made yet: `--new-state`"))
+                .help("to start with an empty state: `--new-state`"))
         }
         _ => Ok(()),
     }

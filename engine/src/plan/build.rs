@@ -211,10 +211,12 @@ impl Builder<'_> {
         }
         for (addr, id, span) in self.program.adopts() {
             if self.program.find(&addr).is_none() {
-                let d = Diagnostic::new(
-                    Code::E0606,
-                    format!("`{addr}` is not in the program, so nothing can be adopted as it"),
-                );
+                let mut members = self.program.instances().iter().filter(|i| within(&i.addr, &addr));
+                let d = match members.next() {
+                    Some(member) => Diagnostic::new(Code::E0606, format!("`{addr}` is more than one tool"))
+                        .help(format!("adopt its members, each by its address: `adopt {}`", member.addr)),
+                    None => Diagnostic::new(Code::E0606, format!("`{addr}` is not in the program")),
+                };
                 self.problem(d.at(span, "adopted here"));
             } else {
                 self.adopts.insert(ToolAddr::from(&addr), (id.map(|id| id.to_string()), span));

@@ -50,7 +50,9 @@ impl Key {
     /// When it is weak.
     pub fn seals(self, named: Option<&str>) -> Result<Key, WeakKey> {
         match &self.weak {
-            Some(why) if named != Some(&*self.id()) => Err(WeakKey { why: why.to_string() }),
+            Some(why) if named != Some(&*self.id()) => {
+                Err(WeakKey { variable: "DTM_STATE_KEY", why: why.to_string() })
+            }
             _ => Ok(self),
         }
     }
@@ -102,10 +104,19 @@ impl Key {
 
 /// A key that is too easy to guess seals nothing new.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`DTM_STATE_KEY` is too weak: {why}")]
+#[error("`{variable}` is too weak: {why}")]
 pub struct WeakKey {
+    /// The variable that gives it.
+    pub variable: &'static str,
     /// What is weak about it.
     pub why: String,
+}
+
+impl WeakKey {
+    /// As what is wrong with the key that is to replace another one.
+    pub fn of_new(self) -> WeakKey {
+        WeakKey { variable: "DTM_STATE_NEW_KEY", ..self }
+    }
 }
 
 /// A value could not be sealed or opened.

@@ -473,7 +473,7 @@ impl Checker<'_> {
         } else if from.has_secret() && fits(&from.exposed(), to) {
             Diagnostic::new(Code::E0304, "a secret would become readable here")
                 .at(span, format!("this is `{from}`, expected `{to}`"))
-                .help("make the place secret, or say why it may be shown: `expose(x, \"reason\")`")
+                .help("use an input or output that is secret, or say why the value may be shown: `expose(x, \"reason\")`")
         } else if from.is_nullable() && fits(&from.non_null(), to) {
             Diagnostic::new(Code::E0309, format!("expected `{to}`, but this may be null"))
                 .at(span, format!("this is `{from}`"))

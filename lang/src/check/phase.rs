@@ -160,7 +160,7 @@ impl Phases<'_> {
         let Some(origin) = origin.filter(|origin| self.told.insert((span, *origin))) else { return };
         let diagnostic = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"));
         let diagnostic =
-            diagnostic.note("what is known after apply decides values, never which tools there are");
+            diagnostic.note("a value that is known only after apply cannot decide which tools exist");
         if self.args.contains(&origin) {
             let diagnostic = diagnostic.at(origin, "known after apply, and given to a component");
             return self.diags.push(diagnostic.also(span, "decided here, inside of it"));

@@ -151,10 +151,9 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        let d =
-            Diagnostic::new(Code::E0316, "this cannot be put in place by a test").at(target.span, "not this");
+        let d = Diagnostic::new(Code::E0316, "this cannot be mocked").at(target.span, "not this");
         self.diags.push(d.note(
-            "a mock is for what comes from outside: an output, `tool.output`; imported data, by its name; `env_var(\"NAME\")`",
+            "a mock replaces what comes from outside: an output, `tool.output`; imported data, by its name; `env_var(\"NAME\")`",
         ));
         None
     }

@@ -179,8 +179,12 @@ impl Checker<'_> {
                     format!("[{} in {iter} by {}]", names.join(", "), key_of(last, &ty))
                 }
             };
-            let help = format!("say which: `{header}`");
-            self.diags.push(diagnostic.help(help).note("a position would change when the list does"));
+            let help = format!("name the key: `{header}`");
+            self.diags.push(
+                diagnostic
+                    .help(help)
+                    .note("a position is not a stable key: it changes when the list changes"),
+            );
         }
         Each { iter, vars, by }
     }

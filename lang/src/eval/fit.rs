@@ -15,7 +15,7 @@ impl Evaluator<'_, '_> {
             let d = Diagnostic::new(Code::E0304, "a secret would become readable here");
             let d = d.at(span, format!("holds a secret, and is of type `{ty}`"));
             let d = d.note("it came by way of untyped data");
-            self.report(d.help("make the place secret, or say why it may be shown: `expose(x, \"reason\")`"));
+            self.report(d.help("use an input or output that is secret, or say why the value may be shown: `expose(x, \"reason\")`"));
             return true;
         }
         false

@@ -329,7 +329,7 @@ impl<'p, 'w> Evaluator<'p, 'w> {
         let output = self.cx.sources.text(origin).to_string();
         let d = Diagnostic::new(Code::E0308, format!("{what} must be known when planning"))
             .at(span, "decided here")
-            .note("what is known after apply decides values, never which tools there are");
+            .note("a value that is known only after apply cannot decide which tools exist");
         let d = if origin == span { d } else { d.also(origin, format!("`{output}` is known after apply")) };
         self.diags.push(d);
         Value::error()

@@ -399,8 +399,10 @@ fn line_text(
                 out.push(' ');
             }
         }
-        unary = matches!(piece.kind, Kind::Minus | Kind::Bang)
-            && before.is_none_or(|b| !b.kind.ends_operand() || b.kind == Kind::Star);
+        // A word such as `assert` ends no operand, but only the grammar knows; `!` always stands before its operand.
+        unary = piece.kind == Kind::Bang
+            || piece.kind == Kind::Minus
+                && before.is_none_or(|b| !b.kind.ends_operand() || b.kind == Kind::Star);
         out += if split { "> =" } else { piece.text };
         match piece.kind {
             Kind::Lt if angle => angles.push(open.len()),

@@ -61,7 +61,7 @@ fn mend(global: &Global, terminal: &Terminal, args: &Check) -> Result<(), Failur
             changed.insert(file.shown.to_string());
         }
     }
-    changed.iter().for_each(|file| terminal.note(&format!("fixed {file}")));
+    changed.iter().for_each(|file| terminal.note(&format!("Fixed {file}.")));
     Ok(())
 }
 

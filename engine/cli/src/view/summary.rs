@@ -9,30 +9,29 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The summary as text.
+/// The summary as text; `next` is the command that goes on from here.
 pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> String {
     let mut out = String::new();
-    let of = |verbs: &[&str]| outcome.done.iter().filter(|(_, v)| verbs.contains(v)).count();
+    let of = |verb: &str| outcome.done.iter().filter(|(_, v)| *v == verb).count();
     let parts: Vec<String> = [
-        (of(&["create"]), "created"),
-        (of(&["update"]), "changed"),
-        (of(&["adopt"]), "adopted"),
-        (of(&["replace"]), "replaced"),
-        (of(&["delete"]), "deleted"),
-        (of(&["forget"]), "forgotten"),
-        (of(&["read"]), "recorded"),
-        (of(&["find"]), "found"),
+        (outcome.failed.len(), "failed"),
+        (outcome.skipped.len(), "skipped"),
+        (outcome.stopped.len(), "not started"),
+        (of("create"), "created"),
+        (of("update"), "changed"),
+        (of("adopt"), "adopted"),
+        (of("replace"), "replaced"),
+        (of("delete"), "deleted"),
+        (of("forget"), "forgotten"),
+        (of("read"), "recorded"),
+        (of("find"), "found"),
     ]
     .into_iter()
-    .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{n} {what}"))
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{number} {what}"))
     .collect();
-    let done = match (parts.is_empty(), outcome.is_complete()) {
-        (true, true) => "recorded".to_string(),
-        (true, false) => "nothing was completed".to_string(),
-        _ => parts.join(", "),
-    };
     if outcome.is_complete() {
+        let done = if parts.is_empty() { "recorded".to_string() } else { parts.join(", ") };
         let _ = writeln!(out, "{} {done} ({}).", style.green("Done:"), time(took));
         return out;
     }
@@ -41,26 +40,30 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
         because.entry(cause).or_default().push(addr);
     }
     for (addr, _) in &outcome.failed {
-        let _ = write!(out, "{} {addr}", style.red("Failed:"));
+        let _ = writeln!(out, "{} {addr}", style.red("Failed:"));
         if let Some(skipped) = because.remove(&**addr) {
-            let _ = write!(out, "; skipped because of it: {}", list(&skipped));
+            let _ = writeln!(out, "Skipped because {addr} failed: {}", list(&skipped));
         }
-        out.push('\n');
     }
     for (cause, skipped) in because {
         let _ = writeln!(out, "Skipped because of {cause}: {}", list(&skipped));
     }
     if !outcome.stopped.is_empty() {
         let stopped: Vec<&str> = outcome.stopped.iter().map(|addr| &**addr).collect();
-        let _ = writeln!(out, "Not begun: {}", list(&stopped));
+        let _ = writeln!(out, "Not started: {}", list(&stopped));
     }
-    let failed = match (outcome.failed.len(), outcome.asserts.has_errors()) {
-        (0, true) => "; an assertion does not hold".to_string(),
-        (0, false) => String::new(),
-        (n, _) => format!("; {} failed", count(n, "tool")),
-    };
-    let _ = writeln!(out, "{done}{failed} ({}). To continue: {next}", time(took));
+    let asserts = if outcome.asserts.has_errors() { vec!["an assertion failed".to_string()] } else { vec![] };
+    let all = [asserts, parts].concat();
+    let result = if all.is_empty() { "nothing was done".to_string() } else { all.join(", ") };
+    let purpose = if outcome.failed.is_empty() && outcome.asserts.is_empty() { "continue" } else { "retry" };
+    let _ = writeln!(out, "{} ({}). Run `{next}` to {purpose}.", capital(&result), time(took));
     out
+}
+
+/// A sentence begins with a capital letter.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A time as a person says it: `0.4s`, `12s`, `3m05s`, `1h02m`.

@@ -116,7 +116,11 @@ impl LocalStore {
             }
         })?;
         if key.id() != wanted {
-            return Err(fail(format!("the key that was given is {}", key.id())));
+            let from = match (&self.given_key, self.key_file(&state.lineage)) {
+                (None, Ok(file)) => format!("the key in `{}`", file.display()),
+                _ => "the given key".into(),
+            };
+            return Err(fail(format!("{from} is {}", key.id())));
         }
         let state = open_state(state, &key, &self.redactor)?;
         self.redactor.set_key(&key);

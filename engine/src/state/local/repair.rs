@@ -4,6 +4,7 @@
 use super::{LocalStore, io, make_folder, read_key, sync_folder};
 use crate::address::ToolAddr;
 use crate::secret::Key;
+use crate::secret::WeakKey;
 use crate::state::Serial;
 use crate::state::form::{self, Form};
 use crate::state::frame::{End, decode, encode, read_all, whole_after};
@@ -154,6 +155,7 @@ impl LocalStore {
     ) -> Result<usize, StateError> {
         let _lock = self.take_lock(holder, wait)?;
         let Some(found) = self.replay(true)? else { return Ok(0) };
+        self.policy.allows(&found.state, || self.describe())?;
         let lineage = found.state.lineage.clone();
         // A run before may have been interrupted: then the state has the new key already, and its history the old one.
         let known = if lost { vec![] } else { self.known_keys(&lineage, new.as_ref()) };
@@ -171,7 +173,7 @@ impl LocalStore {
         };
         let made = new.is_none();
         let key = match new {
-            Some(key) => key.seals(None)?,
+            Some(key) => key.seals(None).map_err(WeakKey::of_new)?,
             None => {
                 let text = Key::random_text()
                     .map_err(|e| StateError::Closed(format!("no key could be made: {e}")))?;

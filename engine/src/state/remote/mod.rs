@@ -159,7 +159,7 @@ impl RemoteStore {
         let fail = |given: &str| StateError::Key { wanted: wanted.clone(), given: given.into() };
         let key = self.key.as_ref().ok_or_else(|| fail("no key was given"))?;
         if key.id() != wanted {
-            return Err(fail(&format!("the key that was given is {}", key.id())));
+            return Err(fail(&format!("the given key is {}", key.id())));
         }
         let state = open_state(state, key, &self.redactor)?;
         self.redactor.set_key(key);

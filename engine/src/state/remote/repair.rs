@@ -7,6 +7,7 @@ use super::pack::{Tail, unpack_all};
 use super::session::{collect, snapshot};
 use super::{ASK, RemoteStore};
 use crate::secret::Key;
+use crate::secret::WeakKey;
 use crate::state::form::{self, Form, Unreadable};
 use crate::state::frame::{decode, read_all};
 use crate::state::seal::{open_state, without_sealed};
@@ -204,8 +205,11 @@ impl RemoteStore {
         new: Option<Key>,
         lost: bool,
     ) -> Result<usize, StateError> {
-        let given = new.or_else(|| self.key.clone().filter(|_| lost));
-        let key = given.ok_or_else(|| StateError::NeedsKey { place: self.wire.place() })?.seals(None)?;
+        let key = match (new, self.key.clone().filter(|_| lost)) {
+            (Some(new), _) => new.seals(None).map_err(WeakKey::of_new)?,
+            (None, Some(key)) => key.seals(None)?,
+            (None, None) => return Err(StateError::NeedsKey { place: self.wire.place() }),
+        };
         let old = self.old(holder, wait)?;
         let Some(before) = &old.head else {
             return Err(self.corrupt(HEAD, 0, "it cannot be read"));
@@ -238,6 +242,7 @@ impl RemoteStore {
     ) -> Result<(Head, usize), StateError> {
         let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
         let sealed = self.replay(before)?.ok_or_else(gone)?;
+        self.policy.allows(&sealed, || self.wire.place())?;
         let (state, dropped) = match lost {
             true => without_sealed(sealed),
             // The same again: it has the new key already.
