@@ -246,17 +246,17 @@ builtins! {
         budget::text(whole.len().saturating_add(found.saturating_mul(with.len())))?;
         string(whole.replace(&*what, &with))
     };
-    /// In capital letters: `upper("ab")` is `"AB"`.
+    /// Converts to upper case: `upper("ab")` is `"AB"`.
     upper(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_uppercase());
-    /// In small letters: `lower("AB")` is `"ab"`.
+    /// Converts to lower case: `lower("AB")` is `"ab"`.
     lower(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_lowercase());
     /// Without blanks at both ends: `trim(" a ")` is `"a"`.
     trim(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).trim().into());
-    /// Whether a string begins so: `starts_with("abc", "ab")` is `true`.
+    /// Whether a string starts with a prefix: `starts_with("abc", "ab")` is `true`.
     starts_with(text: Type::String, prefix: Type::String) -> Type::Bool, Deep, |a| {
         Ok(Value::plain(Data::Bool(text(&a[0]).starts_with(&*text(&a[1])))))
     };
-    /// Whether a string ends so: `ends_with("abc", "bc")` is `true`.
+    /// Whether a string ends with a suffix: `ends_with("abc", "bc")` is `true`.
     ends_with(text: Type::String, suffix: Type::String) -> Type::Bool, Deep, |a| {
         Ok(Value::plain(Data::Bool(text(&a[0]).ends_with(&*text(&a[1])))))
     };
@@ -477,7 +477,7 @@ builtins! {
     template(path: Type::String; vars: Type::Any) -> Type::String, Deep;
     /// An environment variable, named by a literal; with a default when it is not set: `env_var("HOME", "/")`.
     env_var(name: Type::String; default: Type::String) -> Type::String, Deep;
-    /// Takes the secrecy off, with a reason for those who read it: `expose(token, "shown once to the admin")`.
+    /// Makes a secret value public; the reason is for readers of the program: `expose(token, "shown once to the admin")`.
     expose(value: t().secret(), reason: Type::String) -> t(), Structure, |a| Ok(a[0].clone().exposed());
     /// In an interface's default: the address of the instance with its parts joined by `-`.
     tool_name() -> Type::String, Deep;
