@@ -63,12 +63,12 @@ impl Hir {
     /// Goes through all expressions.
     pub fn for_each(&self, look: &mut dyn FnMut(&Expr)) {
         let tools = self.tools.iter().flat_map(|t| {
-            let with = [&t.with.protect, &t.with.timeout, &t.with.retries, &t.with.read];
+            let with = [&t.with().protect, &t.with().timeout, &t.with().retries, &t.with().read];
             let each = t.each.iter().flat_map(|e| std::iter::once(&e.iter).chain(&e.by));
             each.chain(&t.cond)
                 .chain(t.inputs.values())
                 .chain(with.into_iter().flatten())
-                .chain(&t.with.after)
+                .chain(&t.with().after)
         });
         let outs = self.components.iter().flat_map(|c| c.outs.values());
         let asserts = self.asserts.iter().flat_map(|a| [&a.cond, &a.message]);
@@ -181,8 +181,25 @@ pub struct Tool {
     pub cond: Option<Expr>,
     /// Its inputs, all of them, defaults too.
     pub inputs: IndexMap<Symbol, Expr>,
-    /// Inputs of type `any`-with-a-secret or not: whether the configuration sets any secret into an `any` input.
-    pub with: With,
+    /// Its options, if it has any: few tools of many do.
+    pub with: Option<Box<With>>,
+}
+
+impl Tool {
+    /// The options of `with`.
+    pub fn with(&self) -> &With {
+        static NONE: With = With {
+            after: vec![],
+            protect: None,
+            ignore: vec![],
+            create_first: false,
+            timeout: None,
+            retries: None,
+            read: None,
+            using: None,
+        };
+        self.with.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// The `with` options of a tool.

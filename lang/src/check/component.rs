@@ -327,7 +327,7 @@ impl Checker<'_> {
             tool.inputs.values().for_each(&mut look);
             tool.cond.iter().for_each(&mut look);
             tool.each.iter().flat_map(|e| std::iter::once(&e.iter).chain(&e.by)).for_each(&mut look);
-            let with = &tool.with;
+            let with = tool.with();
             let options = [&with.protect, &with.timeout, &with.retries, &with.read];
             options.into_iter().flatten().chain(&with.after).for_each(&mut look);
         }

@@ -197,7 +197,7 @@ impl Phases<'_> {
         if let Some(cond) = &tool.cond {
             self.known(cond, "whether a tool exists");
         }
-        let with = &tool.with;
+        let with = tool.with();
         for (option, name) in [
             (&with.protect, "protect"),
             (&with.timeout, "timeout"),

@@ -85,7 +85,7 @@ impl Checker<'_> {
             each,
             cond,
             inputs: IndexMap::default(),
-            with: With::default(),
+            with: None,
         });
         if let Some(home) = home {
             self.hir.components[home].tools.push(id);
@@ -143,7 +143,7 @@ impl Checker<'_> {
         let inputs = self.check_fields(module, tool.inputs.span, entries, &record, why, "input");
         self.context.in_commands = false;
         let component = self.hir.tools[id].component.is_some();
-        let with = tool.with.as_ref().map(|w| self.with(module, w, &kind, component)).unwrap_or_default();
+        let with = tool.with.as_ref().map(|w| Box::new(self.with(module, w, &kind, component)));
         let hir = &mut self.hir.tools[id];
         (hir.each, hir.cond, hir.inputs, hir.with) = (each, cond, inputs, with);
     }

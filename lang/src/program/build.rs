@@ -89,7 +89,7 @@ pub(super) fn lets(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) {
 fn component(ev: &mut Evaluator<'_, '_>, hir: &Hir, scope: ScopeId) -> Vec<(AssertId, ScopeId)> {
     let tool = &hir.tools[ev.world.scopes[scope.0 as usize].tool];
     let Some(component) = tool.component.map(|id| &hir.components[id]) else { return vec![] };
-    if let Some(using) = &tool.with.using
+    if let Some(using) = &tool.with().using
         && !hir.configures.iter().any(|c| c.name.as_ref() == Some(using))
     {
         let d = Diagnostic::new(Code::E0201, format!("unknown configuration `{using}`"));

@@ -134,7 +134,7 @@ fn inputs(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, addr: &Symbol
 fn after(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, edges: &mut Edges) {
     let implied = edges.clone();
     ev.enter(id);
-    for after in &tool.with.after {
+    for after in &tool.with().after {
         for other in tools_named(ev, after) {
             if implied.contains_key(&other) && tool.each.is_none() && tool.home.is_none() {
                 let addr = ev.world.instances[other.0 as usize].addr.clone();
@@ -159,7 +159,7 @@ fn around<'h>(ev: &Evaluator<'_, '_>, hir: &'h Hir, mut scope: ScopeId) -> Aroun
     let mut around = vec![];
     while scope != ROOT {
         let component = &ev.world.scopes[scope.0 as usize];
-        around.push((scope, &hir.tools[component.tool].with));
+        around.push((scope, hir.tools[component.tool].with()));
         scope = component.outer;
     }
     around
@@ -189,7 +189,7 @@ fn configuration(
         hir.configures.iter().any(|c| c.plugin == tool.plugin && c.name.as_ref() == Some(*name))
     };
     let inherited = || around.iter().filter_map(|(_, with)| with.using.as_ref()).find(is_configured);
-    let using = tool.with.using.as_ref().or_else(inherited).cloned();
+    let using = tool.with().using.as_ref().or_else(inherited).cloned();
     let config = hir.configures.position(|c| c.plugin == tool.plugin && c.name == using);
     match (config, using) {
         (Some(_), _) => {}
@@ -246,23 +246,23 @@ fn options(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, around: &Aro
         }
         Some(value.data)
     };
-    let protect = option(&tool.with.protect, "protect");
-    let read = !matches!(option(&tool.with.read, "read"), Some(Data::Bool(false)));
-    let timeout = match option(&tool.with.timeout, "timeout") {
+    let protect = option(&tool.with().protect, "protect");
+    let read = !matches!(option(&tool.with().read, "read"), Some(Data::Bool(false)));
+    let timeout = match option(&tool.with().timeout, "timeout") {
         Some(Data::Duration(nanoseconds)) => Some(nanoseconds),
         _ => None,
     };
-    let retries = match option(&tool.with.retries, "retries") {
+    let retries = match option(&tool.with().retries, "retries") {
         Some(Data::Int(count)) => Some(count),
         _ => None,
     };
-    if let (Some(nanoseconds), Some(expr)) = (timeout.filter(|ns| *ns <= 0), &tool.with.timeout) {
+    if let (Some(nanoseconds), Some(expr)) = (timeout.filter(|ns| *ns <= 0), &tool.with().timeout) {
         let headline =
             format!("a `timeout` must be longer than zero, not {}", crate::value::duration_text(nanoseconds));
         ev.diags.push(Diagnostic::new(Code::E0401, headline).at(expr.span, "too short"));
     }
     if let (Some(count), Some(expr)) =
-        (retries.filter(|count| !(0..=MOST_RETRIES).contains(count)), &tool.with.retries)
+        (retries.filter(|count| !(0..=MOST_RETRIES).contains(count)), &tool.with().retries)
     {
         let headline = format!("`retries` must be a number from 0 to {MOST_RETRIES}, not {count}");
         ev.diags.push(Diagnostic::new(Code::E0401, headline).at(expr.span, "out of range"));
@@ -277,8 +277,8 @@ fn options(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, around: &Aro
     });
     Options {
         protect: matches!(protect, Some(Data::Bool(true))),
-        ignore: tool.with.ignore.clone(),
-        create_first: tool.with.create_first,
+        ignore: tool.with().ignore.clone(),
+        create_first: tool.with().create_first,
         timeout,
         retries,
         read,

@@ -1,7 +1,7 @@
 //! The end of a run: what was done, what failed and what was skipped because of it, and the command to run next.
 
+use super::change;
 use super::paper::{Paint, Paper, cells};
-use super::{change, count};
 use crate::terminal::Style;
 use dtm_engine::Fields;
 use dtm_engine::execute::Outcome;
