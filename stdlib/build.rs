@@ -1,5 +1,5 @@
-//! Embeds every file of `examples/`, so that a new example is one folder, every module beside this file, and the
-//! interfaces.
+//! Embeds every file of `examples/`, so that a new example is one folder, every module beside this file, the interfaces, and the
+//! pages of the guide.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -25,15 +25,21 @@ fn main() -> std::io::Result<()> {
         code += "] },\n";
     }
     code += "];\n";
-    for (folder, name, doc) in [
-        (".", "MODULES", "The modules of the standard library: name and text."),
-        ("interfaces", "INTERFACES", "Interfaces of plugins that are not shipped yet: name and text."),
+    let guide = "../tests/spec/guide";
+    std::io::Write::write_all(
+        &mut std::io::stdout(),
+        format!("cargo::rerun-if-changed={guide}\n").as_bytes(),
+    )?;
+    for (folder, extension, name, doc) in [
+        (".", "dts", "MODULES", "The modules of the standard library: name and text."),
+        ("interfaces", "dts", "INTERFACES", "Interfaces of plugins that are not shipped yet: name and text."),
+        (guide, "md", "GUIDE", "The pages of the guide: name and Markdown."),
     ] {
         let _ = writeln!(code, "/// {doc}\npub const {name}: &[(&str, &str)] = &[");
         let mut files: Vec<_> =
             std::fs::read_dir(Path::new(&root).join(folder))?.filter_map(|e| Some(e.ok()?.path())).collect();
         files.sort();
-        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "dts")) {
+        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == extension)) {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy();
             let _ = writeln!(code, "({stem:?}, include_str!({:?})),", file.display().to_string());
         }

@@ -1,5 +1,6 @@
 //! What is embedded in dtm. [`EXAMPLES`] are tested like everything else and are what `dtm new` writes; [`MODULES`] are
-//! imported as `std/NAME`; [`INTERFACES`] are those of plugins that are still to come: programs that use them check and plan.
+//! imported as `std/NAME`; [`INTERFACES`] are those of plugins that are still to come: programs that use them check and plan; [`GUIDE`]
+//! are the pages that `dtm help` shows.
 
 /// An example, which is also a starter.
 #[derive(Clone, Copy, Debug)]

@@ -143,7 +143,7 @@ pub fn completed() -> clap::Command {
         });
         command.mut_subcommands(with_candidates)
     }
-    let pages = || complete::pages(&Cli::command(), &commands::help::TOPICS);
+    let pages = || complete::pages(&Cli::command(), &commands::help::TOPICS, dtm_stdlib::GUIDE);
     with_candidates(Cli::command()).mut_subcommand("help", |help| {
         help.mut_arg("command", |argument| argument.add(ArgValueCandidates::new(pages)))
     })

@@ -176,7 +176,9 @@ pub fn kinds() -> Candidates {
 }
 
 /// What `dtm help` has a page for.
-pub fn pages(command: &Command, topics: &[&str]) -> Candidates {
+pub fn pages(command: &Command, topics: &[&str], guide: &[(&str, &str)]) -> Candidates {
     let commands = command.get_subcommands().filter(|c| is_visible(c)).map(|c| c.get_name().to_string());
-    candidates(commands.chain(topics.iter().map(|topic| topic.to_string())))
+    candidates(
+        commands.chain(topics.iter().copied().chain(guide.iter().map(|(name, _)| *name)).map(String::from)),
+    )
 }

@@ -2,9 +2,11 @@
 
 use crate::EXTENSIONS;
 use crate::complete;
+use crate::doc::reader::render;
 use crate::doc::reference::by_topic;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
+use crate::view::paper::Paper;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use dtm_lang::diag::nearest;
@@ -49,7 +51,10 @@ pub(crate) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> 
             Ok(Exit::Done)
         }
         Some(code) => {
-            terminal.out(code.page());
+            match terminal.style.is_on() {
+                true => terminal.page(&render(code.page(), Paper::of(terminal))),
+                false => terminal.out(code.page()),
+            }
             Ok(Exit::Done)
         }
         None => {

@@ -1,17 +1,20 @@
 //! `dtm help [COMMAND | TOPIC]`
 
+use crate::doc::reader::render;
 use crate::exit::{Exit, Failure};
 use crate::suggest::is_visible;
 use crate::terminal::Terminal;
+use crate::view::paper::Paper;
 use clap::{Args, Command};
 use dtm_lang::{Code, Diagnostic};
+use dtm_stdlib::GUIDE;
 use serde_json::json;
 use std::fmt::Write;
 
 /// The arguments of `dtm help`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm help plan\n  dtm help state mv\n  dtm help exit-codes\n  dtm help addresses\n\nTopics: exit-codes, addresses"
+    after_help = "Examples:\n  dtm help plan\n  dtm help state mv\n  dtm help exit-codes\n  dtm help guide             lists the pages of the guide\n  dtm help guide secrets\n\nTopics: exit-codes, addresses, guide"
 )]
 pub struct Help {
     /// A command or a topic; without it, all commands are listed.
@@ -20,7 +23,7 @@ pub struct Help {
 }
 
 /// What has a page, and is not a command.
-pub(crate) const TOPICS: [&str; 2] = ["exit-codes", "addresses"];
+pub(crate) const TOPICS: [&str; 3] = ["exit-codes", "addresses", "guide"];
 
 const ADDRESSES: &str = "\
 Addresses
@@ -39,6 +42,9 @@ pub(crate) fn run(terminal: &Terminal, args: &Help, mut command: Command) -> Res
     match &*args.command {
         [topic] if topic == "exit-codes" => exit_codes(terminal),
         [topic] if topic == "addresses" => tell(terminal, args, ADDRESSES),
+        [topic] if topic == "guide" => guide(terminal),
+        [topic, page] if topic == "guide" => show(terminal, args, page)?,
+        [page] if is_page(page, &command) => show(terminal, args, page)?,
         words => {
             command.build();
             let mut found = &mut command;
@@ -58,6 +64,38 @@ pub(crate) fn run(terminal: &Terminal, args: &Help, mut command: Command) -> Res
         }
     }
     Ok(Exit::Done)
+}
+
+/// Whether a word is a page of the guide and not a command.
+fn is_page(word: &str, command: &Command) -> bool {
+    GUIDE.iter().any(|(name, _)| *name == word) && command.find_subcommand(word).is_none()
+}
+
+/// Lists the pages of the guide.
+fn guide(terminal: &Terminal) {
+    let title = |text: &'static str| text.lines().next().unwrap_or_default().trim_start_matches("# ");
+    if terminal.json {
+        return terminal.line(
+            &GUIDE.iter().map(|(name, text)| json!({ "topic": name, "title": title(text) })).collect(),
+        );
+    }
+    let widest = GUIDE.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = GUIDE.iter().map(|(name, text)| format!("  {name:widest$}  {}\n", title(text)));
+    terminal.out(&format!("Pages of the guide, for `dtm help guide PAGE`:\n\n{}", lines.collect::<String>()));
+}
+
+/// Shows a page of the guide: as Markdown where nobody looks at a terminal.
+fn show(terminal: &Terminal, args: &Help, page: &str) -> Result<(), Failure> {
+    let Some((_, text)) = GUIDE.iter().find(|(name, _)| *name == page) else {
+        let d = Diagnostic::new(Code::E0901, format!("the guide has no page `{page}`"));
+        let d = d.nearest(page, GUIDE.iter().map(|(name, _)| *name));
+        return Err(Failure::of(d.help("list the pages: `dtm help guide`")).usage());
+    };
+    match terminal.style.is_on() {
+        true => terminal.page(&render(text, Paper::of(terminal))),
+        false => tell(terminal, args, text),
+    }
+    Ok(())
 }
 
 /// Shows a page; as JSON, with what was asked for.

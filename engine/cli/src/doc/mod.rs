@@ -7,6 +7,7 @@
 pub mod html;
 pub mod manual;
 pub mod markdown;
+pub mod reader;
 pub mod reference;
 
 use dtm_lang::syntax::ast::{Decl, DeclKind, Field, Module};
