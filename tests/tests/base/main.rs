@@ -19,6 +19,7 @@ mod lsp;
 mod orphans;
 mod plugins;
 mod properties;
+mod protocol;
 mod remote;
 mod saved;
 mod schema;
