@@ -44,7 +44,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     ("preview", "to see what would change: `dtm plan`"),
     ("refresh", "to record drift: `dtm apply --refresh-only`"),
-    ("stack", "each root file or `--env` has its own state: `dtm state list`"),
+    ("stack", "each root file has its own state: `dtm state list`"),
     ("taint", "to replace a tool: `dtm apply --replace TOOL`"),
     ("untaint", "nothing is marked for replacement in the state; see `dtm plan`"),
     ("up", "to apply: `dtm apply`"),

@@ -131,7 +131,7 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
             }
         }
         StateError::Missing { .. } => of(Code::E0803)
-            .note("without it, everything would be made a second time")
+            .note("without it, dtm would create everything a second time")
             .help("bring the files back, or rebuild them from a backup: `dtm state recover`")
             .help("if it was removed on purpose, begin a new one: `dtm apply --new-state`"),
         StateError::Moved { .. } => of(Code::E0808)

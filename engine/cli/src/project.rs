@@ -301,7 +301,7 @@ impl Project {
                 Code::E0803,
                 format!("`{name}` says what DevStream has made, and dtm does not know it"),
             )
-            .note("without it, everything would be made a second time")
+            .note("without it, dtm would create everything a second time")
             .help(format!("take it over: `{} --devstream {}`", self.command_on("state import"), word(&name)))
             .help("if it is gone for good, start over: `dtm apply --new-state`")
         })

@@ -167,7 +167,7 @@ impl<'a> Lifecycle<'a> {
             match probe::interrupted(&trial, &slow, early).await {
                 Ok(true) => self.report.note(&subject, rule, Outcome::Held),
                 Ok(false) => {
-                    let why = "it ended before it could be cancelled; `slow = true` changes nothing of it"
+                    let why = "it ended before it could be cancelled: `slow = true` has no effect on it"
                         .to_string();
                     self.report.note(&subject, rule, Outcome::NotTried(why));
                 }

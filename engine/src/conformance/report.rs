@@ -30,7 +30,7 @@ pub enum Rule {
     Deadline,
     /// `create` gives an id and the outputs of the interface.
     Create,
-    /// `create` with the same operation key gives what that made.
+    /// `create` with the same operation key returns the object that the first call created.
     SameOp,
     /// `find` gives what was made, and nothing else.
     Find,
@@ -75,7 +75,7 @@ impl Rule {
             }
             Rule::Unknown => "an unknown method, kind or configuration is an error, and changes nothing",
             Rule::Garbage => {
-                "a line that is not a message is answered with an error or not at all; the process lives on"
+                "a line that is not a message is answered with an error or not at all, and the process keeps running"
             }
             Rule::Parallel => "requests run at the same time, and every one is answered under its own id",
             Rule::Secrets => {
@@ -94,13 +94,15 @@ impl Rule {
                 "an operation that is cancelled at its deadline ends within 5 seconds, and says what it left behind"
             }
             Rule::Create => "`create` gives an id, and each output with the type that the interface says",
-            Rule::SameOp => "`create` with an operation key that was used already gives what that made",
+            Rule::SameOp => {
+                "`create` with an operation key that was used already returns the object that the first call created"
+            }
             Rule::Find => "`find` gives the ids of the objects with this natural key: none, one or many",
             Rule::FindMany => "`find_many` answers each call as `find` does, in the order of the calls",
             Rule::Place => "`place` gives the same identity every time",
             Rule::Preview => "`preview` changes nothing, and accepts what `create` accepts",
             Rule::List => {
-                "`list` gives each object with its id and the key by which `find` finds it; where it is to look, if that has to be said, stands in the output `within` of the cases, by tool"
+                "`list` gives each object with its id and the key by which `find` finds it; where to look, if it must be told, is the output `within` of the cases, by tool"
             }
             Rule::SecondPlan => {
                 "what `create` and `update` return and what `read` returns come from the same code, so that a second plan is empty"
@@ -109,7 +111,7 @@ impl Rule {
             Rule::Plan => "`plan` is pure, takes unknown values, and what it says of outputs comes true",
             Rule::Update => "`update` gives each output with the type that the interface says",
             Rule::Stable => "an output that is `@stable` is the same after an update",
-            Rule::UpdateAgain => "an `update` that was interrupted is done again, and must do no harm",
+            Rule::UpdateAgain => "an interrupted `update` is repeated, and must be repeatable",
             Rule::Delete => "`delete` removes what `read` and `find` then do not see any more",
             Rule::Absent => {
                 "`read` answers `absent` where the target says that there is nothing, not an error"

@@ -23,7 +23,7 @@ async fn a_create_was_interrupted() {
         &bench,
         A,
         expect![[r#"
-        a update: an earlier operation on it was interrupted or failed
+        a update: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -36,7 +36,7 @@ async fn a_create_was_interrupted() {
         &bench,
         A,
         expect![[r#"
-        a create: an earlier operation on it was interrupted or failed
+        a create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -60,7 +60,7 @@ async fn a_create_was_interrupted_after_its_id_was_known() {
         &interrupted(Status::Creating, |_| {}).await,
         A,
         expect![[r#"
-        a update: an earlier operation on it was interrupted or failed
+        a update: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -72,7 +72,7 @@ async fn an_update_was_interrupted() {
         &interrupted(Status::Updating, |_| {}).await,
         A,
         expect![[r#"
-        a update: an earlier operation on it was interrupted or failed
+        a update: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -80,7 +80,7 @@ async fn an_update_was_interrupted() {
         &interrupted(Status::Updating, |b| b.cloud.remove("a")).await,
         A,
         expect![[r#"
-        a create: an earlier operation on it was interrupted or failed
+        a create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -92,7 +92,7 @@ async fn a_delete_was_interrupted() {
         &interrupted(Status::Deleting, |_| {}).await,
         A,
         expect![[r#"
-        a replace: an earlier operation on it was interrupted or failed
+        a replace: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -100,7 +100,7 @@ async fn a_delete_was_interrupted() {
         &interrupted(Status::Deleting, |b| b.cloud.remove("a")).await,
         A,
         expect![[r#"
-        a create: an earlier operation on it was interrupted or failed
+        a create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -112,7 +112,7 @@ async fn a_replacement_was_interrupted() {
         &interrupted(Status::Replacing, |_| {}).await,
         A,
         expect![[r#"
-        a replace: an earlier operation on it was interrupted or failed
+        a replace: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -120,7 +120,7 @@ async fn a_replacement_was_interrupted() {
         &interrupted(Status::Replacing, |b| b.cloud.remove("a")).await,
         A,
         expect![[r#"
-        a create: an earlier operation on it was interrupted or failed
+        a create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -132,7 +132,7 @@ async fn an_operation_failed_half_way() {
         &interrupted(Status::Broken, |_| {}).await,
         A,
         expect![[r#"
-        a update: an earlier operation on it was interrupted or failed
+        a update: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -162,7 +162,7 @@ async fn a_create_that_may_be_repeated_was_interrupted() {
         &bench,
         REST,
         expect![[r#"
-        rest create: an earlier operation on it was interrupted or failed
+        rest create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -177,7 +177,7 @@ async fn what_was_created_is_found_by_the_key_of_its_operation() {
         &bench,
         text,
         expect![[r#"
-        d update: an earlier operation on it was interrupted or failed
+        d update: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -186,7 +186,7 @@ async fn what_was_created_is_found_by_the_key_of_its_operation() {
         &bench,
         text,
         expect![[r#"
-        d create: an earlier operation on it was interrupted or failed
+        d create: an earlier operation was interrupted or failed
     "#]],
     )
     .await;
@@ -235,7 +235,7 @@ async fn another_tool_recorded_it() {
         &bench,
         A,
         expect![[r#"
-        a create: another tool recorded that it created it, and it does not exist
+        a create: recorded by another tool; it does not exist
     "#]],
     )
     .await;

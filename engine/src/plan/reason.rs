@@ -93,10 +93,10 @@ impl fmt::Display for Reason {
             Reason::OptionsChanged => "its options or dependencies changed",
             Reason::KeyUnknown => "its key is known after apply",
             Reason::Retired => "the object that it replaced has yet to be deleted",
-            Reason::Imported => "another tool recorded that it created it",
-            Reason::ImportedAbsent => "another tool recorded that it created it, and it does not exist",
+            Reason::Imported => "recorded by another tool",
+            Reason::ImportedAbsent => "recorded by another tool; it does not exist",
             Reason::ImportedAs(id) => return write!(f, "another tool created it: it is adopted as `{id}`"),
-            Reason::Interrupted => "an earlier operation on it was interrupted or failed",
+            Reason::Interrupted => "an earlier operation was interrupted or failed",
             Reason::Plugin(reasons) => return f.write_str(&reasons.join("; ")),
             Reason::Immutable(inputs) => {
                 return write!(f, "`{}` cannot be changed in place", inputs.join("`, `"));

@@ -130,7 +130,7 @@ pub(crate) fn with_ways(kind: &Kind, recorded: &Fields, desired: &Fields) -> Opt
 /// An operation that only the user can resolve: what is known of it, and every way to continue.
 fn untold(addr: &str, kind: &Kind, entry: &Entry) -> Diagnostic {
     let word = word(addr);
-    let why = format!("`{}` gives no way to find out what was made", kind.path());
+    let why = format!("`{}` cannot report what an interrupted operation created", kind.path());
     let diagnostic = interrupted(addr, entry.status).note(why);
     let begun =
         format!("it began at {}, as operation {}; nothing was recorded after that", entry.time, entry.op.0);

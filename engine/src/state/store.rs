@@ -51,7 +51,7 @@ impl Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (process {}), since {}, doing `{}`", self.who, self.pid, self.since, self.doing)
+        write!(f, "{} (process {}) since {}, for `{}`", self.who, self.pid, self.since, self.doing)
     }
 }
 

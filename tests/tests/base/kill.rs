@@ -139,7 +139,7 @@ fn two_processes_never_work_on_one_state() {
     let second = sandbox.run(&["apply", "-y", "--lock-timeout", "0s"]);
     assert_eq!(second.code, 5, "{}", second.transcript());
     assert!(
-        second.stderr.contains("doing `apply`") && second.stderr.contains("tester@"),
+        second.stderr.contains("for `apply`") && second.stderr.contains("tester@"),
         "{}",
         second.transcript()
     );

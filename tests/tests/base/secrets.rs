@@ -166,5 +166,5 @@ fn a_secret_that_is_the_name_of_a_tool_damages_nothing() {
     }
     assert_eq!(sandbox.shell("dtm state list").stdout, "mysql\nuser\n");
     let back = sandbox.shell("dtm state push -y -q --force it.json && dtm plan --params weak.yaml");
-    assert_eq!((back.code, &*back.stdout), (0, "No changes: everything is as the configuration says.\n"));
+    assert_eq!((back.code, &*back.stdout), (0, "No changes: reality matches the configuration.\n"));
 }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// The arguments of `dtm eval`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n  dtm eval --as devstream config.yaml --json\n\nOutputs of tools come from the state; those that do not exist yet show as (known after apply). A secret is never shown. Without a configuration the expression stands alone."
+    after_help = "Examples:\n  dtm eval '1h30m * 2'\n  dtm eval 'keys(repo)' --set env=prod\n  dtm eval 'repo[\"cart\"].url' --json\n  dtm eval --type services\n  dtm eval --as devstream config.yaml --json\n\nOutputs of tools come from the state; those that do not exist yet show as (known after apply). A secret is never shown. Without a configuration, the expression is evaluated on its own."
 )]
 pub struct Eval {
     /// The expression; `-` reads it from standard input. With `--as`, the file.

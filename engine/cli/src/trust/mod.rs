@@ -126,7 +126,7 @@ fn refused(new: &[Source]) -> Failure {
     let by: BTreeSet<&str> = new.iter().map(Source::by).collect();
     let by: Vec<String> = by.into_iter().map(|command| format!("`{command}`")).collect();
     Failure::of(
-        d.help(format!("look at it, then trust the project: {}", by.join(", ")))
+        d.help(format!("review it, then trust the project: {}", by.join(", ")))
             .help("in a script or in CI, where nobody can be asked: `--trust`, or `DTM_TRUST=1`"),
     )
 }

@@ -208,7 +208,7 @@ pub fn summary(plan: &Plan) -> String {
         return format!("No changes among what was planned{left_out}");
     }
     if plan.is_empty() {
-        return "No changes: everything is as the configuration says.".into();
+        return "No changes: reality matches the configuration.".into();
     }
     let (add, change, destroy) = plan.counts();
     let mut line = format!("{add} to add, {change} to change, {destroy} to destroy");

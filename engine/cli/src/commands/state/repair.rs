@@ -46,7 +46,7 @@ pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> R
             count(behind, "record")
         ));
     }
-    terminal.note("What was damaged is set aside beside it. `dtm plan` shows what differs from reality.");
+    terminal.note("The damaged files are kept beside it. `dtm plan` shows what differs from reality.");
     Ok(Exit::Done)
 }
 
@@ -97,7 +97,9 @@ pub(super) fn resolve(
     crate::commands::run::record(&crate::commands::run::runtime()?, session, vec![record])?;
     terminal.note(&match id {
         Some(id) => format!("`{tool}` is `{id}` now; the next apply reads it and brings it up to date."),
-        None => format!("`{tool}` does not exist; the next apply makes it if it is in the program."),
+        None => format!(
+            "Recorded: `{tool}` does not exist. The next apply creates it if the program declares it."
+        ),
     });
     Ok(Exit::Done)
 }
