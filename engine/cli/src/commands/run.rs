@@ -294,7 +294,7 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
     if terminal.quiet {
         return;
     }
-    terminal.out(&summary::text(outcome, terminal.style, &format!("`{next}`"), took));
+    terminal.out(&summary::text(outcome, terminal.style, next, took));
     if let Some(state) = state.filter(|_| outcome.is_complete()) {
         terminal.out(&summary::outputs(&state.outputs, Paper::of(terminal)));
     }

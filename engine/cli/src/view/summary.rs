@@ -52,9 +52,13 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
         let stopped: Vec<&str> = outcome.stopped.iter().map(|addr| &**addr).collect();
         let _ = writeln!(out, "Not started: {}", list(&stopped));
     }
-    let asserts = if outcome.asserts.has_errors() { vec!["an assertion failed".to_string()] } else { vec![] };
-    let all = [asserts, parts].concat();
-    let result = if all.is_empty() { "nothing was done".to_string() } else { all.join(", ") };
+    let asserts = ["an assertion failed"].into_iter().filter(|_| outcome.asserts.has_errors());
+    let all: Vec<String> = [parts.join(", ")]
+        .into_iter()
+        .filter(|done| !done.is_empty())
+        .chain(asserts.map(String::from))
+        .collect();
+    let result = if all.is_empty() { "nothing was done".to_string() } else { all.join("; ") };
     let purpose = if outcome.failed.is_empty() && outcome.asserts.is_empty() { "continue" } else { "retry" };
     let _ = writeln!(out, "{} ({}). Run `{next}` to {purpose}.", capital(&result), time(took));
     out

@@ -386,8 +386,15 @@ mod tests {
         assert_eq!(ended.outcome, Outcome::Stopped { late: false });
         assert!(begun.elapsed() < Duration::from_secs(30));
         let child = ended.text().trim().to_string();
-        let alive = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(alive.is_empty() || alive.contains(") Z "), "{alive}");
+        // It is killed, which takes effect when it runs next.
+        loop {
+            let alive = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            if alive.is_empty() || alive.contains(") Z ") {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{alive}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub(super) fn rekey(
     let dropped = store.rekey(&holder("state rekey"), global.lock_timeout, key, lost)?;
     terminal.note(&match (lost, new.is_some()) {
         (true, _) => {
-            format!("{} dropped. The next apply writes or creates what they were.", count(dropped, "secret"))
+            format!("{} dropped. The next apply sets them again.", count(dropped, "secret"))
         }
         (false, true) => {
             "Sealed with the key of `DTM_STATE_NEW_KEY`: give it as `DTM_STATE_KEY` from now on.".to_string()
