@@ -392,3 +392,36 @@ fn the_readme_says_two_commands_and_shows_a_program_that_checks() {
     assert_eq!(sandbox.run(&["check"]).code, 0);
     assert_eq!(sandbox.run(&["apply", "-y", "-q"]).code, 0);
 }
+
+/// The glossary of CONTRIBUTING.md: what users read does not use the words that were replaced.
+#[test]
+fn the_glossary_is_kept() {
+    let replaced = Regex::new(
+        r"(?i)\b(made anew|sealed anew|mends?|what there is of|goes on with|of somebody else|tells only|stands (in|for|only|where|alone|beside)|put it in place|nothing was completed|to continue: )",
+    )
+    .expect("a pattern");
+    let mut texts: Vec<(String, String)> = vec![];
+    for folder in ["lang/src/diag/codes", "lang/devstream/src/codes", "plugins/core", "plugins/scm", "stdlib"]
+    {
+        let mut found = vec![];
+        files(&root().join(folder), &mut found);
+        let is_text = |p: &&PathBuf| p.extension().is_some_and(|e| e == "md" || e == "dts");
+        let read = |p: &PathBuf| (p.display().to_string(), std::fs::read_to_string(p).expect("text"));
+        texts.extend(found.iter().filter(is_text).map(read));
+    }
+    assert!(texts.len() > 150, "{} texts", texts.len());
+    for name in ["README.md", "SECURITY.md"] {
+        texts.push((name.into(), read(name)));
+    }
+    let sandbox = dtm_tests::sandbox::Sandbox::new(Path::new(env!("CARGO_BIN_EXE_dtm-under-test")));
+    let help = sandbox.shell(
+        "for c in $(dtm help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \\([a-z]\\{1,\\}\\) .*/\\1/p'); do dtm help $c; done",
+    );
+    assert!(help.stdout.len() > 20_000, "{}", help.transcript());
+    texts.push(("dtm help".into(), help.stdout));
+    for (name, text) in &texts {
+        for (number, line) in text.lines().enumerate() {
+            assert!(!replaced.is_match(line), "{name}:{}: {line}", number + 1);
+        }
+    }
+}

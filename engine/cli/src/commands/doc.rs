@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// The arguments of `dtm doc`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n  dtm doc --schema                 the JSON Schema of what --json writes\n\nDoc comments (`///`) before a declaration are its documentation; one that stands alone at the beginning of a file is that of the module. A manual is a list of links to Markdown files, in order."
+    after_help = "Examples:\n  dtm doc                          main.dts and what it imports, as Markdown\n  dtm doc std/apps                 a module of the standard library\n  dtm doc --plugin core            the kinds of a plugin\n  dtm doc --std --html site        the whole standard library and all plugins, as pages\n  dtm doc --manual MANUAL.md --html site\n  dtm doc --schema                 the JSON Schema of what --json writes\n\nDoc comments (`///`) before a declaration are its documentation; one on its own at the beginning of a file documents the module. A manual is a list of links to Markdown files, in order."
 )]
 pub struct Doc {
     /// A configuration, or a module of the standard library [default: main.dts].
