@@ -171,11 +171,11 @@ mod tests {
 
     #[test]
     fn a_page_is_laid_out_for_a_terminal() {
-        let page = "# A page\n\nSome *words* and `code` that go on\nfor more than a line.\n\n- one\n- two with more words than fit\n\n```dts a.dts\nlet x  =  1\n```\n\n| a | b |\n|---|---|\n| x | y |\n";
+        let page = "# A page\n\nSome *words* and `code` that go on\nfor more than a line.\n\n- one\n- two with more words than fits\n\n```dts a.dts\nlet x  =  1\n```\n\n| a | b |\n|---|---|\n| x | y |\n";
         let out = render(page, Paper::new(Style::PLAIN, 30, false));
         assert_eq!(
             out,
-            "A page\n\nSome words and `code` that go\non for more than a line.\n\n- one\n- two with more words than\n  fit\n\n    a.dts\n    let x  =  1\n\na  b\nx  y\n"
+            "A page\n\nSome words and `code` that go\non for more than a line.\n\n- one\n- two with more words than\n  fits\n\n    a.dts\n    let x  =  1\n\na  b\nx  y\n"
         );
     }
 }
