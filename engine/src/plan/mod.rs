@@ -35,6 +35,7 @@ pub use destroy::{Reality, destroy};
 pub use dtm_plugin::protocol::Listed;
 pub use import::{Owners, ids_by_key, listed};
 pub use leftovers::Leftover;
+pub use options::DEPENDENCIES;
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use reason::Reason;

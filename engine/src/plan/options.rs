@@ -12,6 +12,9 @@ use dtm_lang::wire::{has_unknown, reveal};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
+/// The name under which a plan shows dependencies that change.
+pub const DEPENDENCIES: &str = "dependencies";
+
 /// The options, the configuration and the dependencies of a tool that differ from what is recorded.
 pub(super) fn options(node: &Node, instance: &Instance, using: Option<&str>) -> Vec<Change> {
     let recorded = matches!(node.action, Action::Update | Action::Read | Action::Replace { .. });
@@ -25,7 +28,7 @@ pub(super) fn options(node: &Node, instance: &Instance, using: Option<&str>) -> 
             with(instance.options.protect, instance.options.timeout),
         ),
         ("using", json!(prior.using), json!(using)),
-        ("dependencies", names(&prior.deps), names(&node.deps)),
+        (DEPENDENCIES, names(&prior.deps), names(&node.deps)),
     ];
     let differ = all.into_iter().filter(|(_, before, after)| before != after);
     differ.map(|(name, before, after)| change(name, before, after)).collect()

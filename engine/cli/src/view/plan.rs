@@ -6,7 +6,7 @@ use super::families::Families;
 use super::paper::{Paint, Paper, Piece, cells};
 use dtm_engine::PlannedFile;
 use dtm_engine::difference::{Leaf, difference, natural, of_file, visible};
-use dtm_engine::plan::{Action, Change, Node, Plan, Reason};
+use dtm_engine::plan::{Action, Change, DEPENDENCIES, Node, Plan, Reason};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -130,6 +130,19 @@ pub(super) fn head(paper: &mut Paper, node: &Node, name: &str, why: &str) {
     paper.put(2, 6, &pieces);
 }
 
+/// The tools that a tool no longer depends on, and those that it depends on from now on. Their order means nothing.
+fn dependencies(paper: &mut Paper, change: &Change) {
+    let names = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(String::from).collect()
+    };
+    let (before, after) = (names(&change.before), names(&change.after));
+    let gone = before.iter().filter(|name| !after.contains(name)).map(|name| (Paint::Red, "- ", name));
+    let new = after.iter().filter(|name| !before.contains(name)).map(|name| (Paint::Green, "+ ", name));
+    for (paint, sign, name) in gone.chain(new) {
+        paper.put(6, 8, &[(paint, sign.into()), plain(format!("depends on {}", visible(name)))]);
+    }
+}
+
 /// What differs in a tool.
 pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[PlannedFile]) {
     let fresh = matches!(node.action, Action::Create);
@@ -152,6 +165,10 @@ pub(super) fn body(paper: &mut Paper, node: &Node, changes: &[Change], files: &[
         change::leaves(paper, 6, &leaves(node, change), note);
     }
     for change in &node.options {
+        if change.name == DEPENDENCIES {
+            dependencies(paper, change);
+            continue;
+        }
         change::leaves(paper, 6, &difference(&change.name, &change.before, &change.after, None), "");
     }
     for file in files {
