@@ -7,7 +7,7 @@ use crate::options::{FileArg, Global};
 use crate::params::{ask, env_is_known, inputs, of_another_environment};
 use crate::source::{Placed, Source, environment, found, placed, source, surroundings};
 use crate::store::{enter, guard, holder, open_store, trusted_plugins};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, note_once};
 use dtm_devstream as devstream;
 use dtm_engine::archive::{Archive, Recording};
 use dtm_engine::event::Events;
@@ -371,8 +371,45 @@ pub struct Opened {
     pub place: Place,
     /// Whether a param selects it.
     pub selected: bool,
+    /// Whether it is only the one that was used last: a param selects it that has no value, or the configuration has errors and the
+    /// project has several.
+    pub guessed: bool,
     /// The configuration, if it can be read.
     pub project: Option<Project>,
+}
+
+impl Opened {
+    /// Refuses a state that was guessed, for a command that changes it or what it manages.
+    ///
+    /// # Errors
+    /// When it was.
+    pub fn chosen(self) -> Result<Opened, Failure> {
+        if !self.guessed {
+            return Ok(self);
+        }
+        let last = &self.place;
+        let (headline, help) = match &self.project {
+            Some(_) => (
+                "a param without a value selects the state",
+                "choose the state: `--env NAME`, `--set NAME=VALUE` or `--params FILE`",
+            ),
+            None => (
+                "the configuration has errors, and the project has several states",
+                "fix the configuration first: `dtm check`",
+            ),
+        };
+        let d = Diagnostic::new(Code::E0402, headline);
+        Err(Failure::of(d.note(format!("the state that was used last is `{last}`")).help(help)))
+    }
+
+    /// The store, once it is known to be the one that the project used.
+    fn guarded(self) -> Result<(Surroundings, Store, Option<Project>), Failure> {
+        let Opened { around, store, place, selected, guessed: _, project } = self;
+        let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
+        guard(&around, &name, &place, &store, selected)?;
+        copies::note(&around, &place);
+        Ok((around, store, project))
+    }
 }
 
 /// The state of a configuration that may be broken: from its settings where they can be read, else from what the
@@ -381,14 +418,25 @@ pub struct Opened {
 /// # Errors
 /// When there is no such file, or another state was used.
 pub fn state_of(global: &Global, file: &FileArg) -> Result<(Surroundings, Store, Option<Project>), Failure> {
-    let Opened { around, store, place, selected, project } = state_at(global, file)?;
-    let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
-    guard(&around, &name, &place, &store, selected)?;
-    copies::note(&around, &place);
-    Ok((around, store, project))
+    let opened = state_at(global, file)?;
+    if opened.guessed {
+        note_once(&format!("note: using the state in `{}`, which was used last", opened.place));
+    }
+    opened.guarded()
 }
 
-/// As [`state_of`], for a command that changes what was made: the state must be this project's.
+/// As [`state_of`], for a command that changes the state: it must be chosen.
+///
+/// # Errors
+/// As [`state_of`] and [`Opened::chosen`].
+pub fn state_to_change(
+    global: &Global,
+    file: &FileArg,
+) -> Result<(Surroundings, Store, Option<Project>), Failure> {
+    state_at(global, file)?.chosen()?.guarded()
+}
+
+/// As [`state_to_change`], for a command that changes what was made: the state must be this project's.
 ///
 /// # Errors
 /// As [`state_of`]; and when the project was copied with its state.
@@ -397,7 +445,7 @@ pub fn own_state(
     terminal: &Terminal,
     file: &FileArg,
 ) -> Result<(Surroundings, Store, Option<Project>), Failure> {
-    let Opened { around, store, place, selected, project } = state_at(global, file)?;
+    let Opened { around, store, place, selected, guessed: _, project } = state_at(global, file)?.chosen()?;
     let (name, named) = project.as_ref().map(|p| (p.file.clone(), p.named.clone())).unwrap_or_default();
     Copied { global, terminal, around: &around, place: &place, named: &named }.settle()?;
     guard(&around, &name, &place, &store, selected)?;
@@ -413,7 +461,8 @@ pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
         Ok((project, diagnostics)) if !diagnostics.has_errors() => {
             let root = &project.around.root;
             let used = Backends::load(root).of(root, &project.file).last().map(Used::place);
-            let place = match project.program.setting("state").is_some_and(|s| !s.is_known()) {
+            let guessed = project.program.setting("state").is_some_and(|s| !s.is_known());
+            let place = match guessed {
                 true => used.map_or_else(|| project.place(), Ok)?,
                 false => project.place()?,
             };
@@ -422,7 +471,7 @@ pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
             let mut around = surroundings(project.around.root.clone(), project.around.env.clone())?;
             // What the store learns of secrets is known to whoever shows them.
             around.redactor = project.around.redactor.clone();
-            Ok(Opened { around, store, place, selected, project: Some(project) })
+            Ok(Opened { around, store, place, selected, guessed, project: Some(project) })
         }
         opened => {
             let root = match (&opened, &file.file) {
@@ -439,9 +488,11 @@ pub fn state_at(global: &Global, file: &FileArg) -> Result<Opened, Failure> {
                 return Err(failure);
             }
             let around = surroundings(root.clone(), environment())?;
-            let place = Backends::load(&root).last().map_or(Place::default(), Used::place);
+            let backends = Backends::load(&root);
+            let guessed = backends.all().count() > 1;
+            let place = backends.last().map_or(Place::default(), Used::place);
             let store = open_store(&around, &place)?;
-            Ok(Opened { around, store, place, selected: false, project: None })
+            Ok(Opened { around, store, place, selected: false, guessed, project: None })
         }
     }
 }

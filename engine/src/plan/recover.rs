@@ -85,7 +85,8 @@ pub(crate) async fn resolve(
     entry: &Entry,
     seen: Option<Seen>,
 ) -> Found {
-    let unread = |why: &str| Found::Ask(unread(addr, &plugins.redactor().mask(why)));
+    let unread =
+        |why: &str| Found::Ask(unread(addr, &plugins.redactor().mask(why)).help(record_result(addr, entry)));
     match left(plugins, plugin, settings, kind, entry).await {
         Left::Nothing => Found::Nothing,
         Left::Perhaps(asked) | Left::There(asked) => {

@@ -72,11 +72,19 @@ pub(super) fn remove(
     trace.phase("lock");
     let session = enter(global, "destroy", &store)?;
     session.loaded().notices.iter().for_each(|n| terminal.note(&format!("note: {n}")));
-    let state = session.loaded().state.clone();
+    let mut state = session.loaded().state.clone();
     if let Some(project) = &project {
         project.same_root(&state, false)?;
     }
     let program = project.as_ref().map(|p| p.program.clone());
+    // Protection counts as soon as the program declares it, applied or not.
+    for instance in program.iter().flat_map(|p| p.instances()).filter(|instance| instance.options.protect) {
+        state
+            .tools
+            .get_mut(&*instance.addr)
+            .into_iter()
+            .for_each(|entry| Arc::make_mut(entry).protect = true);
+    }
     let kinds = |plugin: &str, kind: &str| match &project {
         Some(p) => p.kind(plugin, kind),
         None => shipped_kind(plugin, kind),

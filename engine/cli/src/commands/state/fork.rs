@@ -14,7 +14,7 @@ pub(super) fn run(
     file: &FileArg,
     leave: Option<Leave>,
 ) -> Result<Exit, Failure> {
-    let Opened { around, store, place, selected, project } = state_at(global, file)?;
+    let Opened { around, store, place, selected, guessed: _, project } = state_at(global, file)?.chosen()?;
     only_inside(&place)?;
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     guard(&around, &name, &place, &store, selected)?;

@@ -3,7 +3,7 @@
 use super::agreed;
 use crate::exit::{Exit, Failure};
 use crate::options::{FileArg, Global};
-use crate::project::{Opened, state_at, state_of};
+use crate::project::{Opened, state_at, state_to_change};
 use crate::store::{guard, holder};
 use crate::terminal::Terminal;
 use crate::view::count;
@@ -15,7 +15,7 @@ use dtm_lang::shell::word;
 use std::time::Duration;
 
 pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> Result<Exit, Failure> {
-    let Opened { around, store, place, selected, project } = state_at(global, file)?;
+    let Opened { around, store, place, selected, guessed: _, project } = state_at(global, file)?.chosen()?;
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     if !store.has_pieces()? {
         guard(&around, &name, &place, &store, selected).map_err(|failure| {
@@ -57,7 +57,7 @@ pub(super) fn resolve(
     tool: &str,
     id: Option<&str>,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(global, file)?;
+    let (_, store, _) = state_to_change(global, file)?;
     if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
     }
@@ -110,7 +110,7 @@ pub(super) fn rekey(
     file: &FileArg,
     lost: bool,
 ) -> Result<Exit, Failure> {
-    let (around, store, _) = state_of(global, file)?;
+    let (around, store, _) = state_to_change(global, file)?;
     if !store.has_remains()? {
         return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
     }
@@ -147,7 +147,7 @@ pub(super) fn unlock(
     yes: bool,
     gone: bool,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(global, file)?;
+    let (_, store, _) = state_to_change(global, file)?;
     if !store.has_remains()? {
         terminal.note("There is no state.");
         return Ok(Exit::Done);

@@ -4,7 +4,7 @@ use super::{agreed, as_of};
 use crate::commands::show::named;
 use crate::exit::{Exit, Failure, reason};
 use crate::options::{FileArg, Global};
-use crate::project::state_of;
+use crate::project::state_to_change;
 use crate::source::unreadable;
 use crate::store::enter;
 use crate::terminal::Terminal;
@@ -73,7 +73,7 @@ fn undo(terminal: &Terminal, before: Serial) {
 
 /// A state that is there.
 fn there(global: &Global, file: &FileArg) -> Result<Store, Failure> {
-    let (_, store, _) = state_of(global, file)?;
+    let (_, store, _) = state_to_change(global, file)?;
     match store.has_remains()? {
         true => Ok(store),
         false => Err(Failure::new(Code::E0606, "there is no state: nothing was applied yet")),
@@ -179,7 +179,7 @@ pub(super) fn push(
     file: &FileArg,
     wanted: &Wanted<'_>,
 ) -> Result<Exit, Failure> {
-    let (_, store, _) = state_of(global, file)?;
+    let (_, store, _) = state_to_change(global, file)?;
     let new = match wanted.file {
         Some(path) => read(path)?,
         None => as_of(&store, wanted.at)?,
