@@ -188,7 +188,7 @@ fn mock_outputs(program: &mut Program, test: &Test) -> Result<(), Diagnostics> {
             | Data::Unknown(_) => {
                 let text = text_of(program, span);
                 let d = Diagnostic::new(Code::E0416, format!("`{text}` is not in the plan of this test"));
-                problems.push(d.at(span, "put in place here").help("give the params that make it be there"));
+                problems.push(d.at(span, "mocked here").help("give the params that create it"));
             }
         }
     }

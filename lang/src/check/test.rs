@@ -175,7 +175,7 @@ impl Checker<'_> {
             true => {
                 let headline =
                     format!("`{}` is an input of `{}`, which the program gives", name.text, kind.path());
-                Diagnostic::new(Code::E0316, headline).at(name.span, "only outputs are put in place")
+                Diagnostic::new(Code::E0316, headline).at(name.span, "only outputs can be mocked")
             }
             false => {
                 let headline = format!("`{}` has no output `{}`", kind.path(), name.text);

@@ -19,7 +19,7 @@ fn a_full_disk_in_mid_apply_loses_nothing() {
     assert_eq!(ran.code, 4, "{}", ran.transcript());
     assert!(ran.stderr.contains("error[E0807]"), "{}", ran.transcript());
     assert!(ran.stderr.matches("error[E0807]").count() <= 4, "nothing new starts: {}", ran.transcript());
-    assert!(ran.stdout.contains("Not begun: "), "{}", ran.transcript());
+    assert!(ran.stdout.contains("Not started: "), "{}", ran.transcript());
     let made = || std::fs::read_dir(sandbox.path().join("out")).map_or(0, Iterator::count);
     let before = made();
     assert!(before > 0 && before < TOOLS);

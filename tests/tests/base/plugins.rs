@@ -65,7 +65,7 @@ fn fault(fault: &str, words: &str) {
         "the others go on: {}",
         ran.transcript()
     );
-    assert!(ran.stdout.contains("skipped because of it: after"), "{}", ran.transcript());
+    assert!(ran.stdout.contains("Skipped because bad failed: after"), "{}", ran.transcript());
     sandbox.write("main.dts", program("none"));
     let ran = apply(&sandbox);
     assert_eq!(ran.code, 0, "{}", ran.transcript());

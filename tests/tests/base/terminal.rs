@@ -233,7 +233,7 @@ fn an_interrupt_drains_a_second_cancels_a_third_kills() {
     }
     let (screen, _, code) = terminal.finish();
     assert_eq!(code, 130, "{screen}");
-    assert!(screen.contains("To continue: `dtm apply`"), "the last line says how to resume: {screen}");
+    assert!(screen.contains("Run `dtm apply` to "), "the last line says how to resume: {screen}");
     let state = sandbox.run(&["state", "list"]);
     assert_eq!(state.stdout, "slow  (creating)\n", "the journal is complete");
     assert_eq!(sandbox.run(&["state", "unlock"]).stderr, "The state is not locked.\n", "the lock is free");

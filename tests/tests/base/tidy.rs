@@ -167,6 +167,7 @@ fn every_file_below_tests_is_reached() {
         read("README.md"),
         read("tests/Cargo.toml"),
         read("CONTRIBUTING.md"),
+        read("tests/spec/guide/benchmarks.md"),
         read("editors/vscode/test/run.sh"),
         read("tests/fuzz/Cargo.toml"),
         read("tests/fuzz/run.sh"),
