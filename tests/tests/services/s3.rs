@@ -231,7 +231,7 @@ fn what_is_damaged_on_a_server_is_recovered_and_a_key_is_changed() {
     assert_eq!(done("DTM_STATE_KEY=another-battery-of-horses-77", "output word --reveal"), told);
     assert!(
         done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "state rekey --lost")
-            .contains("dropped; the next apply")
+            .contains("dropped. The next apply")
     );
     done("DTM_STATE_KEY=a-third-pile-of-horse-staples-3", "apply -y -q");
     assert_ne!(
