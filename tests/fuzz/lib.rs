@@ -66,7 +66,8 @@ pub fn plan_of(saved: &Saved) -> Option<Plan> {
         let text = "dts 1\n\ntool a: core.Value { value = 1 }\ntool b: core.Value { value = a.id }\n";
         Program::load("main.dts", Arc::new(Files::of(text)), &Inputs::default(), Purpose::Plan).0
     });
-    let plugins = Plugins::new("/nonexistent".into(), "/".into(), [], None, Arc::new(|_| {}), Redactor::default());
+    let plugins =
+        Plugins::new("/nonexistent".into(), "/".into(), [], None, Arc::new(|_| {}), Redactor::default());
     saved.plan(&PROGRAM, &plugins).ok()
 }
 

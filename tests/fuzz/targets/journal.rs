@@ -3,7 +3,7 @@
 #![no_main]
 
 use dtm_engine::state::frame::{End, encode, read_all};
-use dtm_engine::state::{Record, State};
+use dtm_engine::state::{Record, Serial, State};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (mut journal, mut crc, mut ends) = (vec![], 0, vec![]);
     let payloads: Vec<&[u8]> = payloads.split(|b| *b == b'\n').collect();
     for (i, payload) in payloads.iter().enumerate() {
-        let (frame, next) = encode(i as u64 + 1, crc, payload);
+        let (frame, next) = encode(Serial(i as u64 + 1), crc, payload);
         journal.extend_from_slice(&frame);
         crc = next;
         ends.push(journal.len());

@@ -3,6 +3,7 @@
 
 use dtm_engine::plan::saved::Saved;
 use dtm_engine::secret::Redactor;
+use dtm_engine::state::Serial;
 use dtm_engine::state::frame::encode;
 use flate2::Compression;
 use flate2::bufread::ZlibEncoder;
@@ -15,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut packed = vec![];
     ZlibEncoder::new(bytes, Compression::none()).read_to_end(&mut packed).expect("packed");
     let mut file = b"DTMP".to_vec();
-    file.extend_from_slice(&encode(1, 0, &packed).0);
+    file.extend_from_slice(&encode(Serial(1), 0, &packed).0);
     let Ok(saved) = Saved::from_bytes(&file) else { return };
     let _ = saved.open(None, &Redactor::default()).map(|saved| dtm_fuzz::plan_of(&saved));
 });

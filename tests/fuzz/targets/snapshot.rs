@@ -5,7 +5,7 @@ use dtm_engine::secret::Redactor;
 use dtm_engine::state::frame::encode;
 use dtm_engine::state::remote::RemoteStore;
 use dtm_engine::state::remote::double::MemoryObjects;
-use dtm_engine::state::{State, StateStore};
+use dtm_engine::state::{Serial, State, StateStore};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let server = MemoryObjects::default();
     server.tamper("head", Some(head.to_vec()));
     server.tamper("snapshot-000000000001-a", Some(snapshot.to_vec()));
-    server.tamper("segment-000000000002-b", Some(encode(2, 0, snapshot).0));
+    server.tamper("segment-000000000002-b", Some(encode(Serial(2), 0, snapshot).0));
     let store = RemoteStore::new(Arc::new(server.clone()), None, Redactor::default(), "/nonexistent".into());
     let read = store.load();
     if let Ok(loaded) = &read {
