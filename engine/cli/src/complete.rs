@@ -128,11 +128,7 @@ pub fn params() -> Candidates {
 /// The environments that have a file of params, as `--env` takes them.
 pub fn environments() -> Candidates {
     let Some(project) = opened() else { return vec![] };
-    let files = std::fs::read_dir(project.around.root.join("params")).into_iter().flatten().flatten();
-    let name =
-        |file: std::fs::DirEntry| Some(file.file_name().to_str()?.strip_suffix(".params")?.to_string());
-    let names: BTreeSet<String> = files.filter_map(name).collect();
-    candidates(names)
+    candidates(crate::params::environments(&project.around.root.join("params")))
 }
 
 /// The starters of `dtm new`.

@@ -120,8 +120,8 @@ pub fn of_another_environment(global: &Global, root: &Path) -> Option<String> {
     })
 }
 
-/// The environments that have a file of params.
-fn environments(folder: &Path) -> Vec<String> {
+/// The environments that have a file of params in a folder, in order.
+pub fn environments(folder: &Path) -> Vec<String> {
     let mut known: Vec<String> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

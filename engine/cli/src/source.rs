@@ -26,7 +26,7 @@ pub struct Placed {
     pub prefix: String,
 }
 
-/// Where a root file is; its workspace must be sound.
+/// Where a root file is; its workspace must be valid.
 ///
 /// # Errors
 /// When its folder is not there, its name is not UTF-8, or the workspace's `dtm.toml` has errors.

@@ -144,7 +144,7 @@ impl Operation<'_> {
                     }
                     let mut diagnostic = *self.fail(Code::E0704, error.message.clone());
                     if let Some(input) = &error.data.input {
-                        diagnostic = diagnostic.note(format!("the input `{input}` is at fault"));
+                        diagnostic = diagnostic.note(format!("the error is in the input `{input}`"));
                     }
                     if again && asked.is_some() {
                         diagnostic = diagnostic.note(format!(

@@ -106,7 +106,7 @@ impl Failure {
             Box::new(ErrorData { class: Class::FailedPartial, object: Some(object), ..Default::default() });
         Failure { message: message.into(), data }
     }
-    /// Nobody knows what became of it: the connection broke after a change was sent. The next run finds out.
+    /// The outcome is unknown: the connection broke after a change was sent. The next run determines it.
     pub fn unknown(message: impl Into<String>) -> Self {
         let data = Box::new(ErrorData { class: Class::FailedPartial, ..Default::default() });
         Failure { message: message.into(), data }
@@ -124,7 +124,7 @@ impl Failure {
             data: Box::new(ErrorData { class: Class::Retryable, after_ms, ..Default::default() }),
         }
     }
-    /// Names the input at fault.
+    /// Names the input that caused the failure.
     pub fn input(mut self, name: &str) -> Self {
         self.data.input = Some(name.into());
         self

@@ -231,7 +231,7 @@ pub struct ErrorData {
     /// `failed_partial`: what exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Object>,
-    /// The input that is at fault.
+    /// The input that caused the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
 }
