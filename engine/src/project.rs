@@ -298,7 +298,12 @@ impl Surroundings {
 
     /// The environment of a plugin whose interface asks for these variables.
     pub fn env_of(&self, env: &[Symbol]) -> Vec<(String, String)> {
-        let seen = self.env.iter().filter(|(n, _)| plugin_sees(n) || env.iter().any(|e| **e == ***n));
+        let asked = |name: &str, asks: &str| match asks.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => asks == name,
+        };
+        let seen =
+            self.env.iter().filter(|(name, _)| plugin_sees(name) || env.iter().any(|asks| asked(name, asks)));
         seen.map(|(n, v)| (n.clone(), v.clone())).collect()
     }
 

@@ -18,7 +18,9 @@ pub struct Plugin {
     pub settings: Arc<RecordType>,
     /// Which settings say where things are (`@key`).
     pub setting_keys: Vec<Symbol>,
-    /// Environment variables that its process gets besides the usual ones.
+    /// The plugin whose configurations it takes where the program has none of its own (`@configured_by`).
+    pub configured_by: Option<Symbol>,
+    /// Environment variables that its process gets besides the usual ones; `AWS_*` is every one with that prefix.
     pub env: Vec<Symbol>,
     /// How many of its operations may run at the same time (`@limit`); any number where there is none.
     pub limit: Option<usize>,

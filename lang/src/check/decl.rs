@@ -495,6 +495,32 @@ impl Checker<'_> {
         }
         self.hir.configures.push(Configure { plugin: plugin.text.clone(), name: name_text, settings, span });
     }
+
+    /// Gives plugins that have no configuration of their own that of the plugin that their interface names, under each of its
+    /// names: tools for one cluster need one `configure`.
+    pub(super) fn inherit_configurations(&mut self) {
+        let plugins = self.hir.plugins.iter().map(|(name, used)| (name, &used.plugin));
+        let heirs: Vec<(Symbol, Symbol)> = plugins
+            .clone()
+            .filter_map(|(name, plugin)| {
+                let from = plugin.configured_by.as_ref()?;
+                let (base, from) = plugins.clone().find(|(_, base)| base.name == *from)?;
+                let fits =
+                    plugin.settings.fields.keys().all(|field| from.settings.fields.contains_key(field));
+                fits.then(|| (name.clone(), base.clone()))
+            })
+            .collect();
+        for (heir, base) in heirs {
+            if self.hir.configures.iter().any(|c| c.plugin == heir) {
+                continue;
+            }
+            let inherited: Vec<Configure> =
+                self.hir.configures.iter().filter(|c| c.plugin == base).cloned().collect();
+            inherited
+                .into_iter()
+                .for_each(|c| _ = self.hir.configures.push(Configure { plugin: heir.clone(), ..c }));
+        }
+    }
 }
 
 /// `existing name: Kind { keys }` as the tool that it is to everything but the engine.

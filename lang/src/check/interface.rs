@@ -236,6 +236,7 @@ impl Checker<'_> {
             hash: interface_hash(text).into(),
             settings: Arc::new(RecordType::default()),
             setting_keys: vec![],
+            configured_by: None,
             env: vec![],
             limit: None,
             kinds: IndexMap::default(),
@@ -253,7 +254,16 @@ impl Checker<'_> {
                         "needs a number of at least 1",
                     ),
                 },
-                _ => self.unknown_annotation(annotation, &["env", "limit"]),
+                "configured_by" => match annotation.args.first().and_then(|arg| word(&arg.value)) {
+                    Some(name) if annotation.args.len() == 1 => plugin.configured_by = Some(name),
+                    _ => self.error(
+                        Code::E0213,
+                        annotation.name.span,
+                        "`@configured_by` names the plugin whose configuration this one takes, as `@configured_by(kube)`",
+                        "needs the name of a plugin",
+                    ),
+                },
+                _ => self.unknown_annotation(annotation, &["env", "limit", "configured_by"]),
             }
         }
         for decl in &ast.decls {

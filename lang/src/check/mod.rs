@@ -98,6 +98,7 @@ fn run(root: Option<&str>, inner: Option<&str>, mut checker: Checker<'_>) -> (Ch
     }
     checker.declare_all();
     checker.bodies();
+    checker.inherit_configurations();
     if !checker.diags.has_errors() {
         let mut seen = checker.facts.as_ref().map(|_| vec![]);
         checker.diags.append(phase::phases(&checker.hir, &checker.sources, &mut seen));
