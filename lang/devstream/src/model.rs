@@ -331,12 +331,14 @@ impl Reader<'_> {
 
     /// Warns of keys that nobody looks at, which were passed over in silence.
     pub(super) fn only(&self, node: &Node, what: &str, known: &[&str]) {
-        for (key, at, _) in entries(node).iter().filter(|(key, ..)| !known.contains(&&**key)) {
+        let all = entries(node);
+        let free = |key: &&str| !all.iter().any(|(given, ..)| **given == **key);
+        for (key, at, _) in all.iter().filter(|(key, ..)| !known.contains(&&**key)) {
             let d = Diagnostic::new(
                 crate::codes::W0140,
                 format!("`{key}` is not a key of {what}: DevStream passed over it"),
             );
-            self.push(d.at(*at, "has no effect").nearest(key, known.iter().copied()));
+            self.push(d.at(*at, "has no effect").nearest(key, known.iter().copied().filter(free)));
         }
     }
 

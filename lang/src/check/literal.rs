@@ -326,13 +326,7 @@ impl Checker<'_> {
                 Entry::Field { name, value, .. } => {
                     self.once(name, &mut written);
                     if &*name.text == CURSOR {
-                        let names = entries.iter().filter_map(|e| match e {
-                            Entry::Field { name, .. } if &*name.text != CURSOR => Some(name.text.clone()),
-                            Entry::Field { .. }
-                            | Entry::Computed(..)
-                            | Entry::Spread(_)
-                            | Entry::Error(_) => None,
-                        });
+                        let names = names_of(entries).filter(|name| &***name != CURSOR).cloned();
                         self.note_cursor(|_| Cursor::Field {
                             record: record.clone(),
                             given: names.collect(),
@@ -358,9 +352,9 @@ impl Checker<'_> {
                         None if record.open => self.infer(module, &value).0,
                         None => {
                             // A misspelt field is not missing as well.
-                            let near = crate::diag::nearest(&name.text, record.fields.keys().map(|k| &**k));
+                            let near = crate::diag::nearest(&name.text, free(record, entries));
                             misspelt.extend(near.map(Symbol::from));
-                            self.unknown_field(name, record, why, what);
+                            self.unknown_field(name, (record, entries), why, what);
                             self.infer(module, &value);
                             continue;
                         }
@@ -439,7 +433,13 @@ impl Checker<'_> {
         out.extend(given);
         out
     }
-    fn unknown_field(&mut self, name: &ast::Name, record: &RecordType, why: Option<Span>, what: &str) {
+    fn unknown_field(
+        &mut self,
+        name: &ast::Name,
+        (record, entries): (&RecordType, &[Entry]),
+        why: Option<Span>,
+        what: &str,
+    ) {
         let code = match &*name.text {
             "depends_on"
             | "dependsOn"
@@ -469,7 +469,7 @@ impl Checker<'_> {
             option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
                 if what == "input" =>
             {
-                diagnostic.help(format!("it stands after the inputs: `with {{ {option} = ... }}`"))
+                diagnostic.help(format!("an option of a tool follows its inputs: `with {{ {option} = ... }}`"))
             }
             "lifecycle" if what == "input" => diagnostic.help(
                 "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
@@ -492,7 +492,7 @@ impl Checker<'_> {
             "count" | "for_each" if what == "input" => {
                 diagnostic.help("write `tool name[x in xs by key]: ...` for one tool per element")
             }
-            _ => diagnostic.nearest(&name.text, record.fields.keys().map(|k| &**k)),
+            _ => diagnostic.nearest(&name.text, free(record, entries)),
         };
         let diagnostic = match (why, diagnostic.help.is_empty()) {
             (_, true) if !record.fields.is_empty() => {
@@ -561,4 +561,21 @@ fn sample(ty: &Type) -> String {
         | Type::Var(_)
         | Type::Error => "\"\"".into(),
     }
+}
+
+/// The names of the fields that a record literal gives.
+fn names_of(entries: &[Entry]) -> impl Iterator<Item = &Symbol> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Field { name, .. } => Some(&name.text),
+        Entry::Computed(..) | Entry::Spread(_) | Entry::Error(_) => None,
+    })
+}
+
+/// The fields that are still to be given: what a misspelt name can stand for.
+fn free<'r>(record: &'r RecordType, entries: &'r [Entry]) -> impl Iterator<Item = &'r str> {
+    record
+        .fields
+        .keys()
+        .filter(move |field| names_of(entries).all(|name| name != *field))
+        .map(|field| &**field)
 }

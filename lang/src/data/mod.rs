@@ -408,11 +408,14 @@ fn typed_part(node: &Node, ty: &Type, declared: Option<Span>, diags: &mut Diagno
                     }
                     None if r.open => _ = out.insert(name.clone(), untyped(value, diags)),
                     None => {
-                        misspelt.extend(crate::diag::nearest(name, r.fields.keys().map(|k| &**k)));
+                        let given = |field: &&str| entries.iter().any(|(name, ..)| **name == **field);
+                        let free: Vec<&str> =
+                            r.fields.keys().map(|k| &**k).filter(|field| !given(field)).collect();
+                        misspelt.extend(crate::diag::nearest(name, free.iter().copied()));
                         diags.push(
                             Diagnostic::new(Code::E0303, format!("unknown field `{name}`"))
                                 .at(*at, "unknown field")
-                                .nearest(name, r.fields.keys().map(|k| &**k)),
+                                .nearest(name, free),
                         );
                     }
                 }
