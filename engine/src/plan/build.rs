@@ -167,6 +167,7 @@ pub async fn build(
             node.changes = masked.map(shown).collect();
         }
     }
+    builder.applied_adopts();
     builder.plan.outputs = super::options::of_program(&state.outputs, &outputs, whole, acts);
     builder.plan.outputs_changed = !builder.plan.outputs.is_empty();
     if builder.plan.outputs_changed {
@@ -205,8 +206,11 @@ impl Builder<'_> {
                 );
                 self.problem(d.at(*span, "forgotten here").help("remove the tool from the program"));
             } else {
-                let inside = self.tools.keys().filter(|a| within(a, addr));
-                self.forgotten.extend(inside.cloned());
+                let inside: Vec<ToolAddr> = self.tools.keys().filter(|a| within(a, addr)).cloned().collect();
+                if inside.is_empty() && !self.tools.is_empty() {
+                    self.plan.applied.push(format!("forget {addr}"));
+                }
+                self.forgotten.extend(inside);
             }
         }
         for (addr, id, span) in self.program.adopts() {
@@ -221,6 +225,21 @@ impl Builder<'_> {
             } else {
                 self.adopts.insert(ToolAddr::from(&addr), (id.map(|id| id.to_string()), span));
             }
+        }
+    }
+
+    /// The `adopt` declarations whose object is already recorded, and still exists.
+    fn applied_adopts(&mut self) {
+        let applied = |node: &&Node| {
+            let recorded = node.prior.as_ref().is_some_and(|prior| !prior.status.is_open());
+            let done =
+                !matches!(node.action, Action::Adopt | Action::Create) && node.reason != Reason::LeftOut;
+            self.adopts.contains_key(&node.addr) && recorded && done
+        };
+        let applied: Vec<String> =
+            self.plan.nodes.iter().filter(applied).map(|node| format!("adopt {}", node.addr)).collect();
+        if !self.plan.diagnostics.has_errors() {
+            self.plan.applied.extend(applied);
         }
     }
 
@@ -539,6 +558,16 @@ impl Builder<'_> {
         plugin.into()
     }
 
+    /// Whether the program still declares a tool that is not part of it, under a condition that is false.
+    fn why_removed(&self, addr: &str) -> Reason {
+        let name = addr.split(['/', '[']).next();
+        let mut tools = self.program.hir().tools.iter();
+        match tools.any(|tool| tool.home.is_none() && tool.cond.is_some() && name == Some(&*tool.name)) {
+            true => Reason::Disabled,
+            false => Reason::Removed,
+        }
+    }
+
     /// One tool that is in state and not in the program.
     async fn removed(&mut self, addr: ToolAddr) {
         if self.left_out.contains(&addr) {
@@ -550,7 +579,7 @@ impl Builder<'_> {
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,
-            reason: Reason::Removed,
+            reason: self.why_removed(&addr),
             conditional: false,
             instance: None,
             plugin: plugin.clone(),

@@ -135,7 +135,10 @@ impl Builder<'_> {
         let there = observed.as_ref().map(|o| &o.inputs);
         node.seen = there.map(|t| drifted(&instance.kind, &prior.inputs, t, &instance.options.ignore));
         node.changes = changes(&instance.kind, &node.desired, &prior.inputs, there, &instance.options.ignore);
+        let mut ignored = false;
         for name in &instance.options.ignore {
+            ignored |=
+                there.is_some_and(|t| t.contains_key(&**name) && t.get(&**name) != prior.inputs.get(&**name));
             // What is really there stands, so that an update of another input leaves it alone.
             if let (Some(seen), Some(p)) = (there.and_then(|t| t.get(&**name)), node.prior.as_mut()) {
                 Arc::make_mut(p).inputs.insert(name.to_string(), seen.clone());
@@ -151,7 +154,11 @@ impl Builder<'_> {
             .map(|o| merged(&prior.outputs, &tag_outputs(&instance.kind, &prior.inputs, &o.outputs)));
         let differ = outputs.as_ref().map(|o| super::options::outputs(&instance.kind, &prior.outputs, o));
         node.outputs = differ.unwrap_or_default();
-        let outputs_changed = !node.outputs.is_empty();
+        let outputs_changed = match (node.outputs.is_empty(), ignored) {
+            (true, _) => None,
+            (false, true) => Some(Reason::IgnoredChanged),
+            (false, false) => Some(Reason::OutputsChanged),
+        };
         if let (Some(outputs), Some(p)) = (outputs, node.prior.as_mut()) {
             if p.outputs != outputs {
                 Arc::make_mut(p).outputs = outputs;
@@ -228,7 +235,7 @@ impl Builder<'_> {
         instance: &dtm_lang::Instance,
         prior: &Entry,
         once_lost: bool,
-        outputs_changed: bool,
+        outputs_changed: Option<Reason>,
     ) {
         let create_first = instance.options.create_first;
         let asked = self.options.selection.replaces(&node.addr);
@@ -260,10 +267,10 @@ impl Builder<'_> {
                 || prior.deps != node.deps
                 || using;
             let reason = match (outputs_changed, prior.retired.is_empty(), options) {
-                (true, ..) => Reason::OutputsChanged,
-                (_, false, _) => Reason::Retired,
-                (_, _, true) => Reason::OptionsChanged,
-                _ => return,
+                (Some(reason), ..) => reason,
+                (None, false, _) => Reason::Retired,
+                (None, true, true) => Reason::OptionsChanged,
+                (None, true, false) => return,
             };
             node.action = Action::Read;
             node.reason = reason;

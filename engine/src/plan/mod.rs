@@ -239,8 +239,8 @@ pub struct Plan {
     pub waves: Vec<usize>,
     /// Addresses that change: from, to.
     pub moves: Vec<(ToolAddr, ToolAddr)>,
-    /// Moves that were made by an earlier apply: their declarations can go.
-    pub done_moves: Vec<(String, String)>,
+    /// The `moved`, `adopt` and `forget` that have nothing left to do, as they are written: they can be removed.
+    pub applied: Vec<String>,
     /// What is wrong. With errors the plan is only to be looked at.
     pub diagnostics: Diagnostics,
     /// Asserts whose values are not known yet, and the tools that they wait for.

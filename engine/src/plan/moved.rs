@@ -64,12 +64,12 @@ impl Builder<'_> {
         let moves = self.settled(moves);
         self.carry_out(moves);
         if !self.plan.diagnostics.has_errors() {
-            self.plan.done_moves = self.done(&rules);
+            self.plan.applied = self.done(&rules);
         }
     }
 
     /// The declarations that have nothing left to do: the object is at their target, or further along a chain.
-    fn done(&self, rules: &[Rule]) -> Vec<(String, String)> {
+    fn done(&self, rules: &[Rule]) -> Vec<String> {
         let done = |rule: &&Rule| {
             let mut ends = vec![rule.to.clone()];
             while let Some((_, next)) = ends.last().and_then(|at| rule_for(rules, at)) {
@@ -82,7 +82,7 @@ impl Builder<'_> {
                 && !self.tools.keys().any(waits)
                 && !self.plan.moves.iter().any(moves)
         };
-        rules.iter().filter(done).map(|rule| (rule.from.clone(), rule.to.clone())).collect()
+        rules.iter().filter(done).map(|rule| format!("moved {} -> {}", rule.from, rule.to)).collect()
     }
 
     /// Refuses declarations that move nothing, and a second one for the same source: an object has one new address.

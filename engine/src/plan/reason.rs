@@ -20,6 +20,8 @@ pub enum Reason {
     LeftOut,
     /// Its outputs changed outside of dtm.
     OutputsChanged,
+    /// Its outputs changed with an input that it ignores.
+    IgnoredChanged,
     /// Only what dtm itself records differs: options, dependencies.
     OptionsChanged,
     /// Its key is known only after apply.
@@ -60,6 +62,8 @@ pub enum Reason {
     Adopted(String),
     /// It is no longer in the program.
     Removed,
+    /// The condition of its `if` is false.
+    Disabled,
     /// A `forget` leaves the object as it is.
     Forgotten {
         /// How many objects that it replaced are left as well.
@@ -90,6 +94,7 @@ impl fmt::Display for Reason {
             Reason::Requested => "requested with `--replace`",
             Reason::LeftOut => "left out",
             Reason::OutputsChanged => "its outputs changed outside of dtm",
+            Reason::IgnoredChanged => "its outputs changed with an ignored input",
             Reason::OptionsChanged => "its options or dependencies changed",
             Reason::KeyUnknown => "its key is known after apply",
             Reason::Retired => "the object that it replaced has yet to be deleted",
@@ -119,6 +124,7 @@ impl fmt::Display for Reason {
                 return write!(f, "its kind changes from `{from}` to `{to}`");
             }
             Reason::Adopted(id) => return write!(f, "adopted as `{id}`"),
+            Reason::Disabled => "its `if` is false",
             Reason::Removed => "no longer in the program",
             Reason::Forgotten { replaced: 0 } => "forgotten: the object is left as it is",
             Reason::Forgotten { replaced: 1 } => {

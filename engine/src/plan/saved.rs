@@ -272,7 +272,7 @@ impl Saved {
             schedule,
             waves: form.waves.clone(),
             moves: form.moves.clone(),
-            done_moves: vec![],
+            applied: vec![],
             diagnostics: dtm_lang::Diagnostics::default(),
             waiting_asserts: asserts
                 .map(|(n, ids)| (*n, ids.iter().map(|id| InstanceId(*id)).collect()))
