@@ -16,7 +16,7 @@ use clap_complete::engine::ArgValueCandidates;
     disable_help_subcommand = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Examples:\n  dtm new quickstart my-project\n  dtm plan\n  dtm apply\n  dtm help exit-codes"
+    after_help = "Examples:\n  dtm new quickstart my-project\n  dtm plan\n  dtm apply\n  dtm help guide\n\nTopics of `dtm help`: guide (and its pages), addresses, exit-codes"
 )]
 pub struct Cli {
     /// Options of every command.

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The heading of the options that every command has.
-pub const GLOBAL: &str = "Global options";
+/// The headings of the options that every command has.
+const PARAMS: &str = "Params";
+const OUTPUT: &str = "Output";
+const GLOBAL: &str = "Global options";
 
 /// How diagnostics are written.
 #[derive(Clone, Copy, ValueEnum, PartialEq)]
@@ -45,61 +47,60 @@ pub struct Printed {
 
 /// Options of every command.
 #[derive(Args)]
-#[command(next_help_heading = GLOBAL)]
 pub struct Global {
     /// Whether the command runs nothing of the project and needs no values, as `check` does. Set when the command is known.
     #[arg(skip)]
     pub runs_nothing: bool,
-    /// Changes to this directory first.
-    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
-    pub directory: Option<PathBuf>,
     /// Sets a param: strings verbatim, anything else as a `.dts` literal (repeatable). For secrets use DTM_PARAM_NAME or a
     /// params file.
-    #[arg(long = "set", value_name = "NAME=VALUE", global = true)]
+    #[arg(long = "set", value_name = "NAME=VALUE", global = true, help_heading = PARAMS)]
     pub sets: Vec<String>,
     /// Reads params from a YAML, JSON or TOML file (repeatable).
-    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath, help_heading = PARAMS)]
     pub params: Vec<PathBuf>,
     /// Reads `params/ENV.params` from the project, and sets the param `env` if the program declares it.
-    #[arg(long, value_name = "ENV", global = true)]
+    #[arg(long, value_name = "ENV", global = true, help_heading = PARAMS)]
     pub env: Option<String>,
     /// Reads params from the output of a program: a JSON object, or lines `name = value`.
-    #[arg(long, value_name = "CMD", global = true)]
+    #[arg(long, value_name = "CMD", global = true, hide_short_help = true, help_heading = PARAMS)]
     pub params_from: Option<String>,
     /// What that command printed; it runs once, however often the configuration is opened.
     #[arg(skip)]
     pub printed: OnceLock<Printed>,
     /// Writes the result as JSON, and diagnostics as with `--format json`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = OUTPUT)]
     pub json: bool,
-    /// The format of diagnostics.
-    #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
-    pub format: DiagnosticFormat,
-    /// When colors are used.
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
-    pub color: ColorChoice,
-    /// How long to wait for a locked state, such as `30s`.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true)]
-    pub lock_timeout: Duration,
-    /// Confirms that the project was moved here with its state, even though the old folder still has one.
-    #[arg(long, global = true)]
-    pub moved: bool,
-    /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
-    #[arg(long, global = true)]
-    pub no_pager: bool,
     /// Prints only the requested output and errors.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub quiet: bool,
     /// Prints more: unchanged parts of a plan, plugin logs and what dtm is doing; `-vv` also prints every request.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
+    /// The format of diagnostics.
+    #[arg(long, value_name = "FORMAT", default_value = "human", global = true, help_heading = OUTPUT)]
+    pub format: DiagnosticFormat,
+    /// When colors are used.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = OUTPUT)]
+    pub color: ColorChoice,
+    /// Shows long texts without a pager (`DTM_PAGER`, else `PAGER`, else `less`).
+    #[arg(long, global = true, hide_short_help = true, help_heading = OUTPUT)]
+    pub no_pager: bool,
+    /// Changes to this directory first.
+    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true, help_heading = GLOBAL)]
+    pub directory: Option<PathBuf>,
+    /// Trusts this project to run its own plugins and commands while planning, and remembers it; see `dtm trust`. In CI,
+    /// `DTM_TRUST=1` does so for one command.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub trust: bool,
+    /// How long to wait for a locked state, such as `30s`.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, global = true, hide_short_help = true, help_heading = GLOBAL)]
+    pub lock_timeout: Duration,
+    /// Confirms that the project was moved here with its state, even though the old folder still has one.
+    #[arg(long, global = true, hide_short_help = true, help_heading = GLOBAL)]
+    pub moved: bool,
     /// As `-vv`, which DevStream called so.
     #[arg(long, global = true, hide = true)]
     pub debug: bool,
-    /// Trusts this project to run its own plugins and commands while planning, and remembers it; see `dtm trust`. In CI,
-    /// `DTM_TRUST=1` does so for one command.
-    #[arg(long, global = true)]
-    pub trust: bool,
 }
 
 impl Global {
@@ -168,6 +169,7 @@ impl FileArg {
 
 /// What is planned.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Which tools")]
 pub struct SelectArgs {
     /// Plans only this tool, family or component, and what it depends on (repeatable).
     #[arg(long, value_name = "TOOL")]
@@ -178,7 +180,7 @@ pub struct SelectArgs {
     /// Replaces this tool, family or component, although nothing requires it (repeatable).
     #[arg(long, value_name = "TOOL")]
     pub replace: Vec<String>,
-    /// Changes nothing that exists: records what changed outside, drops what is gone, follows `moved` and `forget`.
+    /// Changes no object, only the state: records what changed outside, drops what is gone, follows `moved` and `forget`.
     #[arg(long, conflicts_with = "replace")]
     pub refresh_only: bool,
 }

@@ -5,7 +5,7 @@ use crate::exit::{Exit, reason};
 use crate::options::{ColorChoice, DiagnosticFormat, Global};
 use dtm_lang::diag::render::{Format, render};
 use dtm_lang::diag::{is_hidden, visible, visible_json};
-use dtm_lang::{Diagnostics, Sources};
+use dtm_lang::{Code, Diagnostics, Sources};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -259,6 +259,20 @@ impl Terminal {
         if let Some(rest) = shown.rest() {
             let _ = writeln!(std::io::stderr(), "{rest}");
         }
+        if std::io::stderr().is_terminal() {
+            self.explained(diagnostics).into_iter().for_each(|line| self.aside(&line));
+        }
+    }
+    /// The line that leads a person from diagnostics to their pages.
+    pub fn explained(&self, diagnostics: &Diagnostics) -> Option<String> {
+        let codes: BTreeSet<Code> = diagnostics.iter().map(|d| d.code).collect();
+        let first = diagnostics.worst_first().next().filter(|_| self.format == Format::Human)?.code;
+        Some(match codes.len() {
+            1 => format!("To learn more, run `dtm explain {first}`."),
+            _ => {
+                format!("To learn more about a code, run `dtm explain CODE`, such as `dtm explain {first}`.")
+            }
+        })
     }
 
     /// The exit code, which tells too when standard output could not be written.

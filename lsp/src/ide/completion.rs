@@ -49,22 +49,27 @@ pub enum Line {
     Kind(String),
 }
 
-const DECLARATIONS: [(&str, &str); 15] = [
-    ("tool", "one thing that a plugin takes care of"),
-    ("let", "a name for a value"),
-    ("param", "a value from outside"),
-    ("output", "a value that is shown and kept"),
-    ("import", "another module, or a data file with its type"),
-    ("type", "a name for a type"),
-    ("assert", "a condition that must hold"),
-    ("settings", "where state is kept, and how dtm works"),
-    ("plugins", "which plugins are used"),
-    ("configure", "the settings of a plugin"),
-    ("moved", "an address that has another name now"),
-    ("forget", "a tool that is left alone from now on"),
-    ("adopt", "an object that already exists, by its key or its id"),
-    ("component", "several tools with inputs and outputs of their own"),
-    ("test", "what a plan must look like"),
+/// The words that begin a declaration: what each declares, and the page of the guide about it.
+pub(super) const DECLARATIONS: [(&str, &str, &str); 15] = [
+    ("tool", "Declares an object that a plugin creates, updates and deletes.", "tools"),
+    ("let", "Gives a value a name.", "values-and-types"),
+    ("param", "Declares a value that whoever runs dtm passes in.", "values-and-types"),
+    ("output", "Declares a value that apply prints and records in the state.", "tools"),
+    ("import", "Imports names from a module, or reads a data file and checks it against a type.", "modules"),
+    ("type", "Gives a type a name.", "values-and-types"),
+    ("assert", "States a condition that must hold, and the message if it does not.", "testing"),
+    ("settings", "Sets where the state is kept, and limits of a run.", "state"),
+    ("plugins", "Names the plugins of the program and where they are.", "tools"),
+    ("configure", "Sets the settings of a plugin.", "tools"),
+    (
+        "moved",
+        "Gives an existing object's tool a new address, so that it is not re-created.",
+        "rename-and-move",
+    ),
+    ("forget", "Removes a tool from the state and leaves its object as it is.", "rename-and-move"),
+    ("adopt", "Takes over an existing object as a tool, by its key or its id.", "import"),
+    ("component", "Declares several tools as one unit, with its own inputs and outputs.", "components"),
+    ("test", "States what a plan of this program must contain.", "testing"),
 ];
 
 /// The question at a byte of a text.
@@ -144,7 +149,7 @@ fn components_of(text: &str) -> Vec<String> {
 pub fn items(request: &Request, cursor: Option<&Cursor>, loader: &dyn Loader) -> Vec<Item> {
     let mut out = match (&request.line, cursor) {
         (Line::Declaration, _) => {
-            DECLARATIONS.iter().map(|(w, doc)| item(w, "keyword", "", doc, 0)).collect()
+            DECLARATIONS.iter().map(|(w, doc, _)| item(w, "keyword", "", doc, 0)).collect()
         }
         (Line::Plugin(components), _) => {
             let own = components.iter().map(|name| item(name, "component", "", "", 0));

@@ -1,5 +1,6 @@
 //! What a name is: its type, when it is known, its documentation.
 
+use super::completion::DECLARATIONS;
 use super::{at, use_at};
 use crate::world::Analysis;
 use dtm_lang::source::{FileId, Span};
@@ -32,6 +33,9 @@ pub fn hover(analysis: &Analysis, file: FileId, offset: u32) -> Option<Hover> {
         let text = found.doc.iter().map(|d| d.to_string()).collect();
         return Some(Hover { span: found.at, code: code(found.what, &name, &found.ty), text });
     }
+    if let Some(keyword) = keyword(analysis, file, offset) {
+        return Some(keyword);
+    }
     let narrow = facts.types.iter().filter(|(s, _)| at(*s, file, offset));
     let (span, ty) = narrow.min_by_key(|(s, _)| s.end - s.start)?;
     if matches!(ty, dtm_lang::types::Type::Error) {
@@ -39,6 +43,18 @@ pub fn hover(analysis: &Analysis, file: FileId, offset: u32) -> Option<Hover> {
     }
     let text = phase(analysis, *span).map(String::from).into_iter().collect();
     Some(Hover { span: *span, code: ty.to_string(), text })
+}
+
+/// The word that begins a declaration, if one is at a byte.
+fn keyword(analysis: &Analysis, file: FileId, offset: u32) -> Option<Hover> {
+    let text = &analysis.sources.file(file).text;
+    let start = text.get(..offset as usize)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let (word, doc, page) =
+        DECLARATIONS.iter().find(|(word, ..)| text[start..].split([' ', '\n']).next() == Some(word))?;
+    let begin = u32::try_from(start).ok()?;
+    let span = Span { file, start: begin, end: begin + u32::try_from(word.len()).ok()? };
+    let text = vec![doc.to_string(), format!("In the guide: `dtm help guide {page}`")];
+    at(span, file, offset).then(|| Hover { span, code: word.to_string(), text })
 }
 
 fn code(what: &str, name: &str, ty: &str) -> String {

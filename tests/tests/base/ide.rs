@@ -98,11 +98,29 @@ fn hover_tells_type_phase_and_documentation() {
         "input path: string\nWhere, relative to the folder of the configuration.",
     );
     hovers("output x = [n$0 * 2 for n in [1, 2]]", "variable n: int\nKnown when planning.");
+    hovers(
+        "mov$0ed a -> b",
+        "moved\nGives an existing object's tool a new address, so that it is not re-created.\nIn the guide: `dtm help guide rename-and-move`",
+    );
     let builtin = one(&format!("{TOOLS}output x = jo$0in([\"a\"], \"-\")")).hover().expect("something");
     assert!(
         builtin.starts_with("join(parts: [string], separator: string) -> string\nJoins strings"),
         "{builtin}"
     );
+}
+
+#[test]
+fn a_declaration_leads_to_a_page_of_the_guide() {
+    let mut editor = one("dts 1\n\n$0");
+    let keywords: Vec<ide::Item> = editor.items().into_iter().filter(|i| i.what == "keyword").collect();
+    assert!(keywords.len() > 10);
+    for keyword in keywords {
+        let hover = one(&format!("dts 1\n\n{}$0 ", keyword.label)).hover().expect("it is described");
+        let page = hover.lines().last().and_then(|line| line.strip_prefix("In the guide: `dtm help guide "));
+        let page = page.and_then(|page| page.strip_suffix('`')).expect("a page");
+        assert!(dtm_stdlib::GUIDE.iter().any(|(name, _)| *name == page), "{page}");
+        assert!(hover.contains(&keyword.doc), "completion and hover say the same");
+    }
 }
 
 #[test]

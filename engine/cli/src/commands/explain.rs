@@ -3,7 +3,7 @@
 use crate::EXTENSIONS;
 use crate::complete;
 use crate::doc::reader::render;
-use crate::doc::reference::by_topic;
+use crate::doc::reference::{by_topic, guide_of};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use crate::view::paper::Paper;
@@ -18,7 +18,7 @@ use std::fmt::Write;
 /// The arguments of `dtm explain`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes, by topic\n  dtm explain E0301 --json"
+    after_help = "Examples:\n  dtm explain E0301\n  dtm explain        lists all codes, by topic\n  dtm explain E0301 --json\n\nA page ends with the pages of the guide to read about the topic."
 )]
 pub struct Explain {
     /// The code; without it, all are listed.
@@ -47,13 +47,16 @@ pub(crate) fn run(terminal: &Terminal, args: &Explain) -> Result<Exit, Failure> 
     match codes.iter().copied().find(|code| code.id().eq_ignore_ascii_case(wanted)) {
         Some(code) if terminal.json => {
             let page = code.page();
-            terminal.line(&json!({ "code": code.id(), "title": title(code), "page": page }));
+            terminal.line(&json!({ "code": code.id(), "title": title(code), "page": page, "guide": guide_of(code.topic()) }));
             Ok(Exit::Done)
         }
         Some(code) => {
+            let guide: Vec<String> =
+                guide_of(code.topic()).iter().map(|page| format!("`dtm help guide {page}`")).collect();
+            let page = format!("{}\n\nIn the guide: {}\n", code.page().trim_end(), guide.join(", "));
             match terminal.style.is_on() {
-                true => terminal.page(&render(code.page(), Paper::of(terminal))),
-                false => terminal.out(code.page()),
+                true => terminal.page(&render(&page, Paper::of(terminal))),
+                false => terminal.out(&page),
             }
             Ok(Exit::Done)
         }

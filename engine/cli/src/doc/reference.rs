@@ -63,6 +63,27 @@ pub fn by_topic() -> Vec<Code> {
     all
 }
 
+/// The pages of the guide to read about the topic of a diagnostic.
+pub fn guide_of(topic: &str) -> &'static [&'static str] {
+    match topic {
+        "Text and tokens" | "Types" => &["values-and-types"],
+        "Grammar" => &["values-and-types", "tools"],
+        "Names, modules and plugins" => &["tools", "modules"],
+        "Values" => &["values-and-types", "secrets"],
+        "Order" => &["tools"],
+        "Planning and applying" => &["how-a-plan-is-made", "recovery"],
+        "Plugins" => &["what-runs-when", "plugin-protocol"],
+        "State" => &["state", "recovery"],
+        _ => &["getting-started", "projects"],
+    }
+}
+
+/// The title of a page of the guide.
+pub fn title_of(page: &str) -> &'static str {
+    let text = dtm_stdlib::GUIDE.iter().find(|(name, _)| *name == page).map_or("", |(_, text)| text);
+    text.lines().next().unwrap_or_default().trim_start_matches("# ")
+}
+
 /// The page of every diagnostic, by topic.
 fn diagnostics() -> String {
     let mut out = String::from(
@@ -72,7 +93,9 @@ fn diagnostics() -> String {
     for code in by_topic() {
         if code.topic() != topic {
             topic = code.topic();
-            let _ = write!(out, "\n## {topic}\n");
+            let pages = guide_of(topic).iter().map(|page| format!("[{}]({page}.md)", title_of(page)));
+            let pages: Vec<String> = pages.collect();
+            let _ = write!(out, "\n## {topic}\n\nIn the guide: {}.\n", pages.join(", "));
         }
         // A page has headings of its own, which come below that of the code.
         out.push('\n');
@@ -110,7 +133,7 @@ fn one(out: &mut String, command: &Command, before: &str) {
     }
     let usage = command.clone().render_usage().to_string();
     let _ = write!(out, "\n```text\n{}\n```\n", usage.trim_start_matches("Usage: ").trim_end());
-    let own = |a: &&Arg| is_shown(a) && a.get_help_heading() != Some(crate::options::GLOBAL);
+    let own = |a: &&Arg| is_shown(a) && !a.is_global_set();
     options(out, &command.get_arguments().filter(own).collect::<Vec<_>>());
     if let Some(after) = command.get_after_help() {
         let text = after.to_string();
@@ -154,5 +177,22 @@ fn options(out: &mut String, arguments: &[&Arg]) {
         };
         let help = format!("{}{default}", help.replace('\n', " ").replace('|', "\\|"));
         let _ = writeln!(out, "| `{}` | {help} |", name.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_diagnostic_leads_to_pages_of_the_guide() {
+        for code in by_topic() {
+            for page in guide_of(code.topic()) {
+                assert!(!title_of(page).is_empty(), "{code}: the guide has no page `{page}`");
+            }
+        }
+        assert!(
+            diagnostics().contains("In the guide: [Values and types](values-and-types.md).\n\n### E0301")
+        );
     }
 }
