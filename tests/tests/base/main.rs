@@ -13,6 +13,7 @@ mod examples;
 mod features;
 mod git_server;
 mod grammar;
+mod guide;
 mod ide;
 mod kill;
 mod lsp;
