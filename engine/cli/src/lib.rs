@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     let mut cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let e = suggest::only_visible(e, &args::Cli::command());
+            let e = suggest::naming_programs(suggest::only_visible(e, &args::Cli::command()));
             if !e.use_stderr() {
                 let _ = e.print();
                 return Exit::Done.into();

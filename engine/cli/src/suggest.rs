@@ -1,6 +1,6 @@
 //! What clap suggests after a mistake: never a hidden command or option.
 
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 use std::collections::BTreeSet;
 
@@ -87,6 +87,21 @@ pub fn only_visible(mut error: Error, command: &Command) -> Error {
     error
 }
 
+/// An error of a command line with the way to name a program, where one is given to a command that takes it by an option.
+pub fn naming_programs(mut error: Error) -> Error {
+    let named = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word.clone(),
+        _ => return error,
+    };
+    if error.kind() == ErrorKind::UnknownArgument
+        && [".dts", ".yaml", ".yml"].iter().any(|end| named.ends_with(end))
+    {
+        let tip = format!("to name the configuration, write '-f {named}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +112,15 @@ mod tests {
         let arguments = ["dtm"].iter().chain(arguments);
         let error = Cli::try_parse_from(arguments).err().expect("a mistake");
         only_visible(error, &Cli::command()).to_string()
+    }
+
+    #[test]
+    fn a_program_where_only_an_option_takes_one_is_told_the_option() {
+        let error = Cli::try_parse_from(["dtm", "state", "list", "main.dts"]).err().expect("a mistake");
+        let text = naming_programs(error).to_string();
+        assert!(text.contains("tip: to name the configuration, write '-f main.dts'"), "{text}");
+        let error = Cli::try_parse_from(["dtm", "state", "list", "site"]).err().expect("a mistake");
+        assert!(!naming_programs(error).to_string().contains("tip:"));
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
         terminal.line(&value);
     } else if let (false, false) = (terminal.quiet, plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
         args.run.show(terminal, &view::plan::text(&plan, Paper::of(terminal)));
-        super::plan::done_moves(terminal, &plan);
+        super::plan::applied(terminal, &plan);
     }
     refuse(&plan, sources)?;
     needs_plugins(&plan, &project.program)?;

@@ -144,6 +144,13 @@ fn once(global: &Global, terminal: &Terminal, args: &Check) -> Result<(Exit, Vec
             devstream::written_for(&file.text)
         ));
     }
+    if terminal.is_interactive() {
+        terminal.explained(&diagnostics).into_iter().for_each(|line| terminal.aside(&line));
+    }
+    let guesses = || diagnostics.iter().any(|d| d.fixes.iter().any(|fix| !fix.safe));
+    if args.fix && !args.unsafe_fixes && guesses() {
+        terminal.note("Some of these have a fix that may not be what you meant: `dtm check --fix --unsafe-fixes` applies them too.");
+    }
     if terminal.format == Format::Human && !terminal.quiet {
         let tools = match devstream::is_yaml(&project.file) {
             // There may be warnings that a plan takes for errors, and then nothing is evaluated.

@@ -3,7 +3,7 @@
 use super::run::{Run, RunArgs, Switch, ask, carry_out, lock_of, options, planning_events, refuse, runtime};
 use crate::exit::{Exit, Failure};
 use crate::options::{FileArg, Global};
-use crate::project::own_state;
+use crate::project::{Project, own_state};
 use crate::store::{enter, trusted_plugins};
 use crate::terminal::Terminal;
 use crate::trace::Trace;
@@ -11,7 +11,7 @@ use crate::trust::Ledger;
 use crate::view;
 use crate::view::paper::Paper;
 use clap::Args;
-use dtm_engine::plan::{Plan, Reality, destroy, known_in_state, settings_of};
+use dtm_engine::plan::{Action, Plan, Reality, destroy, known_in_state, settings_of};
 use dtm_engine::plugin::Settings;
 use dtm_engine::project::shipped_kind;
 use dtm_engine::state::{Entry, State};
@@ -43,6 +43,25 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Destroy) -> Resul
     remove(global, terminal, &args.file, &args.run, None, (!args.state, reality))
 }
 
+/// Says which of the tools to delete the program still declares.
+fn still_declared(terminal: &Terminal, project: &Project, plan: &Plan) {
+    let deleted = plan.nodes.iter().filter(|node| node.action == Action::Delete);
+    let declared: Vec<String> = deleted
+        .filter(|node| project.program.find(&node.addr).is_some())
+        .map(|node| format!("`{}`", node.addr))
+        .collect();
+    let (file, apply) = (&project.file, project.command("apply"));
+    match &*declared {
+        [] => {}
+        [one] => terminal
+            .note(&format!("note: `{file}` still declares {one}: the next `{apply}` creates it again")),
+        several => terminal.note(&format!(
+            "note: `{file}` still declares {}: the next `{apply}` creates them again",
+            several.join(", ")
+        )),
+    }
+}
+
 /// Removes `only`, or everything. With `checked` a configuration with errors is refused; `reality` says whether the objects are
 /// read first.
 pub(super) fn remove(
@@ -58,7 +77,7 @@ pub(super) fn remove(
     let (around, store, project) = own_state(global, terminal, file)?;
     if checked && project.is_none() {
         // Shows what is wrong with it.
-        let project = crate::project::Project::open_valid(global, terminal, file);
+        let project = Project::open_valid(global, terminal, file);
         return project
             .map(|_| Exit::Failed)
             .map_err(|f| f.help("to destroy everything in the state anyway: `dtm destroy --state`"));
@@ -114,6 +133,9 @@ pub(super) fn remove(
         run_args.show(terminal, &view::plan::text(&plan, Paper::of(terminal)));
     }
     refuse(&plan, &sources)?;
+    if let (Some(project), Some(_)) = (&project, only) {
+        still_declared(terminal, project, &plan);
+    }
     if plan.nodes.is_empty() && !plan.outputs_changed {
         if !terminal.json && !terminal.quiet {
             terminal.out("Nothing to destroy: the state is empty.\n");

@@ -140,7 +140,18 @@ pub(super) fn kind_of(project: &Project, path: &str) -> Result<std::sync::Arc<Ki
             .flat_map(|(name, p)| p.plugin.kinds.keys().map(move |k| format!("{name}.{k}")))
             .collect();
         let d = Diagnostic::new(Code::E0606, format!("no kind `{path}` is known"));
-        Failure::of(d.nearest(path, all.iter().map(|k| &**k)))
+        let d = d.nearest(path, all.iter().map(|k| &**k));
+        let plugin = path.split('.').next().unwrap_or_default();
+        let of_plugin: Vec<&str> =
+            all.iter().map(|k| &**k).filter(|k| k.split('.').next() == Some(plugin)).collect();
+        Failure::of(match (d.help.is_empty(), &*of_plugin) {
+            (true, []) => d.help(format!(
+                "write a kind as `PLUGIN.KIND`, such as `{}`",
+                all.first().map_or("core.File", |k| k)
+            )),
+            (true, kinds) => d.help(format!("`{plugin}` has the kinds `{}`", kinds.join("`, `"))),
+            (false, _) => d,
+        })
     })
 }
 

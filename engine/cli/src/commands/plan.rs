@@ -167,13 +167,12 @@ pub(super) fn show(terminal: &Terminal, project: &Project, plan: &Plan) {
     if !(plan.diagnostics.has_errors() && plan.nodes.is_empty()) {
         terminal.page(&view::plan::text(plan, Paper::of(terminal)));
     }
-    done_moves(terminal, plan);
+    applied(terminal, plan);
 }
 
-/// Names the `moved` declarations that have nothing left to do.
-pub(super) fn done_moves(terminal: &Terminal, plan: &Plan) {
-    for (from, to) in &plan.done_moves {
-        terminal
-            .aside(&format!("note: `moved {from} -> {to}` has been applied; the declaration can be removed"));
+/// Names the declarations that have nothing left to do.
+pub(super) fn applied(terminal: &Terminal, plan: &Plan) {
+    for declaration in &plan.applied {
+        terminal.aside(&format!("note: `{declaration}` has been applied; the declaration can be removed"));
     }
 }

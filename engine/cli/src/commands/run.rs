@@ -197,6 +197,7 @@ pub fn carry_out(terminal: &Terminal, rt: &tokio::runtime::Runtime, run: Run) ->
         ..run.options.clone()
     };
     let begun = options.since;
+    let moved = run.plan.moves.len();
     let ended: Result<(Outcome, _), Failure> = rt.block_on(async {
         let journal = Journal::start(witness(run.session, run.ledger))
             .map_err(|e| Failure::new(Code::E0807, format!("the journal cannot start: {}", reason(&e))))?;
@@ -245,7 +246,7 @@ pub fn carry_out(terminal: &Terminal, rt: &tokio::runtime::Runtime, run: Run) ->
         }
         None => None,
     };
-    end(terminal, &outcome, state.as_ref(), &run.next, begun.elapsed());
+    end(terminal, (&outcome, moved), state.as_ref(), &run.next, begun.elapsed());
     if let Err(Failure { diagnostics, sources, .. }) = traced {
         // What was done is done: the run is not called a failure for it.
         terminal.diagnostics(&diagnostics, &sources);
@@ -278,7 +279,13 @@ fn report(terminal: &Terminal, outcome: &Outcome, sources: &Sources) {
     terminal.diagnostics(&all, sources);
 }
 
-fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str, took: Duration) {
+fn end(
+    terminal: &Terminal,
+    (outcome, moved): (&Outcome, usize),
+    state: Option<&State>,
+    next: &str,
+    took: Duration,
+) {
     if terminal.json {
         let failed: Vec<serde_json::Value> =
             outcome.failed.iter().map(|(a, d)| serde_json::json!({ "address": a, "code": d.code.to_string(), "message": d.headline })).collect();
@@ -294,7 +301,7 @@ fn end(terminal: &Terminal, outcome: &Outcome, state: Option<&State>, next: &str
     if terminal.quiet {
         return;
     }
-    terminal.out(&summary::text(outcome, terminal.style, next, took));
+    terminal.out(&summary::text(outcome, moved, terminal.style, next, took));
     if let Some(state) = state.filter(|_| outcome.is_complete()) {
         terminal.out(&summary::outputs(&state.outputs, Paper::of(terminal)));
     }

@@ -27,7 +27,7 @@ pub(super) fn mark(action: &Action) -> (&'static str, Paint) {
     }
 }
 
-/// The whole plan as text, ending in its summary line.
+/// The whole plan as text, ending in its summary.
 pub fn text(plan: &Plan, mut paper: Paper) -> String {
     for (from, to) in &plan.moves {
         paper.put(2, 6, &[(Paint::Dim, "> ".into()), plain(format!("{from} is now {to}"))]);
@@ -45,7 +45,13 @@ pub fn text(plan: &Plan, mut paper: Paper) -> String {
     if !paper.out.is_empty() {
         paper.blank();
     }
-    paper.put(0, 2, &[plain(summary(plan))]);
+    let failed = plan.diagnostics.has_errors();
+    if !failed || !plan.is_empty() {
+        paper.put(0, 2, &[plain(summary(plan))]);
+    }
+    if failed {
+        paper.put(0, 2, &[plain("The plan is not complete: see the errors.")]);
+    }
     paper.out
 }
 
@@ -212,11 +218,8 @@ pub(super) fn between(node: &Node, name: &str, before: &Value, after: &Value) ->
     difference(name, before, after, input.and_then(|i| i.same))
 }
 
-/// The one line at the end of a plan.
-pub fn summary(plan: &Plan) -> String {
-    if plan.is_empty() && plan.diagnostics.has_errors() {
-        return "The plan is not complete: see the errors.".into();
-    }
+/// What a plan that is complete does, or as far as it goes, in numbers.
+fn summary(plan: &Plan) -> String {
     let left_out = match plan.left_out.len() {
         0 => String::new(),
         n => format!(", {n} left out"),

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The summary as text; `next` is the command that goes on from here.
-pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> String {
+/// The summary as text; `moved` tools have another address now, `next` is the command that goes on from here.
+pub fn text(outcome: &Outcome, moved: usize, style: Style, next: &str, took: Duration) -> String {
     let mut out = String::new();
     let of = |verb: &str| outcome.done.iter().filter(|(_, v)| *v == verb).count();
     let parts: Vec<String> = [
@@ -25,13 +25,14 @@ pub fn text(outcome: &Outcome, style: Style, next: &str, took: Duration) -> Stri
         (of("forget"), "forgotten"),
         (of("read"), "recorded"),
         (of("find"), "found"),
+        (moved, "moved"),
     ]
     .into_iter()
     .filter(|(number, _)| *number > 0)
     .map(|(number, what)| format!("{number} {what}"))
     .collect();
     if outcome.is_complete() {
-        let done = if parts.is_empty() { "recorded".to_string() } else { parts.join(", ") };
+        let done = if parts.is_empty() { "the outputs were recorded".to_string() } else { parts.join(", ") };
         let _ = writeln!(out, "{} {done} ({}).", style.green("Done:"), time(took));
         return out;
     }
