@@ -33,7 +33,6 @@ fn main() -> std::io::Result<()> {
     for (folder, extension, name, doc) in [
         (".", "dts", "MODULES", "The modules of the standard library: name and text."),
         ("interfaces", "dts", "INTERFACES", "Interfaces of plugins that are not shipped yet: name and text."),
-        (guide, "md", "GUIDE", "The pages of the guide: name and Markdown."),
     ] {
         let _ = writeln!(code, "/// {doc}\npub const {name}: &[(&str, &str)] = &[");
         let mut files: Vec<_> =
@@ -45,6 +44,24 @@ fn main() -> std::io::Result<()> {
         }
         code += "];\n";
     }
+    code += "/// The pages of the guide, as the manual lists them.\npub const GUIDE: &[Page] = &[\n";
+    let list = Path::new(&root).join("../tests/spec/MANUAL.md");
+    std::io::Write::write_all(
+        &mut std::io::stdout(),
+        format!("cargo::rerun-if-changed={}\n", list.display()).as_bytes(),
+    )?;
+    let mut part = String::new();
+    for line in std::fs::read_to_string(list)?.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            part = heading.trim().to_string();
+        }
+        for name in line.split("](guide/").skip(1).filter_map(|rest| rest.split(".md)").next()) {
+            let file = Path::new(&root).join(guide).join(format!("{name}.md")).display().to_string();
+            let _ =
+                writeln!(code, "Page {{ part: {part:?}, name: {name:?}, text: include_str!({file:?}) }},");
+        }
+    }
+    code += "];\n";
     let out = std::env::var("OUT_DIR").map_err(std::io::Error::other)?;
     std::fs::write(Path::new(&out).join("examples.rs"), code)
 }

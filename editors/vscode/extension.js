@@ -47,7 +47,7 @@ function find() {
 async function start() {
   const program = find();
   if (!program) {
-    const open = "Set its place";
+    const open = "Set the path";
     const chosen = await vscode.window.showWarningMessage(
       "The program `dtm` was not found: install it, or set `dtm.path`.",
       open,

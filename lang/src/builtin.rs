@@ -77,13 +77,13 @@ impl Higher {
     pub fn doc(self) -> &'static str {
         match self {
             Higher::SortBy => {
-                "A list in the order of what a function gives: `sort_by([3, 1, 2], x => -x)` is `[3, 2, 1]`."
+                "Sorts a list by the value that a function returns: `sort_by([3, 1, 2], x => -x)` is `[3, 2, 1]`."
             }
             Higher::GroupBy => {
-                "Lists by a key that a function gives: `group_by([\"ab\", \"c\"], s => \"${length(s)}\")` is `{ \"2\" = [\"ab\"], \"1\" = [\"c\"] }`."
+                "Groups the elements of a list by the key that a function returns: `group_by([\"ab\", \"c\"], s => \"${length(s)}\")` is `{ \"2\" = [\"ab\"], \"1\" = [\"c\"] }`."
             }
             Higher::Find => {
-                "The first element of which a condition holds, or `null`: `find([1, 5, 7], x => x > 2)` is `5`."
+                "The first element for which a condition holds, or `null`: `find([1, 5, 7], x => x > 2)` is `5`."
             }
         }
     }
@@ -250,7 +250,7 @@ builtins! {
     upper(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_uppercase());
     /// Converts to lower case: `lower("AB")` is `"ab"`.
     lower(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).to_lowercase());
-    /// Without blanks at both ends: `trim(" a ")` is `"a"`.
+    /// Removes whitespace at both ends: `trim(" a ")` is `"a"`.
     trim(text: Type::String) -> Type::String, Deep, |a| string(text(&a[0]).trim().into());
     /// Whether a string starts with a prefix: `starts_with("abc", "ab")` is `true`.
     starts_with(text: Type::String, prefix: Type::String) -> Type::Bool, Deep, |a| {
@@ -265,7 +265,7 @@ builtins! {
         let regex = budget::pattern(&text(&a[1]), text(&a[0]).len())?;
         Ok(Value::plain(Data::Bool(regex.is_match(&text(&a[0])))))
     };
-    /// Whether a string holds another: `contains("shop-dev", "-")` is `true`. In lists and maps: `x in xs`.
+    /// Whether a string contains another: `contains("shop-dev", "-")` is `true`. In lists and maps: `x in xs`.
     contains(text: Type::String, part: Type::String) -> Type::Bool, Deep, |a| {
         Ok(Value::plain(Data::Bool(text(&a[0]).contains(&*text(&a[1])))))
     };
@@ -301,7 +301,7 @@ builtins! {
         budget::parts(text(&a[0]).lines().count())?;
         Ok(Value::list(text(&a[0]).lines().map(Value::string).collect()))
     };
-    /// A text with blanks before every line that is not empty: `indent("a\nb", 2)` is `"  a\n  b"`.
+    /// Indents every line that is not blank: `indent("a\nb", 2)` is `"  a\n  b"`.
     indent(text: Type::String, by: Type::Int) -> Type::String, Deep, |a| {
         let by = usize::try_from(int(&a[1])).ok().filter(|n| *n <= 1000).ok_or("between 0 and 1000 blanks")?;
         let pad = " ".repeat(by);
@@ -333,17 +333,17 @@ builtins! {
     };
     /// Merges deeply; the second wins, maps are merged: `merge({ a = 1 }, { b = 2 })` is `{ a = 1, b = 2 }`.
     merge(a: Type::Any, b: Type::Any) -> Type::Any, Structure, |a| Ok(merge_deep(&a[0], &a[1]));
-    /// Numbers and strings in order: `sort([2, 1])` is `[1, 2]`.
+    /// Sorts a list of numbers, strings, durations or sizes: `sort([2, 1])` is `[1, 2]`.
     sort(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
         let mut sorted = items(&a[0]).to_vec();
         sorted.sort_by(|x, y| crate::value::order(x, y).unwrap_or(std::cmp::Ordering::Equal));
         Ok(Value::list(sorted))
     };
-    /// In the opposite order: `reverse([1, 2])` is `[2, 1]`.
+    /// Reverses a list: `reverse([1, 2])` is `[2, 1]`.
     reverse(items: Type::list(t())) -> Type::list(t()), Structure, |a| {
         Ok(Value::list(items(&a[0]).iter().rev().cloned().collect()))
     };
-    /// Without repetitions: `unique([1, 1])` is `[1]`.
+    /// Removes duplicates: `unique([1, 1])` is `[1]`.
     unique(items: Type::list(t())) -> Type::list(t()), Deep, |a| {
         let mut out: Vec<Value> = vec![];
         // Only values with equal hashes are compared.
@@ -357,7 +357,7 @@ builtins! {
         }
         Ok(Value::list(out))
     };
-    /// One list out of many: `flatten([[1], [2]])` is `[1, 2]`.
+    /// Concatenates a list of lists: `flatten([[1], [2]])` is `[1, 2]`.
     flatten(lists: Type::list(Type::list(t()))) -> Type::list(t()), Structure, |a| {
         Ok(Value::list(items(&a[0]).iter().flat_map(items).cloned().collect()))
     };
@@ -374,7 +374,7 @@ builtins! {
     max(items: Type::list(Type::Int)) -> Type::Int, Deep, |a| {
         items(&a[0]).iter().max_by_key(|v| int(v)).cloned().ok_or_else(|| "`max` of an empty list".into())
     };
-    /// The whole quotient: `div(7, 2)` is `3`.
+    /// The quotient of two ints, rounded toward zero: `div(7, 2)` is `3`.
     div(a: Type::Int, b: Type::Int) -> Type::Int, Deep, |a| {
         let (a, b) = (int(&a[0]), int(&a[1]));
         let why = if b == 0 { "division by zero" } else { "this number is too large" };
@@ -421,22 +421,22 @@ builtins! {
     yaml_decode(text: Type::String) -> Type::Any, Deep;
     /// The data of a TOML text: `toml_decode("a = 1") as { a: int }` is `{ a = 1 }`.
     toml_decode(text: Type::String) -> Type::Any, Deep;
-    /// A text as part of an address: `url("a b/c")` is `"a%20b%2Fc"`.
+    /// Percent-encodes a text for a URL: `url("a b/c")` is `"a%20b%2Fc"`.
     url(text: Type::String) -> Type::String, Deep, |a| string(crate::encode::percent(&text(&a[0])));
     /// The SHA-256 of a text, in hexadecimal.
     sha256(text: Type::String) -> Type::String, Deep, |a| {
         string(sha2::Sha256::digest(text(&a[0]).as_bytes()).iter().map(|b| format!("{b:02x}")).collect())
     };
-    /// A text in base64: `base64("ab")` is `"YWI="`.
+    /// Encodes a text in base64: `base64("ab")` is `"YWI="`.
     base64(text: Type::String) -> Type::String, Deep, |a| {
         string(base64::engine::general_purpose::STANDARD.encode(text(&a[0]).as_bytes()))
     };
-    /// The text that is base64: `unbase64("YWI=")` is `"ab"`.
+    /// Decodes a base64 text: `unbase64("YWI=")` is `"ab"`.
     unbase64(text: Type::String) -> Type::String, Deep, |a| {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text(&a[0]).as_bytes()).map_err(|e| format!("this is not base64: {e}"))?;
         String::from_utf8(bytes).map(Value::string).map_err(|_| "the decoded bytes are not UTF-8".into())
     };
-    /// Whether a version is one that a requirement takes, both as Cargo and npm write them: `version_matches("1.4.2", "^1.2")` is `true`.
+    /// Whether a version satisfies a requirement, in the syntax of Cargo or npm: `version_matches("1.4.2", "^1.2")` is `true`.
     version_matches(version: Type::String, requirement: Type::String) -> Type::Bool, Deep, |a| {
         let version = version(&a[0])?;
         let wanted = text(&a[1]);
@@ -454,9 +454,9 @@ builtins! {
     };
     /// The nearest int, halves away from zero: `round(2.5)` is `3`.
     round(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::round);
-    /// The largest int that is not above: `floor(2.7)` is `2`.
+    /// Rounds down: `floor(2.7)` is `2`.
     floor(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::floor);
-    /// The smallest int that is not below: `ceil(2.1)` is `3`.
+    /// Rounds up: `ceil(2.1)` is `3`.
     ceil(number: Type::Float) -> Type::Int, Deep, |a| whole(&a[0], f64::ceil);
     /// A size as Kubernetes writes it: `quantity(50GiB)` is `"50Gi"`.
     quantity(size: Type::Size) -> Type::String, Deep, |a| {
@@ -479,7 +479,7 @@ builtins! {
     env_var(name: Type::String; default: Type::String) -> Type::String, Deep;
     /// Makes a secret value public; the reason is for readers of the program: `expose(token, "shown once to the admin")`.
     expose(value: t().secret(), reason: Type::String) -> t(), Structure, |a| Ok(a[0].clone().exposed());
-    /// In an interface's default: the address of the instance with its parts joined by `-`.
+    /// In an interface's default: the address of the tool, with its parts joined by `-`.
     tool_name() -> Type::String, Deep;
     /// Whether any element is true: `any([false, true])` is `true`.
     any(items: Type::list(Type::Bool)) -> Type::Bool, Deep, |a| {

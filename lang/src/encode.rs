@@ -228,7 +228,7 @@ fn item(value: &Json, at: &str) -> Result<toml_edit::Item, String> {
 
 fn inline(value: &Json, at: &str) -> Result<toml_edit::Value, String> {
     Ok(match value {
-        Json::Null => return Err(format!("`{at}` is null, which TOML has not")),
+        Json::Null => return Err(format!("`{at}` is null, which TOML does not have")),
         Json::Bool(b) => (*b).into(),
         Json::String(s) => s.as_str().into(),
         Json::Number(n) => match (n.as_i64(), n.as_f64()) {

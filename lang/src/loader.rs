@@ -62,7 +62,7 @@ pub struct Shipped {
     pub text: Symbol,
     /// The plugin's version.
     pub version: Symbol,
-    /// Whether only the interface is there: the plugin is still to come.
+    /// Whether only the interface is there: the plugin is not implemented yet.
     pub interface_only: bool,
 }
 

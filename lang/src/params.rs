@@ -57,9 +57,7 @@ pub(crate) fn params(
                 let diagnostic = Diagnostic::new(Code::E0411, format!("`{path}` is not a map of params"));
                 let diagnostic =
                     diagnostic.at(tree.span, "expected `name: value` on each line").hide_source();
-                shape.push(
-                    diagnostic.help("a file of params is YAML: write `name: value`, not `name = value`"),
-                );
+                shape.push(diagnostic.help("a params file is YAML: write `name: value`, not `name = value`"));
                 diags.append_of(shape, has_secrets);
                 return IdVec::default();
             }

@@ -278,13 +278,12 @@ fn judge(program: &Program, assert: &TestAssert) -> Diagnostics {
             program.missing_in(&assert.cond, &mut missing, &mut HashSet::default());
             let list: Vec<String> = missing.iter().map(|m| format!("`{m}`")).collect();
             let headline = match list.is_empty() {
-                true => "this needs a value that nobody gives".to_string(),
-                false => format!("this needs {}, which the test does not give", list.join(", ")),
+                true => "this needs a value that is not set".to_string(),
+                false => format!("this needs {}, which the test does not set", list.join(", ")),
             };
             let diagnostic = Diagnostic::new(Code::E0416, headline).at(assert.cond.span, "without a value");
-            diagnostic.help(
-                "give params with `given { name = ... }`, variables with `mock env_var(\"NAME\") = ...`",
-            )
+            diagnostic
+                .help("set params with `given { name = ... }`, variables with `mock env_var(\"NAME\") = ...`")
         }
     };
     let diagnostic = values.into_iter().take(MOST_SHOWN).fold(diagnostic, |diagnostic, (span, value)| {

@@ -34,9 +34,9 @@ pub enum Command {
     Plan(commands::plan::PlanArgs),
     /// Plans, asks for confirmation, and applies the plan.
     Apply(commands::apply::Apply),
-    /// Checks a configuration without touching anything.
+    /// Checks a program without touching anything.
     Check(commands::check::Check),
-    /// Removes everything in the state, dependents first.
+    /// Deletes everything in the state, dependents first.
     Destroy(commands::destroy::Destroy),
     /// Writes a starter project, or lists the starters.
     New(commands::new::New),
@@ -46,13 +46,13 @@ pub enum Command {
     Output(commands::output::OutputArgs),
     /// Shows the tools in the state.
     Show(commands::show::Show),
-    /// Runs the tests of a configuration, without state, plugins or network.
+    /// Runs the tests of a program, without state, plugins or network.
     Test(commands::test::Test),
     /// Reports what changed outside of dtm.
     Verify(commands::verify::Verify),
     /// Explains the code of a diagnostic.
     Explain(commands::explain::Explain),
-    /// Removes some tools and what depends on them.
+    /// Deletes some tools and what depends on them.
     Delete(commands::delete::Delete),
     /// Writes the `.dts` of existing objects, so that dtm can adopt them.
     Import(commands::import::Import),
@@ -60,7 +60,7 @@ pub enum Command {
     List(commands::list::List),
     /// Shows which tools depend on which.
     Graph(commands::graph::GraphArgs),
-    /// Evaluates an expression inside a configuration.
+    /// Evaluates an expression in the context of a program.
     Eval(commands::eval::Eval),
     /// Evaluates expressions interactively.
     Console(commands::console::Console),
@@ -73,7 +73,6 @@ pub enum Command {
     )]
     State(commands::state::StateCommand),
     /// Shows what a project makes dtm run while it plans, and trusts it.
-    #[command(after_help = "Examples:\n  dtm trust\n  dtm trust --list")]
     Trust(commands::trust::Trust),
     /// Checks plugins against the protocol.
     #[command(subcommand, after_help = "Example:\n  dtm plugin check target/debug/libmine.so")]

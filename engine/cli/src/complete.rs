@@ -172,9 +172,9 @@ pub fn kinds() -> Candidates {
 }
 
 /// What `dtm help` has a page for.
-pub fn pages(command: &Command, topics: &[&str], guide: &[(&str, &str)]) -> Candidates {
+pub fn pages(command: &Command, topics: &[&str], guide: &[dtm_stdlib::Page]) -> Candidates {
     let commands = command.get_subcommands().filter(|c| is_visible(c)).map(|c| c.get_name().to_string());
     candidates(
-        commands.chain(topics.iter().copied().chain(guide.iter().map(|(name, _)| *name)).map(String::from)),
+        commands.chain(topics.iter().copied().chain(guide.iter().map(|page| page.name)).map(String::from)),
     )
 }

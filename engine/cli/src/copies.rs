@@ -103,7 +103,7 @@ impl Copied<'_> {
         match (shared.is_empty(), left_out.is_empty()) {
             (true, _) => {}
             (false, false) => {
-                self.terminal.note("The tools above are left out of it; what they made stays as it is.")
+                self.terminal.note("The tools above are left out of it; their objects stay as they are.")
             }
             (false, true) => self.terminal.note(
                 "The tools above are in both states. To leave one out of this one: `dtm state rm TOOL`.",

@@ -23,10 +23,10 @@ fn report(info: &PanicHookInfo<'_>, trace: &str) -> String {
     let thread = std::thread::current().name().unwrap_or("without a name").to_string();
     let (version, system) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     format!(
-        "error: dtm has crashed, which is its own mistake: {what}
+        "error: dtm crashed; this is a bug in dtm: {what}
   note: at {place}, thread {thread}, dtm {version}, {system} {arch}
-  help: nothing is lost: what was begun stands in the state, and the next `dtm apply` finds out what became of it
-  help: report it with what you did, and with what `RUST_BACKTRACE=1` adds: {home}/issues{trace}",
+  help: nothing is lost: the state records what was started, and the next `dtm apply` determines the outcome
+  help: report it with the steps that led here and the output with `RUST_BACKTRACE=1`: {home}/issues{trace}",
         arch = std::env::consts::ARCH,
         home = env!("CARGO_PKG_REPOSITORY"),
     )

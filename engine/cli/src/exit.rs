@@ -3,8 +3,8 @@
 use crate::masking;
 pub use dtm_engine::reason;
 use dtm_engine::secret::SHORTEST_KEY;
-use dtm_engine::state::StateError;
 use dtm_engine::state::own::NotOurs;
+use dtm_engine::state::{Holder, StateError};
 use dtm_lang::shell::command;
 use dtm_lang::{Code, Diagnostic, Diagnostics, Sources};
 use std::path::Path;
@@ -118,8 +118,11 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
     let of = |code| Diagnostic::new(code, masking::masked(&error.to_string()));
     match error {
         StateError::Locked(holder) => {
-            let d = of(Code::E0801).help("wait for it, or give `--lock-timeout 10m`");
-            d.note(format!("the lock is free as soon as process {} and its plugins have ended", holder.pid))
+            let d = of(Code::E0801).help("wait for it, or pass `--lock-timeout 10m`");
+            d.note(match holder.machine == Holder::this_machine() {
+                true => format!("the lock is released when process {} and its plugins have ended", holder.pid),
+                false => "the lock is released when that run ends; on a server, that of a run that died expires within a minute".into(),
+            })
         }
         StateError::Corrupt { backup, .. } => {
             let d = of(Code::E0802).note("nothing was changed");
@@ -132,26 +135,26 @@ pub fn state_diagnostic(error: &StateError) -> Diagnostic {
         }
         StateError::Missing { .. } => of(Code::E0803)
             .note("without it, dtm would create everything a second time")
-            .help("bring the files back, or rebuild them from a backup: `dtm state recover`")
-            .help("if it was removed on purpose, begin a new one: `dtm apply --new-state`"),
+            .help("restore the files, or rebuild the state from what is left: `dtm state recover`")
+            .help("if it was removed on purpose, start a new one: `dtm apply --new-state`"),
         StateError::Moved { .. } => of(Code::E0808)
-            .help("say in `settings` where it is now")
-            .help("if a move was interrupted, end it: `dtm state migrate`")
-            .help("to begin a new one here: `dtm apply --new-state`"),
+            .help("set its new place in `settings`")
+            .help("if a move was interrupted, complete it: `dtm state migrate`")
+            .help("to start a new one here: `dtm apply --new-state`"),
         StateError::NewerFormat { .. } => of(Code::E0804).help("use the dtm that wrote it, or a later one"),
         StateError::Key { .. } => of(Code::E0805)
-            .help("give the right key in `DTM_STATE_KEY`, or bring the key file back")
+            .help("set `DTM_STATE_KEY` to the right key, or restore the key file")
             .help("if it is lost for good: `dtm state rekey --lost`"),
         StateError::NeedsKey { .. } => of(Code::E0805)
-            .note("a key that lies on one machine would lock out all the others")
-            .help("make one, keep it where your secrets are, and give it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
+            .note("a key that exists on one machine only would lock out all the others")
+            .help("create one, store it with your other secrets, and set `DTM_STATE_KEY` to it: `openssl rand -base64 32`"),
         StateError::NoHome { .. } => of(Code::E0805)
             .note("a key beside the state that it seals would protect nothing")
             .help("set `HOME` or `XDG_DATA_HOME` to an absolute path outside of the project")
-            .help("or make a key, keep it where your secrets are, and pass it in `DTM_STATE_KEY`: `openssl rand -base64 32`"),
+            .help("or create a key, store it with your other secrets, and set `DTM_STATE_KEY` to it: `openssl rand -base64 32`"),
         StateError::WeakKey(_) => of(Code::E0805)
             .note(format!("a key has at least {SHORTEST_KEY} characters that nobody can guess"))
-            .help("make one, and keep it where your secrets are: `openssl rand -base64 32`"),
+            .help("create one, and store it with your other secrets: `openssl rand -base64 32`"),
         StateError::Foreign { path, found } => of(Code::E0806)
             .note(match *found == NotOurs::HardLink {
                 true => "dtm never creates one there; it may come from a copy made with `cp -l`, and writing to it would change the other file too",

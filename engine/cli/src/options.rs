@@ -61,7 +61,7 @@ pub struct Global {
     /// Reads `params/ENV.params` from the project, and sets the param `env` if the program declares it.
     #[arg(long, value_name = "ENV", global = true, help_heading = PARAMS)]
     pub env: Option<String>,
-    /// Reads params from the output of a program: a JSON object, or lines `name = value`.
+    /// Reads params from the output of a command: a JSON object, or lines `name = value`.
     #[arg(long, value_name = "CMD", global = true, hide_short_help = true, help_heading = PARAMS)]
     pub params_from: Option<String>,
     /// What that command printed; it runs once, however often the configuration is opened.
@@ -135,13 +135,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// A duration that is some time.
 pub fn deadline(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(|d| if d.is_zero() { Err("that is no time at all".into()) } else { Ok(d) })
+    duration(text).and_then(|d| if d.is_zero() { Err("the duration is zero".into()) } else { Ok(d) })
 }
 
 /// The configuration of a command.
 #[derive(Args, Clone)]
 pub struct FileArg {
-    /// The configuration, `-` for standard input [default: main.dts].
+    /// The program, `-` for standard input [default: main.dts].
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// As DevStream named it.
@@ -152,7 +152,7 @@ pub struct FileArg {
 /// The configuration as DevStream named it.
 #[derive(Args, Clone, Default)]
 pub struct ConfigFiles {
-    /// The configuration file, given as an option; repeatable for DevStream YAML files.
+    /// The program, given as an option; repeatable for DevStream YAML files.
     #[arg(short = 'f', long = "file", alias = "config-file", value_name = "FILE", conflicts_with = "file", value_hint = ValueHint::FilePath)]
     pub config_file: Vec<PathBuf>,
     /// Variables of tools as v0.4 of DevStream wrote them.

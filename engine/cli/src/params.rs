@@ -94,7 +94,7 @@ fn of_environment(root: &Path, name: &str) -> Result<Option<(String, String)>, F
         let headline =
             format!("`--env {name}`: the name of an environment has letters, digits, `-`, `_` and `.` only");
         let d = Diagnostic::new(Code::E0901, headline);
-        return Err(Failure::of(d.help("to read a file of params by its path, use `--params FILE`")).usage());
+        return Err(Failure::of(d.help("to read a params file by its path, use `--params FILE`")).usage());
     }
     let shown = format!("params/{name}.params");
     let path = root.join(&shown);

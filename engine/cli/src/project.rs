@@ -285,7 +285,7 @@ impl Project {
         let headline = format!("the state belongs to `{}`, not to `{}`", state.root, self.file);
         Err(Failure::new(Code::E0808, headline)
             .help("keep another state for it: `settings { state = local { path = \"...\" } }`")
-            .help("or take the state over, which deletes what the other file made: `--take-over`"))
+            .help("or take the state over, which deletes what the other file created: `--take-over`"))
     }
 
     /// What DevStream made with this configuration and dtm does not know: to make it all again would be wrong.
@@ -299,10 +299,10 @@ impl Project {
         there.then(|| {
             Diagnostic::new(
                 Code::E0803,
-                format!("`{name}` says what DevStream has made, and dtm does not know it"),
+                format!("`{name}` records what DevStream created, and dtm has not imported it"),
             )
             .note("without it, dtm would create everything a second time")
-            .help(format!("take it over: `{} --devstream {}`", self.command_on("state import"), word(&name)))
+            .help(format!("import it: `{} --devstream {}`", self.command_on("state import"), word(&name)))
             .help("if it is gone for good, start over: `dtm apply --new-state`")
         })
     }
@@ -394,8 +394,8 @@ impl Opened {
                 "choose the state: `--env NAME`, `--set NAME=VALUE` or `--params FILE`",
             ),
             None => (
-                "the configuration has errors, and the project has several states",
-                "fix the configuration first: `dtm check`",
+                "the program has errors, and the project has several states",
+                "fix the program first: `dtm check`",
             ),
         };
         let d = Diagnostic::new(Code::E0402, headline);

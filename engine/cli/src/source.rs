@@ -179,7 +179,7 @@ pub fn choose(file: Option<&Path>) -> Result<PathBuf, Failure> {
     if !path.exists() {
         let failure = unreadable(&path, "there is no such file");
         return Err(
-            failure.help("pass the configuration file, or create a project: `dtm new quickstart DIR`")
+            failure.help("pass the root file of the program, or create a project: `dtm new quickstart DIR`")
         );
     }
     Ok(path)

@@ -59,7 +59,7 @@ pub fn holder(doing: &str) -> Holder {
 pub fn enter(global: &Global, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
     store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store.leased()) {
         (StateError::Locked(_), Some(_)) => {
-            Failure::from(e).help("if that run is gone for good, free the lock: `dtm state unlock`")
+            Failure::from(e).help("if that run is gone for good, release the lock: `dtm state unlock`")
         }
         _ => e.into(),
     })
@@ -94,7 +94,7 @@ pub fn guard(
                 format!("this project kept its state in `{}`, and there is none in `{path}`", used.path);
             let failure = Failure::new(Code::E0808, headline);
             Err(failure
-                .help("move what is there: `dtm state migrate`, or put the setting back")
+                .help("move the state: `dtm state migrate`, or restore the setting")
                 .help("to start with an empty state: `--new-state`"))
         }
         _ => Ok(()),

@@ -63,7 +63,7 @@ impl Heard {
         let secrets: std::collections::BTreeSet<&String> = secrets.iter().filter(|s| s.len() >= 6).collect();
         let said = self.said.lock().unwrap_or_else(|e| e.into_inner());
         let leak = said.iter().find(|(_, text)| secrets.iter().any(|s| text.contains(s.as_str())));
-        leak.map_or(Ok(secrets.len()), |(place, _)| Err(format!("a secret stands in clear in {place}")))
+        leak.map_or(Ok(secrets.len()), |(place, _)| Err(format!("a secret is readable in {place}")))
     }
 }
 

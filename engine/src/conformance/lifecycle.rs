@@ -295,7 +295,7 @@ impl<'a> Lifecycle<'a> {
                 !has_unknown(v) && !same(v, now.outputs.get(*n).unwrap_or(&Value::Null), None)
             });
             let right = wrong.map_or(Ok(()), |(n, _)| {
-                Err(format!("`plan` foretold another value of the output `{n}` than `update` gave"))
+                Err(format!("`plan` predicted a different value of the output `{n}` than `update` gave"))
             });
             self.report.hold(&subject, Rule::Plan, right);
         }

@@ -108,7 +108,7 @@ pub enum Edit {
     Same(Json),
     /// It was not there.
     Added(Json),
-    /// It is not there any more.
+    /// It is no longer there.
     Removed(Json),
     /// Another value.
     Changed {

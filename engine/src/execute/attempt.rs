@@ -191,7 +191,8 @@ impl Operation<'_> {
                     }
                     if alone {
                         let d = *self.fail(Code::E0705, format!("its plugin crashed: {why}"));
-                        let d = d.note("it was alone in the plugin at that moment, so it is the cause");
+                        let d =
+                            d.note("no other operation was running in the plugin, so this one is the cause");
                         let d = d.help("the next apply determines the outcome");
                         return Err(AttemptError::unknown(d));
                     }
@@ -224,9 +225,7 @@ impl Operation<'_> {
                 Left::Nothing | Left::There(_) => Ok(None),
                 Left::Perhaps(asked) => match read_alone(plugins, plugin, settings, &asked).await {
                     Seen::Absent => Ok(None),
-                    Seen::Object(_) => {
-                        Err(unknown("it is there now, and the next apply completes it".into()))
-                    }
+                    Seen::Object(_) => Err(unknown("it exists now, and the next apply completes it".into())),
                     Seen::Failed(why) => Err(unknown(why)),
                 },
                 Left::Several(ids) => Err(unknown(format!("there are {} objects with its key", ids.len()))),

@@ -423,7 +423,7 @@ async fn what_was_removed_since_the_plan_is_not_updated() {
     same(
         &bench.carry_out(Some(program(text)), plan).await,
         expect![[r#"
-        a failed: E0616 `a`: it no longer exists, and did when the plan was made
+        a failed: E0616 `a`: it no longer exists, although it did when the plan was made
     "#]],
     );
 }

@@ -418,7 +418,7 @@ impl Operation<'_> {
         let wait = until.saturating_duration_since(Instant::now());
         (self.cx.events)(Event::Notice {
             text: format!(
-                "`{}` was begun by {holder}, which may still make it: waiting for {} s, its deadline; if it has ended for sure: `dtm state unlock --gone`",
+                "`{}` was begun by {holder}, which may still create it: waiting for {} s, its deadline; if it has certainly ended: `dtm state unlock --gone`",
                 self.node.addr,
                 wait.as_secs()
             ),
@@ -435,8 +435,8 @@ impl Operation<'_> {
         match resolve(&*plugins, plugin, &self.settings, &kind, &self.node.addr, &prior, None).await {
             Found::Nothing => Ok(()),
             Found::Object(..) => Err(Box::new(
-                self.fail(Code::E0607, "the other run has made it meanwhile")
-                    .help("apply again: it is taken over then"),
+                self.fail(Code::E0607, "the other run has created it in the meantime")
+                    .help("apply again to adopt it"),
             )),
             Found::Ask(d) => Err(Box::new(d)),
         }
@@ -580,7 +580,7 @@ impl Operation<'_> {
 
     async fn update(&self, prior: Arc<Entry>) -> Result<Done, Failed> {
         if self.look_again(&prior, "changed").await?.is_none() {
-            let d = *self.fail(Code::E0616, "it no longer exists, and did when the plan was made");
+            let d = *self.fail(Code::E0616, "it no longer exists, although it did when the plan was made");
             return Err(Box::new(d.help("plan again: the next apply creates it")));
         }
         let mut entry = self.entry(Status::Updating, self.node.op.clone()).await?;

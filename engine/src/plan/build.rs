@@ -463,15 +463,15 @@ impl Builder<'_> {
             && !node.place.values().any(has_unknown)
         {
             let d = other_place(&addr, prior, &node.settings).at(instance.span, "this tool");
-            self.problem(d.help("put the setting back and destroy it there first, or leave it there: `forget` it under this name and give the new one another"));
+            self.problem(d.help("restore the setting and destroy the tool there first; or keep the old object with `forget`, and give the new tool another name"));
             return;
         }
         if instance.existing {
             if node.prior.take().is_some() {
-                let headline = format!("`{addr}` is in state as a tool of this project");
-                let d =
-                    Diagnostic::new(Code::E0615, headline).at(instance.span, "said to be somebody else's");
-                let help = format!("let go of it first: `forget {addr}` in place of this, and apply that");
+                let headline = format!("`{addr}` is in the state as a tool of this project");
+                let d = Diagnostic::new(Code::E0615, headline).at(instance.span, "declared as existing");
+                let help =
+                    format!("stop managing it first: write `forget {addr}` in place of this, and apply that");
                 return self.problem(d.tool(addr).help(help));
             }
             self.look_up(&mut node, instance).await;
@@ -617,8 +617,7 @@ impl Builder<'_> {
                 ),
             );
             return self.problem(
-                d.tool(addr.clone())
-                    .help(format!("bring the plugin back, or leave the object alone: `forget {addr}`")),
+                d.tool(addr.clone()).help(format!("restore the plugin, or keep the object: `forget {addr}`")),
             );
         }
         let Some(kind) = kind else { return };

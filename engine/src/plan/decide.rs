@@ -42,7 +42,7 @@ impl Builder<'_> {
             if !self.is_named_by_key(node, instance, &prior).await {
                 let recorded = prior.id.as_deref().map(|id| format!("as {}", dtm_lang::value::quote(id)));
                 let recorded = recorded.unwrap_or_else(|| "without an id".into());
-                let headline = format!("`{}` is in state already, {recorded}", node.addr);
+                let headline = format!("`{}` is in the state already, {recorded}", node.addr);
                 let d = Diagnostic::new(Code::E0604, headline).at(span, "adopted here");
                 let rm = command(["dtm", "state", "rm", &*node.addr]);
                 let d = d.tool(node.addr.clone()).help("to keep what is in state, remove this `adopt`");

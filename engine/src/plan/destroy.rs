@@ -82,7 +82,7 @@ pub async fn destroy(
         Some(names) => names.iter().flat_map(|n| named(&state.tools, n)).map(|(addr, _)| addr).collect(),
     };
     for missing in only.into_iter().flatten().filter(|n| named(&state.tools, n).is_empty()) {
-        let d = Diagnostic::new(Code::E0606, format!("no tool `{missing}` is in state"));
+        let d = Diagnostic::new(Code::E0606, format!("no tool `{missing}` is in the state"));
         plan.diagnostics.push(d.nearest(missing, names(state.tools.keys().map(|k| &**k))));
     }
     loop {
@@ -133,9 +133,8 @@ pub async fn destroy(
             let headline =
                 format!("`{addr}` cannot be deleted, because its plugin `{plugin}` cannot be used: {why}");
             let d = Diagnostic::new(Code::E0609, headline).tool((*addr).clone());
-            plan.diagnostics.push(d.help(format!(
-                "bring the plugin back, or leave the object alone: `forget {addr}` and apply"
-            )));
+            plan.diagnostics
+                .push(d.help(format!("restore the plugin, or keep the object: `forget {addr}` and apply")));
         }
         let mut prior = entry.clone();
         let (mut action, mut reason) = (Action::Delete, Reason::Destroyed);
@@ -188,7 +187,7 @@ pub async fn destroy(
             let names: Vec<&str> = cycle.iter().map(|n| &*plan.nodes[*n].addr).collect();
             let d = Diagnostic::new(
                 Code::E0501,
-                format!("tools in state depend on each other: {}", names.join(" → ")),
+                format!("tools in the state depend on each other: {}", names.join(" → ")),
             );
             plan.diagnostics.push(d);
         }

@@ -33,7 +33,7 @@ impl Builder<'_> {
                 let (this, other) = (&self.plan.nodes[at], &self.plan.nodes[dep]);
                 if keeps_key(other) {
                     let headline = format!(
-                        "`{}` is replaced create-first, which `{}` cannot be, on which it depends",
+                        "`{}` is replaced create-first, but `{}`, on which it depends, cannot be",
                         this.addr, other.addr
                     );
                     let mut diagnostic = Diagnostic::new(Code::E0608, headline).tool(this.addr.clone());

@@ -85,7 +85,7 @@ pub(crate) async fn look_up(
             entry.outputs = tag_outputs(kind, &entry.inputs, &object.outputs);
             Ok(entry)
         }
-        Seen::Absent => Err(format!("`{id}` was found, and is not there any more")),
+        Seen::Absent => Err(format!("`{id}` was found, and is no longer there")),
         Seen::Failed(why) => Err(format!("`{id}` could not be read: {why}")),
     }
 }

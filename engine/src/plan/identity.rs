@@ -78,7 +78,9 @@ impl Builder<'_> {
             let headline =
                 format!("`{}` is declared as existing, but `{}` creates it", node.addr, other.addr);
             let mut d = Diagnostic::new(Code::E0603, headline).tool(node.addr.clone());
-            for (id, text) in [(node.instance, "somebody else's"), (other.instance, "this project's")] {
+            for (id, text) in
+                [(node.instance, "declared as existing"), (other.instance, "created by this project")]
+            {
                 let Some(id) = id else { continue };
                 let span = self.program.instance(id).span;
                 d = if d.primary.is_none() { d.at(span, text) } else { d.also(span, text) };
@@ -198,7 +200,8 @@ impl Builder<'_> {
             return diagnostic.also(self.program.instance(id).span, "and this one");
         }
         let text = format!("moved {} -> {}", old.addr, new.addr);
-        let diagnostic = diagnostic.note(format!("`{}` is in state, and no longer in the program", old.addr));
+        let diagnostic =
+            diagnostic.note(format!("`{}` is in the state, and no longer in the program", old.addr));
         // A `moved` onto an address that the state has would only be the next error.
         if self.tools.contains_key(&new.addr) && new.prior.as_ref().is_some_and(|p| p.id.is_some()) {
             let rm = command(["dtm", "state", "rm", &*new.addr]);
@@ -331,7 +334,9 @@ impl Builder<'_> {
         if node.prior.iter().flat_map(|p| &p.retired).any(|r| ids.contains(&r.id)) {
             return found
                 .note("it is what this tool was before it was replaced, and is still to be deleted")
-                .help("end the replacement first: fix what failed, then apply with the previous inputs");
+                .help(
+                    "complete the replacement first: fix what failed, then apply with the previous inputs",
+                );
         }
         let Some(holder) = holders.first().map(|j| &self.plan.nodes[*j]) else {
             if self.is_adoptable(node, &ids[0]).await {

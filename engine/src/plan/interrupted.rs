@@ -226,7 +226,7 @@ async fn another_tool_recorded_it() {
         &bench,
         A,
         expect![[r#"
-        a adopt: another tool created it: it is adopted as `thing-1`
+        a adopt: imported: it is adopted as `thing-1`
     "#]],
     )
     .await;
@@ -235,7 +235,7 @@ async fn another_tool_recorded_it() {
         &bench,
         A,
         expect![[r#"
-        a create: recorded by another tool; it does not exist
+        a create: imported record; it does not exist
     "#]],
     )
     .await;

@@ -178,7 +178,7 @@ impl Builder<'_> {
             let Some(from) = moves.iter().find(free).map(|(from, _)| from.clone()) else { return };
             let Some((to, span)) = moves.remove(&from) else { return };
             if self.tools.contains_key(&to) {
-                let headline = format!("`{to}` is in state already, so `{from}` cannot become it");
+                let headline = format!("`{to}` is in the state already, so `{from}` cannot become it");
                 let d = Diagnostic::new(Code::E0604, headline).at(span, "moved here");
                 let rm = dtm_lang::shell::command(["dtm", "state", "rm", &*to]);
                 self.problem(

@@ -40,7 +40,7 @@ pub(super) fn instance_order(program: &Program) -> Result<(Graph, Vec<usize>), B
                     };
                 }
             }
-            Err(Box::new(diagnostic.help("take one of these references out")))
+            Err(Box::new(diagnostic.help("remove one of these references")))
         }
     }
 }

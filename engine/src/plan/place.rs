@@ -82,7 +82,7 @@ fn configuration_of(
     match (found, &entry.using) {
         (None, Some(using)) => {
             let headline =
-                format!("`{addr}` was made with the configuration `{using}` of `{plugin}`, which is gone");
+                format!("`{addr}` was created with the configuration `{using}` of `{plugin}`, which is gone");
             let d = Diagnostic::new(Code::E0614, headline).tool(addr);
             Err(Box::new(
                 d.help(format!("put `configure {plugin} as {using} {{ ... }}` back until it is deleted")),
@@ -107,9 +107,9 @@ pub(super) fn other_place(addr: &str, entry: &Entry, settings: &Settings) -> Dia
     let then = entry.place.iter().filter(|(name, _)| *name != BEHIND);
     let then = then.map(|(name, value)| (name.clone(), value.clone())).collect();
     let headline =
-        format!("`{addr}` was made in another place than the one that its plugin is configured for");
+        format!("`{addr}` was created in a different place from the one that its plugin is configured for");
     let d = Diagnostic::new(Code::E0614, headline).tool(addr);
-    let d = d.note(format!("it was made with the settings {}, which are now {}", shown(then), shown(now)));
+    let d = d.note(format!("it was created with the settings {}, which are now {}", shown(then), shown(now)));
     match behind(&entry.place) {
         Some(identity) => d.note(format!("those settings led to {}", dtm_lang::value::quote(identity))),
         None => d,
@@ -132,7 +132,7 @@ mod tests {
             &bench,
             A,
             expect![[r#"
-                E0614: `a` was made in another place than the one that its plugin is configured for
+                E0614: `a` was created in a different place from the one that its plugin is configured for
             "#]],
         )
         .await;

@@ -107,7 +107,10 @@ async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>)
         }
         // A hanging read is not waited for again; which one hangs is unknown.
         Err(why @ CallError::TimedOut(_)) if batch.len() > 1 => {
-            let why = format!("{why}, nor did {} others that were read with it", batch.len() - 1);
+            let why = match batch.len() - 1 {
+                1 => format!("{why}, nor did another one that was read with it"),
+                others => format!("{why}, nor did {others} others that were read with it"),
+            };
             batch.into_iter().map(|t| (t.addr, Seen::Failed(why.clone()))).collect()
         }
         Err(why @ CallError::TimedOut(_)) => {

@@ -98,9 +98,9 @@ impl fmt::Display for Reason {
             Reason::OptionsChanged => "its options or dependencies changed",
             Reason::KeyUnknown => "its key is known after apply",
             Reason::Retired => "the object that it replaced has yet to be deleted",
-            Reason::Imported => "recorded by another tool",
-            Reason::ImportedAbsent => "recorded by another tool; it does not exist",
-            Reason::ImportedAs(id) => return write!(f, "another tool created it: it is adopted as `{id}`"),
+            Reason::Imported => "imported record",
+            Reason::ImportedAbsent => "imported record; it does not exist",
+            Reason::ImportedAs(id) => return write!(f, "imported: it is adopted as `{id}`"),
             Reason::Interrupted => "an earlier operation was interrupted or failed",
             Reason::Plugin(reasons) => return f.write_str(&reasons.join("; ")),
             Reason::Immutable(inputs) => {

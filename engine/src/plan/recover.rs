@@ -167,7 +167,7 @@ pub(super) fn record_result(addr: &str, entry: &Entry) -> String {
 
 fn interrupted(addr: &str, status: Status) -> Diagnostic {
     let headline = if let Status::Imported = status {
-        format!("what another tool noted of `{addr}` is not enough to find it")
+        format!("the imported record of `{addr}` is not enough to find it")
     } else {
         format!("`{addr}` was interrupted while {}", status.name())
     };

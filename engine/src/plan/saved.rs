@@ -201,7 +201,7 @@ impl Saved {
     pub fn from_bytes(bytes: &[u8]) -> Result<Saved, SavedError> {
         let damaged = |why: &str| SavedError::Damaged(why.into());
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it is not a plan"))?;
-        let (frame, _) = decode(rest).ok_or_else(|| damaged("its checksum does not fit"))?;
+        let (frame, _) = decode(rest).ok_or_else(|| damaged("its checksum does not match"))?;
         if frame.length != rest.len() {
             return Err(damaged("bytes follow its end"));
         }

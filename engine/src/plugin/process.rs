@@ -422,7 +422,7 @@ impl Reader {
         let tail = String::from_utf8_lossy(&tail);
         let last: Vec<&str> = tail.trim_end().lines().rev().take(5).collect();
         let said = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
-        let why = if said.is_empty() { what } else { format!("{what}; its last words: {said}") };
+        let why = if said.is_empty() { what } else { format!("{what}; its last output: {said}") };
         let why = self.listener.shortened(why);
         self.shared.end(ExitReason { why, ended: !left });
     }

@@ -82,9 +82,9 @@ fn values(file: &Sealed, cipher: &Cipher) -> Result<Vec<Plain>, Unopened> {
     let computed: String = mac.finalize().iter().map(|b| format!("{b:02X}")).collect();
     match cipher.value(&file.mac, &file.last_modified) {
         Some(Plain::Text(recorded)) if recorded == computed => Ok(opened),
-        _ => {
-            Err(refused("its MAC does not fit: values were changed, added or removed after it was encrypted"))
-        }
+        _ => Err(refused(
+            "its MAC does not match: values were changed, added or removed after it was encrypted",
+        )),
     }
 }
 

@@ -127,7 +127,7 @@ fn what_is_missing_is_named() {
 fn every_change_is_found() {
     let mut moved = good();
     moved.leaves.swap(0, 1);
-    assert!(why(&moved).contains("its MAC does not fit"), "two values changed places with their keys");
+    assert!(why(&moved).contains("its MAC does not match"), "two values changed places with their keys");
 
     let mut renamed = good();
     renamed.leaves[0] = match renamed.leaves[0].clone() {
@@ -138,23 +138,23 @@ fn every_change_is_found() {
 
     let mut fewer = good();
     fewer.leaves.remove(2);
-    assert!(why(&fewer).contains("its MAC does not fit"));
+    assert!(why(&fewer).contains("its MAC does not match"));
 
     let mut clear = good();
     clear.leaves[5] = Leaf::Clear(Plain::Text("changed".into()));
-    assert!(why(&clear).contains("its MAC does not fit"));
+    assert!(why(&clear).contains("its MAC does not match"));
 
     // In the place of an encrypted value one in clear.
     let mut replaced = good();
     replaced.leaves[0] = Leaf::Clear(Plain::Text("mine".into()));
-    assert!(why(&replaced).contains("its MAC does not fit"));
+    assert!(why(&replaced).contains("its MAC does not match"));
 
     let later = Sealed { last_modified: "2031-01-01T00:00:00Z".into(), ..good() };
-    assert!(why(&later).contains("its MAC does not fit"));
+    assert!(why(&later).contains("its MAC does not match"));
     let none = Sealed { mac: String::new(), ..good() };
-    assert!(why(&none).contains("its MAC does not fit"));
+    assert!(why(&none).contains("its MAC does not match"));
     let other = Sealed { covered: Covered::Encrypted, ..good() };
-    assert!(why(&other).contains("its MAC does not fit"));
+    assert!(why(&other).contains("its MAC does not match"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_mac_of_encrypted_values_covers_those_only() {
     assert_eq!(with(&[("SOPS_AGE_KEY", KEY)], &only(leaves())), Ok(vec![Plain::Text("x".into())]));
     let mut replaced = leaves();
     replaced[0] = Leaf::Clear(Plain::Text("mine".into()));
-    assert!(why(&only(replaced)).contains("its MAC does not fit"));
+    assert!(why(&only(replaced)).contains("its MAC does not match"));
 }
 
 #[test]

@@ -344,7 +344,7 @@ pub enum StateError {
         /// The pair before, from which it can be rebuilt.
         backup: Option<PathBuf>,
     },
-    /// There was a state, and it is not there any more.
+    /// There was a state, and it is no longer there.
     #[error("the state is missing: `{}` says that there was one ({lineage})", marker.display())]
     Missing {
         /// What says so.

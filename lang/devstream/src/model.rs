@@ -195,7 +195,7 @@ impl Reader<'_> {
         for document in documents {
             let NodeKind::Map(entries) = &document.kind else {
                 if !matches!(&document.kind, NodeKind::Scalar(v) if matches!(v.data, Data::Null)) {
-                    self.error(document.span, "a configuration is a map of sections", "not so");
+                    self.error(document.span, "a configuration is a map of sections", "not valid");
                 }
                 continue;
             };
@@ -302,7 +302,7 @@ impl Reader<'_> {
         }
         let d = Diagnostic::new(Code::E0201, format!("no variable `{variable}` is defined"));
         let d = d.at(span, "unknown variable").nearest(variable, self.vars.keys().map(|k| &**k));
-        self.push(d.note("variables stand under `vars:`; `env \"NAME\"` is one of the environment"));
+        self.push(d.note("variables are defined under `vars:`; `env \"NAME\"` is one of the environment"));
         expr(span, ExprKind::Error)
     }
 
@@ -315,9 +315,10 @@ impl Reader<'_> {
         let found = self.static_text(value, &global_node(self))?;
         if found.text.is_empty() || dns && !is_dns(&found.text) {
             let d = Diagnostic::new(crate::codes::E0140, format!("`{}` is not a DNS name", found.text))
-                .at(value.span, "not so");
-            let d = d
-                .note("small letters, digits, `-` and `.`, with a letter or digit at both ends, 253 at most");
+                .at(value.span, "not valid");
+            let d = d.note(
+                "lowercase letters, digits, `-` and `.`, with a letter or digit at both ends, 253 at most",
+            );
             let plain = found.text.to_lowercase().replace('_', "-");
             self.push(if is_dns(&plain) {
                 d.guess(format!("write `{plain}`"), value.span, plain)
@@ -336,7 +337,7 @@ impl Reader<'_> {
         for (key, at, _) in all.iter().filter(|(key, ..)| !known.contains(&&**key)) {
             let d = Diagnostic::new(
                 crate::codes::W0140,
-                format!("`{key}` is not a key of {what}: DevStream passed over it"),
+                format!("`{key}` is not a key of {what}: DevStream ignored it"),
             );
             self.push(d.at(*at, "has no effect").nearest(key, known.iter().copied().filter(free)));
         }
@@ -353,7 +354,7 @@ impl Reader<'_> {
     /// The entries of what has to be a map.
     fn map<'n>(&self, node: &'n Node, what: &str) -> &'n [(Symbol, Span, Node)] {
         if !matches!(node.kind, NodeKind::Map(_)) && !is_null(node) {
-            self.error(start(node), format!("{what} is a map"), "not so");
+            self.error(start(node), format!("{what} is a map"), "not valid");
         }
         entries(node)
     }
@@ -365,7 +366,7 @@ impl Reader<'_> {
         } else {
             if !is_null(node) {
                 let d = Diagnostic::new(crate::codes::E0140, format!("{what} is a list"))
-                    .at(start(node), "not so");
+                    .at(start(node), "not valid");
                 let empty = matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty());
                 self.push(match empty {
                     true => d.fix("write `[]`", node.span, "[]"),

@@ -59,7 +59,7 @@ pub(super) enum Part<'n> {
     Repo,
     /// The options of a pipeline of integration.
     Pipeline,
-    /// What stands in `config`.
+    /// The `config` section.
     Config,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn check(reader: &Reader<'_>, node: &Node, part: &Part<'_>) {
     for (old, new, span) in renamed {
         let d = Diagnostic::new(
             crate::codes::W0140,
-            format!("`{old}` is called `{new}`: DevStream v0.12.1 passes over `{old}`"),
+            format!("`{old}` is called `{new}`: DevStream v0.12.1 ignores `{old}`"),
         );
         reader.push(d.at(span, "the name of another version, or of the documentation").fix(
             format!("write `{new}`"),

@@ -22,7 +22,7 @@ pub fn state(file: FileId, text: &str) -> Result<String, Diagnostics> {
     {
         let wrong = |at: Span, why: &str| {
             let d = Diagnostic::new(crate::codes::E0140, "this is not a DevStream state").at(at, why);
-            d.note("it is a map of `PLUGIN_INSTANCE` to what was made")
+            d.note("it is a map of `PLUGIN_INSTANCE` to what DevStream created")
         };
         if !matches!(document.kind, NodeKind::Map(_)) {
             problems.push(wrong(start(document), "no map"));

@@ -60,7 +60,7 @@ pub(super) fn read(
                 Some((Token::Word(parts), _)) if ["if", "range", "with", "end", "else"].contains(&&*parts[0]) => {
                     d.note("DevStream itself could not use `if`, `else` and `range` either")
                 }
-                _ => d.note("known are variables, as `[[ name ]]` and `[[ map.key ]]`, pipes, and the functions env, printf, index, default, quote, upper, lower, trim, eq, ne and len"),
+                _ => d.note("supported are variables, as `[[ name ]]` and `[[ map.key ]]`, pipes, and the functions env, printf, index, default, quote, upper, lower, trim, eq, ne and len"),
             });
             expr(whole, ExprKind::Error)
         }
@@ -162,7 +162,7 @@ impl Parser<'_> {
             return self.apply(&function, operands, span);
         }
         if piped.is_some() {
-            return Err(("what stands after `|` is not a known function".into(), span));
+            return Err(("what follows `|` is not a known function".into(), span));
         }
         let next = self.tokens.get(self.at + 1).map(|(token, _)| token);
         if matches!(self.peek(), Some(Token::Word(_)))

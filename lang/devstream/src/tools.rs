@@ -35,8 +35,7 @@ impl Reader<'_> {
                     crate::codes::W0140,
                     format!("there is no tool `{}` to take an output of", reference.text),
                 );
-                let d =
-                    d.at(reference.span, "DevStream would pass over the tool that says this, without a word");
+                let d = d.at(reference.span, "DevStream would silently ignore the tool that refers to it");
                 self.push(d.nearest(&reference.text, all.keys().map(|k| &**k)));
             }
         }

@@ -257,7 +257,7 @@ impl Checker<'_> {
                 let diagnostic = Diagnostic::new(Code::E0306, "`any` has no fields that are known");
                 fail(
                     self,
-                    diagnostic.at(name.span, "read of untyped data").help("say what it is: `x as { ... }`"),
+                    diagnostic.at(name.span, "read of untyped data").help("give it a type: `x as { ... }`"),
                 )
             }
             other @ (Type::Null

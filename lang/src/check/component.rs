@@ -248,7 +248,10 @@ impl Checker<'_> {
             }
             let first = kind.inputs.get(&name.text).and_then(|i| i.field.span);
             if let Some(first) = first.or_else(|| kind.outputs.get(&name.text).map(|o| o.span)) {
-                let headline = format!("the component `{}` has two ports `{}`", kind.name, name.text);
+                let headline = format!(
+                    "the component `{}` declares two inputs or outputs named `{}`",
+                    kind.name, name.text
+                );
                 let d = Diagnostic::new(Code::E0202, headline).at(name.span, "again here");
                 self.diags.push(d.also(first, "first here"));
                 continue;
@@ -256,8 +259,12 @@ impl Checker<'_> {
             let ty = match &field.ty {
                 Some(written) => self.resolve_type(module, written),
                 None => {
-                    let d = Diagnostic::new(Code::E0102, format!("the port `{}` needs a type", name.text));
-                    self.diags.push(d.at(name.span, "of which type?").help("write `: T` after the name"));
+                    let d = Diagnostic::new(
+                        Code::E0102,
+                        format!("the input or output `{}` needs a type", name.text),
+                    );
+                    self.diags
+                        .push(d.at(name.span, "the type is missing").help("write `: T` after the name"));
                     Type::Error
                 }
             };
@@ -283,7 +290,8 @@ impl Checker<'_> {
             } else {
                 if field.value.is_none() {
                     let d = Diagnostic::new(Code::E0102, format!("the `out` `{}` has no value", name.text));
-                    self.diags.push(d.at(name.span, "of what?").help("write `out name: T = ...`"));
+                    self.diags
+                        .push(d.at(name.span, "the value is missing").help("write `out name: T = ...`"));
                 }
                 let out = Output { ty, stable: false, once: false, local: false, doc, span: name.span };
                 kind.outputs.insert(name.text.clone(), out);

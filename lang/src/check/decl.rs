@@ -383,12 +383,7 @@ impl Checker<'_> {
     fn at_least_one(&mut self, value: &ast::Expr) {
         let wrong = matches!(&*value.kind, A::Int(..1) | A::Unary(ast::UnaryOp::Neg, _));
         if wrong {
-            self.error(
-                Code::E0301,
-                value.span,
-                "expected a number of at least 1",
-                "so nothing could be done",
-            );
+            self.error(Code::E0301, value.span, "expected a number of at least 1", "less than 1");
         }
     }
 

@@ -74,7 +74,7 @@ impl Checker<'_> {
                     Code::E0213,
                     arg.value.span,
                     "this is written `@deprecated(\"since\", use = \"other\")`",
-                    "not so",
+                    "not valid",
                 ),
             }
         }

@@ -146,7 +146,7 @@ impl Checker<'_> {
     fn secret_choice(&mut self, ty: Type, span: Span) -> Type {
         if !matches!(ty, Type::Error) && !ty.is_scalar() {
             let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
-            self.error(Code::E0304, span, headline, "its shape would tell the secret");
+            self.error(Code::E0304, span, headline, "its shape would reveal the secret");
         }
         ty.secret()
     }
@@ -427,7 +427,7 @@ impl Checker<'_> {
             self.error(Code::E0304, at, "a secret decides a value that is not secret", "this is secret");
         } else if !ty.is_scalar() && !matches!(ty, Type::Error) {
             let headline = format!("a choice made by a secret must give a scalar, not `{ty}`");
-            self.error(Code::E0304, at, headline, "its shape would tell the secret");
+            self.error(Code::E0304, at, headline, "its shape would reveal the secret");
         }
     }
 
@@ -482,7 +482,7 @@ impl Checker<'_> {
             Diagnostic::new(Code::E0301, format!("expected `{to}`, found `any`"))
                 .at(span, "this is untyped")
                 .help(format!(
-                    "say what it is: `x as {}`",
+                    "give it a type: `x as {}`",
                     if to.members().len() > 1 { format!("({to})") } else { to.to_string() }
                 ))
         } else if to.has_secret() && matches!(from, Type::Lit(_) | Type::Record(_) | Type::List(_)) {
@@ -601,7 +601,7 @@ impl Checker<'_> {
                 let d = Diagnostic::new(Code::E0306, format!("`{other}` has no elements to go through"))
                     .at(span, format!("this is `{other}`"));
                 let d = if matches!(other, Type::Any) {
-                    d.help("say what it is: `x as [T]`")
+                    d.help("give it a type: `x as [T]`")
                 } else if other.is_nullable() {
                     d.help("provide a value for null: `x ?? []`")
                 } else {

@@ -110,7 +110,7 @@ pub(super) fn function(name: &str) -> Option<Ours> {
             Instead("a program cannot read the clock; pass the time: `param now: string`")
         }
         "uuid" | "random" | "bcrypt" => {
-            Instead("a program has no randomness; `core.Password` makes a secret once and keeps it")
+            Instead("a program has no randomness; `core.Password` generates a secret once and keeps it")
         }
         "str" | "String" | "tostring" | "toString" | "string" => {
             Instead("write it into a string: `\"${x}\"`")

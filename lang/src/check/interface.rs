@@ -129,7 +129,7 @@ impl Checker<'_> {
                         self.error(
                             Code::E0702,
                             span,
-                            format!("the plugin `{}` cannot be had: {why}", name.text),
+                            format!("the plugin `{}` cannot be loaded: {why}", name.text),
                             "this path",
                         );
                         return None;
@@ -356,7 +356,7 @@ impl Checker<'_> {
                     Code::E0213,
                     arg.value.span,
                     "another way to recover is written `rerun = INPUT`, with an input of this kind",
-                    "not so",
+                    "not valid",
                 ),
             }
         }
@@ -398,7 +398,7 @@ impl Checker<'_> {
                                 Code::E0213,
                                 arg.value.span,
                                 "a timeout is written `verb = 10m`",
-                                "not so",
+                                "not valid",
                             ),
                         }
                     }
@@ -440,7 +440,10 @@ impl Checker<'_> {
                     let first = kind.inputs.get(&name.text).and_then(|i| i.field.span);
                     let first = first.or_else(|| kind.outputs.get(&name.text).map(|o| o.span));
                     if let Some(first) = first {
-                        let headline = format!("the kind `{}` has two ports `{}`", kind.name, name.text);
+                        let headline = format!(
+                            "the kind `{}` declares two inputs or outputs named `{}`",
+                            kind.name, name.text
+                        );
                         let d = Diagnostic::new(Code::E0202, headline).at(name.span, "again here");
                         self.diags.push(d.also(first, "first here"));
                     }
@@ -471,7 +474,7 @@ impl Checker<'_> {
                     if kind.inputs.contains_key(&field.name.text)
                         || kind.outputs.contains_key(&field.name.text)
                     {
-                        let headline = format!("`{}` is a port already", field.name.text);
+                        let headline = format!("`{}` is already an input or output", field.name.text);
                         self.error(
                             Code::E0202,
                             field.name.span,

@@ -47,7 +47,7 @@ impl Checker<'_> {
                 self.diags.push(match from {
                     Some(span) => d.at(span, "imported here"),
                     None => d.help(
-                        "name the configuration: `dtm plan FILE`, or make one with `dtm new quickstart DIR`",
+                        "pass the root file: `dtm plan FILE`, or create a project with `dtm new quickstart DIR`",
                     ),
                 });
                 return None;

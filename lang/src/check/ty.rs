@@ -275,12 +275,10 @@ impl Checker<'_> {
             }
             if path.parts.len() == 1 && &*last.text == "tool" {
                 let d = Diagnostic::new(Code::E0112, "`tool` alone is not a type")
-                    .at(last.span, "of which kind?");
-                self.diags.push(
-                    d.help("name the kind: `tool<core.File>`").note(
-                        "what can be read of a tool, its kind says: there is nothing that all tools have",
-                    ),
-                );
+                    .at(last.span, "the kind is missing");
+                self.diags.push(d.help("name the kind: `tool<core.File>`").note(
+                    "the kind determines the inputs and outputs of a tool: none is common to all kinds",
+                ));
                 return Type::Error;
             }
             let known = names(&self.modules[home].types);

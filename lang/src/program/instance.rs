@@ -123,7 +123,7 @@ fn inputs(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, addr: &Symbol
         if let (Some(own), false) = (marks.remove(&id), value.is_known()) {
             let d = Diagnostic::new(Code::E0501, format!("`{addr}` waits for itself"));
             let d = d.at(own, "an output of the tool whose input this is").tool(addr.clone());
-            ev.diags.push(d.help("take this reference out"));
+            ev.diags.push(d.help("remove this reference"));
         }
         marks.into_iter().for_each(|(other, at)| _ = edges.entry(other).or_insert(at));
     }

@@ -53,7 +53,7 @@ pub enum Line {
 pub(super) const DECLARATIONS: [(&str, &str, &str); 15] = [
     ("tool", "Declares an object that a plugin creates, updates and deletes.", "tools"),
     ("let", "Gives a value a name.", "values-and-types"),
-    ("param", "Declares a value that whoever runs dtm passes in.", "values-and-types"),
+    ("param", "Declares a value that is passed in when dtm runs.", "values-and-types"),
     ("output", "Declares a value that apply prints and records in the state.", "tools"),
     ("import", "Imports names from a module, or reads a data file and checks it against a type.", "modules"),
     ("type", "Gives a type a name.", "values-and-types"),
@@ -67,7 +67,7 @@ pub(super) const DECLARATIONS: [(&str, &str, &str); 15] = [
         "rename-and-move",
     ),
     ("forget", "Removes a tool from the state and leaves its object as it is.", "rename-and-move"),
-    ("adopt", "Takes over an existing object as a tool, by its key or its id.", "import"),
+    ("adopt", "Adopts an existing object as a tool, by its key or its id.", "import"),
     ("component", "Declares several tools as one unit, with its own inputs and outputs.", "components"),
     ("test", "States what a plan of this program must contain.", "testing"),
 ];

@@ -87,7 +87,7 @@ impl Kind for Directory {
             {
                 Ok(())
             }
-            Err(e) => Err(Failure::clean(format!("cannot make the folder `{path}`: {e}"))),
+            Err(e) => Err(Failure::clean(format!("cannot create the folder `{path}`: {e}"))),
         })?;
         set_mode(Path::new(path), mode).map_err(|e| {
             Failure::partial(canonical(path), format!("cannot set the mode of `{path}`: {e}"))
@@ -120,7 +120,9 @@ impl Kind for Directory {
         let id = &*object.id;
         let link = look(id)?.is_some_and(|there| there.is_symlink()).then_some(id);
         if let Some(link) = replaced_parent(&object.private).or(link) {
-            ctx.left(&format!("`{link}` is a link now, so `{id}` is not the folder that was made; it stays"));
+            ctx.left(&format!(
+                "`{link}` is a link now, so `{id}` is not the folder that was created; it stays"
+            ));
             return Ok(());
         }
         wait_until_empty(ctx, id);

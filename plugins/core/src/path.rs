@@ -179,7 +179,7 @@ pub(crate) fn with_parents<T>(
             Ok(())
         }
         Err(e) if e.kind() == ErrorKind::AlreadyExists && Path::new(folder).is_dir() => Ok(()),
-        Err(e) => Err(Failure::clean(format!("cannot make the folder `{folder}`: {e}"))),
+        Err(e) => Err(Failure::clean(format!("cannot create the folder `{folder}`: {e}"))),
     });
     match parents.and_then(|()| make()) {
         Ok(done) => {

@@ -202,7 +202,7 @@ fn reading_must_agree_with_making() {
 
 #[test]
 fn changing_must_be_right() {
-    breaks("plan", Rule::Plan, "foretold another value of the output `letters`");
+    breaks("plan", Rule::Plan, "predicted a different value of the output `letters`");
     breaks("impure", Rule::Plan, "after `plan`, `read` gives another answer");
     breaks("stable", Rule::Stable, "`title` changed");
     breaks("update", Rule::Update, "`update` failed");

@@ -278,7 +278,7 @@ fn what_devstream_made_is_taken_over() {
     let list = run(&["state", "list", "-f", "config.yaml"]);
     assert_eq!(list.stdout, "shop  (noted)\n");
     let plan = run(&["plan", "config.yaml"]).stdout;
-    assert!(plan.contains("recorded by another tool; it does not exist"), "{plan}");
+    assert!(plan.contains("imported record; it does not exist"), "{plan}");
     done(&run(&["apply", "-y", "config.yaml"]));
     let again = run(&["plan", "config.yaml"]);
     assert!(again.stdout.starts_with("No changes"), "{}{}", again.stdout, again.stderr);

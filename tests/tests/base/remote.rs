@@ -301,7 +301,7 @@ fn damage_is_told_with_its_place_and_nothing_is_overwritten() {
         place.objects.tamper(&name, Some(flipped));
         place.corrupt("it cannot be unpacked");
         place.objects.tamper(&name, None);
-        place.corrupt("it names objects that are not there");
+        place.corrupt("it names objects that do not exist");
         place.objects.tamper(&name, Some(bytes));
         assert_eq!(place.tools(), ["a", "b", "c"], "whole again");
     }
@@ -326,7 +326,7 @@ fn a_state_that_vanishes_in_mid_run_is_an_error_and_is_not_made_anew() {
     let mut session = place.lock();
     place.objects.tamper("head", None);
     let error = session.append(&[put("a", "1")]).expect_err("gone");
-    assert!(error.to_string().contains("not there any more"), "{error}");
+    assert!(error.to_string().contains("no longer there"), "{error}");
     drop(session);
     assert_eq!(place.objects.bytes("head"), None);
 }

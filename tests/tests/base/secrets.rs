@@ -90,7 +90,7 @@ fn a_crash_is_told_without_secrets() {
     let crash = "DTM_TEST_CRASH='no place for tok_5up3r-s3cret-value' DTM_TEST_CRASH_AT=begun";
     let ran = sandbox.shell(&format!("{crash} dtm apply -y -q --set token={TOKEN}"));
     assert!(
-        ran.stderr.contains("dtm has crashed, which is its own mistake: no place for (secret)"),
+        ran.stderr.contains("dtm crashed; this is a bug in dtm: no place for (secret)"),
         "{}",
         ran.stderr
     );
@@ -166,5 +166,5 @@ fn a_secret_that_is_the_name_of_a_tool_damages_nothing() {
     }
     assert_eq!(sandbox.shell("dtm state list").stdout, "mysql\nuser\n");
     let back = sandbox.shell("dtm state push -y -q --force it.json && dtm plan --params weak.yaml");
-    assert_eq!((back.code, &*back.stdout), (0, "No changes: reality matches the configuration.\n"));
+    assert_eq!((back.code, &*back.stdout), (0, "No changes: reality matches the program.\n"));
 }

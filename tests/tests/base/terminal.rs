@@ -227,7 +227,9 @@ fn an_interrupt_drains_a_second_cancels_a_third_kills() {
     let mut terminal = Terminal::start(command, 100);
     assert!(terminal.until("slow: create"));
     let pid = rustix::process::Pid::from_child(&terminal.child);
-    for words in ["Stopping: nothing new starts", "Cancelling what runs", "Killing the plugins"] {
+    for words in
+        ["Stopping: no new operation starts", "Canceling the running operations", "Killing the plugins"]
+    {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
         assert!(terminal.until(words), "{words}: {}", terminal.screen.screen().contents());
     }

@@ -184,7 +184,10 @@ fn a_user_needs_few_rights_and_is_told_which() {
         }
     };
     let missing = told("nowhere", "shop", "admin");
-    assert!(missing.contains("\"nowhere\" not found") && missing.contains("make the namespace"), "{missing}");
+    assert!(
+        missing.contains("\"nowhere\" not found") && missing.contains("create the namespace"),
+        "{missing}"
+    );
     let name = told("dtm", "Shop_1", "admin");
     assert!(name.contains("Invalid value") && name.contains("lowercase"), "{name}");
     let stranger = told("dtm", "shop", "stranger");

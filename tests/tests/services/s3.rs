@@ -84,7 +84,10 @@ fn what_the_server_says_is_told_with_what_helps() {
         other => other.to_string(),
     };
     let bucket = told(S3Place { bucket: "bukket".into(), ..place(server.port, "a") });
-    assert!(bucket.contains("s3://bukket/a: NoSuchBucket") && bucket.contains("make the bucket"), "{bucket}");
+    assert!(
+        bucket.contains("s3://bukket/a: NoSuchBucket") && bucket.contains("create the bucket"),
+        "{bucket}"
+    );
     drop(server);
     let gone = told(place(9, "a"));
     assert!(gone.contains("s3://bucket/a: `http://127.0.0.1:9` does not answer: "), "{gone}");
@@ -129,7 +132,7 @@ fn a_web_identity_is_who_it_says_and_its_credentials_are_renewed() {
             ran.transcript()
         );
     };
-    refused("no credentials could be got: No such file or directory");
+    refused("no credentials could be obtained: No such file or directory");
     refused(&format!("look whether the token in `{}`", token.display()));
     std::fs::write(&token, identity.token(-3600)).expect("written");
     refused("xpired");
@@ -264,7 +267,7 @@ fn what_a_paused_run_still_makes_is_not_made_again() {
     assert!(told.code == 0 && told.stderr.contains("had begun may still run"), "{}", told.transcript());
     let second = project.run("apply -y");
     assert!(second.code == 4 && second.stdout.contains("waiting for"), "{}", second.transcript());
-    assert!(second.stderr.contains("has made it meanwhile"), "{}", second.transcript());
+    assert!(second.stderr.contains("has created it in the meantime"), "{}", second.transcript());
     project.done("apply -y");
     assert_eq!(log(), "begun\nmade\n", "it is made once");
     assert!(project.done("plan").contains("No changes"));

@@ -28,7 +28,7 @@ use std::sync::Arc;
     after_help = "Examples:\n  dtm apply\n  dtm apply -y --set env=prod main.dts\n  dtm apply the.plan        exactly what `dtm plan -o the.plan` saved\n  dtm apply --new-state     begins a state where another one was used before"
 )]
 pub struct Apply {
-    /// The configuration, or a saved plan [default: main.dts].
+    /// The program, or a saved plan [default: main.dts].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -55,9 +55,9 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Apply) -> Result<
     let saved = match saved {
         Some(path) => {
             if args.new_state || args.take_over {
-                let headline = "a saved plan says itself which state it is for";
+                let headline = "a saved plan already names its state";
                 return Err(Failure::new(Code::E0901, headline)
-                    .help("leave `--new-state` and `--take-over` out")
+                    .help("remove `--new-state` and `--take-over`")
                     .usage());
             }
             Some(saved::open(path)?)

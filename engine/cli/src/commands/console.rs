@@ -22,10 +22,10 @@ use std::sync::{Arc, Mutex};
 /// The arguments of `dtm console`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm console\n  dtm console prod.dts --set env=prod\n\nAn expression shows its value; `let`, `fn`, `type` and `import` are kept for the lines after them.\n:type EXPRESSION   its type        :doc NAME   what a builtin does\n:reload            reads the files again  :quit       leaves (or Ctrl-D)"
+    after_help = "Examples:\n  dtm console\n  dtm console prod.dts --set env=prod\n\nAn expression shows its value; `let`, `fn`, `type` and `import` are kept for the lines after them.\n:type EXPRESSION   its type        :doc NAME   what a builtin does\n:reload            reads the files again  :quit       leaves (or Ctrl-D)\n:help              shows this"
 )]
 pub struct Console {
-    /// The configuration [default: main.dts, if it is there].
+    /// The program [default: main.dts, if it exists].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -36,6 +36,7 @@ const HELP: &str =
   :doc NAME          what a builtin function does
   :reload            reads the files again
   :quit              leaves; so does Ctrl-D
+  :help              shows this
 ";
 
 /// What is kept from line to line.
@@ -129,7 +130,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Console) -> Resul
         let _ = editor.load_history(file);
     }
     if terminal.is_interactive() {
-        terminal.note("An expression shows its value; `:help` says what else there is, Ctrl-D leaves.");
+        terminal.note("An expression shows its value; `:help` lists the commands, Ctrl-D quits.");
     }
     loop {
         let line = match editor.readline(if terminal.is_interactive() { "> " } else { "" }) {
@@ -153,7 +154,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Console) -> Resul
                 let computed = session.scratch.compute(&session.declarations, line);
                 match computed.found.is_some_and(|(_, value)| !value.is_error()) {
                     true => answer(terminal, &mut session, line),
-                    false => terminal.out("`:quit` leaves the console, and so does Ctrl-D\n"),
+                    false => terminal.out("to quit, enter `:quit` or press Ctrl-D\n"),
                 }
             }
             line => answer(terminal, &mut session, line),
@@ -170,7 +171,7 @@ fn answer(terminal: &Terminal, session: &mut Session, line: &str) {
     if let Some(name) = line.strip_prefix(":doc ").map(str::trim) {
         return match doc_of(name) {
             Some((signature, doc)) => terminal.out(&format!("{signature}\n{}\n", doc.trim())),
-            None => terminal.out(&format!("`{name}` is no builtin function\n")),
+            None => terminal.out(&format!("`{name}` is not a builtin function\n")),
         };
     }
     if is_declaration(line) {
@@ -186,7 +187,7 @@ fn answer(terminal: &Terminal, session: &mut Session, line: &str) {
         Some(expression) => (expression, true),
         None if line.starts_with(':') => {
             let command = line.split(' ').next().unwrap_or(line);
-            return terminal.out(&format!("`{command}` is not a command: `:help` says what there is\n"));
+            return terminal.out(&format!("`{command}` is not a command: `:help` lists the commands\n"));
         }
         None => (line, false),
     };

@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Convert) -> Resul
         return Err(Failure::new(Code::E0901, "`--in-place` needs one file, or a folder").usage());
     }
     if args.out.as_ref().and_then(|out| out.to_str()).is_some_and(devstream::is_yaml) {
-        return Err(Failure::new(Code::E0901, "what is written is `.dts`, not YAML")
+        return Err(Failure::new(Code::E0901, "`dtm convert` writes `.dts`, not YAML")
             .help("write `-o main.dts`")
             .usage());
     }
@@ -57,7 +57,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Convert) -> Resul
         super::state::devstreams_program(state)?;
     }
     if !devstream::is_yaml(&name) {
-        let headline = format!("`{name}` is no configuration in DevStream's YAML");
+        let headline = format!("`{name}` is not a DevStream configuration");
         return Err(Failure::new(Code::E0901, headline)
             .help("name a `.yaml` file, or a folder of them")
             .usage());
@@ -151,14 +151,14 @@ fn along(
     made: &Conversion,
 ) -> Result<Exit, Failure> {
     let Some(target) = target else {
-        return Err(Failure::new(Code::E0901, "`--state` needs a configuration that is written")
-            .help("name it with `-o main.dts`, or write it `--in-place`")
+        return Err(Failure::new(Code::E0901, "`--state` needs an output file")
+            .help("name it with `-o main.dts`, or pass `--in-place`")
             .usage());
     };
     if made.params.is_some() {
         let (state, file) = (state.to_string_lossy(), target.to_string_lossy());
         let command = shell::command(["dtm", "state", "import", "--devstream", &*state, "-f", &*file]);
-        terminal.note(&format!("Then give the secrets with `--params`: `{command} --params FILE`."));
+        terminal.note(&format!("Then pass the secrets with `--params`: `{command} --params FILE`."));
         return Ok(Exit::Done);
     }
     super::state::import_devstream(global, terminal, &FileArg::of(Some(target.to_path_buf())), state)
@@ -179,7 +179,7 @@ fn told(terminal: &Terminal, proof: Option<&Proof>) -> Exit {
         Some(Proof::NoPlan(problems)) => {
             let why = count(problems.counts().0, "error");
             terminal.note(&format!(
-                "The plans were not compared: the YAML itself gives none, for {why}; see `dtm plan` of it."
+                "The plans were not compared: the YAML itself cannot be planned, because of {why}; see `dtm plan` of it."
             ));
             Exit::Failed
         }
@@ -217,7 +217,8 @@ fn written(terminal: &Terminal, target: &Path, stem: &str, made: &Conversion) ->
     }
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     ignored_by_git(&target.with_file_name(".gitignore"), &name)?;
-    terminal.note(&format!("wrote {}, which holds secrets: give it with `--params {name}`", file.display()));
+    terminal
+        .note(&format!("wrote {}, which contains secrets: pass it with `--params {name}`", file.display()));
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub struct Delete {
     /// Tools, families or components, as `dtm state list` shows them.
     #[arg(value_name = "TOOL", add = ArgValueCandidates::new(complete::state))]
     tools: Vec<String>,
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
     /// Does not look at the objects before they are deleted.

@@ -23,14 +23,14 @@ use std::sync::Arc;
 /// The arguments of `dtm destroy`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm destroy\n  dtm destroy -y main.dts\n  dtm destroy --state    without reading the configuration"
+    after_help = "Examples:\n  dtm destroy\n  dtm destroy -y main.dts\n  dtm destroy --state    without reading the program"
 )]
 pub struct Destroy {
     #[command(flatten)]
     file: FileArg,
     #[command(flatten)]
     run: RunArgs,
-    /// Uses only the state; works without a readable configuration.
+    /// Uses only the state; works even if the program cannot be read.
     #[arg(long)]
     state: bool,
     /// Does not look at the objects before they are deleted.

@@ -132,7 +132,7 @@ pub(super) fn plugins(terminal: &Terminal) -> Result<Exit, Failure> {
         let kinds =
             interface(&name).map(|p| p.kinds.keys().map(|k| format!("{name}.{k}")).collect::<Vec<_>>());
         let to_come = match loader.shipped(&name).is_some_and(|s| s.interface_only) {
-            true => "  (to come: checks and plans)",
+            true => "  (not implemented yet: check and plan only)",
             false => "",
         };
         terminal.out(&format!("{name}{to_come}: {}\n", kinds.unwrap_or_default().join(", ")));
@@ -156,7 +156,7 @@ pub(crate) fn init(global: &Global, terminal: &Terminal, args: &Init) -> Result<
     }
     for (name, used) in project.program.plugins() {
         let there = match (used.interface_only, &used.path) {
-            (true, _) => "is still to come: check and plan work, apply does not".to_string(),
+            (true, _) => "is not implemented yet: check and plan work, apply does not".to_string(),
             (false, Some(path)) => format!("is in {path}"),
             (false, None) => "is shipped with dtm".into(),
         };

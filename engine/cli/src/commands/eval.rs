@@ -31,7 +31,7 @@ pub struct Eval {
     /// Shows secrets too; only with `--as`.
     #[arg(long, requires = "form")]
     reveal: bool,
-    /// The configuration [default: main.dts, if it is there].
+    /// The program [default: main.dts, if it exists].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
     /// Shows the type in place of the value.
@@ -51,7 +51,7 @@ fn tools(global: &Global, terminal: &Terminal, args: &Eval) -> Result<Exit, Fail
     let file = FileArg::of(Some(PathBuf::from(&args.expression)));
     let Source { name, loader, .. } = source(&file)?;
     if !devstream::is_yaml(&name) {
-        let headline = format!("`{name}` is no configuration in DevStream's YAML");
+        let headline = format!("`{name}` is not a DevStream configuration");
         return Err(Failure::new(Code::E0901, headline)
             .help("name a `.yaml` file, or a folder of them")
             .usage());

@@ -42,7 +42,7 @@ pub(crate) fn run(terminal: &Terminal, args: &Fmt) -> Result<Exit, Failure> {
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
     for path in &paths {
         if path.is_file() && path.to_str().is_some_and(dtm_devstream::is_yaml) {
-            let headline = format!("`{}` is YAML: only `.dts` files have the one style", path.display());
+            let headline = format!("`{}` is YAML: `dtm fmt` formats only `.dts` files", path.display());
             return Err(Failure::new(Code::E0901, headline).usage());
         }
         collect(path, &mut files)?;

@@ -7,7 +7,7 @@ use crate::terminal::Terminal;
 use crate::view::paper::Paper;
 use clap::{Args, Command};
 use dtm_lang::{Code, Diagnostic};
-use dtm_stdlib::GUIDE;
+use dtm_stdlib::{GUIDE, Page};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -68,27 +68,29 @@ pub(crate) fn run(terminal: &Terminal, args: &Help, mut command: Command) -> Res
 
 /// Whether a word is a page of the guide and not a command.
 fn is_page(word: &str, command: &Command) -> bool {
-    GUIDE.iter().any(|(name, _)| *name == word) && command.find_subcommand(word).is_none()
+    Page::named(word).is_some() && command.find_subcommand(word).is_none()
 }
 
-/// Lists the pages of the guide.
+/// Lists the pages of the guide, by the parts of the manual.
 fn guide(terminal: &Terminal) {
-    let title = |text: &'static str| text.lines().next().unwrap_or_default().trim_start_matches("# ");
     if terminal.json {
-        return terminal.line(
-            &GUIDE.iter().map(|(name, text)| json!({ "topic": name, "title": title(text) })).collect(),
-        );
+        let page = |page: &Page| json!({ "topic": page.name, "part": page.part, "title": page.title() });
+        return terminal.line(&GUIDE.iter().map(page).collect());
     }
-    let widest = GUIDE.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let lines = GUIDE.iter().map(|(name, text)| format!("  {name:widest$}  {}\n", title(text)));
-    terminal.out(&format!("Pages of the guide, for `dtm help guide PAGE`:\n\n{}", lines.collect::<String>()));
+    let widest = GUIDE.iter().map(|page| page.name.len()).max().unwrap_or(0);
+    let mut out = String::from("Pages of the guide, for `dtm help guide PAGE`:\n");
+    for pages in GUIDE.chunk_by(|a, b| a.part == b.part) {
+        let _ = writeln!(out, "\n{}", pages.first().map_or("", |page| page.part));
+        pages.iter().for_each(|page| _ = writeln!(out, "  {:widest$}  {}", page.name, page.title()));
+    }
+    terminal.page(&out);
 }
 
 /// Shows a page of the guide: as Markdown where nobody looks at a terminal.
 fn show(terminal: &Terminal, args: &Help, page: &str) -> Result<(), Failure> {
-    let Some((_, text)) = GUIDE.iter().find(|(name, _)| *name == page) else {
+    let Some(Page { text, .. }) = Page::named(page) else {
         let d = Diagnostic::new(Code::E0901, format!("the guide has no page `{page}`"));
-        let d = d.nearest(page, GUIDE.iter().map(|(name, _)| *name));
+        let d = d.nearest(page, GUIDE.iter().map(|page| page.name));
         return Err(Failure::of(d.help("list the pages: `dtm help guide`")).usage());
     };
     match terminal.style.is_on() {

@@ -30,7 +30,7 @@ const UNTOLD: &str = "what-dtm-was-not-told";
 /// The arguments of `dtm import`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n  dtm import core.File --all path=docs --write   everything in docs that is not managed yet\n\nThe declarations are shown, or appended to the configuration with --write. Then `dtm plan` shows what differs, and `dtm apply` adopts the objects."
+    after_help = "Examples:\n  dtm import core.File notes.md\n  dtm import core.File path=notes.md --as notes --write\n  dtm import core.File --all path=docs --write   everything in docs that is not managed yet\n\nThe declarations are shown, or appended to the program with --write. Then `dtm plan` shows what differs, and `dtm apply` adopts the objects."
 )]
 pub struct Import {
     /// A kind of a plugin, such as `core.File`.
@@ -46,10 +46,10 @@ pub struct Import {
     /// The name of the tool [default: from the key].
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Appends the declarations to the configuration.
+    /// Appends the declarations to the program.
     #[arg(short = 'w', long)]
     write: bool,
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ fn all(global: &Global, terminal: &Terminal, file: &FileArg, args: &Import) -> R
     let mut texts = vec![];
     let exit = found.sources(global, terminal, file, &mut |text| texts.push(text.to_string()))?;
     match texts.is_empty() {
-        true => terminal.note(&format!("There is nothing new of `{}` to import.", args.kind)),
+        true => terminal.note(&format!("There are no new objects of `{}` to import.", args.kind)),
         false if args.write => append(terminal, &found.project, &texts.join("\n"))?,
         false => terminal.out(&texts.join("\n")),
     }
@@ -192,7 +192,7 @@ pub(super) fn source_of(
         seen.into_iter().find(|(_, v)| v.as_str().is_some_and(|text| text.contains('\0')))
     {
         let headline =
-            format!("{}: `{input}` holds bytes that are not text, which a program cannot say", quote(id));
+            format!("{}: `{input}` holds bytes that are not text, which a program cannot contain", quote(id));
         return Err(Failure::new(Code::E0607, headline));
     }
     Ok(written(node, path, kind, key, id))
@@ -233,7 +233,7 @@ fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
         }
         _ => {
             let list: Vec<String> = keys.iter().map(|k| example(kind, k)).collect();
-            let headline = format!("that does not say which `{}` it is", args.kind);
+            let headline = format!("it is not clear which `{}` it is", args.kind);
             Err(Failure::new(Code::E0901, headline)
                 .help(format!("name it by its key: `dtm import {} {}`", args.kind, list.join(" ")))
                 .usage())
@@ -327,7 +327,7 @@ pub(super) fn draft(
             Some(value) => value,
             None if i.field.default.is_some() || i.field.ty.is_nullable() => continue,
             None => placeholder(&i.field.ty).ok_or_else(|| {
-                let headline = format!("`{input}` of `{path}` has to be given");
+                let headline = format!("`{input}` of `{path}` must be set");
                 Failure::new(Code::E0901, headline).help(format!("say what it is: `{input}=...`"))
             })?,
         };
@@ -393,7 +393,7 @@ fn found(
     });
     let shown = args.which.join(" ");
     let ids =
-        ids?.map_err(|why| Failure::new(Code::E0607, format!("`{shown}` could not be looked for: {why}")))?;
+        ids?.map_err(|why| Failure::new(Code::E0607, format!("`{shown}` could not be searched for: {why}")))?;
     match &*ids {
         [id] => Ok(id.clone()),
         [] => Err(Failure::new(Code::E0606, format!("there is no `{}` with the key `{shown}`", args.kind))),

@@ -41,7 +41,7 @@ pub struct List {
     /// Prints the `.dts` for objects that are in neither the state nor the program.
     #[arg(long)]
     dts: bool,
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }

@@ -23,7 +23,7 @@ pub struct OutputArgs {
     /// Shows a secret.
     #[arg(long, requires = "name")]
     reveal: bool,
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &OutputArgs) -> Re
         return Ok(Exit::Done);
     };
     let Some(found) = outputs.get(name) else {
-        let d = Diagnostic::new(Code::E0606, format!("no output `{name}` is in state"));
+        let d = Diagnostic::new(Code::E0606, format!("no output `{name}` is in the state"));
         return Err(Failure::of(d.nearest(name, outputs.keys().map(|k| &**k))));
     };
     let shown = if args.reveal { plain(found) } else { value::masked(found) };

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
     after_help = "Examples:\n  dtm plan\n  dtm plan --set env=prod main.dts\n  dtm plan --only repo           only this, and what it depends on\n  dtm plan -o the.plan            saves it, for `dtm apply the.plan`\n  dtm plan the.plan               shows what was saved\n  dtm plan --html plan.html       as a page for a browser\n  dtm plan --detailed-exitcode    exits 2 when there are changes"
 )]
 pub struct PlanArgs {
-    /// The configuration, or a saved plan [default: main.dts].
+    /// The program, or a saved plan [default: main.dts].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Resu
         saved::only_the_plan(global, &args.select)?;
         if args.out.is_some() || args.no_read {
             let headline = "this plan is already saved";
-            return Err(Failure::new(Code::E0901, headline).help("leave `-o` and `--no-read` out").usage());
+            return Err(Failure::new(Code::E0901, headline).help("remove `-o` and `--no-read`").usage());
         }
         let (project, plan, about) = saved::show(terminal, path)?;
         if let Some(html) = &args.html {
@@ -96,8 +96,9 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Resu
     }
     let open = loaded.state.tools.values().any(|entry| entry.status.is_open());
     if let Some(holder) = open.then(|| store.holder().ok().flatten()).flatten() {
-        terminal
-            .note(&format!("note: the state is held by {holder}: what looks interrupted is being worked on"));
+        terminal.note(&format!(
+            "note: the state is locked by {holder}: operations that look interrupted may still be running"
+        ));
     }
     if let Some(html) = &args.html {
         let about = About {
@@ -109,10 +110,8 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &PlanArgs) -> Resu
     }
     if plan.diagnostics.has_errors() {
         if let Some(out) = &args.out {
-            terminal.note(&format!(
-                "Not saved as `{}`: a plan with errors cannot be carried out.",
-                out.display()
-            ));
+            terminal
+                .note(&format!("Not saved as `{}`: a plan with errors cannot be applied.", out.display()));
         }
         return Ok(Exit::Failed);
     }

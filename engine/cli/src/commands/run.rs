@@ -5,7 +5,7 @@ use crate::terminal::{Terminal, is_yes};
 use crate::trace::Trace;
 use crate::trust::{Ledger, witness};
 use crate::view::paper::Paper;
-use crate::view::{count, progress, summary};
+use crate::view::{progress, summary};
 use clap::Args;
 use dtm_engine::difference::natural;
 use dtm_engine::event::{Event, Events};
@@ -39,7 +39,7 @@ pub struct RunArgs {
     /// The timeout for operations without their own, such as `10m` [default: the program's setting, or 20m].
     #[arg(long, value_name = "DURATION", value_parser = crate::options::deadline)]
     pub timeout: Option<Duration>,
-    /// Writes how long everything took to FILE, for <https://ui.perfetto.dev>.
+    /// Writes a trace of the run to FILE, for <https://ui.perfetto.dev>.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
 }
@@ -363,7 +363,7 @@ pub fn needs_plugins(plan: &Plan, program: &Program) -> Result<(), Failure> {
                 format!("only the interface `{path}` of the plugin `{name}` is there, not the plugin itself")
             }
             None => format!(
-                "the plugin `{name}` is still to come: dtm {} has its interface only",
+                "the plugin `{name}` is not implemented yet: dtm {} has its interface only",
                 env!("CARGO_PKG_VERSION")
             ),
         };
@@ -373,7 +373,11 @@ pub fn needs_plugins(plan: &Plan, program: &Program) -> Result<(), Failure> {
             None => d.tool(node.addr.clone()),
         };
         let others = nodes.count();
-        missing.push(if others > 0 { d.note(format!("so do {} more", count(others, "tool"))) } else { d });
+        missing.push(match others {
+            0 => d,
+            1 => d.note("1 more tool needs it"),
+            others => d.note(format!("{others} more tools need it")),
+        });
     }
     if missing.is_empty() { Ok(()) } else { Err(Failure::all(missing, program.sources())) }
 }

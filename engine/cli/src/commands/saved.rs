@@ -124,9 +124,7 @@ fn applied_already(Applied { who, time, serial, .. }: &Applied) -> Failure {
 pub(super) fn only_the_plan(global: &Global, select: &SelectArgs) -> Result<(), Failure> {
     if select.any() {
         let headline = "a saved plan cannot be narrowed or changed";
-        return Err(Failure::new(Code::E0901, headline)
-            .help("plan again, with `--only`, `--skip` and the others there")
-            .usage());
+        return Err(Failure::new(Code::E0901, headline).help("plan again with these options").usage());
     }
     match global.gives_params() {
         false => Ok(()),
@@ -179,7 +177,7 @@ pub(super) fn fitting(
     let now = project.around.plugin_hashes(&project.program, state);
     if let Some(name) = saved.plugins.iter().find(|(name, hash)| now.get(*name) != Some(hash)).map(|(n, _)| n)
     {
-        return Err(stale(format!("the plugin `{name}` is another one now")));
+        return Err(stale(format!("the plugin `{name}` has changed since the plan was made")));
     }
     let damaged = |e: SavedError| stale(e.to_string());
     saved.plan(&project.program, plugins).map_err(damaged)

@@ -33,7 +33,7 @@ pub struct Show {
     tool: Option<String>,
     #[command(flatten)]
     shown: Shown,
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -44,9 +44,11 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Show) -> Result<E
         Some("config") => return devstream_compat::config(terminal, &args.shown),
         Some("status") => return devstream_compat::status(global, terminal, args.file.clone(), &args.shown),
         _ if args.shown.any() => {
-            return Err(
-                Failure::new(Code::E0901, "this goes with `show config` and `show status` only").usage()
-            );
+            return Err(Failure::new(
+                Code::E0901,
+                "this option works only with `show config` and `show status`",
+            )
+            .usage());
         }
         _ => {}
     }
@@ -118,7 +120,7 @@ pub(super) fn named<'s>(
 }
 
 fn unknown(state: &State, tool: &str) -> Failure {
-    let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in state"));
+    let d = Diagnostic::new(Code::E0606, format!("no tool `{tool}` is in the state"));
     let names = address::names(state.tools.keys().map(|addr| &**addr));
     Failure::of(d.nearest(tool, names))
 }

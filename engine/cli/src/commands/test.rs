@@ -71,7 +71,7 @@ pub(crate) fn run(global: &Global, terminal: &Terminal, args: &Test) -> Result<E
         let d = Diagnostic::new(Code::E0901, format!("no test has `{filter}` in its name"));
         let d = d.nearest(filter, own.iter().map(|(_, t)| &*t.name));
         let d = match own.len() {
-            0 => d.note("the configuration has no tests"),
+            0 => d.note("the program has no tests"),
             n => d.help(format!("to run all {}, leave out `--filter`", count(n, "test"))),
         };
         return Err(Failure::of(d).usage());

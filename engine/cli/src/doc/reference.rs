@@ -7,6 +7,7 @@ use clap::{Arg, Command};
 use dtm_engine::project::FileLoader;
 use dtm_lang::frontend::codes;
 use dtm_lang::{Code, Loader};
+use dtm_stdlib::Page;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -78,12 +79,6 @@ pub fn guide_of(topic: &str) -> &'static [&'static str] {
     }
 }
 
-/// The title of a page of the guide.
-pub fn title_of(page: &str) -> &'static str {
-    let text = dtm_stdlib::GUIDE.iter().find(|(name, _)| *name == page).map_or("", |(_, text)| text);
-    text.lines().next().unwrap_or_default().trim_start_matches("# ")
-}
-
 /// The page of every diagnostic, by topic.
 fn diagnostics() -> String {
     let mut out = String::from(
@@ -93,7 +88,8 @@ fn diagnostics() -> String {
     for code in by_topic() {
         if code.topic() != topic {
             topic = code.topic();
-            let pages = guide_of(topic).iter().map(|page| format!("[{}]({page}.md)", title_of(page)));
+            let pages = guide_of(topic).iter().filter_map(|page| Page::named(page));
+            let pages = pages.map(|page| format!("[{}]({}.md)", page.title(), page.name));
             let pages: Vec<String> = pages.collect();
             let _ = write!(out, "\n## {topic}\n\nIn the guide: {}.\n", pages.join(", "));
         }
@@ -188,7 +184,7 @@ mod tests {
     fn every_diagnostic_leads_to_pages_of_the_guide() {
         for code in by_topic() {
             for page in guide_of(code.topic()) {
-                assert!(!title_of(page).is_empty(), "{code}: the guide has no page `{page}`");
+                assert!(Page::named(page).is_some(), "{code}: the guide has no page `{page}`");
             }
         }
         assert!(

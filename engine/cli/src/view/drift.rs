@@ -42,8 +42,8 @@ impl Then {
     fn words(self) -> &'static str {
         match self {
             Then::TakenBack => "dtm reverts this",
-            Then::Overwritten => "dtm overwrites this with the new configuration",
-            Then::Kept => "already matches the configuration; dtm records it",
+            Then::Overwritten => "dtm overwrites this with the new value",
+            Then::Kept => "already matches the program; dtm records it",
             Then::Recreated => "dtm replaces the object, without this change",
             Then::Deleted => "dtm deletes the object, with this change",
             Then::Left => "dtm leaves what was changed in place, and no longer manages it",

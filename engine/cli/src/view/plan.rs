@@ -228,7 +228,7 @@ fn summary(plan: &Plan) -> String {
         return format!("No changes among what was planned{left_out}");
     }
     if plan.is_empty() {
-        return "No changes: reality matches the configuration.".into();
+        return "No changes: reality matches the program.".into();
     }
     let (add, change, destroy) = plan.counts();
     let mut line = format!("{add} to add, {change} to change, {destroy} to destroy");

@@ -145,9 +145,9 @@ impl View {
             Event::Notice { text } => self.say(&format!("note: {text}")),
             Event::Stopping { level } => self.say(match level {
                 StopLevel::Run | StopLevel::Drain => {
-                    "Stopping: nothing new starts; what runs is finished. Interrupt again to cancel it."
+                    "Stopping: no new operation starts; running operations finish. Interrupt again to cancel it."
                 }
-                StopLevel::Cancel => "Cancelling what runs. Interrupt again to kill the plugins.",
+                StopLevel::Cancel => "Canceling the running operations. Interrupt again to kill the plugins.",
                 StopLevel::Kill => "Killing the plugins.",
             }),
         }

@@ -80,7 +80,7 @@ impl LocalStore {
         if bytes.is_empty() {
             return Err(bad(0, "it is empty"));
         }
-        let (frame, _) = decode(&bytes).ok_or_else(|| bad(0, "its checksum does not fit"))?;
+        let (frame, _) = decode(&bytes).ok_or_else(|| bad(0, "its checksum does not match"))?;
         if frame.length != bytes.len() {
             return Err(bad(frame.length, "bytes follow its end"));
         }

@@ -258,7 +258,7 @@ impl StateStore for LocalStore {
             return Ok(None);
         }
         let found = repair::read_history(&path);
-        let state = found.ok_or_else(|| self.corrupt(path, 0, "its checksum does not fit", 0))?;
+        let state = found.ok_or_else(|| self.corrupt(path, 0, "its checksum does not match", 0))?;
         self.unseal(state).map(|(state, _)| Some(state))
     }
 

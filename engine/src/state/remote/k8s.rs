@@ -255,7 +255,7 @@ impl K8sObjects {
             401 => {
                 self.no_credentials("the server does not know these credentials, or they have expired".into())
             }
-            403 if is_terminating(status) => deny("the namespace is on its way out: name another one"),
+            403 if is_terminating(status) => deny("the namespace is being deleted: choose another one"),
             403 => deny(match self.place.kind {
                 K8sKind::ConfigMap => {
                     "this user needs get, list, create, update, delete of configmaps in the namespace"
@@ -264,13 +264,13 @@ impl K8sObjects {
                     "this user needs get, list, create, update, delete of secrets in the namespace"
                 }
             }),
-            404 => deny("make the namespace, or name the right one in `settings`"),
+            404 => deny("create the namespace, or name the right one in `settings`"),
             409 => Fault::Refused,
             408 | 425 | 429 | 500.. => {
                 let after = status.details.as_ref().map(|d| d.retry_after_seconds).filter(|s| *s > 0);
                 Fault::Unsure { why, after: after.map(|s| Duration::from_secs(s.into())) }
             }
-            413 => deny("the server takes no object as large"),
+            413 => deny("the server does not accept an object of this size"),
             422 => deny("`name` in `settings` is of lowercase letters, digits and `-`"),
             _ => deny(""),
         }

@@ -105,7 +105,7 @@ impl RemoteStore {
     fn snapshot(&self, head: &Head, part: &Part) -> Result<Option<State>, StateError> {
         let Some(bytes) = self.part(part)? else { return Ok(None) };
         let bad = |why: String| self.corrupt(&part.name, 0, why);
-        let (frame, _) = decode(&bytes).ok_or_else(|| bad("its checksum does not fit".into()))?;
+        let (frame, _) = decode(&bytes).ok_or_else(|| bad("its checksum does not match".into()))?;
         if frame.crc != part.crc {
             return Err(bad("it is not the one that the head names".into()));
         }
@@ -181,7 +181,7 @@ impl RemoteStore {
                 return self.unseal(state).map(Some);
             }
         }
-        Err(self.corrupt(HEAD, 0, "it names objects that are not there"))
+        Err(self.corrupt(HEAD, 0, "it names objects that do not exist"))
     }
 
     /// Takes the lock: of a new state, of a free one, or of one whose holder is gone.
@@ -259,7 +259,7 @@ impl RemoteStore {
             Ok(Some(state)) => {
                 self.policy.allows(&state, || self.describe()).and_then(|()| self.unseal(state))
             }
-            Ok(None) => Err(self.corrupt(HEAD, 0, "it names objects that are not there")),
+            Ok(None) => Err(self.corrupt(HEAD, 0, "it names objects that do not exist")),
             Err(e) => Err(e),
         };
         match state {

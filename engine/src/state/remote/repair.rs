@@ -240,7 +240,7 @@ impl RemoteStore {
         key: &Key,
         lost: bool,
     ) -> Result<(Head, usize), StateError> {
-        let gone = || self.corrupt(HEAD, 0, "it names objects that are not there");
+        let gone = || self.corrupt(HEAD, 0, "it names objects that do not exist");
         let sealed = self.replay(before)?.ok_or_else(gone)?;
         self.policy.allows(&sealed, || self.wire.place())?;
         let (state, dropped) = match lost {

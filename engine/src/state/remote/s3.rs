@@ -177,7 +177,7 @@ where
     }
     match (status, code) {
         (412, _) => Fault::Refused,
-        (_, "NoSuchBucket") => deny("make the bucket, or name the right one in `settings`"),
+        (_, "NoSuchBucket") => deny("create the bucket, or name the right one in `settings`"),
         (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
             deny("the credentials have expired: get new ones, then do it again")
         }
@@ -230,7 +230,7 @@ fn no_credentials(told: &str, error: Option<&CredentialsError>) -> Fault {
     let cause = layers.iter().fold(told, |told, layer| told.strip_prefix(layer).unwrap_or(told));
     let why = match error {
         Some(CredentialsError::CredentialsNotLoaded(_)) => "no credentials were found".to_string(),
-        _ => format!("no credentials could be got: {}", in_words(cause)),
+        _ => format!("no credentials could be obtained: {}", in_words(cause)),
     };
     if error.is_some_and(is_temporary) {
         return Fault::Unsure { why, after: None };

@@ -62,7 +62,7 @@ impl Held {
             Ok(Ended::Lost(None)) => Err(StateError::Remote {
                 doing: "write",
                 place: self.wire.place(),
-                why: "the state is not there any more".into(),
+                why: "the state is no longer there".into(),
                 help: Some("bring it back before anything else is done".into()),
             }),
             Err(e) => Err(e),

@@ -173,7 +173,7 @@ fn decided(
     if !families.moved.is_empty() {
         let _ = writeln!(
             out,
-            "\n- `moved` tells what a state knows under an older name; once that is applied everywhere, take it out."
+            "\n- `moved` renames the tools that a state records under an older name; once it has been applied everywhere, remove it."
         );
     }
     if !secrets.is_empty() {

@@ -241,10 +241,7 @@ fn header(place: &Place<'_>) -> Option<Habit> {
         ("import", "=")
             if place.kind(-1).is_some_and(Kind::is_word) && innermost(place) == Some(Kind::LBrace) =>
         {
-            say(
-                Code::E0116,
-                "an object that exists is taken over with `adopt NAME`, or `adopt NAME = \"id\"`",
-            )
+            say(Code::E0116, "an object that exists is adopted with `adopt NAME`, or `adopt NAME = \"id\"`")
         }
         ("import", "*") => {
             say(Code::E0137, "write `import \"./file.dts\" as NAME` or `import { A, B } from \"./file.dts\"`")

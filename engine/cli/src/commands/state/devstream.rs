@@ -50,7 +50,7 @@ pub(in crate::commands) fn import(
             continue;
         }
         if !matches!(instance.kind.recover, Recover::Key) {
-            told.push(format!("`{}` is left out: nobody knows its plugin", instance.addr));
+            told.push(format!("`{}` is left out: its plugin is unknown", instance.addr));
             continue;
         }
         let interface = made.plugins().get(&instance.plugin).map(|p| p.plugin.hash.to_string());
@@ -96,8 +96,10 @@ pub(in crate::commands) fn import(
     }
     terminal.note(&format!("Imported {}. `{}` was only read.", count(imported, "tool"), file.display()));
     if imported > 0 {
-        terminal
-            .note(&format!("The next plan looks for each and takes it over: `{}`.", project.command("plan")));
+        terminal.note(&format!(
+            "The next plan looks for each of them and adopts it: `{}`.",
+            project.command("plan")
+        ));
     }
     Ok(Exit::Done)
 }

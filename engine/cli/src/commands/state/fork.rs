@@ -19,7 +19,7 @@ pub(super) fn run(
     let name = project.as_ref().map(|p| p.file.clone()).unwrap_or_default();
     guard(&around, &name, &place, &store, selected)?;
     if store.load()?.is_new {
-        return Err(Failure::new(Code::E0606, "there is no state to fork: nothing was made so far"));
+        return Err(Failure::new(Code::E0606, "there is no state to fork: nothing has been applied yet"));
     }
     let named = project.as_ref().map(|p| p.named.clone()).unwrap_or_default();
     let copied = Copied { global, terminal, around: &around, place: &place, named: &named };

@@ -29,10 +29,10 @@ pub(super) use devstream::{import as import_devstream, program as devstreams_pro
 /// `dtm state`
 #[derive(Subcommand)]
 pub enum StateCommand {
-    /// Lists the tools in state.
+    /// Lists the tools in the state.
     #[command(after_help = "Example:\n  dtm state list")]
     List(ConfigArg),
-    /// Shows the tools in state, or one of them.
+    /// Shows the tools in the state, or one of them.
     #[command(
         after_help = "Examples:\n  dtm state show 'repo[\"cart\"]'\n  dtm state show --at 12    as it was"
     )]
@@ -97,7 +97,7 @@ pub enum StateCommand {
         /// Even if the state has changed since it was pulled.
         #[arg(long)]
         force: bool,
-        /// Asks no question.
+        /// Skips the confirmation prompt.
         #[arg(short = 'y', long)]
         yes: bool,
         #[command(flatten)]
@@ -111,7 +111,7 @@ pub enum StateCommand {
         /// Where it is, as `dtm` names the place [default: where it was used last].
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
-        /// Asks no question.
+        /// Skips the confirmation prompt.
         #[arg(short = 'y', long)]
         yes: bool,
         #[command(flatten)]
@@ -125,13 +125,13 @@ pub enum StateCommand {
         /// Leaves out the tools whose objects the original manages too.
         #[arg(long)]
         without_shared: bool,
-        /// Asks no question: all tools stay in.
+        /// Skips the confirmation prompt: all tools stay in.
         #[arg(short = 'y', long, conflicts_with = "without_shared")]
         yes: bool,
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Imports what another tool created and recorded.
+    /// Imports what DevStream created and recorded.
     #[command(
         after_help = "Example:\n  dtm state import --devstream devstream.state -f config.yaml\n\nThe file is only read. The next plan looks for each tool that is in it, and takes over what it finds."
     )]
@@ -157,7 +157,7 @@ pub enum StateCommand {
         /// It exists, with this id.
         #[arg(long)]
         id: Option<String>,
-        /// Nothing of it exists.
+        /// It does not exist.
         #[arg(long)]
         none: bool,
         #[command(flatten)]
@@ -179,7 +179,7 @@ pub enum StateCommand {
         after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n  dtm state unlock --gone    its machine is down: what it had begun has ended\n\nA run that is still alive cannot write after its lock is released; it keeps its results on its own machine."
     )]
     Unlock {
-        /// Asks no question.
+        /// Skips the confirmation prompt.
         #[arg(short = 'y', long)]
         yes: bool,
         /// Its plugins have exited too: do not wait for their operations.
@@ -193,7 +193,7 @@ pub enum StateCommand {
 /// The configuration whose state is meant.
 #[derive(Args)]
 pub struct ConfigArg {
-    /// The configuration [default: main.dts].
+    /// The program [default: main.dts].
     #[arg(short, long, alias = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -276,7 +276,7 @@ fn as_of(store: &Store, at: Option<Serial>) -> Result<State, Failure> {
     let d = Diagnostic::new(Code::E0606, format!("no snapshot of serial {serial} is kept"));
     Err(Failure::of(match kept.is_empty() {
         true => d.help("a snapshot is written at the end of every run that changes something"),
-        false => d.help(format!("kept are {}", kept.join(", "))),
+        false => d.help(format!("snapshots exist for: {}", kept.join(", "))),
     }))
 }
 
@@ -313,7 +313,7 @@ fn agreed(terminal: &Terminal, yes: bool, question: &str, command: &str) -> bool
     let asked = terminal.can_ask()
         && terminal.read_line(&format!("{question} [y/N] "), false).is_some_and(|answer| is_yes(&answer));
     if !asked {
-        terminal.note(&format!("Left as it is. Without a question: `{command}`."));
+        terminal.note(&format!("Nothing was changed. To skip the prompt: `{command}`."));
     }
     asked
 }

@@ -22,13 +22,13 @@ pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> R
             if failure.diagnostics.iter().all(|d| d.code != Code::E0803) {
                 return failure;
             }
-            let gone = Failure::new(Code::E0803, "the state is gone as a whole, and with it its backups");
-            gone.help("bring it back from a backup of your own, or begin anew: `dtm apply --new-state`")
+            let gone = Failure::new(Code::E0803, "the whole state is missing, including its backups");
+            gone.help("restore it from a backup of your own, or start a new one: `dtm apply --new-state`")
         })?;
     }
     match store.load() {
         Ok(_) if store.has_remains()? || !store.has_pieces()? => {
-            terminal.note("The state is whole: there is nothing to recover.");
+            terminal.note("The state is intact: there is nothing to recover.");
             return Ok(Exit::Done);
         }
         Ok(_) | Err(StateError::Corrupt { .. } | StateError::Missing { .. }) => {}
@@ -42,7 +42,7 @@ pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> R
     ));
     if behind > 0 {
         terminal.note(&format!(
-            "{} behind the damage could not be used: what was made then may exist without being known here.",
+            "{} after the damaged part could not be used: objects that were created then may exist without being in the state.",
             count(behind, "record")
         ));
     }
@@ -59,11 +59,11 @@ pub(super) fn resolve(
 ) -> Result<Exit, Failure> {
     let (_, store, _) = state_to_change(global, file)?;
     if !store.has_remains()? {
-        return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in state")));
+        return Err(Failure::new(Code::E0606, format!("no tool `{tool}` is in the state")));
     }
     if id.is_some_and(|id| id.trim().is_empty()) {
-        return Err(Failure::new(Code::E0901, "an empty text is no id")
-            .help(format!("say that nothing exists: `dtm state resolve {} --none`", word(tool)))
+        return Err(Failure::new(Code::E0901, "an id cannot be empty")
+            .help(format!("if nothing exists: `dtm state resolve {} --none`", word(tool)))
             .usage());
     }
     let session = store.lock(holder("state resolve"), global.lock_timeout)?;
@@ -73,7 +73,7 @@ pub(super) fn resolve(
     if !entry.status.is_open() {
         return Err(Failure::new(
             Code::E0606,
-            format!("nothing of `{tool}` is open: its last operation ended"),
+            format!("no operation of `{tool}` was interrupted: the last one ended"),
         ));
     }
     let record = match (id, entry.retired.pop()) {
@@ -112,7 +112,7 @@ pub(super) fn rekey(
 ) -> Result<Exit, Failure> {
     let (around, store, _) = state_to_change(global, file)?;
     if !store.has_remains()? {
-        return Err(Failure::new(Code::E0606, "there is no state to seal anew"));
+        return Err(Failure::new(Code::E0606, "there is no state to rekey"));
     }
     let new = around.env.get("DTM_STATE_NEW_KEY").filter(|k| !k.is_empty());
     let key = match new {
@@ -122,8 +122,9 @@ pub(super) fn rekey(
                 Code::E0805,
                 "the state is sealed with `DTM_STATE_KEY`, and no other key is given",
             );
-            return Err(failure
-                .help("give the new one in `DTM_STATE_NEW_KEY`, and use it as `DTM_STATE_KEY` afterwards"));
+            return Err(
+                failure.help("set `DTM_STATE_NEW_KEY` to the new key, and `DTM_STATE_KEY` to it afterwards")
+            );
         }
         None => None,
     };
@@ -133,7 +134,7 @@ pub(super) fn rekey(
             format!("{} dropped. The next apply sets them again.", count(dropped, "secret"))
         }
         (false, true) => {
-            "Sealed with the key of `DTM_STATE_NEW_KEY`: give it as `DTM_STATE_KEY` from now on.".to_string()
+            "Sealed with the key of `DTM_STATE_NEW_KEY`: set `DTM_STATE_KEY` to it from now on.".to_string()
         }
         (false, false) => "Sealed with a new key, which is kept where the old one was.".to_string(),
     });
@@ -161,7 +162,7 @@ pub(super) fn unlock(
             Ok(Exit::Done)
         }
         Err(error @ StateError::Locked(_)) => Err(Failure::from(error)
-            .help("the operating system frees it when they end: end that process if it hangs")),
+            .help("the operating system releases it when they end: end that process if it hangs")),
         Err(e) => Err(e.into()),
     }
 }
@@ -177,12 +178,12 @@ fn unlock_on_server(
     match store.holder()? {
         Some(other) => {
             terminal.note(&format!("The state is locked by {other}."));
-            let question = "Free it? That run can no longer write.";
+            let question = "Release the lock? That run will no longer be able to write to the state.";
             if !agreed(terminal, yes, question, "dtm state unlock -y") {
                 return Ok(Exit::Failed);
             }
             leased.unlock(&by)?;
-            terminal.note("The state is free.");
+            terminal.note("The lock was released.");
         }
         None => terminal.note("The state is not locked."),
     }

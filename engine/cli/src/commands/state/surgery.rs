@@ -102,8 +102,8 @@ pub(super) fn mv(
     for rest in members {
         let (from, to) = (format!("{from}{rest}"), format!("{to}{rest}"));
         if let Some(other) = clash(state, &moving, &to) {
-            return Err(Failure::new(Code::E0606, format!("`{other}` is another tool in state"))
-                .help(format!("to let it go first: `dtm state rm {}`", word(other))));
+            return Err(Failure::new(Code::E0606, format!("`{other}` is another tool in the state"))
+                .help(format!("to remove that one from the state first: `dtm state rm {}`", word(other))));
         }
         if !dtm_lang::syntax::is_address(&to) {
             return Err(Failure::new(Code::E0606, format!("`{to}` is not the address of a tool"))
@@ -199,7 +199,7 @@ pub(super) fn push(
     if !terminal.quiet && !terminal.json {
         changes.iter().for_each(|c| terminal.out(&format!("  {c}\n")));
     }
-    if !agreed(terminal, wanted.yes, "Put it in the place of the state?", "dtm state push -y ...") {
+    if !agreed(terminal, wanted.yes, "Replace the state with it?", "dtm state push -y ...") {
         return Ok(Exit::Failed);
     }
     let mut session = kept(global, terminal, "state push", &store)?;
@@ -225,8 +225,8 @@ fn read(path: &Path) -> Result<State, Failure> {
     };
     read.map_err(|e| unreadable(path, &reason(&e)))?;
     let no_state = |why: String| {
-        Failure::new(Code::E0810, format!("`{}` holds no state: {why}", path.display()))
-            .help("give what `dtm state pull` wrote")
+        Failure::new(Code::E0810, format!("`{}` is not a state: {why}", path.display()))
+            .help("pass a file that `dtm state pull` wrote")
     };
     if bytes.is_empty() {
         return Err(no_state("it is empty".into()));
@@ -242,7 +242,7 @@ fn read(path: &Path) -> Result<State, Failure> {
     match contradiction(&state) {
         Some(why) => {
             Err(Failure::new(Code::E0810, format!("`{}` contradicts itself: {why}", path.display()))
-                .help("change it so that it could have been pulled"))
+                .help("correct it, and push it again"))
         }
         None => Ok(state),
     }
@@ -308,7 +308,7 @@ fn changed(now: Serial, then: Serial) -> Failure {
     let headline =
         format!("the state has changed since: it is at serial {now}, and this one is of serial {then}");
     let d = Diagnostic::new(Code::E0810, headline);
-    Failure::of(d.help("pull it again, or put this one in its place all the same: `--force`"))
+    Failure::of(d.help("pull it again, or replace the state with this one anyway: `--force`"))
 }
 
 /// What differs between two states, a line for each tool.

@@ -630,8 +630,8 @@ for (const [name, value] of facts) {
 
 // Drift, and what dtm does about it.
 const THEN = {
-  taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new configuration",
-  kept: "already matches the configuration; dtm records it", recreated: "dtm replaces the object; this change is lost",
+  taken_back: "dtm reverts this", overwritten: "dtm overwrites this with the new value",
+  kept: "already matches the program; dtm records it", recreated: "dtm replaces the object; this change is lost",
   deleted: "dtm deletes the object; this change is lost",
   left: "dtm leaves what was changed in place, and no longer manages it",
 };
