@@ -205,7 +205,11 @@ pub(crate) fn from_text(
     _ = crate::budget::refused();
     let value = parsed.as_ref().and_then(constant);
     if let Some(why) = crate::budget::refused() {
-        return Err(Diagnostic::new(Code::E0407, format!("{how} gives too much: {}", why.headline())).into());
+        return Err(Diagnostic::new(
+            Code::E0407,
+            format!("the value from {how} is too large: {}", why.headline()),
+        )
+        .into());
     }
     match value {
         Some(value) => Ok(value),

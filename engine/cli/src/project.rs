@@ -303,7 +303,7 @@ impl Project {
             )
             .note("without it, dtm would create everything a second time")
             .help(format!("import it: `{} --devstream {}`", self.command_on("state import"), word(&name)))
-            .help("if it is gone for good, start over: `dtm apply --new-state`")
+            .help("if it is lost, start over: `dtm apply --new-state`")
         })
     }
 

@@ -59,7 +59,7 @@ pub fn holder(doing: &str) -> Holder {
 pub fn enter(global: &Global, doing: &str, store: &Store) -> Result<Box<dyn Session>, Failure> {
     store.lock(holder(doing), global.lock_timeout).map_err(|e| match (&e, store.leased()) {
         (StateError::Locked(_), Some(_)) => {
-            Failure::from(e).help("if that run is gone for good, release the lock: `dtm state unlock`")
+            Failure::from(e).help("if that run has certainly ended, release the lock: `dtm state unlock`")
         }
         _ => e.into(),
     })

@@ -68,7 +68,7 @@ impl Operation<'_> {
             if Instant::now() >= until || self.cx.stop.borrow().is_stopping() {
                 let d = self.fail(
                     Code::E0807,
-                    "it was not begun: the lock on the state could not be renewed in time",
+                    "it was not started: the lock on the state could not be renewed in time",
                 );
                 return Err(AttemptError::Unchanged(d));
             }

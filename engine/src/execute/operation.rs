@@ -418,7 +418,7 @@ impl Operation<'_> {
         let wait = until.saturating_duration_since(Instant::now());
         (self.cx.events)(Event::Notice {
             text: format!(
-                "`{}` was begun by {holder}, which may still create it: waiting for {} s, its deadline; if it has certainly ended: `dtm state unlock --gone`",
+                "{holder} started to create `{}` and may still finish: waiting {} s, until its deadline; if that run has certainly ended: `dtm state unlock --gone`",
                 self.node.addr,
                 wait.as_secs()
             ),

@@ -187,7 +187,7 @@ pub(super) fn too_late(request: &Request) -> Option<Vec<u8>> {
     if !crate::clock::is_over(until) {
         return None;
     }
-    let message = "it was not begun: it timed out before it reached the plugin".to_string();
+    let message = "it was not started: it timed out before it reached the plugin".to_string();
     Some(refusal(request.id?, -32000, message, Some(Class::Retryable)))
 }
 

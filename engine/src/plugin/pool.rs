@@ -302,7 +302,7 @@ impl Plugins {
             {
                 let why = process.exit_reason().map(|f| f.why).unwrap_or_default();
                 return Err(CallError::Unusable(format!(
-                    "the plugin `{plugin}` crashed {CRASHES} times and is given up: {why}"
+                    "the plugin `{plugin}` crashed {CRASHES} times, and dtm no longer restarts it: {why}"
                 )));
             }
             *current = None;
@@ -362,7 +362,7 @@ impl Plugins {
         if let Some(until) = pause
             && !self.pause(until).await
         {
-            return Err(clean("the run was stopped before it was begun".into()));
+            return Err(clean("the run was stopped before this was started".into()));
         }
         let (process, manifest) = self.process(plugin).await?;
         let config = self.config(slot, plugin, &process, settings).await?;

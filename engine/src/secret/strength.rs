@@ -21,7 +21,7 @@ pub fn weakness(text: &str) -> Option<String> {
     let count = text.chars().count();
     if count < SHORTEST_KEY {
         let characters = if count == 1 { "character" } else { "characters" };
-        return Some(format!("it has {count} {characters}, at least {SHORTEST_KEY} are needed"));
+        return Some(format!("it has {count} {characters}; at least {SHORTEST_KEY} are needed"));
     }
     (bits(text) < BITS).then(|| "it is easy to guess: its characters repeat or follow each other".into())
 }

@@ -59,9 +59,9 @@ impl std::fmt::Display for JournalError {
         f.write_str(&self.why)?;
         match &self.kept {
             Kept::Nothing => Ok(()),
-            Kept::Spilled => {
-                f.write_str("; what ended is kept on this machine, and the next run here takes it over")
-            }
+            Kept::Spilled => f.write_str(
+                "; finished operations are saved on this machine, and the next run here records them",
+            ),
             Kept::Lost(why) => write!(f, "; and the spill file could not be written either: {why}"),
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn fitting(bytes: &[u8], key: Option<&Key>, loaded: &mut Loaded) -> V
                     taken.push(record);
                 }
                 Some(known) if known.id != id => loaded.notices.push(format!(
-                    "`{addr}` is `{}` in the state and `{}` in what an earlier run could not write; the state stands",
+                    "`{addr}` is `{}` in the state and `{}` in the results that an earlier run could not write; the state takes precedence",
                     known.id.as_deref().unwrap_or("-"),
                     id.as_deref().unwrap_or("-")
                 )),

@@ -162,7 +162,7 @@ impl Parser<'_> {
             return self.apply(&function, operands, span);
         }
         if piped.is_some() {
-            return Err(("what follows `|` is not a known function".into(), span));
+            return Err(("unknown function after `|`".into(), span));
         }
         let next = self.tokens.get(self.at + 1).map(|(token, _)| token);
         if matches!(self.peek(), Some(Token::Word(_)))

@@ -488,7 +488,7 @@ impl Checker<'_> {
                 self.error(
                     Code::E0305,
                     span,
-                    "`tool_name()` stands only in the defaults of an interface",
+                    "`tool_name()` is allowed only in the defaults of an interface",
                     "not here",
                 );
             }

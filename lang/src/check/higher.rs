@@ -49,7 +49,7 @@ impl Checker<'_> {
             | Type::Var(_)) => {
                 let d = Diagnostic::new(
                     Code::E0301,
-                    format!("`{}` goes through a list, not `{other}`", what.name()),
+                    format!("`{}` iterates over a list, not over `{other}`", what.name()),
                 );
                 self.diags.push(d.at(items.value.span, format!("this is `{other}`")));
                 return fail;
@@ -73,7 +73,7 @@ impl Checker<'_> {
         self.body.scope.truncate(depth);
         self.body.narrowed.truncate(facts);
         if found.has_secret() {
-            let headline = format!("a secret cannot decide what `{}` gives", what.name());
+            let headline = format!("a secret cannot decide what `{}` returns", what.name());
             self.error(Code::E0304, body.span, headline, "this is secret");
             return fail;
         }

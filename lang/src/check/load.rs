@@ -143,7 +143,12 @@ impl Checker<'_> {
         }
         for decl in ast.decls.iter().skip(1) {
             if let DeclKind::Edition(..) = decl.kind {
-                self.error(Code::E0109, decl.span, "the edition stands on the first line only", "not here");
+                self.error(
+                    Code::E0109,
+                    decl.span,
+                    "the edition is allowed only on the first line",
+                    "not here",
+                );
             }
         }
     }
@@ -177,7 +182,9 @@ impl Checker<'_> {
         if path.ends_with(".dts") || path.starts_with("std/") {
             if let Some(ty) = &import.ty {
                 let d = Diagnostic::new(Code::E0206, "a module has no type").at(ty.span, "a type");
-                self.diags.push(d.note("imported data has one: what a module defines has types of its own"));
+                self.diags.push(
+                    d.note("only imported data is given a type: what a module defines is already typed"),
+                );
             }
             let loaded = self.load(&path, Some(span), way);
             if let Some(name) = &import.name {

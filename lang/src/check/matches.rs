@@ -115,7 +115,7 @@ impl Checker<'_> {
                 let diagnostic =
                     Diagnostic::new(Code::E0203, format!("unknown type `{}`", path.parts[0].text));
                 let diagnostic =
-                    diagnostic.at(pattern.span, "unknown type").help("what is left is matched by `_`");
+                    diagnostic.at(pattern.span, "unknown type").help("`_` matches everything else");
                 self.diags.push(diagnostic.fix("write `_`", pattern.span, "_"));
                 return (true, None);
             }

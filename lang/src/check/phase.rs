@@ -162,7 +162,7 @@ impl Phases<'_> {
         let diagnostic =
             diagnostic.note("a value that is known only after apply cannot decide which tools exist");
         if self.args.contains(&origin) {
-            let diagnostic = diagnostic.at(origin, "known after apply, and given to a component");
+            let diagnostic = diagnostic.at(origin, "known after apply, and passed to a component");
             return self.diags.push(diagnostic.also(span, "decided here, inside of it"));
         }
         let diagnostic = diagnostic.at(span, "decided here");

@@ -172,7 +172,7 @@ impl Checker<'_> {
         let d = Diagnostic::new(Code::E0113, "a member of a union cannot be refined");
         self.diags.push(
             d.at(span, "refines one member")
-                .note("members are told apart by what they are, never by a condition")
+                .note("a condition cannot distinguish the members of a union")
                 .help("refine the whole union: `(A | B) where ...`"),
         );
     }

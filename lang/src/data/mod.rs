@@ -91,7 +91,8 @@ impl Node {
 }
 
 /// A number that is not kept exactly is never rounded in silence.
-const NOT_EXACT: &str = "this number does not fit into an int: put quotes around it where it is text, write it with `.0` where it is a float";
+const NOT_EXACT: &str =
+    "this number does not fit into an int: quote it if it is text, or write it with `.0` if it is a float";
 
 /// Why a number cannot be kept as it is written.
 fn not_exact(written: &str) -> String {

@@ -160,8 +160,10 @@ fn sealed(node: &Node, metadata: &Node) -> Result<Sealed, String> {
         let others = others.into_iter().chain([("hc_vault", "Vault"), ("pgp", "PGP")]);
         let named: Vec<&str> =
             others.filter(|(key, _)| !list(key).is_empty()).map(|(_, name)| name).collect();
-        let named = if named.is_empty() { "nobody".to_string() } else { named.join(" and ") };
-        return Err(format!("it is encrypted for {named}; dtm opens what is encrypted for an age key"));
+        let named = if named.is_empty() { "no key".to_string() } else { named.join(" and ") };
+        return Err(format!(
+            "it is encrypted for {named}; dtm decrypts only files that are encrypted for an age key"
+        ));
     }
     let mut leaves = vec![];
     collect(node, &mut vec![], &mut leaves)?;

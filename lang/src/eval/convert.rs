@@ -37,8 +37,8 @@ impl Evaluator<'_, '_> {
         };
         if secret && self.fit(plain.exposed(), &ty.exposed(), "").is_ok() {
             let d = Diagnostic::new(Code::E0304, "a secret would become readable here");
-            let d = d.at(span, format!("holds a secret, and is to be `{ty}`"));
-            self.report(d.help("say in the type which of it is secret: `secret string`"));
+            let d = d.at(span, format!("contains a secret that `{ty}` does not mark as secret"));
+            self.report(d.help("mark the secret part in the type: `secret string`"));
             return Value::error();
         }
         let headline = match secret {

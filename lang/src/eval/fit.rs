@@ -13,8 +13,8 @@ impl Evaluator<'_, '_> {
     pub(crate) fn no_leak(&mut self, value: &Value, ty: &Type, span: Span) -> bool {
         if leaks(value, ty) {
             let d = Diagnostic::new(Code::E0304, "a secret would become readable here");
-            let d = d.at(span, format!("holds a secret, and is of type `{ty}`"));
-            let d = d.note("it came by way of untyped data");
+            let d = d.at(span, format!("contains a secret that `{ty}` does not mark as secret"));
+            let d = d.note("the secret came through untyped data");
             self.report(d.help("use an input or output that is secret, or say why the value may be shown: `expose(x, \"reason\")`"));
             return true;
         }

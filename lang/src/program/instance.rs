@@ -109,9 +109,10 @@ fn inputs(ev: &mut Evaluator<'_, '_>, tool: &Tool, id: InstanceId, addr: &Symbol
         let ty = tool.kind.inputs.get(name).map(|input| &input.field.ty);
         if ty.is_some_and(|ty| leaks(&value, ty)) {
             let headline = format!("a secret reaches the input `{name}`, which is not secret");
-            let d = Diagnostic::new(Code::E0304, headline).at(expr.span, "holds a secret").tool(addr.clone());
-            let d = d.note("it came by way of untyped data");
-            ev.diags.push(d.help("write `expose(x, \"reason\")` where it may be seen"));
+            let d =
+                Diagnostic::new(Code::E0304, headline).at(expr.span, "contains a secret").tool(addr.clone());
+            let d = d.note("the secret came through untyped data");
+            ev.diags.push(d.help("if the value may be shown, say why: `expose(x, \"reason\")`"));
         }
         // The problem was reported, or else this is a bug in dtm; in either case nothing is planned without the value.
         if value.is_error() && !ev.diags.has_errors() {
@@ -226,7 +227,7 @@ fn settings_before(
 ) {
     settings.iter().for_each(|(other, at)| _ = edges.entry(*other).or_insert(*at));
     if let Some(own) = settings.get(&id) {
-        let headline = format!("`{addr}` waits for itself, by way of its plugin's settings");
+        let headline = format!("`{addr}` waits for itself through the settings of its plugin");
         let d = Diagnostic::new(Code::E0501, headline);
         ev.diags.push(d.at(*own, "an output of a tool that uses these settings").tool(addr.clone()));
     }

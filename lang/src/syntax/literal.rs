@@ -256,7 +256,7 @@ pub(super) fn string(
         let starts = matches!(parts.first(), Some(RawPart::Text(s)) if first_line_blank(text_of(s)));
         if !starts || !indent.bytes().all(|b| b == b' ' || b == b'\t') {
             return Err(Box::new(
-                Diagnostic::new(Code::E0007, "the quotes of a `\"\"\"` block stand on lines of their own")
+                Diagnostic::new(Code::E0007, "the quotes of a `\"\"\"` block must be on their own lines")
                     .at(close, "this block")
                     .help("begin the text on the line after the opening quotes, and put the closing ones alone on theirs"),
             ));

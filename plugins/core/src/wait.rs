@@ -186,11 +186,11 @@ const REDIRECTS: usize = 10;
 
 fn connect(address: &str, expect: Option<&str>, limit: Duration) -> Result<(), String> {
     let found = address.to_socket_addrs().map_err(|e| format!("`{address}` cannot be resolved: {e}"))?;
-    let mut why = format!("`{address}` stands for no address");
+    let mut why = format!("`{address}` resolves to no address");
     for at in found {
         match TcpStream::connect_timeout(&at, limit) {
             Ok(stream) => return expect.map_or(Ok(()), |text| greeting(stream, address, text, limit)),
-            Err(e) => why = format!("`{address}` takes no connection: {}", reason(&e)),
+            Err(e) => why = format!("`{address}` accepts no connection: {}", reason(&e)),
         }
     }
     Err(why)
@@ -210,5 +210,5 @@ fn greeting(mut stream: TcpStream, address: &str, text: &str, limit: Duration) -
             return Ok(());
         }
     }
-    Err(format!("`{address}` does not say what is expected"))
+    Err(format!("`{address}` does not send the expected text"))
 }

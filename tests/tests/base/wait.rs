@@ -93,5 +93,5 @@ fn a_connection_and_what_the_other_side_says() {
     let inputs = format!("tcp = \"127.0.0.1:{port}\", expect = \"bye\"");
     let (_, text, code) = apply(&inputs, "300ms");
     assert_eq!(code, 4, "{text}");
-    assert!(text.contains("does not say what is expected"), "{text}");
+    assert!(text.contains("does not send the expected text"), "{text}");
 }

@@ -264,9 +264,13 @@ fn what_a_paused_run_still_makes_is_not_made_again() {
     let pid = rustix::process::Pid::from_child(&first);
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stopped");
     let told = project.run("state unlock -y");
-    assert!(told.code == 0 && told.stderr.contains("had begun may still run"), "{}", told.transcript());
+    assert!(told.code == 0 && told.stderr.contains("may still be running"), "{}", told.transcript());
     let second = project.run("apply -y");
-    assert!(second.code == 4 && second.stdout.contains("waiting for"), "{}", second.transcript());
+    assert!(
+        second.code == 4 && second.stdout.contains("may still finish: waiting"),
+        "{}",
+        second.transcript()
+    );
     assert!(second.stderr.contains("has created it in the meantime"), "{}", second.transcript());
     project.done("apply -y");
     assert_eq!(log(), "begun\nmade\n", "it is made once");

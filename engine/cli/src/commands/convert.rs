@@ -179,7 +179,7 @@ fn told(terminal: &Terminal, proof: Option<&Proof>) -> Exit {
         Some(Proof::NoPlan(problems)) => {
             let why = count(problems.counts().0, "error");
             terminal.note(&format!(
-                "The plans were not compared: the YAML itself cannot be planned, because of {why}; see `dtm plan` of it."
+                "The plans were not compared: the YAML cannot be planned because of {why}; run `dtm plan` on it."
             ));
             Exit::Failed
         }

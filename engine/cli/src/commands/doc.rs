@@ -38,7 +38,7 @@ pub struct Doc {
     /// The JSON Schema of what `check`, `plan`, `apply` and `destroy` write with `--json`.
     #[arg(long, conflicts_with_all = ["file", "plugin", "std", "manual", "html"])]
     schema: bool,
-    /// Writes one HTML page each into this folder.
+    /// Writes the documentation as HTML pages into this folder.
     #[arg(long, value_name = "DIR")]
     html: Option<PathBuf>,
 }

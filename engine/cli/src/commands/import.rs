@@ -36,8 +36,7 @@ pub struct Import {
     /// A kind of a plugin, such as `core.File`.
     #[arg(add = ArgValueCandidates::new(complete::kinds))]
     kind: String,
-    /// Which object: its key as `notes.md` or `path=notes.md`, or its id where the kind has no key. With --all, where to
-    /// look.
+    /// The object: its key (`notes.md` or `path=notes.md`), or its id if the kind has no key. With --all, where to look.
     #[arg(required_unless_present = "all", value_name = "KEY")]
     which: Vec<String>,
     /// Imports every object that is neither in the state nor in the program.
@@ -233,7 +232,7 @@ fn which(kind: &Kind, args: &Import) -> Result<Which, Failure> {
         }
         _ => {
             let list: Vec<String> = keys.iter().map(|k| example(kind, k)).collect();
-            let headline = format!("it is not clear which `{}` it is", args.kind);
+            let headline = format!("the arguments do not identify a `{}`", args.kind);
             Err(Failure::new(Code::E0901, headline)
                 .help(format!("name it by its key: `dtm import {} {}`", args.kind, list.join(" ")))
                 .usage())
@@ -328,7 +327,7 @@ pub(super) fn draft(
             None if i.field.default.is_some() || i.field.ty.is_nullable() => continue,
             None => placeholder(&i.field.ty).ok_or_else(|| {
                 let headline = format!("`{input}` of `{path}` must be set");
-                Failure::new(Code::E0901, headline).help(format!("say what it is: `{input}=...`"))
+                Failure::new(Code::E0901, headline).help(format!("pass it: `{input}=...`"))
             })?,
         };
         let _ = writeln!(out, "  {input} = {value}");

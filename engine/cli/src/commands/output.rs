@@ -18,7 +18,7 @@ use std::path::PathBuf;
     after_help = "Examples:\n  dtm output\n  dtm output url            a string is written without quotes\n  dtm output --json\n  dtm output password --reveal"
 )]
 pub struct OutputArgs {
-    /// One output; without it all are shown.
+    /// The output to show; by default, all.
     name: Option<String>,
     /// Shows a secret.
     #[arg(long, requires = "name")]

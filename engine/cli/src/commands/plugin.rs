@@ -23,11 +23,11 @@ pub enum PluginCommand {
 /// The arguments of `dtm plugin check`.
 #[derive(Args)]
 #[command(
-    after_help = "The cases are a program that uses the plugin: each of its tools is made, read, changed and removed, in a
-temporary folder or wherever its inputs say. Two params are given to it, where it has them:
-  param change: bool = false    what is to be changed by an update
-  param slow: bool = false      what takes long enough to be interrupted
-`-v` shows every rule, `--set` gives other params.
+    after_help = "The cases are a program that uses the plugin: each of its tools is created, read, updated and deleted, in
+a temporary folder or wherever its inputs say. Two params are set, if the program declares them:
+  param change: bool = false    whether the tools are in the state that an update creates
+  param slow: bool = false      whether the operations take long enough to be interrupted
+`-v` shows every rule, `--set` sets other params.
 
 Examples:
   dtm plugin check ./target/debug/libown.so            with the cases in ./target/debug/own.check.dts

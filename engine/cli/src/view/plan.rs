@@ -225,7 +225,7 @@ fn summary(plan: &Plan) -> String {
         n => format!(", {n} left out"),
     };
     if plan.is_empty() && !left_out.is_empty() {
-        return format!("No changes among what was planned{left_out}");
+        return format!("No changes to the planned tools{left_out}");
     }
     if plan.is_empty() {
         return "No changes: reality matches the program.".into();

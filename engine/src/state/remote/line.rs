@@ -152,7 +152,7 @@ impl Wire {
                     }
                     Some((found, version)) if known.is_some_and(|(write, _)| *write == found.write) => {
                         if now() >= until {
-                            let why = "it refuses a write without an object that conflicts with it";
+                            let why = "it refuses a write although nothing has changed";
                             return Err(self.failed("write", Fault::Unsure { why: why.into(), after: None }));
                         }
                         condition = Condition::Same(version);

@@ -239,10 +239,10 @@ fn no_credentials(told: &str, error: Option<&CredentialsError>) -> Fault {
     let others = "`AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`";
     let help = match (set("AWS_WEB_IDENTITY_TOKEN_FILE"), set("AWS_ROLE_ARN")) {
         (Some(file), role) => format!(
-            "look whether the token in `{file}` (`AWS_WEB_IDENTITY_TOKEN_FILE`) is there, is good, and lets you be `{}` (`AWS_ROLE_ARN`); or give others: {others}",
+            "check whether the token in `{file}` (`AWS_WEB_IDENTITY_TOKEN_FILE`) exists, is valid, and lets you assume `{}` (`AWS_ROLE_ARN`); or set other credentials: {others}",
             role.unwrap_or_default()
         ),
-        (None, _) => format!("give credentials: {others}"),
+        (None, _) => format!("set credentials: {others}"),
     };
     Fault::Denied { why, help }
 }

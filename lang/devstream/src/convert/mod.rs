@@ -159,16 +159,13 @@ fn decided(
     for (values, members) in &families.members {
         let _ = writeln!(
             out,
-            "\n- {} differ in values only: `{values}` holds these, and one tool is made of each.",
+            "\n- {} differ only in their values: `{values}` lists them, and there is one tool for each.",
             listed(members)
         );
     }
     for (app, members) in &components.members {
-        let _ = writeln!(
-            out,
-            "\n- The app `{app}` is one tool of a component in the place of {}.",
-            listed(members)
-        );
+        let _ =
+            writeln!(out, "\n- The app `{app}` is one tool of a component, in place of {}.", listed(members));
     }
     if !families.moved.is_empty() {
         let _ = writeln!(
@@ -177,7 +174,7 @@ fn decided(
         );
     }
     if !secrets.is_empty() {
-        let _ = writeln!(out, "\n- These secrets stood in the YAML and are params now: {}.", listed(secrets));
+        let _ = writeln!(out, "\n- These secrets were in the YAML and are params now: {}.", listed(secrets));
     }
     out
 }

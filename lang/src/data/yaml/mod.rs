@@ -130,7 +130,7 @@ fn in_words(complaint: &str) -> String {
         "block sequence entries are not allowed in this context" => {
             "a list cannot begin here: put the first `- ` on a line of its own"
         }
-        "mapping keys are not allowed in this context" => "a key cannot stand here",
+        "mapping keys are not allowed in this context" => "a key is not allowed here",
         "invalid indentation" | "while parsing a block mapping, did not find expected key" => {
             "this line is indented differently from the ones above"
         }

@@ -226,8 +226,7 @@ fn import<'t>(src: Source<'t>, ty: &P<'t, TypeExpr>) -> P<'t, DeclKind> {
         .map_with(|text: Option<Span>, x| (text, x.span()))
         .validate(move |(text, span): (Option<Span>, Span), _, emitter| {
             if text.is_none() {
-                let d = Diagnostic::new(Code::E0206, "an import needs a path")
-                    .at(span, "nothing stands between the quotes");
+                let d = Diagnostic::new(Code::E0206, "an import needs a path").at(span, "the path is empty");
                 emitter.emit(ParseError::custom(span, d));
             }
             (text.map_or("".into(), |t| src.text(t).into()), span)

@@ -249,7 +249,7 @@ fn header(place: &Place<'_>) -> Option<Habit> {
         ("output", "\"") if place.at == 1 && place.text(3) == "{" => {
             say(Code::E0115, "an output is written `output NAME = value`")
         }
-        ("tool", "with") => say(Code::E0125, "`with { ... }` stands after the inputs"),
+        ("tool", "with") => say(Code::E0125, "`with { ... }` goes after the inputs"),
         ("fn", "," | ")") if place.kind(-1).is_some_and(Kind::is_word) => {
             say(Code::E0123, "a parameter has a type: `NAME: T`")
         }
@@ -349,7 +349,7 @@ fn header(place: &Place<'_>) -> Option<Habit> {
                 && place.text(1) == "="
                 && innermost(place).is_none() =>
         {
-            say(Code::E0125, "the inputs stand in braces: `{ name = value }`")
+            say(Code::E0125, "put the inputs in braces: `{ name = value }`")
         }
         ("fn", "{") => say(Code::E0118, "a function is one expression: `fn NAME(x: T) -> R = value`"),
         ("import", _) if place.at == 1 && place.kind(0).is_some_and(Kind::is_word) => {
@@ -456,10 +456,9 @@ fn expression(place: &Place<'_>) -> Option<Habit> {
         {
             say(Code::E0132, "the string ends here; inside it a quote is written `\\\"`")
         }
-        (_, "else") if place.run[..place.at].iter().any(|t| t.kind == Kind::For) => say(
-            Code::E0130,
-            "a choice for each element stands before `for`: `[if c then a else b for x in xs]`",
-        ),
+        (_, "else") if place.run[..place.at].iter().any(|t| t.kind == Kind::For) => {
+            say(Code::E0130, "put a conditional before `for`: `[if c then a else b for x in xs]`")
+        }
         (")", next) if place.error.expects(Kind::Then) && next != "{" && place.kind(0).is_some() => {
             mend(Code::E0130, "write `then` after the condition", place.span(-1).after(), " then")
         }
@@ -509,7 +508,7 @@ fn expression(place: &Place<'_>) -> Option<Habit> {
         }
         (_, "=>") => say(
             Code::E0118,
-            "a function is declared with `fn NAME(x: T) -> R = value`; `x => value` stands only as an argument",
+            "a function is declared with `fn NAME(x: T) -> R = value`; `x => value` is allowed only as an argument",
         ),
         (before, _)
             if place.error.expects(Kind::Comma)

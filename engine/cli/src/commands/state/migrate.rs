@@ -138,9 +138,11 @@ fn takes(there: &State, state: &State, to: &Place) -> Result<bool, Failure> {
         true => Ok(false),
         false => {
             let headline =
-                format!("an earlier move has copied the state to `{to}`, and it was changed since");
+                format!("an earlier move has copied the state to `{to}`, and the original was changed since");
             let d = Diagnostic::new(Code::E0810, headline);
-            Err(Failure::of(d.help(format!("set what is in `{to}` aside: put its setting in, and begin anew with `--new-state`, or remove it"))))
+            Err(Failure::of(
+                d.help(format!("if the copy in `{to}` is not needed, remove it, and move the state again")),
+            ))
         }
     }
 }

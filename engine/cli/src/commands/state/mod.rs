@@ -40,7 +40,7 @@ pub enum StateCommand {
         /// A tool, a family or a component.
         #[arg(add = ArgValueCandidates::new(complete::state))]
         tool: Option<String>,
-        /// As of the snapshot of this serial, which `dtm state history` lists.
+        /// Uses the snapshot with this serial, one of those that `dtm state history` lists.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<Serial>,
         #[command(flatten)]
@@ -77,7 +77,7 @@ pub enum StateCommand {
         after_help = "Examples:\n  dtm state pull > backup.json\n  dtm state pull --at 12 > before.json"
     )]
     Pull {
-        /// As of the snapshot of this serial.
+        /// Uses the snapshot with this serial.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<Serial>,
         #[command(flatten)]
@@ -91,7 +91,7 @@ pub enum StateCommand {
         /// What `dtm state pull` wrote; `-` is standard input.
         #[arg(value_name = "STATE", required_unless_present = "at", conflicts_with = "at")]
         state: Option<PathBuf>,
-        /// The snapshot of this serial.
+        /// The snapshot with this serial.
         #[arg(long, value_name = "SERIAL", value_parser = serial)]
         at: Option<Serial>,
         /// Even if the state has changed since it was pulled.
@@ -103,12 +103,12 @@ pub enum StateCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Moves the state from where it was to where the settings say.
+    /// Moves the state from its previous location to the one in the settings.
     #[command(
         after_help = "Example:\n  dtm state migrate      after `state = ...` in `settings` was changed\n\nThe old state is marked as moved, so that it is not used by mistake."
     )]
     Migrate {
-        /// Where it is, as `dtm` names the place [default: where it was used last].
+        /// The previous location, as dtm prints it [default: where the state was last used].
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
         /// Skips the confirmation prompt.
@@ -176,7 +176,7 @@ pub enum StateCommand {
     },
     /// Shows who holds the lock; on a server, releases the lock of a dead run.
     #[command(
-        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without a question\n  dtm state unlock --gone    its machine is down: what it had begun has ended\n\nA run that is still alive cannot write after its lock is released; it keeps its results on its own machine."
+        after_help = "Examples:\n  dtm state unlock\n  dtm state unlock -y    without the prompt\n  dtm state unlock --gone    its machine is down, so its operations have ended\n\nA run that is still alive cannot write after its lock is released; it keeps its results on its own machine."
     )]
     Unlock {
         /// Skips the confirmation prompt.

@@ -23,7 +23,7 @@ pub(super) fn recover(global: &Global, terminal: &Terminal, file: &FileArg) -> R
                 return failure;
             }
             let gone = Failure::new(Code::E0803, "the whole state is missing, including its backups");
-            gone.help("restore it from a backup of your own, or start a new one: `dtm apply --new-state`")
+            gone.help("restore it from your own backup, or start a new one: `dtm apply --new-state`")
         })?;
     }
     match store.load() {
@@ -195,8 +195,8 @@ fn unlock_on_server(
             terminal.note("The next run does not wait for its operations.");
         }
         (false, false) => {
-            left.iter().for_each(|h| terminal.note(&format!("What {h} had begun may still run.")));
-            terminal.note("Runs that need the same objects wait for its deadline. If it has certainly ended: `dtm state unlock --gone`.");
+            left.iter().for_each(|h| terminal.note(&format!("Operations of {h} may still be running.")));
+            terminal.note("Runs that need the same objects wait until their deadline. If they have certainly ended: `dtm state unlock --gone`.");
         }
     }
     Ok(Exit::Done)

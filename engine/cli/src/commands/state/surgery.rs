@@ -274,7 +274,7 @@ fn contradiction(state: &State) -> Option<String> {
             return Some(format!("`{addr}` depends on `{dep}`, which is not in it"));
         }
     }
-    circle(state).map(|addr| format!("`{addr}` depends on itself, by way of others"))
+    circle(state).map(|addr| format!("`{addr}` depends on itself through other tools"))
 }
 
 /// A tool that depends on itself.
