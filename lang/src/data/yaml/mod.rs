@@ -50,14 +50,16 @@ struct Open {
     anchor: usize,
 }
 
+/// The value of a file: of its one document, or of several the list of those that hold something.
 pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
-    let mut documents = documents(file, text, false, Legacy::None)?.into_iter();
-    let first = documents.next();
-    if let Some(second) = documents.next() {
-        return Err(syntax(second.span, "it holds more than one document".into()));
-    }
+    let mut documents = documents(file, text, false, Legacy::None)?;
     let whole = Span::new(file, 0, text.len() as u32);
-    Ok(first.unwrap_or(Node::new(whole, NodeKind::Scalar(Value::null()))))
+    let null = || Node::new(whole, NodeKind::Scalar(Value::null()));
+    if documents.len() < 2 {
+        return Ok(documents.pop().unwrap_or_else(null));
+    }
+    documents.retain(|node| !matches!(&node.kind, NodeKind::Scalar(value) if matches!(value.data, Data::Null)));
+    Ok(Node::new(whole, NodeKind::Seq(documents)))
 }
 
 /// A node in which every map has the entries that `<<` takes over from other maps, in its place. What the map says itself
