@@ -479,7 +479,7 @@ impl Checker<'_> {
                             Code::E0202,
                             field.name.span,
                             headline,
-                            "a kind has no two ports of one name",
+                            "an input and an output need different names",
                         );
                     }
                     kind.outputs.insert(field.name.text.clone(), out);

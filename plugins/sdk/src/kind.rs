@@ -124,6 +124,10 @@ impl Failure {
             data: Box::new(ErrorData { class: Class::Retryable, after_ms, ..Default::default() }),
         }
     }
+    /// What went wrong, in words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
     /// Names the input that caused the failure.
     pub fn input(mut self, name: &str) -> Self {
         self.data.input = Some(name.into());
