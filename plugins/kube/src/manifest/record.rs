@@ -1,0 +1,50 @@
+//! What is recorded of each object: which one it is, and what our fields of it held.
+
+use dtm_cluster::{Name, owned, uid};
+use dtm_plugin::serde_json::{self, Value, json};
+use serde::{Deserialize, Serialize};
+
+/// An object that was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    /// `v1`, `apps/v1`
+    pub(crate) api_version: String,
+    /// `Deployment`
+    pub(crate) kind: String,
+    /// Its namespace; empty for an object of the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its UID.
+    pub(crate) uid: String,
+    /// What our fields of it held when it was applied.
+    pub(crate) digest: String,
+}
+
+impl Applied {
+    /// Of an object as the server has it.
+    pub(crate) fn of(object: &Value) -> Applied {
+        let Name { api_version, kind, namespace, name } = Name::of(object);
+        Applied { api_version, kind, namespace, name, uid: uid(object).into(), digest: owned::digest(object) }
+    }
+    /// Which object it is.
+    pub(crate) fn named(&self) -> Name {
+        Name {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// What was recorded; `None` of an object that was adopted, or of which only the beginning is known.
+pub(crate) fn recorded(private: &Value) -> Option<Vec<Applied>> {
+    serde_json::from_value(private.get("objects")?.clone()).ok()
+}
+
+/// As it is recorded.
+pub(crate) fn private(objects: &[Applied]) -> Value {
+    json!({ "objects": objects })
+}
