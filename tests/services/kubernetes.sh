@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Builds etcd and kube-apiserver into a cache folder, once for each version, and prints the folder. The tests start and stop
-# them. With --where nothing is built: it fails where something is missing.
+# Builds etcd and the programs of Kubernetes into a cache folder, once for each version, and prints the folder. The tests start
+# and stop them. With --where nothing is built: it fails where something is missing.
 set -euo pipefail
 version=1.34.4
 etcd=3.7.3
+programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl)
 home=${DTM_SERVICES:-${XDG_CACHE_HOME:-$HOME/.cache}/dtm-services}/kubernetes-$version-$etcd
-if [ -x "$home/etcd" ] && [ -x "$home/kube-apiserver" ] && [ -s "$home/service-account.key" ]; then
-  echo "$home"
-  exit 0
-fi
+complete() {
+  for program in etcd "${programs[@]}"; do
+    [ -x "$home/$program" ] || return 1
+  done
+  [ -s "$home/service-account.key" ]
+}
+! complete || { echo "$home"; exit 0; }
 [ "${1-}" != --where ] || exit 1
-command -v go >/dev/null || { echo "go is missing: it builds etcd and kube-apiserver" >&2; exit 1; }
+command -v go >/dev/null || { echo "go is missing: it builds etcd and Kubernetes" >&2; exit 1; }
 export GOFLAGS=-modcacherw CGO_ENABLED=0
 mkdir -p "$home"
 work=$(mktemp -d)
@@ -25,7 +29,11 @@ if [ ! -x "$home/etcd" ]; then
   go build -trimpath -ldflags="-s -w" -o "$home/etcd" go.etcd.io/etcd/server/v3 >&2
 fi
 
-if [ ! -x "$home/kube-apiserver" ]; then
+missing=()
+for program in "${programs[@]}"; do
+  [ -x "$home/$program" ] || missing+=("$program")
+done
+if [ ${#missing[@]} -gt 0 ]; then
   mkdir "$work/kubernetes"
   cd "$work/kubernetes"
   go mod init build.invalid/kubernetes >&2
@@ -34,11 +42,16 @@ if [ ! -x "$home/kube-apiserver" ]; then
     go mod edit -replace "$module=$module@v0${version#1}"
   done
   go mod edit -require "k8s.io/kubernetes@v$version"
-  go get -tool "k8s.io/kubernetes/cmd/kube-apiserver@v$version" >&2
-  go build -trimpath -ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v$version" \
-    -o "$home/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver >&2
+  for program in "${programs[@]}"; do
+    go get -tool "k8s.io/kubernetes/cmd/$program@v$version" >&2
+  done
+  for program in "${missing[@]}"; do
+    go build -trimpath -ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v$version" \
+      -o "$home/$program" "k8s.io/kubernetes/cmd/$program" >&2
+  done
 fi
 
+[ ! -s "$home/service-account.key" ] || { echo "$home"; exit 0; }
 # It signs the tokens of service accounts, which no test uses; the server does not start without it.
 mkdir "$work/key"
 cat > "$work/key/main.go" <<'GO'

@@ -21,11 +21,17 @@ const FILES: [&str; 8] = ["dts", "yaml", "json", "toml", "csv", "text", "sh", "p
 
 /// Runs a section with the binary under test.
 pub fn run(section: &Section, dtm: &Path) -> Result {
+    run_in(section, dtm, |_| {})
+}
+
+/// Runs a section with the binary under test, in a sandbox that is prepared for it.
+pub fn run_in(section: &Section, dtm: &Path, prepare: impl Fn(&Sandbox)) -> Result {
     // Chapters about trust begin without it.
     let sandbox = match section.name.starts_with("Trust") {
         true => Sandbox::distrusting(dtm),
         false => Sandbox::new(dtm),
     };
+    prepare(&sandbox);
     let mut result = Result::default();
     let outputs = section.blocks.iter().any(|b| !is_file(b));
     for (i, block) in section.blocks.iter().enumerate() {

@@ -54,7 +54,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            collect(&path, files);
+            // These pages need a cluster: `services` runs them.
+            if path.file_name().is_some_and(|name| name != "cluster") {
+                collect(&path, files);
+            }
         } else if path.extension().is_some_and(|e| e == "md") {
             files.push(path);
         }

@@ -1,4 +1,4 @@
-//! A real API server of Kubernetes with its etcd; there are no nodes, and none is needed.
+//! A real API server of Kubernetes with its etcd, and with its controllers where a test needs them; there are no nodes.
 
 use super::proxy::{Proxy, Speaks};
 use super::tls::Trust;
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 pub struct Kubernetes {
     etcd: Child,
     api: Child,
+    controllers: Option<Child>,
     port: u16,
     data: TempDir,
 }
@@ -68,12 +69,42 @@ impl Kubernetes {
                 "--disable-admission-plugins=ServiceAccount".into(),
             ],
         );
-        let server = Kubernetes { etcd, api, port, data };
+        let server = Kubernetes { etcd, api, controllers: None, port, data };
         wait_until("kube-apiserver", || {
             server.certificate().is_file() && server.request("GET", "/readyz", "", &Value::Null).0 == 200
         });
         server.make("/api/v1/namespaces", json!({ "kind": "Namespace", "metadata": { "name": "dtm" } }));
         Some(server)
+    }
+
+    /// With its controllers: namespaces are deleted, Deployments get their pods, definitions are established. No pod runs.
+    ///
+    /// # Panics
+    /// When they do not start.
+    #[must_use]
+    pub fn with_controllers(mut self) -> Kubernetes {
+        let home = installed("kubernetes.sh").expect("it is installed");
+        let mut command = Command::new(home.join("kube-controller-manager"));
+        command.arg(format!("--kubeconfig={}", self.kubeconfig("admin", None).display()));
+        command.args([
+            "--leader-elect=false",
+            "--use-service-account-credentials=false",
+            "--bind-address=127.0.0.1",
+        ]);
+        command.arg(format!("--secure-port={}", free_port()));
+        command.arg(format!(
+            "--service-account-private-key-file={}",
+            home.join("service-account.key").display()
+        ));
+        command.arg(format!("--root-ca-file={}", self.certificate().display()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.controllers =
+            Some(command.current_dir(self.data.path()).spawn().expect("the controllers start"));
+        wait_until("kube-controller-manager", || {
+            self.request("GET", "/api/v1/namespaces/dtm/configmaps/kube-root-ca.crt", "", &Value::Null).0
+                == 200
+        });
+        self
     }
 
     fn certificate(&self) -> PathBuf {
@@ -168,7 +199,7 @@ impl Kubernetes {
 
 impl Drop for Kubernetes {
     fn drop(&mut self) {
-        for child in [&mut self.api, &mut self.etcd] {
+        for child in self.controllers.iter_mut().chain([&mut self.api, &mut self.etcd]) {
             let _ = child.kill();
             let _ = child.wait();
         }
