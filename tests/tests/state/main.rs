@@ -322,7 +322,7 @@ fn secrets_are_sealed_with_a_key_that_is_made_and_a_wrong_one_is_refused() {
         .append(&[Record::Put { addr: "p".into(), entry: Arc::new(entry("1", Some("hunter2-hunter2"))) }])
         .expect("durable");
     let notices = session.take_notices();
-    assert!(notices[0].contains("sealed with a key that dtm made"), "told once: {notices:?}");
+    assert!(notices[0].contains("sealed with a key that dtm created"), "told once: {notices:?}");
     let state = place.store().load().expect("whole").state;
     assert_eq!(state.tools["p"].outputs["token"]["v"], json!("hunter2-hunter2"));
     session.snapshot(&state).expect("written");

@@ -112,7 +112,7 @@ impl LocalSession {
         file.sync_all().map_err(io("sync", &path))?;
         sync_folder(&folder)?;
         self.notices.push(format!(
-            "the secrets of this state are sealed with a key that dtm made: `{}`; keep a copy of it",
+            "the secrets of this state are sealed with a key that dtm created: `{}`; keep a backup of it elsewhere",
             path.display()
         ));
         let key = Key::from_text(&text);
