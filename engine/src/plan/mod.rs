@@ -39,6 +39,7 @@ pub use options::DEPENDENCIES;
 pub use order::waves;
 pub use place::{known_in_state, settings_of};
 pub use reason::Reason;
+pub use recover::only_a_person_knows;
 pub use select::Selection;
 pub use steps::{Part, Schedule, Step};
 

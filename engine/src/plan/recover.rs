@@ -9,12 +9,14 @@
 
 use super::reads::{Seen, find, read_one};
 use crate::Fields;
+use crate::address::ToolAddr;
 use crate::plugin::{CallError, PluginCalls, Settings};
-use crate::state::{Entry, Status};
+use crate::state::{Entry, State, Status};
 use dtm_lang::interface::{Kind, Recover};
 use dtm_lang::shell::word;
 use dtm_lang::wire::has_unknown;
-use dtm_lang::{Code, Diagnostic};
+use dtm_lang::{Code, Diagnostic, Program};
+use std::sync::Arc;
 
 /// What is really there after an interruption.
 pub(crate) enum Found {
@@ -176,6 +178,21 @@ fn interrupted(addr: &str, status: Status) -> Diagnostic {
 
 fn unread(addr: &str, why: &str) -> Diagnostic {
     Diagnostic::new(Code::E0607, format!("`{addr}` could not be read: {why}")).tool(addr)
+}
+
+/// The tools of which only a person can say what an operation that did not end left behind: no later run can find it out. What is
+/// broken can be read, unless the run was interrupted while it worked on `cancelled`.
+pub fn only_a_person_knows(program: &Program, state: &State, cancelled: &[&str]) -> Vec<ToolAddr> {
+    let asks = |(addr, entry): &(&ToolAddr, &Arc<Entry>)| {
+        let kind = program.find(addr).map(|id| program.instance(id).kind.clone());
+        let ended = match entry.status {
+            Status::Ok | Status::Imported => true,
+            Status::Broken => !cancelled.contains(&&***addr),
+            Status::Creating | Status::Updating | Status::Replacing | Status::Deleting => false,
+        };
+        !ended && kind.is_some_and(|kind| recovery(&kind, &entry.inputs) == Recover::Ask)
+    };
+    state.tools.iter().filter(asks).map(|(addr, _)| addr.clone()).collect()
 }
 
 /// How the interrupted creation of an object with these inputs is resolved.

@@ -68,6 +68,8 @@ impl Cluster {
         let mut own: Vec<(String, String)> = events
             .iter()
             .filter(|e| text(e, "/type") == "Warning" && text(e, "/involvedObject/uid") == uid(about))
+            // The state of the container says it.
+            .filter(|e| text(e, "/reason") != "BackOff")
             .map(|e| {
                 let times = e.get("count").and_then(Value::as_i64).filter(|n| *n > 1);
                 let times = times.map(|n| format!(" ({n} times)")).unwrap_or_default();
@@ -116,6 +118,8 @@ impl Container<'_> {
                 format!("it runs, but is not ready{ended}")
             }
             "" => format!("it does not run{ended}"),
+            // The message says how long the kubelet waits, and which pod it is.
+            "CrashLoopBackOff" => format!("it crashes again and again{ended} (CrashLoopBackOff)"),
             reason => match self.text("/state/waiting/message") {
                 "" => format!("{reason}{ended}"),
                 message => format!("{reason}: {}{ended}", message.trim()),

@@ -3,10 +3,12 @@
 use dtm_tests::sandbox::{Ran, Sandbox};
 use dtm_tests::services::installed;
 use dtm_tests::services::kubernetes::Kubernetes;
+use dtm_tests::services::proxy::{When, Wrong};
 use dtm_tests::stage::run_in;
 use dtm_tests::suite::{replaced, sections};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const DTM: &str = env!("CARGO_BIN_EXE_dtm-under-test");
@@ -505,4 +507,100 @@ fn the_plugin_keeps_every_rule() {
     );
     let said = shop.done(&line);
     assert!(said.contains("The plugin keeps every rule that was tried."), "{said}");
+}
+
+/// What carries the label of the manifest `site`, by kind.
+fn labelled(server: &Kubernetes) -> Vec<String> {
+    let of = |plural: &str| {
+        let path = format!("/api/v1/namespaces/dtm/{plural}?labelSelector=dtm.dev/manifest%3Dsite");
+        let items =
+            server.request("GET", &path, "", &Value::Null).1["items"].as_array().cloned().expect("a list");
+        let names = items
+            .into_iter()
+            .map(move |item| format!("{plural}/{}", item["metadata"]["name"].as_str().expect("a name")));
+        names.collect::<Vec<_>>()
+    };
+    [of("configmaps"), of("secrets"), of("services")].concat()
+}
+
+const THREE: &str = "{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = { name = \"a\" }, data = { x = \"1\" } },
+{ apiVersion = \"v1\", kind = \"Secret\", metadata = { name = \"b\" }, stringData = { x = \"1\" } },
+{ apiVersion = \"v1\", kind = \"Service\", metadata = { name = \"c\" }, spec = { ports = [{ port = 80 }] } },";
+
+/// SIGKILL at requests of an apply and of a destroy, before the server sees one and after it has answered: the next run ends what was
+/// begun. The server is the judge. `DTM_MATRIX=full` kills at every request, otherwise at every sixth.
+#[test]
+fn a_kill_at_any_request_loses_nothing_and_doubles_nothing() {
+    let Some(server) = Kubernetes::start() else { return };
+    let server = server.with_controllers();
+    let proxy = server.proxy();
+    let shop = Shop::new(server.kubeconfig("admin", Some(&proxy)));
+    let kill = |args: &str, request: usize, when: When| {
+        let armed = proxy.die_at(request, when);
+        let mut command = shop.sandbox.dtm();
+        command.args(args.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("dtm starts");
+        armed.process(child.id());
+        let ended = child.wait().expect("it ends");
+        proxy.disarm();
+        ended.success()
+    };
+    let step = if std::env::var("DTM_MATRIX").is_ok_and(|all| all == "full") { 1 } else { 6 };
+    let (mut kills, mut request) = (0, 2);
+    shop.set(&site(THREE, ""));
+    loop {
+        let mut survived = 0;
+        for when in [When::Before, When::After] {
+            for (args, then) in [("apply -y -q", "apply -y -q"), ("destroy -y -q", "destroy -y -q")] {
+                survived += usize::from(kill(args, request, when));
+                kills += 1;
+                shop.done(then);
+                let there = labelled(&server);
+                match args.starts_with("apply") {
+                    true => assert_eq!(
+                        there,
+                        ["configmaps/a", "secrets/b", "services/c"],
+                        "{args}, request {request}"
+                    ),
+                    false => assert_eq!(there, Vec::<String>::new(), "{args}, request {request}"),
+                }
+                if args.starts_with("apply") {
+                    shop.in_sync();
+                }
+            }
+        }
+        // No request is left at which a run could die.
+        if survived == 4 {
+            break;
+        }
+        request += step;
+    }
+    println!("{kills} kills at the requests of kube: 0 lost, 0 doubled");
+    assert!(request > 10, "an apply has more requests than {request}");
+}
+
+#[test]
+fn what_a_server_does_wrong_for_a_moment_is_survived() {
+    let Some(server) = Kubernetes::start() else { return };
+    let proxy = server.proxy();
+    let shop = Shop::new(server.kubeconfig("admin", Some(&proxy)));
+    for wrong in
+        [Wrong::SlowDown, Wrong::TooMany, Wrong::Reset, Wrong::AnswerLost, Wrong::AnswerCut, Wrong::Slow]
+    {
+        shop.set(&site(THREE, ""));
+        proxy.next_puts([wrong, Wrong::Nothing, wrong]);
+        proxy.next_gets([Wrong::Nothing, wrong]);
+        shop.done("apply -y -q");
+        assert_eq!(labelled(&server), ["configmaps/a", "secrets/b", "services/c"], "{wrong:?}");
+        proxy.next_gets([wrong]);
+        shop.in_sync();
+        proxy.next_puts([wrong]);
+        shop.done("destroy -y -q");
+        assert_eq!(labelled(&server), Vec::<String>::new(), "{wrong:?}");
+    }
+    proxy.expire_after(Some(4));
+    shop.refused("apply -y", &["the cluster refuses the credentials: they are wrong, or have expired"]);
+    proxy.expire_after(None);
+    shop.done("apply -y -q");
+    shop.in_sync();
 }

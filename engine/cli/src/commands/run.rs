@@ -7,10 +7,11 @@ use crate::trust::{Ledger, witness};
 use crate::view::paper::Paper;
 use crate::view::{progress, summary};
 use clap::Args;
+use dtm_engine::address::ToolAddr;
 use dtm_engine::difference::natural;
 use dtm_engine::event::{Event, Events};
 use dtm_engine::execute::{self, Options, Outcome, StopLevel};
-use dtm_engine::plan::{Action, Plan};
+use dtm_engine::plan::{Action, Plan, only_a_person_knows};
 use dtm_engine::plugin::PluginCalls;
 use dtm_engine::secret::Redactor;
 use dtm_engine::state::{Journal, Record, Session, State};
@@ -246,7 +247,14 @@ pub fn carry_out(terminal: &Terminal, rt: &tokio::runtime::Runtime, run: Run) ->
         }
         None => None,
     };
-    end(terminal, (&outcome, moved), state.as_ref(), &run.next, begun.elapsed());
+    let asks = match (&run.program, &state) {
+        (Some(program), Some(state)) => {
+            let failed = outcome.failed.iter().filter(|_| outcome.interrupted);
+            only_a_person_knows(program, state, &failed.map(|(addr, _)| &**addr).collect::<Vec<_>>())
+        }
+        _ => vec![],
+    };
+    end(terminal, (&outcome, moved), state.as_ref(), (&run.next, &asks), begun.elapsed());
     if let Err(Failure { diagnostics, sources, .. }) = traced {
         // What was done is done: the run is not called a failure for it.
         terminal.diagnostics(&diagnostics, &sources);
@@ -283,7 +291,7 @@ fn end(
     terminal: &Terminal,
     (outcome, moved): (&Outcome, usize),
     state: Option<&State>,
-    next: &str,
+    next: (&str, &[ToolAddr]),
     took: Duration,
 ) {
     if terminal.json {

@@ -4,13 +4,22 @@ use super::change;
 use super::paper::{Paint, Paper, cells};
 use crate::terminal::Style;
 use dtm_engine::Fields;
+use dtm_engine::address::ToolAddr;
 use dtm_engine::execute::Outcome;
+use dtm_lang::shell::word;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The summary as text; `moved` tools have another address now, `next` is the command that goes on from here.
-pub fn text(outcome: &Outcome, moved: usize, style: Style, next: &str, took: Duration) -> String {
+/// The summary as text; `moved` tools have another address now, `next` is the command that goes on from here, once somebody has said
+/// what became of the tools in `asks`.
+pub fn text(
+    outcome: &Outcome,
+    moved: usize,
+    style: Style,
+    (next, asks): (&str, &[ToolAddr]),
+    took: Duration,
+) -> String {
     let mut out = String::new();
     let of = |verb: &str| outcome.done.iter().filter(|(_, v)| *v == verb).count();
     let parts: Vec<String> = [
@@ -61,7 +70,20 @@ pub fn text(outcome: &Outcome, moved: usize, style: Style, next: &str, took: Dur
         .collect();
     let result = if all.is_empty() { "nothing was done".to_string() } else { all.join("; ") };
     let purpose = if outcome.failed.is_empty() && outcome.asserts.is_empty() { "continue" } else { "retry" };
-    let _ = writeln!(out, "{} ({}). Run `{next}` to {purpose}.", capital(&result), time(took));
+    let begin = format!("{} ({}).", capital(&result), time(took));
+    if asks.is_empty() {
+        let _ = writeln!(out, "{begin} Run `{next}` to {purpose}.");
+        return out;
+    }
+    let _ = writeln!(out, "{begin}");
+    for tool in asks {
+        let word = word(tool);
+        let _ = writeln!(
+            out,
+            "dtm cannot find out what `{tool}` left behind. Check it, then run `dtm state resolve {word} --none`, or `--id ID` if it exists."
+        );
+    }
+    let _ = writeln!(out, "Then run `{next}` to {purpose}.");
     out
 }
 

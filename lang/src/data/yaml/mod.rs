@@ -58,7 +58,8 @@ pub(super) fn read(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     if documents.len() < 2 {
         return Ok(documents.pop().unwrap_or_else(null));
     }
-    documents.retain(|node| !matches!(&node.kind, NodeKind::Scalar(value) if matches!(value.data, Data::Null)));
+    documents
+        .retain(|node| !matches!(&node.kind, NodeKind::Scalar(value) if matches!(value.data, Data::Null)));
     Ok(Node::new(whole, NodeKind::Seq(documents)))
 }
 
