@@ -55,7 +55,7 @@ impl Cluster {
     /// The identity of the cluster: the UID of its namespace `kube-system`, which exists as long as it does.
     pub async fn uid(&self) -> Result<String, Fault> {
         let system = self.get_path("/api/v1/namespaces", "kube-system").await?;
-        let uid = system.as_ref().map(crate::objects::uid).unwrap_or_default();
+        let uid = system.as_ref().map(crate::names::uid).unwrap_or_default();
         match uid {
             "" => Err(Fault::NotSent(
                 "the cluster has no namespace `kube-system` that says which cluster it is".into(),
@@ -93,7 +93,11 @@ impl Cluster {
         if let (false, Some(known)) = (again, &*slot) {
             return Ok(known.clone());
         }
-        let found = Arc::new(self.discover().await?);
+        let (core, groups) = tokio::join!(
+            self.patient(|| self.client.list_core_api_versions_aggregated()),
+            self.patient(|| self.client.list_api_groups_aggregated()),
+        );
+        let found = Arc::new(Resources::of([core?, groups?]));
         *slot = Some(found.clone());
         Ok(found)
     }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod fault;
+mod names;
 mod objects;
 pub mod owned;
 pub mod ready;
@@ -13,7 +14,8 @@ mod settings;
 
 pub use cluster::{Cluster, place};
 pub use fault::{Cause, Fault};
-pub use objects::{Apply, Name, api_version, kind, labels, metadata, name, namespace, uid};
+pub use names::{Name, api_version, kind, labels, metadata, name, namespace, uid};
+pub use objects::Apply;
 pub use resources::Resource;
 pub use settings::Settings;
 

@@ -54,7 +54,7 @@ pub fn shown(path: &[Step]) -> String {
 
 /// The fields that a manager applied, as the server keeps them; `None` where it applied none.
 pub fn fields_of<'v>(object: &'v Value, manager: &str) -> Option<&'v Value> {
-    let entries = crate::objects::metadata(object).get("managedFields")?.as_array()?;
+    let entries = crate::names::metadata(object).get("managedFields")?.as_array()?;
     let own = entries.iter().find(|entry| {
         let is = |name: &str, value: &str| entry.get(name).and_then(Value::as_str) == Some(value);
         is("manager", manager) && is("operation", "Apply") && entry.get("subresource").is_none_or(|s| s == "")

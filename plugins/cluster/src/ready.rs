@@ -3,7 +3,7 @@
 //! it is complete, what is paused or suspended on purpose is not waited for, and neither is a claim that is bound when it is
 //! first used.
 
-use crate::objects::{api_version, kind, metadata};
+use crate::names::{api_version, kind, metadata};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::objects::{Name, kind, name, namespace, uid};
+use crate::names::{Name, kind, name, namespace, uid};
 use crate::ready;
 use crate::resources::Resource;
 use serde_json::Value;

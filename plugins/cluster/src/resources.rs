@@ -1,7 +1,5 @@
 //! Which kinds a server knows, by two requests (aggregated discovery).
 
-use crate::cluster::Cluster;
-use crate::fault::Fault;
 use kube::core::discovery::v2::APIGroupDiscoveryList;
 use std::collections::BTreeMap;
 
@@ -48,6 +46,12 @@ pub(crate) struct Resources {
 }
 
 impl Resources {
+    /// Of the answers to aggregated discovery: the core, and the groups.
+    pub(crate) fn of(lists: [APIGroupDiscoveryList; 2]) -> Resources {
+        let mut resources = Resources::default();
+        lists.into_iter().for_each(|list| resources.add(list));
+        resources
+    }
     pub(crate) fn find(&self, api_version: &str, kind: &str) -> Option<&Resource> {
         self.all.get(&(api_version.to_string(), kind.to_string()))
     }
@@ -91,19 +95,5 @@ impl Resources {
                 }
             }
         }
-    }
-}
-
-impl Cluster {
-    /// Asks the server which kinds it knows.
-    pub(crate) async fn discover(&self) -> Result<Resources, Fault> {
-        let mut resources = Resources::default();
-        let (core, groups) = tokio::join!(
-            self.patient(|| self.client.list_core_api_versions_aggregated()),
-            self.patient(|| self.client.list_api_groups_aggregated()),
-        );
-        resources.add(core?);
-        resources.add(groups?);
-        Ok(resources)
     }
 }

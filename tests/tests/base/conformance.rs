@@ -164,7 +164,7 @@ fn garbage_must_not_end_it() {
 
 #[test]
 fn secrets_must_not_be_said() {
-    breaks("secrets", Rule::Secrets, "in clear in `log`");
+    breaks("secrets", Rule::Secrets, "readable in `log`");
 }
 
 #[test]

@@ -175,6 +175,7 @@ fn kinds_types_options_and_declarations_are_completed() {
         one("dts 1\n\ntool a: $0").labels(),
         [
             "core",
+            "kube",
             "scm",
             "argocd",
             "ci",
@@ -183,8 +184,7 @@ fn kinds_types_options_and_declarations_are_completed() {
             "docker",
             "helm",
             "issues",
-            "jenkins",
-            "kube"
+            "jenkins"
         ]
     );
     let own = one("dts 1\n\nimport { App } from \"std/apps\"\n\ncomponent Own {\n  tool b: $0\n}\n").labels();

@@ -1,0 +1,78 @@
+//! What an object, which is a JSON value, is called.
+
+use serde_json::Value;
+
+/// Which object it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// `v1`, `apps/v1`
+    pub api_version: String,
+    /// `Deployment`
+    pub kind: String,
+    /// Its namespace; empty for an object of the cluster.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Name {
+    /// The name of an object that has one.
+    pub fn of(object: &Value) -> Name {
+        Name {
+            api_version: api_version(object).into(),
+            kind: kind(object).into(),
+            namespace: namespace(object).into(),
+            name: name(object).into(),
+        }
+    }
+    /// Whether it is the same object, by whichever version of its kind.
+    pub fn is(&self, other: &Name) -> bool {
+        let group = |name: &Name| name.api_version.split_once('/').map_or("", |(group, _)| group).to_string();
+        group(self) == group(other)
+            && (&self.kind, &self.namespace, &self.name) == (&other.kind, &other.namespace, &other.name)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &*self.namespace {
+            "" => write!(f, "{}/{}", self.kind, self.name),
+            namespace => write!(f, "{}/{} in {namespace}", self.kind, self.name),
+        }
+    }
+}
+
+/// The text at a place of an object; empty where there is none.
+pub(crate) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The version of an object's kind; empty where it has none.
+pub fn api_version(object: &Value) -> &str {
+    text(object, "/apiVersion")
+}
+/// The kind of an object; empty where it has none.
+pub fn kind(object: &Value) -> &str {
+    text(object, "/kind")
+}
+/// The name of an object; empty where it has none.
+pub fn name(object: &Value) -> &str {
+    text(object, "/metadata/name")
+}
+/// The namespace of an object; empty where it has none.
+pub fn namespace(object: &Value) -> &str {
+    text(object, "/metadata/namespace")
+}
+/// The UID of an object; empty where it has none.
+pub fn uid(object: &Value) -> &str {
+    text(object, "/metadata/uid")
+}
+/// The metadata of an object.
+pub fn metadata(object: &Value) -> &Value {
+    object.get("metadata").unwrap_or(&Value::Null)
+}
+/// The labels of an object by name.
+pub fn labels(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let labels = metadata(object).get("labels").and_then(Value::as_object);
+    labels.into_iter().flatten().filter_map(|(name, value)| Some((&**name, value.as_str()?)))
+}
