@@ -109,7 +109,7 @@ impl Container<'_> {
     fn text(&self, pointer: &str) -> &str {
         self.status.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
-    /// What keeps it from running: `CrashLoopBackOff: back-off 10s restarting failed container`.
+    /// What keeps it from running: `ImagePullBackOff: Back-off pulling image "app:2"`.
     fn reason(&self) -> String {
         let ended = self.ended();
         let ended = if ended.is_empty() { String::new() } else { format!("; it {ended}") };
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(
             stuck(&[crash(2)]).as_deref(),
             Some(
-                "container `app` of pod web-1: CrashLoopBackOff: back-off 10s; it exited with code 3, restarted 2 times"
+                "container `app` of pod web-1: it crashes again and again; it exited with code 3, restarted 2 times (CrashLoopBackOff)"
             )
         );
         let pull = json!({ "name": "app", "ready": false, "restartCount": 0,

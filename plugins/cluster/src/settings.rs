@@ -71,10 +71,12 @@ impl Settings {
 fn of_value(value: &Value) -> Result<Kubeconfig, String> {
     // The parser repeats what it reads, which is secret.
     const NOT_ONE: &str = "the setting `config` is not a kubeconfig";
-    match dtm_plugin::wire::plain(value) {
-        Value::String(text) => Kubeconfig::from_yaml(&text).map_err(|_| NOT_ONE.to_string()),
-        record => serde_json::from_value(record).map_err(|_| NOT_ONE.to_string()),
-    }
+    let value = dtm_plugin::wire::plain(value);
+    let read = match value.as_str() {
+        Some(text) => Kubeconfig::from_yaml(text).ok(),
+        None => serde_json::from_value(value).ok(),
+    };
+    read.ok_or_else(|| NOT_ONE.to_string())
 }
 
 /// A path with `~/` as the home directory.

@@ -1,9 +1,9 @@
 //! The plugin `kube` against a real API server, by the command line: what it applies, sees, mends, refuses and deletes.
 
 use dtm_tests::sandbox::{Ran, Sandbox};
-use dtm_tests::services::installed;
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::proxy::{When, Wrong};
+use dtm_tests::services::{installed, wait_until};
 use dtm_tests::stage::run_in;
 use dtm_tests::suite::{replaced, sections};
 use serde_json::{Value, json};
@@ -577,6 +577,39 @@ fn a_kill_at_any_request_loses_nothing_and_doubles_nothing() {
     }
     println!("{kills} kills at the requests of kube: 0 lost, 0 doubled");
     assert!(request > 10, "an apply has more requests than {request}");
+}
+
+/// A creation that was killed is completed, and never takes over what somebody else made in the meantime.
+#[test]
+fn what_a_killed_run_resumes_is_its_own() {
+    let Some(server) = Kubernetes::start() else { return };
+    let shop = Shop::new(server.kubeconfig("admin", None));
+    // One object of the manifest needs a definition that is not there: the run waits for it, and is killed.
+    let late = "{ apiVersion = \"acme.dev/v1\", kind = \"Site\", metadata = { name = \"s\" } },";
+    let definition = "{ apiVersion = \"apiextensions.k8s.io/v1\", kind = \"CustomResourceDefinition\", metadata = { name = \"never.acme.dev\" }, spec = {
+      group = \"acme.dev\", scope = \"Namespaced\", names = { kind = \"Site\", plural = \"never\" },
+      versions = [{ name = \"v1\", served = false, storage = true, schema = { openAPIV3Schema = { type = \"object\" } } }],
+    } },";
+    shop.set(&site(&format!("{}{late}{definition}", map("a", "x = \"1\"")), ""));
+    let mut run = shop.sandbox.dtm();
+    let mut run = run
+        .args(["apply", "-y", "-q"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dtm starts");
+    wait_until("the first object", || !labelled(&server).is_empty());
+    run.kill().expect("it runs");
+    run.wait().expect("it ends");
+    assert_eq!(labelled(&server), ["configmaps/a"]);
+    // Somebody else makes an object that the program wants next.
+    server.make(MAPS, json!({ "kind": "ConfigMap", "metadata": { "name": "b" }, "data": { "theirs": "1" } }));
+    shop.set(&site(&(map("a", "x = \"1\"") + &map("b", "x = \"1\"")), ""));
+    shop.refused("apply -y", &["ConfigMap/b already exists, and this manifest did not create it"]);
+    assert_eq!(get(&server, &format!("{MAPS}/b")).expect("b")["data"], json!({ "theirs": "1" }));
+    shop.set(&site(&map("a", "x = \"1\""), ""));
+    shop.done("apply -y -q");
+    shop.in_sync();
 }
 
 #[test]

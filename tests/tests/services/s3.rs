@@ -133,7 +133,7 @@ fn a_web_identity_is_who_it_says_and_its_credentials_are_renewed() {
         );
     };
     refused("no credentials could be obtained: No such file or directory");
-    refused(&format!("look whether the token in `{}`", token.display()));
+    refused(&format!("check whether the token in `{}`", token.display()));
     std::fs::write(&token, identity.token(-3600)).expect("written");
     refused("xpired");
     std::fs::write(&token, identity.token(3600)).expect("written");

@@ -17,7 +17,7 @@ use dtm_plugin::wire::has_unknown;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
 use group::{Group, is_label, items};
 use observe::{Live, compare, groups, live, uids};
-use record::{Applied, private, recorded};
+use record::{Applied, begun, is_adopted, private, recorded};
 use std::collections::BTreeSet;
 use waiting::Patience;
 
@@ -47,7 +47,11 @@ async fn observed(
     let outputs =
         Outputs { uids: uids(seen.found.iter().map(|(_, there)| there), &group), ready: seen.ready };
     let inputs = Fields::from_iter([("objects".to_string(), Value::Array(seen.objects))]);
-    Ok(Some(Observed { outputs, inputs, private: object.private }))
+    let ours = seen.found.iter().map(|(_, there)| there);
+    let ours =
+        || ours.clone().filter(|there| Group::labelled(there).as_ref() == Some(&group)).collect::<Vec<_>>();
+    let private = if object.private.is_null() { begun(&ours()) } else { object.private };
+    Ok(Some(Observed { outputs, inputs, private }))
 }
 
 /// Applies what is wanted, prunes what is not, and waits.
@@ -188,9 +192,8 @@ impl Kind for Manifest {
     }
 
     async fn preview(ctx: &Ctx, prior: Option<Object<Self>>, inputs: Inputs) -> Result<Preview, Failure> {
-        let known = prior.as_ref().map(|prior| recorded(&prior.private));
-        let adopts = matches!(known, Some(None));
-        let known = known.flatten().unwrap_or_default();
+        let adopts = prior.as_ref().is_some_and(|prior| is_adopted(&prior.private));
+        let known = prior.and_then(|prior| recorded(&prior.private)).unwrap_or_default();
         let notes =
             preview::notes(&*cluster(ctx).await?, &inputs, &Group::of(&inputs), (&known, adopts)).await?;
         Ok(Preview { notes, ..Preview::default() })
@@ -201,9 +204,8 @@ impl Kind for Manifest {
     }
 
     async fn update(ctx: &Ctx, object: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        let known = recorded(&object.private);
-        let adopts = known.is_none();
-        write(ctx, &inputs, &Group::of(&inputs), (known.unwrap_or_default(), adopts)).await
+        let known = (recorded(&object.private).unwrap_or_default(), is_adopted(&object.private));
+        write(ctx, &inputs, &Group::of(&inputs), known).await
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
@@ -211,13 +213,16 @@ impl Kind for Manifest {
         let group = Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs));
         let going = match recorded(&object.private) {
             Some(applied) => applied,
-            // Begun and never recorded: what carries the label of this manifest.
+            // Begun and never recorded: what carries the labels of this manifest. What was adopted belongs to it without them.
             None => {
                 let names = resolved(&cluster, expected(&object, &group)?).await?;
                 let there = live(&cluster, names.into_iter(), Some(&group)).await?;
-                let ours =
-                    there.values().filter(|there| Group::labelled(there).is_some_and(|other| other == group));
-                ours.map(Applied::of).collect()
+                let adopted = is_adopted(&object.private);
+                let ours = |there: &&Value| match Group::labelled(there) {
+                    Some(other) => other == group,
+                    None => adopted,
+                };
+                there.values().filter(ours).map(Applied::of).collect()
             }
         };
         delete(ctx, &cluster, &group, going).await

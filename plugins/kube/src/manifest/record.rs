@@ -39,9 +39,23 @@ impl Applied {
     }
 }
 
-/// What was recorded; `None` of an object that was adopted, or of which only the beginning is known.
+/// What was recorded; `None` of a manifest that was adopted, or of which only the beginning is known.
 pub(crate) fn recorded(private: &Value) -> Option<Vec<Applied>> {
     serde_json::from_value(private.get("objects")?.clone()).ok()
+}
+
+/// Whether a manifest was adopted and not applied since: its objects are taken over.
+pub(crate) fn is_adopted(private: &Value) -> bool {
+    private.get("adopted") == Some(&Value::Bool(true))
+}
+
+/// As it is recorded of a manifest of which nothing is: the objects that carry its labels were applied by a run that did not end;
+/// without any, it is adopted.
+pub(crate) fn begun(there: &[&Value]) -> Value {
+    match there {
+        [] => json!({ "adopted": true }),
+        there => private(&there.iter().map(|object| Applied::of(object)).collect::<Vec<_>>()),
+    }
 }
 
 /// As it is recorded.
