@@ -129,16 +129,23 @@ fn excerpt(sources: &Sources, label: &Label) -> Option<String> {
 fn heading(diagnostic: &Diagnostic, sources: &Sources, line: &str, rest: &[&str]) -> String {
     let place = diagnostic.primary.as_ref().map(|p| sources.place(p.span)).unwrap_or_default();
     let place = visible(&place);
-    if !line.trim_start().starts_with('├') || !line.contains(&*place) {
+    if !uncolored(line).trim_start().starts_with('├') || !line.contains(&*place) {
         return line.to_string();
     }
-    let number = |l: &&str| l.split_once('│').and_then(|(n, _)| n.trim().parse::<usize>().ok());
+    let number = |l: &&str| uncolored(l).split_once('│').and_then(|(n, _)| n.trim().parse::<usize>().ok());
     let shown = rest.iter().skip(1).find_map(number);
     let label = diagnostic
         .secondary
         .iter()
         .find(|l| Some(sources.file(l.span.file).line_column(l.span.start).0) == shown);
     label.map_or_else(|| line.to_string(), |l| line.replace(&*place, &visible(&sources.place(l.span))))
+}
+
+/// A line of ariadne without the escape sequences of its colors.
+fn uncolored(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.fold(first, |out, part| out + part.split_once('m').map_or(part, |(_, text)| text))
 }
 
 /// An empty span shows nothing: take the character at it, or the one before it.
