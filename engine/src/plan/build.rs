@@ -30,10 +30,10 @@ use crate::state::{Entry, OpKey, PluginRef, State, Status};
 use dtm_lang::index::ConfigureId;
 use dtm_lang::interface::Kind;
 use dtm_lang::wire::{has_unknown, to_wire};
-use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span};
+use dtm_lang::{Code, Diagnostic, InstanceId, Program, Severity, Span, Symbol};
 use dtm_plugin::protocol::RpcError;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How a plan is made.
@@ -116,8 +116,10 @@ pub async fn build(
         builder.instance(id).await;
     }
     let gone: Vec<ToolAddr> = builder.tools.keys().filter(|a| !addrs.contains_key(&***a)).cloned().collect();
+    let declared = program.hir().tools.iter().filter(|tool| tool.home.is_none() && tool.cond.is_some());
+    let conditional: HashSet<Symbol> = declared.map(|tool| tool.name.clone()).collect();
     for addr in gone {
-        builder.removed(addr).await;
+        builder.removed(addr, &conditional).await;
     }
     if !options.refresh_only {
         let found = leftovers::find(&mut builder.plan.nodes, plugins, !options.no_read).await;
@@ -558,18 +560,8 @@ impl Builder<'_> {
         plugin.into()
     }
 
-    /// Whether the program still declares a tool that is not part of it, under a condition that is false.
-    fn why_removed(&self, addr: &str) -> Reason {
-        let name = addr.split(['/', '[']).next();
-        let mut tools = self.program.hir().tools.iter();
-        match tools.any(|tool| tool.home.is_none() && tool.cond.is_some() && name == Some(&*tool.name)) {
-            true => Reason::Disabled,
-            false => Reason::Removed,
-        }
-    }
-
-    /// One tool that is in state and not in the program.
-    async fn removed(&mut self, addr: ToolAddr) {
+    /// One tool that is in state and not in the program, which may still declare it: `conditional` are the names of tools with `if`.
+    async fn removed(&mut self, addr: ToolAddr, conditional: &HashSet<Symbol>) {
         if self.left_out.contains(&addr) {
             return;
         }
@@ -579,7 +571,10 @@ impl Builder<'_> {
         let mut node = Node {
             addr: addr.clone(),
             action: Action::Delete,
-            reason: self.why_removed(&addr),
+            reason: match addr.split(['/', '[']).next().is_some_and(|name| conditional.contains(name)) {
+                true => Reason::Disabled,
+                false => Reason::Removed,
+            },
             conditional: false,
             instance: None,
             plugin: plugin.clone(),

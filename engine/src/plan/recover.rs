@@ -184,13 +184,13 @@ fn unread(addr: &str, why: &str) -> Diagnostic {
 /// broken can be read, unless the run was interrupted while it worked on `cancelled`.
 pub fn only_a_person_knows(program: &Program, state: &State, cancelled: &[&str]) -> Vec<ToolAddr> {
     let asks = |(addr, entry): &(&ToolAddr, &Arc<Entry>)| {
-        let kind = program.find(addr).map(|id| program.instance(id).kind.clone());
         let ended = match entry.status {
             Status::Ok | Status::Imported => true,
             Status::Broken => !cancelled.contains(&&***addr),
             Status::Creating | Status::Updating | Status::Replacing | Status::Deleting => false,
         };
-        !ended && kind.is_some_and(|kind| recovery(&kind, &entry.inputs) == Recover::Ask)
+        let asks = |id| recovery(&program.instance(id).kind, &entry.inputs) == Recover::Ask;
+        !ended && program.find(addr).is_some_and(asks)
     };
     state.tools.iter().filter(asks).map(|(addr, _)| addr.clone()).collect()
 }

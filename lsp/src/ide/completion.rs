@@ -52,11 +52,11 @@ pub enum Line {
 /// The words that begin a declaration: what each declares, and the page of the guide about it.
 pub(super) const DECLARATIONS: [(&str, &str, &str); 15] = [
     ("tool", "Declares an object that a plugin creates, updates and deletes.", "tools"),
-    ("let", "Gives a value a name.", "values-and-types"),
+    ("let", "Names a value.", "values-and-types"),
     ("param", "Declares a value that is passed in when dtm runs.", "values-and-types"),
     ("output", "Declares a value that apply prints and records in the state.", "tools"),
     ("import", "Imports names from a module, or reads a data file and checks it against a type.", "modules"),
-    ("type", "Gives a type a name.", "values-and-types"),
+    ("type", "Names a type.", "values-and-types"),
     ("assert", "States a condition that must hold, and the message if it does not.", "testing"),
     ("settings", "Sets where the state is kept, and limits of a run.", "state"),
     ("plugins", "Names the plugins of the program and where they are.", "tools"),

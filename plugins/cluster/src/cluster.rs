@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, RwLock};
 
 /// How often a request is sent while the server cannot take it.
@@ -17,12 +17,15 @@ const TRIES: u32 = 4;
 /// How long is waited at most before it is sent again, whatever the server asks for.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// For how long the kinds of a server are taken to be the same: many unknown kinds are one question.
+const FRESH: Duration = Duration::from_millis(200);
+
 /// A connection to a cluster.
 pub struct Cluster {
     pub(crate) client: Client,
     /// The address, for messages.
     pub server: String,
-    resources: RwLock<Option<Arc<Resources>>>,
+    resources: RwLock<Option<(Arc<Resources>, Instant)>>,
 }
 
 static CLUSTERS: LazyLock<Mutex<HashMap<String, Arc<Cluster>>>> = LazyLock::new(Mutex::default);
@@ -84,21 +87,25 @@ impl Cluster {
         }
     }
 
-    /// The kinds of the server, asked for once; with `again`, anew.
+    /// The kinds of the server, asked for once; with `again`, anew, unless they were asked for a moment ago.
     pub(crate) async fn resources(&self, again: bool) -> Result<Arc<Resources>, Fault> {
-        if let (false, Some(known)) = (again, &*self.resources.read().await) {
-            return Ok(known.clone());
+        let fresh = |slot: &Option<(Arc<Resources>, Instant)>| {
+            let known = slot.as_ref().filter(|(_, asked)| !again || asked.elapsed() < FRESH);
+            known.map(|(known, _)| known.clone())
+        };
+        if let Some(known) = fresh(&*self.resources.read().await) {
+            return Ok(known);
         }
         let mut slot = self.resources.write().await;
-        if let (false, Some(known)) = (again, &*slot) {
-            return Ok(known.clone());
+        if let Some(known) = fresh(&slot) {
+            return Ok(known);
         }
         let (core, groups) = tokio::join!(
             self.patient(|| self.client.list_core_api_versions_aggregated()),
             self.patient(|| self.client.list_api_groups_aggregated()),
         );
         let found = Arc::new(Resources::of([core?, groups?]));
-        *slot = Some(found.clone());
+        *slot = Some((found.clone(), Instant::now()));
         Ok(found)
     }
 

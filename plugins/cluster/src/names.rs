@@ -1,15 +1,17 @@
 //! What an object, which is a JSON value, is called.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Which object it is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// `v1`, `apps/v1`
     pub api_version: String,
     /// `Deployment`
     pub kind: String,
     /// Its namespace; empty for an object of the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -27,10 +29,15 @@ impl Name {
     }
     /// Whether it is the same object, by whichever version of its kind.
     pub fn is(&self, other: &Name) -> bool {
-        let group = |name: &Name| name.api_version.split_once('/').map_or("", |(group, _)| group).to_string();
-        group(self) == group(other)
-            && (&self.kind, &self.namespace, &self.name) == (&other.kind, &other.namespace, &other.name)
+        // The names differ first: a list of objects is searched with this.
+        (&self.name, &self.kind, &self.namespace) == (&other.name, &other.kind, &other.namespace)
+            && group(&self.api_version) == group(&other.api_version)
     }
+}
+
+/// The group of a version; empty for the core.
+pub(crate) fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 impl std::fmt::Display for Name {

@@ -168,13 +168,7 @@ impl Cluster {
 
     /// Creates a namespace if it does not exist; whether it was created.
     pub async fn ensure_namespace(&self, name: &str, labels: &Value) -> Result<bool, Fault> {
-        let namespaces = Resource {
-            api_version: "v1".into(),
-            kind: "Namespace".into(),
-            plural: "namespaces".into(),
-            namespaced: false,
-            verbs: vec![],
-        };
+        let namespaces = Resource::built_in("v1", "Namespace", "namespaces");
         if self.get(&namespaces, "", name).await?.is_some() {
             return Ok(false);
         }

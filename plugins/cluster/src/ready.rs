@@ -3,7 +3,7 @@
 //! it is complete, what is paused or suspended on purpose is not waited for, and neither is a claim that is bound when it is
 //! first used.
 
-use crate::names::{api_version, kind, metadata};
+use crate::names::{api_version, group, kind, metadata};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub fn status(object: &Value, age: Duration) -> Status {
     {
         return Waiting("its controller has not seen the change yet".into());
     }
-    let group = api_version(object).split_once('/').map_or("", |(group, _)| group);
+    let group = group(api_version(object));
     match (group, kind(object)) {
         ("apps", "Deployment") => deployment(object),
         ("apps", "StatefulSet") => stateful_set(object),
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(
             with("observedGeneration", json!("1")),
             "ready",
-            "a generation that is no number is passed over"
+            "a generation that is not a number is ignored"
         );
         assert_eq!(with("updatedReplicas", json!(1)), "waiting: 1 of 2 replicas are updated");
         assert_eq!(with("replicas", json!(3)), "waiting: 1 old replicas are still running");

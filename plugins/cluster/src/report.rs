@@ -27,14 +27,8 @@ const STUCK: [&str; 5] = [
     "RunContainerError",
 ];
 
-fn core(kind: &str, plural: &str) -> Resource {
-    Resource {
-        api_version: "v1".into(),
-        kind: kind.into(),
-        plural: plural.into(),
-        namespaced: true,
-        verbs: vec![],
-    }
+fn pods() -> Resource {
+    Resource::built_in("v1", "Pod", "pods")
 }
 
 impl Cluster {
@@ -55,13 +49,15 @@ impl Cluster {
         if selector.is_empty() {
             return Ok(vec![]);
         }
-        self.list(&core("Pod", "pods"), Some(namespace(object)), &selector.join(",")).await
+        self.list(&pods(), Some(namespace(object)), &selector.join(",")).await
     }
 
     /// The last warnings about an object, the oldest first.
     async fn warnings(&self, about: &Value) -> Vec<String> {
-        let events =
-            self.list(&core("Event", "events"), Some(namespace(about)), "").await.unwrap_or_default();
+        let events = self
+            .list(&Resource::built_in("v1", "Event", "events"), Some(namespace(about)), "")
+            .await
+            .unwrap_or_default();
         let text = |event: &Value, pointer: &str| {
             event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string()
         };
@@ -89,7 +85,7 @@ impl Cluster {
 
     /// The last lines of a container's log: of the run before, if it was restarted.
     async fn log(&self, pod: &Value, container: &str, previous: bool) -> Option<String> {
-        let path = core("Pod", "pods").path(Some(namespace(pod)));
+        let path = pods().path(Some(namespace(pod)));
         let address =
             format!("{path}/{}/log?container={container}&tailLines={LINES}&previous={previous}", name(pod));
         let request = http::Request::get(address).body(vec![]).ok()?;

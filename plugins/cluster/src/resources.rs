@@ -1,5 +1,6 @@
 //! Which kinds a server knows, by two requests (aggregated discovery).
 
+use crate::names::group;
 use kube::core::discovery::v2::APIGroupDiscoveryList;
 use std::collections::BTreeMap;
 
@@ -21,7 +22,17 @@ pub struct Resource {
 impl Resource {
     /// The group of its version; empty for the core.
     pub fn group(&self) -> &str {
-        self.api_version.split_once('/').map_or("", |(group, _)| group)
+        group(&self.api_version)
+    }
+    /// A kind that every cluster has, and that needs no discovery.
+    pub fn built_in(api_version: &str, kind: &str, plural: &str) -> Resource {
+        Resource {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            plural: plural.into(),
+            namespaced: kind != "Namespace",
+            verbs: vec![],
+        }
     }
     /// Whether a verb is supported.
     pub fn can(&self, verb: &str) -> bool {

@@ -2,6 +2,7 @@
 
 mod manifest;
 mod namespace;
+mod patience;
 mod secret;
 mod wait;
 

@@ -2,12 +2,12 @@
 
 use crate::cluster;
 use crate::interface::namespace::{Inputs, Outputs};
+use crate::patience::gone;
 use dtm_cluster::{Apply, Cluster, Fault, Name, Resource, labels, metadata, name, uid};
 use dtm_plugin::protocol::{Fields, Listed, Method};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 pub(crate) struct Namespace;
 
@@ -17,13 +17,7 @@ const GIVEN: [(&str, &str); 2] = [("ServiceAccount", "default"), ("ConfigMap", "
 const NAMED: usize = 5;
 
 fn resource() -> Resource {
-    Resource {
-        api_version: "v1".into(),
-        kind: "Namespace".into(),
-        plural: "namespaces".into(),
-        namespaced: false,
-        verbs: vec![],
-    }
+    Resource::built_in("v1", "Namespace", "namespaces")
 }
 
 fn cannot<'a>(name: &'a str, doing: &'a str) -> impl Fn(Fault) -> Failure + 'a {
@@ -38,7 +32,8 @@ async fn write(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Namespace>, Failure>
     Ok(Change { id: inputs.name.clone(), outputs: Outputs { uid: uid(&there).into() }, private: Value::Null })
 }
 
-/// The objects in a namespace that dtm does not manage and Kubernetes did not put there.
+/// The objects in a namespace that Kubernetes did not put there. Those of dtm count too: a state may be kept there, and what this
+/// program manages is deleted before its namespace.
 async fn content(cluster: &Cluster, namespace: &str) -> Result<Vec<Name>, Failure> {
     let kinds = cluster.listable().await.map_err(cannot(namespace, "looked into"))?;
     let lists = kinds.iter().filter(|kind| kind.namespaced && kind.kind != "Event").map(|kind| async move {
@@ -57,8 +52,7 @@ async fn content(cluster: &Cluster, namespace: &str) -> Result<Vec<Name>, Failur
                 .get("ownerReferences")
                 .and_then(Value::as_array)
                 .is_some_and(|o| !o.is_empty());
-            let by_dtm = labels(object).any(|(label, _)| label.starts_with("dtm.dev/"));
-            !owner && !by_dtm && !GIVEN.contains(&(&*name.kind, &*name.name))
+            !owner && !GIVEN.contains(&(&*name.kind, &*name.name))
         });
         out.extend(own.map(Name::of));
     }
@@ -175,7 +169,7 @@ impl Kind for Namespace {
                     String::new()
                 };
                 return Err(Failure::clean(format!(
-                    "the namespace `{namespace}` holds objects that dtm does not manage: {}{more}; to delete them too, set `force_delete = true` and apply first",
+                    "the namespace `{namespace}` still holds objects: {}{more}; to delete them too, set `force_delete = true` and apply first",
                     named.join(", ")
                 )));
             }
@@ -190,40 +184,6 @@ impl Kind for Namespace {
             .delete(&resource(), &this, uid(&there), false)
             .await
             .map_err(cannot(&namespace, "deleted"))?;
-        let mut pause = Duration::from_millis(100);
-        while let Some(left) =
-            cluster.get(&resource(), "", &namespace).await.map_err(cannot(&namespace, "read"))?
-        {
-            if uid(&left) != uid(&there) {
-                break;
-            }
-            if ctx.is_cancelled()
-                || ctx.deadline.is_some_and(|deadline| Instant::now() + Duration::from_secs(3) >= deadline)
-            {
-                return Err(Failure::clean(format!(
-                    "the namespace `{namespace}` is not gone in time: {}",
-                    why(&left)
-                )));
-            }
-            ctx.progress(format!("waiting until the namespace `{namespace}` is gone"));
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(Duration::from_secs(2));
-        }
-        Ok(())
+        gone(ctx, &cluster, &resource(), &this, uid(&there)).await
     }
-}
-
-/// What keeps a namespace that is being deleted.
-fn why(there: &Value) -> String {
-    let conditions = there.pointer("/status/conditions").and_then(Value::as_array);
-    let text = |condition: &Value, field: &str| {
-        condition.get(field).and_then(Value::as_str).unwrap_or_default().to_string()
-    };
-    let told: Vec<String> = conditions
-        .into_iter()
-        .flatten()
-        .filter(|condition| text(condition, "status") == "True")
-        .map(|condition| text(condition, "message"))
-        .collect();
-    if told.is_empty() { "the cluster does not say what keeps it".into() } else { told.join("; ") }
 }

@@ -13,13 +13,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Secret;
 
 fn resource() -> Resource {
-    Resource {
-        api_version: "v1".into(),
-        kind: "Secret".into(),
-        plural: "secrets".into(),
-        namespaced: true,
-        verbs: vec![],
-    }
+    Resource::built_in("v1", "Secret", "secrets")
 }
 
 fn id(namespace: &str, name: &str) -> String {

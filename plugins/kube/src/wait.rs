@@ -3,6 +3,7 @@
 use crate::cluster;
 use crate::interface::wait::{Inputs, Outputs};
 use crate::interface::{Target, Until};
+use crate::patience::{Pauses, is_over};
 use dtm_cluster::ready::{Status, condition, status};
 use dtm_cluster::report::report;
 use dtm_plugin::protocol::Fields;
@@ -67,7 +68,7 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
     let cluster = cluster(ctx).await?;
     let (target, begun) = (&inputs.target, Instant::now());
     let what = shown(target);
-    let mut pause = Duration::from_millis(200);
+    let mut pauses = Pauses::default();
     loop {
         let resource = cluster.resource(&target.api_version, &target.kind).await;
         let resource = resource.map_err(|fault| fault.failure("the kinds of the cluster cannot be read"))?;
@@ -82,11 +83,10 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
                 let waited = Nanoseconds(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
                 return Ok(Change { id: what, outputs: Outputs { waited }, private: Value::Null });
             }
-            Seen::NotYet(why) if ctx.is_cancelled() || is_over(ctx) => format!("not in time: {why}"),
+            Seen::NotYet(why) if is_over(ctx) => format!("not in time: {why}"),
             Seen::NotYet(why) => {
                 ctx.progress(format!("{what}: {why}"));
-                tokio::time::sleep(pause).await;
-                pause = (pause * 3 / 2).min(Duration::from_secs(2));
+                pauses.next().await;
                 continue;
             }
             Seen::Never(why) => why,
@@ -99,17 +99,13 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
     }
 }
 
-fn is_over(ctx: &Ctx) -> bool {
-    ctx.deadline.is_some_and(|deadline| Instant::now() + Duration::from_secs(3) >= deadline)
-}
-
 impl Kind for Wait {
     const NAME: &'static str = "Wait";
     type Inputs = Inputs;
     type Outputs = Outputs;
 
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        // It was reached once: what comes of the object afterwards belongs to whoever manages it.
+        // It was reached once. What happens to the object afterwards is not the concern of this tool.
         let waited = object.outputs.get("waited").cloned().unwrap_or(json!("0ns"));
         let outputs = dtm_plugin::serde_json::from_value(json!({ "waited": waited }));
         let outputs =

@@ -422,15 +422,10 @@ output password = login.values[\"password\"]"
     assert_eq!(after["type"], "acme.dev/login");
     assert_ne!(after["metadata"]["uid"], before["metadata"]["uid"]);
     shop.in_sync();
-    // A namespace with objects of others is not deleted.
-    server.make(
-        "/api/v1/namespaces/shop/configmaps",
-        json!({ "kind": "ConfigMap", "metadata": { "name": "theirs" } }),
-    );
-    shop.refused(
-        "destroy -y",
-        &["the namespace `shop` holds objects that dtm does not manage: ConfigMap/theirs"],
-    );
+    // A namespace with other objects is not deleted: this one holds a state of dtm, say.
+    let theirs = json!({ "kind": "ConfigMap", "metadata": { "name": "theirs", "labels": { "dtm.dev/state": "shop" } } });
+    server.make("/api/v1/namespaces/shop/configmaps", theirs);
+    shop.refused("destroy -y", &["the namespace `shop` still holds objects: ConfigMap/theirs"]);
     assert!(get(&server, "/api/v1/namespaces/shop/configmaps/theirs").is_some());
     server.request("DELETE", "/api/v1/namespaces/shop/configmaps/theirs", "", &Value::Null);
     shop.done("destroy -y");

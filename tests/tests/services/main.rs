@@ -1,4 +1,5 @@
-//! State on real servers: S3 (MinIO) and the API server of Kubernetes. Without the servers these tests say that they are skipped.
+//! Tests on real servers: state in S3 (MinIO) and Kubernetes, and the plugin `kube`. Without the servers these tests say that they
+//! are skipped.
 
 mod k8s;
 mod kube;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The summary as text; `moved` tools have another address now, `next` is the command that goes on from here, once somebody has said
-/// what became of the tools in `asks`.
+/// The summary as text; `moved` tools have another address now, `next` is the command to run next, after the user has resolved the
+/// tools in `asks`.
 pub fn text(
     outcome: &Outcome,
     moved: usize,

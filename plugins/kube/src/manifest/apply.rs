@@ -4,9 +4,10 @@ use super::group::{Group, Item, class};
 use super::observe::{short, without_ignored};
 use super::preview::refused;
 use super::record::{Applied, private};
-use super::waiting::{Patience, gone};
+use super::waiting::Patience;
 use crate::interface::Recreate;
 use crate::interface::manifest::Inputs;
+use crate::patience::gone;
 use dtm_cluster::owned::{self, shown};
 use dtm_cluster::{Apply, Cause, Cluster, Fault, MANAGER, Name, Resource, uid};
 use dtm_plugin::serde_json::{Value, json};
@@ -180,9 +181,9 @@ impl Run<'_> {
         }
     }
 
-    /// Refuses an object that somebody else made.
+    /// Refuses an object that this manifest did not create.
     fn is_ours(&self, name: &Name, there: &Value) -> Result<(), Failure> {
-        let known = self.recorded.iter().any(|applied| applied.named().is(name));
+        let known = self.recorded.iter().any(|applied| applied.name.is(name));
         if self.adopts || known {
             return Ok(());
         }
@@ -288,14 +289,14 @@ impl Run<'_> {
 
     /// Deletes what is recorded and no longer in the program, in reverse order; gives what was kept.
     pub(crate) async fn prune(&self, kept: &[Name]) -> Result<Vec<String>, Failure> {
-        let stale = self.recorded.iter().filter(|applied| !kept.iter().any(|name| name.is(&applied.named())));
+        let stale = self.recorded.iter().filter(|applied| !kept.iter().any(|name| name.is(&applied.name)));
         let mut left = vec![];
         let mut going = vec![];
         for applied in stale {
-            match &*applied.kind {
-                _ if !self.inputs.prune => left.push(short(&applied.named(), self.group)),
+            match &*applied.name.kind {
+                _ if !self.inputs.prune => left.push(short(&applied.name, self.group)),
                 // Everything in it would be deleted too.
-                "Namespace" | "CustomResourceDefinition" => left.push(short(&applied.named(), self.group)),
+                "Namespace" | "CustomResourceDefinition" => left.push(short(&applied.name, self.group)),
                 _ => going.push(applied.clone()),
             }
         }
@@ -304,16 +305,16 @@ impl Run<'_> {
     }
 }
 
-/// Deletes recorded objects, in the reverse of the order in which they were applied, and waits until they are gone. An object with
-/// another UID, or of another manifest, is somebody else's.
+/// Deletes recorded objects, in the reverse of the order in which they were applied, and waits until they no longer exist. An object with
+/// another UID, or of another manifest, is left alone.
 pub(crate) async fn delete(
     ctx: &Ctx,
     cluster: &Cluster,
     group: &Group,
     mut going: Vec<Applied>,
 ) -> Result<(), Failure> {
-    going.sort_by_key(|applied| std::cmp::Reverse(class(&applied.named())));
-    for of_class in going.chunk_by(|a, b| class(&a.named()) == class(&b.named())) {
+    going.sort_by_key(|applied| std::cmp::Reverse(class(&applied.name)));
+    for of_class in going.chunk_by(|a, b| class(&a.name) == class(&b.name)) {
         let work: Vec<BoxFuture<'_, Result<(), Failure>>> =
             of_class.iter().map(|applied| delete_one(ctx, cluster, group, applied).boxed()).collect();
         together(work).await.into_iter().collect::<Result<Vec<()>, Failure>>()?;
@@ -322,7 +323,7 @@ pub(crate) async fn delete(
 }
 
 async fn delete_one(ctx: &Ctx, cluster: &Cluster, group: &Group, applied: &Applied) -> Result<(), Failure> {
-    let name = applied.named();
+    let name = applied.name.clone();
     let cannot = |fault: Fault| fault.failure(&format!("{} cannot be deleted", short(&name, group)));
     let Some(resource) = cluster.resource(&name.api_version, &name.kind).await.map_err(cannot)? else {
         return Ok(());

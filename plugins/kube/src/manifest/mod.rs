@@ -23,10 +23,15 @@ use waiting::Patience;
 
 pub(crate) struct Manifest;
 
+/// The manifest that an object is: by its id, whatever its inputs say.
+fn group_of(object: &Object<Manifest>) -> Group {
+    Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs))
+}
+
 /// The objects of a tool that are expected: those that are recorded, or, where nothing is, those of its inputs.
 fn expected(object: &Object<Manifest>, group: &Group) -> Result<Vec<Name>, Failure> {
     match recorded(&object.private) {
-        Some(applied) => Ok(applied.iter().map(Applied::named).collect()),
+        Some(applied) => Ok(applied.iter().map(|applied| applied.name.clone()).collect()),
         None => Ok(items(&object.inputs.objects, group)?.into_iter().map(|item| item.name).collect()),
     }
 }
@@ -36,7 +41,7 @@ async fn observed(
     object: Object<Manifest>,
     there: &Live,
 ) -> Result<Option<Observed<Manifest>>, Failure> {
-    let group = Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs));
+    let group = group_of(&object);
     let applied = recorded(&object.private).unwrap_or_default();
     let wanted = items(&object.inputs.objects, &group)?;
     let seen =
@@ -47,10 +52,13 @@ async fn observed(
     let outputs =
         Outputs { uids: uids(seen.found.iter().map(|(_, there)| there), &group), ready: seen.ready };
     let inputs = Fields::from_iter([("objects".to_string(), Value::Array(seen.objects))]);
-    let ours = seen.found.iter().map(|(_, there)| there);
-    let ours =
-        || ours.clone().filter(|there| Group::labelled(there).as_ref() == Some(&group)).collect::<Vec<_>>();
-    let private = if object.private.is_null() { begun(&ours()) } else { object.private };
+    let there = seen.found.iter().map(|(_, there)| there);
+    let private = match object.private.is_null() {
+        true => {
+            begun(&there.filter(|there| Group::labelled(there).as_ref() == Some(&group)).collect::<Vec<_>>())
+        }
+        false => object.private,
+    };
     Ok(Some(Observed { outputs, inputs, private }))
 }
 
@@ -64,10 +72,10 @@ async fn write(
     let cluster = cluster(ctx).await?;
     let run = Run { ctx, cluster: &cluster, inputs, group, recorded: &known, adopts };
     let (done, failed) = run.apply(items(&inputs.objects, group)?).await;
-    let names: Vec<Name> = done.iter().map(|(applied, _)| applied.named()).collect();
+    let names: Vec<Name> = done.iter().map(|(applied, _)| applied.name.clone()).collect();
     // What an earlier run applied and this one did not reach is still there.
     let mut inventory: Vec<Applied> = done.iter().map(|(applied, _)| applied.clone()).collect();
-    inventory.extend(known.iter().filter(|old| !names.iter().any(|name| name.is(&old.named()))).cloned());
+    inventory.extend(known.iter().filter(|old| !names.iter().any(|name| name.is(&old.name))).cloned());
     if let Some(failure) = failed {
         return Err(partial(group, &inventory, failure));
     }
@@ -123,12 +131,7 @@ impl Kind for Manifest {
     }
 
     async fn read(ctx: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let cluster = cluster(ctx).await?;
-        let group = Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs));
-        let mut names = resolved(&cluster, expected(&object, &group)?).await?;
-        names.sort();
-        let there = live(&cluster, names.into_iter(), Some(&group)).await?;
-        observed(&cluster, object, &there).await
+        Self::read_many(ctx, vec![object]).await.pop().unwrap_or(Ok(None))
     }
 
     async fn read_many(
@@ -139,7 +142,7 @@ impl Kind for Manifest {
             let cluster = cluster(ctx).await?;
             let mut names: BTreeSet<Name> = BTreeSet::new();
             for object in &objects {
-                let group = Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs));
+                let group = group_of(object);
                 // A record that is no manifest is an error of its own, below.
                 let expected = expected(object, &group).unwrap_or_default();
                 names.extend(resolved(&cluster, expected).await?);
@@ -210,7 +213,7 @@ impl Kind for Manifest {
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {
         let cluster = cluster(ctx).await?;
-        let group = Group::named(&object.id).unwrap_or_else(|| Group::of(&object.inputs));
+        let group = group_of(&object);
         let going = match recorded(&object.private) {
             Some(applied) => applied,
             // Begun and never recorded: what carries the labels of this manifest. What was adopted belongs to it without them.

@@ -1,4 +1,4 @@
-//! What is there of a manifest: which objects, and which of their fields somebody else changed.
+//! Reads the objects of a manifest, and finds the fields that others have changed.
 
 use super::group::{Group, HOME, Item, LABEL};
 use super::record::Applied;
@@ -45,6 +45,11 @@ pub(crate) async fn live(
     Ok(out)
 }
 
+/// An object by its name, or by another version of its kind.
+pub(crate) fn found<'l>(live: &'l Live, name: &Name) -> Option<&'l Value> {
+    live.get(name).or_else(|| live.iter().find(|(other, _)| other.is(name)).map(|(_, object)| object))
+}
+
 async fn place(
     cluster: &Cluster,
     (version, kind, namespace): (&str, &str, &str),
@@ -74,7 +79,7 @@ async fn place(
     Ok(out)
 }
 
-/// What became of the objects of a manifest.
+/// The objects of a manifest as they are on the cluster.
 pub(crate) struct Seen {
     /// The input `objects` as it is there.
     pub(crate) objects: Vec<Value>,
@@ -100,12 +105,12 @@ pub(crate) async fn compare(
     let mut seen = Seen { objects: vec![], found: vec![], ready: true };
     for mut item in items {
         let resource = item.resource(cluster).await;
-        let Some(there) = live.iter().find(|(name, _)| name.is(&item.name)).map(|(_, object)| object) else {
+        let Some(there) = found(live, &item.name) else {
             objects[item.index] = None;
             continue;
         };
         seen.ready &= ready::status(there, Duration::MAX) == ready::Status::Ready;
-        let applied = recorded.iter().find(|applied| applied.named().is(&item.name));
+        let applied = recorded.iter().find(|applied| applied.name.is(&item.name));
         let now = Applied::of(there);
         if applied.is_none_or(|applied| *applied != now) {
             let changed = changes(cluster, resource, &item, there).await;

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// What a reader of the plan should know.
 ///
 /// # Errors
-/// A mistake in the objects, or an object that somebody else has created.
+/// A mistake in the objects, or an object that this manifest did not create.
 pub(crate) async fn notes(
     cluster: &Cluster,
     inputs: &Inputs,
@@ -26,7 +26,7 @@ pub(crate) async fn notes(
     let tries: Vec<BoxFuture<'_, Result<Option<String>, Failure>>> = wanted
         .iter()
         .map(|item| {
-            let is_new = !adopts && !known.iter().any(|old| old.named().is(&item.name));
+            let is_new = !adopts && !known.iter().any(|old| old.name.is(&item.name));
             tried(cluster, item.clone(), group, is_new).boxed()
         })
         .collect();
@@ -35,10 +35,10 @@ pub(crate) async fn notes(
         notes.extend(told?);
     }
     notes.extend(scaled(cluster, &wanted, inputs, group).await);
-    let stale = known.iter().filter(|old| !wanted.iter().any(|item| item.name.is(&old.named())));
+    let stale = known.iter().filter(|old| !wanted.iter().any(|item| item.name.is(&old.name)));
     let kept =
-        |old: &&Applied| matches!(&*old.kind, "Namespace" | "CustomResourceDefinition") || !inputs.prune;
-    notes.extend(stale.filter(kept).map(|old| format!("{} is left as it is", short(&old.named(), group))));
+        |old: &&Applied| matches!(&*old.name.kind, "Namespace" | "CustomResourceDefinition") || !inputs.prune;
+    notes.extend(stale.filter(kept).map(|old| format!("{} is left as it is", short(&old.name, group))));
     Ok(notes)
 }
 
@@ -96,13 +96,8 @@ async fn scaled(cluster: &Cluster, wanted: &[Item], inputs: &Inputs, group: &Gro
         item.object.pointer("/spec/replicas").is_some() && !is_ignored(&inputs.ignore, &item.name, &replicas)
     };
     let fixed: Vec<&Item> = wanted.iter().filter(sets).collect();
-    let autoscalers = Resource {
-        api_version: "autoscaling/v2".into(),
-        kind: "HorizontalPodAutoscaler".into(),
-        plural: "horizontalpodautoscalers".into(),
-        namespaced: true,
-        verbs: vec![],
-    };
+    let autoscalers =
+        Resource::built_in("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
     let namespaces: BTreeSet<&str> = fixed.iter().map(|item| &*item.name.namespace).collect();
     let mut notes = vec![];
     for namespace in namespaces {

@@ -7,15 +7,9 @@ use serde::{Deserialize, Serialize};
 /// An object that was applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Applied {
-    /// `v1`, `apps/v1`
-    pub(crate) api_version: String,
-    /// `Deployment`
-    pub(crate) kind: String,
-    /// Its namespace; empty for an object of the cluster.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) namespace: String,
-    /// Its name.
-    pub(crate) name: String,
+    /// Which object it is.
+    #[serde(flatten)]
+    pub(crate) name: Name,
     /// Its UID.
     pub(crate) uid: String,
     /// What our fields of it held when it was applied.
@@ -25,17 +19,7 @@ pub(crate) struct Applied {
 impl Applied {
     /// Of an object as the server has it.
     pub(crate) fn of(object: &Value) -> Applied {
-        let Name { api_version, kind, namespace, name } = Name::of(object);
-        Applied { api_version, kind, namespace, name, uid: uid(object).into(), digest: owned::digest(object) }
-    }
-    /// Which object it is.
-    pub(crate) fn named(&self) -> Name {
-        Name {
-            api_version: self.api_version.clone(),
-            kind: self.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        }
+        Applied { name: Name::of(object), uid: uid(object).into(), digest: owned::digest(object) }
     }
 }
 
