@@ -104,7 +104,7 @@ impl Kind for Thing {
     type Outputs = Fields;
 
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
-        let seen = Observed { outputs: object.outputs, inputs: object.inputs, private: object.private };
+        let seen = Observed { outputs: object.outputs, inputs: object.inputs, drift: vec![], private: object.private };
         Ok((object.id != "absent").then_some(seen))
     }
     async fn create(_: &Ctx, inputs: Fields) -> Result<Change<Self>, Failure> {

@@ -170,6 +170,14 @@ impl Builder<'_> {
                 Arc::make_mut(p).private = object.private.clone();
             }
         }
+        if let Some(object) = observed.filter(|object| !object.drift.is_empty() && !self.options.refresh_only)
+        {
+            node.drift = object.drift.iter().map(|part| self.plugins.redactor().mask(part)).collect();
+            node.forced = true;
+            if node.reason == Reason::Plain && node.changes.is_empty() {
+                node.reason = Reason::Parts(node.drift.clone());
+            }
+        }
         let once_lost = instance.kind.outputs.iter().any(|(n, o)| {
             let kept = o.once || o.ty.has_secret() && !o.ty.is_nullable() && prior.status == Status::Ok;
             kept && prior.outputs.get(&**n).is_none_or(|v| v.is_null() || is_lost(v))

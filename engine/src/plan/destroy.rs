@@ -163,6 +163,7 @@ pub async fn destroy(
             changes: vec![],
             options: vec![],
             outputs: vec![],
+            drift: vec![],
             notes: vec![],
             op: if entry.status == Status::Deleting { entry.op.clone() } else { OpKey::fresh() },
             absent_before: false,

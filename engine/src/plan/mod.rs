@@ -175,6 +175,9 @@ pub struct Node {
     /// The outputs that changed outside of dtm.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Change>,
+    /// What else its plugin found changed outside of dtm, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// The operation's key, kept through retries and restarts.
     pub op: OpKey,
     /// Whether nothing had its natural key when asked.
@@ -307,6 +310,7 @@ impl Plan {
     pub fn drifted(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| {
             n.changes.iter().any(|c| c.drift)
+                || !n.drift.is_empty()
                 || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
                 || n.leftovers.iter().any(Leftover::is_changed)
         })

@@ -44,6 +44,8 @@ pub enum Reason {
     OutputLost,
     /// These inputs changed outside of dtm, and nothing else differs.
     Drift(Vec<String>),
+    /// These parts of it changed outside of dtm, as its plugin says, and no input did.
+    Parts(Vec<String>),
     /// Files that it writes differ: so many changed outside of dtm, so many in the program.
     Files {
         /// Changed outside of dtm.
@@ -110,6 +112,10 @@ impl fmt::Display for Reason {
             Reason::Drift(inputs) => {
                 return write!(f, "drift: `{}` changed outside of dtm", inputs.join("`, `"));
             }
+            Reason::Parts(parts) => match &**parts {
+                [one] => return write!(f, "drift: {one}"),
+                parts => return write!(f, "drift: {} parts changed outside of dtm", parts.len()),
+            },
             Reason::Files { drifted: 0, changed } => {
                 return write!(f, "its output files changed: {}", files(*changed));
             }

@@ -346,6 +346,7 @@ mod tests {
             changes: vec![],
             options: vec![],
             outputs: vec![],
+            drift: vec![],
             notes: vec![],
             op: OpKey(addr.into()),
             absent_before: false,

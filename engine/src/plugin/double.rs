@@ -392,6 +392,7 @@ impl Inner {
             outputs: outputs.as_object().cloned().unwrap_or_default(),
             inputs,
             private: Value::Null,
+            ..Object::default()
         }
     }
 }

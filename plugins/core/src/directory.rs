@@ -69,7 +69,7 @@ impl Kind for Directory {
         };
         let outputs = directory::Outputs { absolute: shown(&object.id)? };
         let inputs = Fields::from_iter([("mode".into(), json!(mode))]);
-        Ok(Some(Observed { outputs, inputs, private: object.private }))
+        Ok(Some(Observed { outputs, inputs, drift: vec![], private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)

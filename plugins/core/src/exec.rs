@@ -78,7 +78,7 @@ impl Kind for Exec {
             )));
         }
         let outputs = recorded(&object.outputs);
-        Ok(Some(Observed { outputs, inputs: Fields::new(), private: object.private }))
+        Ok(Some(Observed { outputs, inputs: Fields::new(), drift: vec![], private: object.private }))
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {

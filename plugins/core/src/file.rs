@@ -234,7 +234,7 @@ impl Kind for File {
         let inputs = seen.inputs(|content| content);
         let absolute = shown(&object.id)?;
         let outputs = file::Outputs { absolute, sha256: seen.sha256, size: Size(seen.size as i64) };
-        Ok(Some(Observed { outputs, inputs, private: object.private }))
+        Ok(Some(Observed { outputs, inputs, drift: vec![], private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)
@@ -283,7 +283,7 @@ impl Kind for SecretFile {
         let Some(seen) = read(&written)? else { return Ok(None) };
         let inputs = seen.inputs(dtm_plugin::wire::secret);
         let outputs = secret_file::Outputs { absolute: shown(&object.id)? };
-        Ok(Some(Observed { outputs, inputs, private: object.private }))
+        Ok(Some(Observed { outputs, inputs, drift: vec![], private: object.private }))
     }
     async fn find(_: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {
         find(&key)

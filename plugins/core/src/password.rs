@@ -50,7 +50,7 @@ impl Kind for Password {
             return Ok(None);
         }
         let outputs = from_value(Json::Object(object.outputs)).map_err(|e| Failure::clean(e.to_string()))?;
-        Ok(Some(Observed { outputs, inputs: Fields::new(), private: object.private }))
+        Ok(Some(Observed { outputs, inputs: Fields::new(), drift: vec![], private: object.private }))
     }
     async fn create(ctx: &Ctx, inputs: password::Inputs) -> Result<Change<Self>, Failure> {
         let value = generate(inputs.length, inputs.alphabet.as_deref().unwrap_or(LETTERS_AND_DIGITS))?;

@@ -24,7 +24,7 @@ impl Kind for Value {
         outputs.entry("result").or_insert(Json::Null);
         outputs.entry("id").or_insert_with(|| json!(object.id));
         let outputs = from_value(Json::Object(outputs)).map_err(|e| Failure::clean(e.to_string()))?;
-        Ok(Some(Observed { outputs, inputs: Fields::new(), private: object.private }))
+        Ok(Some(Observed { outputs, inputs: Fields::new(), drift: vec![], private: object.private }))
     }
     async fn create(ctx: &Ctx, inputs: value::Inputs) -> Result<Change<Self>, Failure> {
         let id = id_of(&ctx.op);

@@ -49,7 +49,12 @@ impl Kind for Wait {
 
     async fn read(_: &Ctx, object: Object<Self>) -> Result<Option<Observed<Self>>, Failure> {
         let waited = Nanoseconds(object.outputs.get("waited").and_then(nanoseconds).unwrap_or(0));
-        Ok(Some(Observed { outputs: Outputs { waited }, inputs: Fields::new(), private: object.private }))
+        Ok(Some(Observed {
+            outputs: Outputs { waited },
+            inputs: Fields::new(),
+            drift: vec![],
+            private: object.private,
+        }))
     }
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
         let waited = wait(ctx, &inputs)?;

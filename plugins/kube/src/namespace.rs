@@ -116,7 +116,12 @@ impl Kind for Namespace {
             let own: BTreeMap<&str, &str> =
                 labels(there).filter(|(label, _)| object.inputs.labels.contains_key(*label)).collect();
             let inputs = Fields::from_iter([("labels".to_string(), json!(own))]);
-            Some(Observed { outputs: Outputs { uid: uid(there).into() }, inputs, private: object.private })
+            Some(Observed {
+                outputs: Outputs { uid: uid(there).into() },
+                inputs,
+                drift: vec![],
+                private: object.private,
+            })
         };
         match there {
             Ok(all) => objects.into_iter().map(|object| Ok(one(object, &all))).collect(),

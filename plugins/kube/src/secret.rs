@@ -110,7 +110,7 @@ impl Kind for Secret {
             ("type".to_string(), there.get("type").cloned().unwrap_or_default()),
             ("data".to_string(), Value::Object(data)),
         ]);
-        Ok(Some(Observed { outputs: outputs(&there), inputs, private: object.private }))
+        Ok(Some(Observed { outputs: outputs(&there), inputs, drift: vec![], private: object.private }))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {

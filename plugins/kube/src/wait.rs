@@ -110,7 +110,7 @@ impl Kind for Wait {
         let outputs = dtm_plugin::serde_json::from_value(json!({ "waited": waited }));
         let outputs =
             outputs.map_err(|e| Failure::clean(format!("the recorded outputs cannot be read: {e}")))?;
-        Ok(Some(Observed { outputs, inputs: Fields::new(), private: object.private }))
+        Ok(Some(Observed { outputs, inputs: Fields::new(), drift: vec![], private: object.private }))
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {

@@ -100,7 +100,12 @@ impl Kind for File {
                 .map_err(|e| place.failure(&e))?;
             private = ours.private(&store.branch);
         }
-        Ok(Some(Observed { outputs: outputs(&place, &ours.commit), inputs: observed, private }))
+        Ok(Some(Observed {
+            outputs: outputs(&place, &ours.commit),
+            inputs: observed,
+            drift: vec![],
+            private,
+        }))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {

@@ -68,7 +68,7 @@ impl Kind for Repo {
             },
             Destination::Remote(_) => answers(ctx, &destination)?,
         }
-        Ok(Some(Observed { outputs: outputs(&destination), inputs, private: object.private }))
+        Ok(Some(Observed { outputs: outputs(&destination), inputs, drift: vec![], private: object.private }))
     }
 
     async fn find(ctx: &Ctx, key: Fields) -> Result<Vec<String>, Failure> {

@@ -129,7 +129,7 @@ impl Kind for Scaffold {
             observed.insert("template".into(), json!(format!("\0differs in {list}{more}")));
         }
         let outputs = outputs(&place, &store.branch, &ours.commit);
-        Ok(Some(Observed { outputs, inputs: observed, private }))
+        Ok(Some(Observed { outputs, inputs: observed, drift: vec![], private }))
     }
 
     async fn files(

@@ -166,6 +166,8 @@ pub struct Observed<K: Kind> {
     pub outputs: K::Outputs,
     /// Its inputs as they are there, by name; an absent one was not observed.
     pub inputs: Fields,
+    /// What is not as it was applied although no input says so, a line each for a person. Any line causes an update.
+    pub drift: Vec<String>,
     /// The plugin's own data.
     pub private: Value,
 }
@@ -354,6 +356,7 @@ fn read_result<K: Kind>(id: String, seen: Result<Option<Observed<K>>>) -> ReadRe
             id,
             outputs: fields(&o.outputs),
             inputs: o.inputs,
+            drift: o.drift,
             private: o.private,
         }),
         Err(failure) => ReadResult::Failed(failure.into_rpc()),

@@ -260,6 +260,9 @@ pub struct Object {
     /// Its inputs as they are really there; an absent one was not observed.
     #[serde(default)]
     pub inputs: Fields,
+    /// `read`: what is not as it was applied although no input says so, a line each: `Deployment/web: spec.replicas`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// The plugin's own data.
     #[serde(default)]
     pub private: Value,

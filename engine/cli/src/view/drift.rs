@@ -6,7 +6,7 @@ use super::families::{Drawn, Families, Way, groups, member, shown};
 use super::paper::{Paint, Paper, Piece};
 use super::plan::{between, kind_of};
 use dtm_engine::PlannedFile;
-use dtm_engine::difference::natural;
+use dtm_engine::difference::{natural, visible};
 use dtm_engine::plan::{Action, Change, Leftover, Node, Plan, Reason};
 use serde_json::Value;
 
@@ -93,7 +93,7 @@ pub(super) fn then(node: &Node, change: &Change) -> Then {
 pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
     matches!(node.action, Action::Update)
         && !plan.files.contains_key(&node.addr)
-        && !node.changes.is_empty()
+        && !(node.changes.is_empty() && node.drift.is_empty())
         && node.changes.iter().all(|c| c.drift && then(node, c) == Then::TakenBack)
 }
 
@@ -101,6 +101,7 @@ pub(super) fn is_all(plan: &Plan, node: &Node) -> bool {
 pub(super) fn tools(plan: &Plan) -> Vec<&Node> {
     let told = |n: &&Node| {
         changes(n).next().is_some()
+            || !n.drift.is_empty()
             || matches!(n.reason, Reason::Gone | Reason::OutputsChanged)
             || n.leftovers.iter().any(Leftover::is_changed)
     };
@@ -192,6 +193,13 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         let then = then(node, change);
         paper.put(6, 8, &[(then.paint(), then.words().into())]);
     }
+    for part in &node.drift {
+        paper.put(6, 8, &[(Paint::Yellow, "~ ".into()), (Paint::Plain, visible(part))]);
+    }
+    if !node.drift.is_empty() {
+        let then = of_parts(node);
+        paper.put(6, 8, &[(then.paint(), then.words().into())]);
+    }
     if node.reason == Reason::OutputsChanged {
         for change in &node.outputs {
             change::leaves(paper, 6, &between(node, &change.name, &change.before, &change.after), "");
@@ -203,6 +211,18 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         let id = dtm_lang::value::quote(&left.id);
         let what = format!("dtm deletes the replaced object {id}, with this change");
         paper.put(6, 8, &[(Paint::Red, what)]);
+    }
+}
+
+/// What is done about the parts of an object that changed outside.
+pub(super) fn of_parts(node: &Node) -> Then {
+    match node.action {
+        Action::Replace { .. } => Then::Recreated,
+        Action::Delete => Then::Deleted,
+        Action::Forget => Then::Left,
+        Action::NoOp | Action::Create | Action::Update | Action::Read | Action::Adopt | Action::Find => {
+            Then::TakenBack
+        }
     }
 }
 

@@ -173,7 +173,11 @@ pub fn drifted(plan: &Plan) -> Vec<Value> {
         let changes =
             drift::changes(node).map(change).chain(outputs).chain(drift::of_leftovers(node).map(of_leftover));
         let changes: Vec<Value> = changes.collect();
-        json!({ "address": node.addr, "what": what, "reason": node.reason.to_string(), "changes": changes })
+        let mut told = json!({ "address": node.addr, "what": what, "reason": node.reason.to_string(), "changes": changes });
+        if !node.drift.is_empty() {
+            told["parts"] = json!(node.drift);
+        }
+        told
     };
     drift::tools(plan).iter().map(tool).collect()
 }

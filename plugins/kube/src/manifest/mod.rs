@@ -59,7 +59,7 @@ async fn observed(
         }
         false => object.private,
     };
-    Ok(Some(Observed { outputs, inputs, private }))
+    Ok(Some(Observed { outputs, inputs, drift: vec![], private }))
 }
 
 /// Applies what is wanted, prunes what is not, and waits.
