@@ -14,6 +14,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub struct Program {
     stdin: Vec<u8>,
     kept: usize,
     progress: bool,
+    grace: Duration,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 /// How a program ended.
@@ -148,6 +151,8 @@ impl Program {
             stdin: vec![],
             kept: 1 << 20,
             progress: false,
+            grace: GRACE,
+            stop: None,
         }
     }
     /// Adds an argument.
@@ -193,10 +198,24 @@ impl Program {
         self.kept = bytes;
         self
     }
+    /// How long it may take to end when it is stopped, before it is killed; 3 s otherwise.
+    pub fn grace(mut self, time: Duration) -> Program {
+        self.grace = time;
+        self
+    }
+    /// Stops it when this becomes true, as if the operation were cancelled.
+    pub fn stop_when(mut self, flag: Arc<AtomicBool>) -> Program {
+        self.stop = Some(flag);
+        self
+    }
     /// Reports each line that it writes as progress of the operation.
     pub fn with_progress(mut self) -> Program {
         self.progress = true;
         self
+    }
+
+    fn is_stopped(&self, ctx: &Ctx) -> bool {
+        ctx.is_cancelled() || self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     fn shown(&self) -> String {
@@ -270,47 +289,54 @@ impl Program {
             let lines = std::mem::take(&mut *said.lock().unwrap_or_else(|e| e.into_inner()));
             lines.into_iter().for_each(|line| ctx.progress(line));
         };
-        let outcome = wait(&mut child, &read, ctx, &tell).map_err(|e| RunError::Lost(self.shown(), e))?;
+        let outcome =
+            self.wait(&mut child, &read, ctx, &tell).map_err(|e| RunError::Lost(self.shown(), e))?;
         tell();
         let mut kept = kept.lock().unwrap_or_else(|e| e.into_inner());
         let Kept { tail, stdout, stderr, .. } = std::mem::replace(&mut *kept, Kept::new(0, 0));
         Ok(Ended { outcome, stdout: stdout.into(), stderr: stderr.into(), tail: tail.into() })
     }
-}
 
-/// Waits for the end of a program, or ends it when the operation is cancelled.
-fn wait(child: &mut Child, read: &Receiver<()>, ctx: &Ctx, tell: &dyn Fn()) -> std::io::Result<Outcome> {
-    /// How often a program is looked at whose pipes are open.
-    const PAUSE: Duration = Duration::from_millis(20);
-    let mut stopped: Option<Instant> = None;
-    let mut is_read = false;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            let late = ctx.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if stopped.is_some() {
-                tree::end(&ctx.op, GRACE);
+    /// Waits for the end of a program, or ends it when the operation is cancelled.
+    fn wait(
+        &self,
+        child: &mut Child,
+        read: &Receiver<()>,
+        ctx: &Ctx,
+        tell: &dyn Fn(),
+    ) -> std::io::Result<Outcome> {
+        /// How often a program is looked at whose pipes are open.
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut stopped: Option<Instant> = None;
+        let mut is_read = false;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                let late = ctx.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                if stopped.is_some() {
+                    tree::end(&ctx.op, self.grace);
+                }
+                // A program that it left behind may hold the pipes open: what that writes is not waited for.
+                if !is_read {
+                    _ = read.recv_timeout(Duration::from_secs(1));
+                }
+                return Ok(if stopped.is_some() { Outcome::Stopped { late } } else { outcome(status) });
             }
-            // A program that it left behind may hold the pipes open: what that writes is not waited for.
-            if !is_read {
-                _ = read.recv_timeout(Duration::from_secs(1));
+            tell();
+            match stopped {
+                None if self.is_stopped(ctx) => {
+                    tree::signal(child.id(), &ctx.op, rustix::process::Signal::TERM);
+                    stopped = Some(Instant::now());
+                }
+                Some(since) if since.elapsed() > self.grace => {
+                    _ = tree::signal(child.id(), &ctx.op, rustix::process::Signal::KILL);
+                }
+                _ => {}
             }
-            return Ok(if stopped.is_some() { Outcome::Stopped { late } } else { outcome(status) });
-        }
-        tell();
-        match stopped {
-            None if ctx.is_cancelled() => {
-                tree::signal(child.id(), &ctx.op, rustix::process::Signal::TERM);
-                stopped = Some(Instant::now());
+            // When both pipes are closed, the end is near; until then a line may come, or the operation be cancelled.
+            match is_read {
+                true => std::thread::sleep(Duration::from_millis(1)),
+                false => is_read = !matches!(read.recv_timeout(PAUSE), Err(RecvTimeoutError::Timeout)),
             }
-            Some(since) if since.elapsed() > GRACE => {
-                _ = tree::signal(child.id(), &ctx.op, rustix::process::Signal::KILL);
-            }
-            _ => {}
-        }
-        // When both pipes are closed, the end is near; until then a line may come, or the operation be cancelled.
-        match is_read {
-            true => std::thread::sleep(Duration::from_millis(1)),
-            false => is_read = !matches!(read.recv_timeout(PAUSE), Err(RecvTimeoutError::Timeout)),
         }
     }
 }
@@ -336,7 +362,6 @@ pub fn is_installed(program: impl AsRef<OsStr>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn shell(text: &str) -> Program {
         Program::new("sh").arg("-c").arg(text)
