@@ -4,6 +4,7 @@
 
 mod cluster;
 mod fault;
+mod live;
 mod names;
 mod objects;
 pub mod owned;
@@ -14,6 +15,7 @@ mod settings;
 
 pub use cluster::{Cluster, place};
 pub use fault::{Cause, Fault};
+pub use live::{Live, found};
 pub use names::{Name, api_version, kind, labels, metadata, name, namespace, uid};
 pub use objects::Apply;
 pub use resources::Resource;

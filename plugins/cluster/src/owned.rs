@@ -62,6 +62,20 @@ pub fn fields_of<'v>(object: &'v Value, manager: &str) -> Option<&'v Value> {
     own?.get("fieldsV1")
 }
 
+/// The fields that managers set by whatever means, each with what it holds.
+pub fn of_managers(object: &Value, is_one: impl Fn(&str) -> bool) -> Vec<Owned> {
+    let entries = crate::names::metadata(object).get("managedFields").and_then(Value::as_array);
+    let text =
+        |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let mut out = vec![];
+    for entry in entries.into_iter().flatten() {
+        if is_one(&text(entry, "manager")) && text(entry, "subresource").is_empty() {
+            collect(entry.get("fieldsV1").unwrap_or(&Value::Null), &mut vec![], object, &mut out);
+        }
+    }
+    out
+}
+
 /// Our fields of an object, in the order of the server, each with what it holds.
 pub fn of(object: &Value) -> Vec<Owned> {
     let mut out = vec![];
@@ -126,7 +140,12 @@ fn has(item: &Value, keys: &Map<String, Value>) -> bool {
 /// A digest of our fields and what they hold, as 64 hexadecimal digits; equal as long as nobody changed one of them. A change of
 /// who else owns a field leaves it equal.
 pub fn digest(object: &Value) -> String {
-    let mut lines: Vec<String> = of(object)
+    digest_of(&of(object))
+}
+
+/// A digest of fields and what they hold, as [`digest`] makes it.
+pub fn digest_of(fields: &[Owned]) -> String {
+    let mut lines: Vec<String> = fields
         .iter()
         .map(|field| {
             format!("{}={}", shown(&field.path), field.value.as_ref().map(canonical).unwrap_or_default())
@@ -163,6 +182,41 @@ pub fn differences(wanted: &Value, live: &Value) -> Vec<(Vec<Step>, Option<Value
         (there != field.value.as_ref()).then(|| (field.path, there.cloned()))
     })
     .collect()
+}
+
+/// The leaves of what was written that are not the same there, with what is there; lists of records are compared by their names.
+pub fn unlike(written: &Value, there: &Value) -> Vec<(Vec<Step>, Option<Value>)> {
+    compare(written, there, &mut vec![])
+}
+
+fn compare(written: &Value, there: &Value, path: &mut Vec<Step>) -> Vec<(Vec<Step>, Option<Value>)> {
+    match (written, there) {
+        (Value::Object(fields), Value::Object(_)) => {
+            let mut out = vec![];
+            for (name, value) in fields {
+                path.push(Step::Field(name.clone()));
+                out.extend(compare(value, there.get(name).unwrap_or(&Value::Null), path));
+                path.pop();
+            }
+            out
+        }
+        (Value::Array(items), Value::Array(others))
+            if items.iter().all(|item| item.get("name").is_some()) =>
+        {
+            let mut out = vec![];
+            for item in items {
+                let keys = Map::from_iter([("name".to_string(), item["name"].clone())]);
+                let other = others.iter().find(|other| other.get("name") == item.get("name"));
+                path.push(Step::Keyed(keys));
+                out.extend(compare(item, other.unwrap_or(&Value::Null), path));
+                path.pop();
+            }
+            out
+        }
+        (written, there) if written == there => vec![],
+        (_, Value::Null) => vec![(path.clone(), None)],
+        (_, there) => vec![(path.clone(), Some(there.clone()))],
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +279,13 @@ mod tests {
         let path = |text: &str| [Step::Field("ports".into()), Step::Keyed(keys(text))];
         assert_eq!(at(&ports, &path(r#"{"port":80,"protocol":"TCP"}"#)), Some(&json!({ "port": 80 })));
         assert_eq!(at(&ports, &path(r#"{"port":90,"protocol":"TCP"}"#)), None);
+    }
+
+    #[test]
+    fn without_a_dry_run_what_was_written_is_compared() {
+        let written = json!({ "spec": { "a": 1, "list": [{ "name": "x", "v": 1 }], "gone": 2 } });
+        let there = json!({ "spec": { "a": 2, "list": [{ "name": "y" }, { "name": "x", "v": 3, "added": true }], "added": 1 } });
+        let differ: Vec<String> = unlike(&written, &there).iter().map(|(path, _)| shown(path)).collect();
+        assert_eq!(differ, ["spec.a", "spec.list[name=x].v", "spec.gone"]);
     }
 }

@@ -30,6 +30,11 @@ pub struct Settings {
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 
 impl Settings {
+    /// The file, with `~/` as the home directory.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.kubeconfig.as_deref().map(expanded)
+    }
+
     /// The address and the credentials that they lead to.
     ///
     /// # Errors

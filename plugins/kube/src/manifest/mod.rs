@@ -10,13 +10,13 @@ mod waiting;
 use crate::cluster;
 use crate::interface::manifest::{Inputs, Outputs};
 use apply::{Run, delete, partial};
-use dtm_cluster::{Cluster, Name};
+use dtm_cluster::{Cluster, Live, Name};
 use dtm_plugin::protocol::{Fields, Listed, Method, Preview};
 use dtm_plugin::serde_json::{Value, json};
 use dtm_plugin::wire::has_unknown;
 use dtm_plugin::{Change, Ctx, Failure, Kind, Object, Observed};
 use group::{Group, is_label, items};
-use observe::{Live, compare, groups, live, uids};
+use observe::{compare, groups, selector, uids};
 use record::{Applied, begun, is_adopted, private, recorded};
 use std::collections::BTreeSet;
 use waiting::Patience;
@@ -89,7 +89,7 @@ async fn write(
     if !left.is_empty() {
         ctx.warn(&format!("no longer in the program, and left as they are: {}", left.join(", ")));
     }
-    let there = live(&cluster, names.iter().cloned(), Some(group)).await?;
+    let there = cluster.live(names.iter().cloned(), &selector(Some(group))).await?;
     let is_ready = |object: &Value| {
         dtm_cluster::ready::status(object, std::time::Duration::MAX) == dtm_cluster::ready::Status::Ready
     };
@@ -147,7 +147,7 @@ impl Kind for Manifest {
                 let expected = expected(object, &group).unwrap_or_default();
                 names.extend(resolved(&cluster, expected).await?);
             }
-            let there = live(&cluster, names.into_iter(), None).await?;
+            let there = cluster.live(names.into_iter(), &selector(None)).await?;
             Ok::<_, Failure>((cluster, there))
         };
         match all.await {
@@ -219,7 +219,7 @@ impl Kind for Manifest {
             // Begun and never recorded: what carries the labels of this manifest. What was adopted belongs to it without them.
             None => {
                 let names = resolved(&cluster, expected(&object, &group)?).await?;
-                let there = live(&cluster, names.into_iter(), Some(&group)).await?;
+                let there = cluster.live(names.into_iter(), &selector(Some(&group))).await?;
                 let adopted = is_adopted(&object.private);
                 let ours = |there: &&Value| match Group::labelled(there) {
                     Some(other) => other == group,

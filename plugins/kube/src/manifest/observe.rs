@@ -3,80 +3,20 @@
 use super::group::{Group, HOME, Item, LABEL};
 use super::record::Applied;
 use crate::interface::Ignore;
-use dtm_cluster::owned::{Step, at_mut, differences, shown};
-use dtm_cluster::{Apply, Cluster, Name, ready, uid};
+use dtm_cluster::owned::{Step, at_mut, differences, shown, unlike};
+use dtm_cluster::{Apply, Cluster, Live, Name, found, ready, uid};
 use dtm_plugin::Failure;
 use dtm_plugin::serde_json::{Map, Value};
 use dtm_plugin::wire;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Objects by name, as the server has them.
-pub(crate) type Live = BTreeMap<Name, Value>;
-
-/// The names of these objects, those of one kind and namespace together.
-type Places = BTreeMap<(String, String, String), Vec<Name>>;
-
-/// Reads objects of manifests: one list for each kind and namespace, by label.
-///
-/// # Errors
-/// When one of the lists cannot be had, and neither can its objects one by one.
-pub(crate) async fn live(
-    cluster: &Cluster,
-    names: impl Iterator<Item = Name>,
-    group: Option<&Group>,
-) -> Result<Live, Failure> {
-    let mut places = Places::new();
-    for name in names {
-        let place = (name.api_version.clone(), name.kind.clone(), name.namespace.clone());
-        places.entry(place).or_default().push(name);
-    }
-    let selector = match group {
+/// The label that finds the objects of a manifest, or of all.
+pub(crate) fn selector(group: Option<&Group>) -> String {
+    match group {
         Some(group) => format!("{LABEL}={},{HOME}={}", group.name, group.namespace),
         None => LABEL.to_string(),
-    };
-    let reads = places.iter().map(|((version, kind, namespace), names)| {
-        place(cluster, (version, kind, namespace), names, &selector)
-    });
-    let mut out = Live::new();
-    for found in futures_util::future::join_all(reads).await {
-        out.extend(found?);
     }
-    Ok(out)
-}
-
-/// An object by its name, or by another version of its kind.
-pub(crate) fn found<'l>(live: &'l Live, name: &Name) -> Option<&'l Value> {
-    live.get(name).or_else(|| live.iter().find(|(other, _)| other.is(name)).map(|(_, object)| object))
-}
-
-async fn place(
-    cluster: &Cluster,
-    (version, kind, namespace): (&str, &str, &str),
-    names: &[Name],
-    selector: &str,
-) -> Result<Live, Failure> {
-    let unreadable =
-        |fault: dtm_cluster::Fault| fault.failure(&format!("the objects of kind `{kind}` cannot be read"));
-    // Without its kind, an object does not exist either: its definition is gone.
-    let Some(resource) = cluster.resource(version, kind).await.map_err(unreadable)? else {
-        return Ok(Live::new());
-    };
-    let within = (!namespace.is_empty()).then_some(namespace);
-    let listed = match cluster.list(&resource, within, selector).await {
-        Ok(listed) => listed,
-        // Whoever may not list may still get.
-        Err(fault) if fault.code() == 403 => vec![],
-        Err(fault) => return Err(unreadable(fault)),
-    };
-    let mut out: Live = listed.into_iter().map(|object| (Name::of(&object), object)).collect();
-    // One that lost its label is there all the same.
-    for wanted in names.iter().filter(|name| !out.contains_key(name)).cloned().collect::<Vec<_>>() {
-        if let Some(object) = cluster.get(&resource, namespace, &wanted.name).await.map_err(unreadable)? {
-            out.insert(wanted, object);
-        }
-    }
-    Ok(out)
 }
 
 /// The objects of a manifest as they are on the cluster.
@@ -143,38 +83,7 @@ async fn changes(
     match would {
         Some(would) => differences(&would, there),
         // A webhook that refuses dry runs: what was written is compared as it is.
-        None => plain(&item.object, there, &mut vec![]),
-    }
-}
-
-/// The leaves of what was written that are not the same there; lists of records by their names.
-fn plain(written: &Value, there: &Value, path: &mut Vec<Step>) -> Vec<(Vec<Step>, Option<Value>)> {
-    match (written, there) {
-        (Value::Object(fields), Value::Object(_)) => {
-            let mut out = vec![];
-            for (name, value) in fields {
-                path.push(Step::Field(name.clone()));
-                out.extend(plain(value, there.get(name).unwrap_or(&Value::Null), path));
-                path.pop();
-            }
-            out
-        }
-        (Value::Array(items), Value::Array(others))
-            if items.iter().all(|item| item.get("name").is_some()) =>
-        {
-            let mut out = vec![];
-            for item in items {
-                let keys = Map::from_iter([("name".to_string(), item["name"].clone())]);
-                let other = others.iter().find(|other| other.get("name") == item.get("name"));
-                path.push(Step::Keyed(keys));
-                out.extend(plain(item, other.unwrap_or(&Value::Null), path));
-                path.pop();
-            }
-            out
-        }
-        (written, there) if written == there => vec![],
-        (_, Value::Null) => vec![(path.clone(), None)],
-        (_, there) => vec![(path.clone(), Some(there.clone()))],
+        None => unlike(&item.object, there),
     }
 }
 
@@ -378,14 +287,5 @@ mod tests {
             without_ignored(&written, &there, &name, &ignore),
             json!({ "spec": { "replicas": 5, "paused": false } })
         );
-    }
-
-    #[test]
-    fn without_a_dry_run_what_was_written_is_compared() {
-        let written = json!({ "spec": { "a": 1, "list": [{ "name": "x", "v": 1 }], "gone": 2 } });
-        let there = json!({ "spec": { "a": 2, "list": [{ "name": "y" }, { "name": "x", "v": 3, "added": true }], "added": 1 } });
-        let differ: Vec<String> =
-            plain(&written, &there, &mut vec![]).iter().map(|(path, _)| shown(path)).collect();
-        assert_eq!(differ, ["spec.a", "spec.list[name=x].v", "spec.gone"]);
     }
 }

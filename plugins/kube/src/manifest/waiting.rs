@@ -1,11 +1,11 @@
 //! Waiting until objects are ready.
 
 use super::group::Group;
-use super::observe::{found, live, short};
+use super::observe::{selector, short};
 use crate::patience::{Pauses, is_over};
 use dtm_cluster::ready::{Status, status};
 use dtm_cluster::report::{report, stuck};
-use dtm_cluster::{Cluster, Name};
+use dtm_cluster::{Cluster, Name, found};
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Ctx, Failure};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ impl<'a> Patience<'a> {
         let mut pauses = Pauses::default();
         let mut bad: Option<Instant> = None;
         loop {
-            let there = live(self.cluster, names.iter().cloned(), Some(self.group)).await?;
+            let there = self.cluster.live(names.iter().cloned(), &selector(Some(self.group))).await?;
             let mut waiting: Vec<(&Name, &Value, String)> = vec![];
             for name in names {
                 let Some(object) = found(&there, name) else {
