@@ -1,0 +1,7 @@
+//! The interface as Rust types.
+#![allow(clippy::print_stdout)]
+
+fn main() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=next.dts");
+    dtm_plugin_build::generate("next.dts")
+}

@@ -1,0 +1,122 @@
+//! Watches the objects of a release while `helm` waits for them: tells how far they are, and says early when one will not become
+//! ready, which helm itself never does.
+
+use super::objects::{LABEL, of_manifest, workloads};
+use crate::storage::{newest_of, record};
+use dtm_cluster::ready::{Status, status};
+use dtm_cluster::report::{report, stuck};
+use dtm_cluster::{Cluster, Name, found};
+use dtm_plugin::Ctx;
+use dtm_plugin::serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the objects are looked at.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long what does not pass by itself may last: a rollout replaces a bad pod, and an image may be pushed late.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Which release is watched, while `helm` runs.
+pub(super) struct Watched<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl Watched<'_> {
+    /// Watches until `ended` says that helm has ended; what is wrong with an object that will not become ready sets `stop`.
+    pub(super) async fn watch(&self, ended: &AtomicBool, stop: &AtomicBool) -> Option<String> {
+        let mut wanted: Option<(i64, Vec<Name>)> = None;
+        let mut bad: Option<Instant> = None;
+        let begun = Instant::now();
+        loop {
+            let until = Instant::now() + PAUSE;
+            while Instant::now() < until {
+                if ended.load(Ordering::Relaxed) {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let Ok(Some(revision)) = newest_of(self.cluster, self.namespace, self.name).await else {
+                continue;
+            };
+            if !revision.is_pending() {
+                continue;
+            }
+            if wanted.as_ref().is_none_or(|(number, _)| *number != revision.number) {
+                let Ok(Some(record)) = record(self.cluster, &revision).await else { continue };
+                let Ok(all) = of_manifest(self.cluster, record.manifest(), self.namespace).await else {
+                    continue;
+                };
+                wanted = Some((revision.number, workloads(&all)));
+            }
+            let Some((_, names)) = &wanted else { continue };
+            let Ok(live) = self.cluster.live(names.iter().cloned(), LABEL).await else { continue };
+            let waiting: Vec<(&Name, &Value, String)> = names
+                .iter()
+                .filter_map(|name| {
+                    let object = found(&live, name)?;
+                    match status(object, begun.elapsed()) {
+                        Status::Ready => None,
+                        Status::Waiting(why) | Status::Failed(why) => Some((name, object, why)),
+                        Status::Terminating => Some((name, object, "it is being deleted".into())),
+                    }
+                })
+                .collect();
+            if let Some((name, _, why)) = waiting.first() {
+                let ready = names.len() - waiting.len();
+                self.ctx.progress(format!(
+                    "{ready} of {} ready; {}/{}: {why}",
+                    names.len(),
+                    name.kind,
+                    name.name
+                ));
+            }
+            match self.hopeless(&waiting).await {
+                Some(why) if bad.get_or_insert_with(Instant::now).elapsed() >= GRACE => {
+                    stop.store(true, Ordering::Relaxed);
+                    return Some(why);
+                }
+                Some(_) => {}
+                None => bad = None,
+            }
+        }
+    }
+
+    /// An object whose pods will not become ready by themselves, with what the cluster says of it.
+    async fn hopeless(&self, waiting: &[(&Name, &Value, String)]) -> Option<String> {
+        for (name, object, _) in waiting {
+            let pods = self.cluster.pods_of(object).await.unwrap_or_default();
+            if let Some(why) = stuck(&pods) {
+                let report = report(self.cluster, object).await;
+                let text = format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name);
+                return Some(text.trim_end().to_string());
+            }
+        }
+        None
+    }
+
+    /// What the cluster says of every object that is not ready.
+    pub(super) async fn unready(&self) -> Option<String> {
+        let revision = newest_of(self.cluster, self.namespace, self.name).await.ok()??;
+        let record = record(self.cluster, &revision).await.ok()??;
+        let all = of_manifest(self.cluster, record.manifest(), self.namespace).await.ok()?;
+        let names = workloads(&all);
+        let live = self.cluster.live(names.iter().cloned(), LABEL).await.ok()?;
+        let mut out = vec![];
+        for name in &names {
+            let Some(object) = found(&live, name) else { continue };
+            let why = match status(object, Duration::MAX) {
+                Status::Ready => continue,
+                Status::Waiting(why) | Status::Failed(why) => why,
+                Status::Terminating => "it is being deleted".into(),
+            };
+            let report = report(self.cluster, object).await;
+            out.push(
+                format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name).trim_end().to_string(),
+            );
+        }
+        (!out.is_empty()).then(|| out.join("\n"))
+    }
+}
