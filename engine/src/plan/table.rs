@@ -553,6 +553,13 @@ async fn only_what_happened_outside_is_recorded() {
 }
 
 #[tokio::test]
+async fn what_changed_in_no_input_is_reverted() {
+    let bench = Bench::with(A).await;
+    bench.cloud.spoil("a", "rule 3 was deleted");
+    check(&bench, A, expect!["a update: drift: rule 3 was deleted\n"]).await;
+}
+
+#[tokio::test]
 async fn asked_to_be_replaced() {
     let mut bench = Bench::with(A).await;
     bench.build.selection.replace = vec!["a".into()];

@@ -93,6 +93,8 @@ pub(crate) struct Thing {
     pub(crate) inputs: Fields,
     op: String,
     generation: u64,
+    /// What `read` says is not as it was applied.
+    drift: Vec<String>,
 }
 
 #[derive(Default)]
@@ -165,6 +167,13 @@ impl Cloud {
     /// Whether the plugin can be used from here on.
     pub(crate) fn set_usable(&self, usable: bool) {
         *self.usable.lock().expect("not poisoned") = usable;
+    }
+
+    /// A part of an object changes outside that is in no input.
+    pub(crate) fn spoil(&self, name: &str, part: &str) {
+        let mut inner = self.inner();
+        let thing = inner.objects.values_mut().find(|thing| title(&thing.inputs) == name);
+        thing.expect("an object").drift.push(part.into());
     }
 
     /// Changes an input of an object, as somebody outside of dtm does.
@@ -357,7 +366,10 @@ impl Inner {
         self.next += 1;
         let id = format!("{}-{}", kind.to_lowercase(), self.next);
         let inputs = reveal(&inputs.clone().into()).as_object().cloned().unwrap_or_default();
-        self.objects.insert(id.clone(), Thing { kind: kind.into(), inputs, op: op.into(), generation: 1 });
+        self.objects.insert(
+            id.clone(),
+            Thing { kind: kind.into(), inputs, op: op.into(), generation: 1, drift: vec![] },
+        );
         id
     }
 
@@ -391,8 +403,8 @@ impl Inner {
             id: id.into(),
             outputs: outputs.as_object().cloned().unwrap_or_default(),
             inputs,
+            drift: thing.drift.clone(),
             private: Value::Null,
-            ..Object::default()
         }
     }
 }
