@@ -163,6 +163,9 @@ fn phase(pod: &Value) -> &str {
     pod.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default()
 }
 
+/// How long a pod may be [`stuck`] before it is given up: a rollout replaces a bad pod, and an image may be pushed late.
+pub const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Why pods will not become ready by themselves: an image that cannot be pulled, a container that crashes again and again.
 pub fn stuck(pods: &[Value]) -> Option<String> {
     pods.iter().filter(|pod| !is_ready(pod)).find_map(|pod| {

@@ -68,24 +68,32 @@ pub(super) fn recorded<'n>(node: &'n Node, change: &Change) -> &'n Value {
     node.prior.as_ref().and_then(|p| p.inputs.get(&change.name)).unwrap_or(&Value::Null)
 }
 
-/// What is done about it.
-pub(super) fn then(node: &Node, change: &Change) -> Then {
-    let how = node.kind.as_ref().and_then(|k| k.inputs.get(&*change.name)).and_then(|i| i.same);
-    let same = |a: &Value, b: &Value| dtm_engine::plan::diff::same(a, b, how);
+/// What is done about whatever changed in an object that is deleted or replaced.
+fn of_removed(node: &Node) -> Option<Then> {
     let leaves = node.kind.as_ref().is_some_and(|k| k.keeps_changed);
     match node.action {
-        Action::Replace { .. } | Action::Delete if leaves => Then::Left,
-        Action::Replace { .. } => Then::Recreated,
-        Action::Delete => Then::Deleted,
-        _ if same(&change.before, &change.after) => Then::Kept,
-        _ if same(recorded(node, change), &change.after) => Then::TakenBack,
+        Action::Replace { .. } | Action::Delete if leaves => Some(Then::Left),
+        Action::Replace { .. } => Some(Then::Recreated),
+        Action::Delete => Some(Then::Deleted),
         Action::NoOp
         | Action::Create
         | Action::Update
         | Action::Read
         | Action::Adopt
         | Action::Forget
-        | Action::Find => Then::Overwritten,
+        | Action::Find => None,
+    }
+}
+
+/// What is done about it.
+pub(super) fn then(node: &Node, change: &Change) -> Then {
+    let how = node.kind.as_ref().and_then(|k| k.inputs.get(&*change.name)).and_then(|i| i.same);
+    let same = |a: &Value, b: &Value| dtm_engine::plan::diff::same(a, b, how);
+    match of_removed(node) {
+        Some(then) => then,
+        None if same(&change.before, &change.after) => Then::Kept,
+        None if same(recorded(node, change), &change.after) => Then::TakenBack,
+        None => Then::Overwritten,
     }
 }
 
@@ -197,7 +205,7 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         paper.put(6, 8, &[(Paint::Yellow, "~ ".into()), (Paint::Plain, visible(part))]);
     }
     if !node.drift.is_empty() {
-        let then = of_parts(node);
+        let then = of_removed(node).unwrap_or(Then::TakenBack);
         paper.put(6, 8, &[(then.paint(), then.words().into())]);
     }
     if node.reason == Reason::OutputsChanged {
@@ -211,18 +219,6 @@ fn body(paper: &mut Paper, plan: &Plan, node: &Node) {
         let id = dtm_lang::value::quote(&left.id);
         let what = format!("dtm deletes the replaced object {id}, with this change");
         paper.put(6, 8, &[(Paint::Red, what)]);
-    }
-}
-
-/// What is done about the parts of an object that changed outside.
-pub(super) fn of_parts(node: &Node) -> Then {
-    match node.action {
-        Action::Replace { .. } => Then::Recreated,
-        Action::Delete => Then::Deleted,
-        Action::Forget => Then::Left,
-        Action::NoOp | Action::Create | Action::Update | Action::Read | Action::Adopt | Action::Find => {
-            Then::TakenBack
-        }
     }
 }
 

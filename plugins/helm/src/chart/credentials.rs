@@ -78,7 +78,7 @@ pub(super) fn of_registry(ctx: &Ctx, host: &str) -> Option<Credentials> {
     })
 }
 
-/// The names under which a registry stands in a configuration file of Docker.
+/// The keys that a Docker configuration file may use for a registry.
 fn names(host: &str) -> Vec<String> {
     let mut names = vec![host.to_string(), format!("https://{host}"), format!("https://{host}/v2/")];
     if matches!(host, "docker.io" | "registry-1.docker.io" | "index.docker.io") {

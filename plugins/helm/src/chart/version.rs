@@ -61,8 +61,8 @@ impl Wanted {
     }
 }
 
-/// A range of Helm: its parts are separated by spaces or commas, and a part of a version without an operator, as `1.2`, stands for
-/// all that begin so.
+/// Parses a version range in Helm's syntax: comparators are separated by spaces or commas, and a partial version without an
+/// operator matches every version with that prefix, so `1.2` matches `1.2.9`.
 fn range(text: &str) -> Option<VersionReq> {
     let text = text.trim();
     if let Some((from, to)) = text.split_once(" - ") {

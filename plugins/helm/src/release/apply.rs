@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long before the end of an operation helm ends by itself, so that it records what became of the release.
+/// How long before the deadline of an operation `helm` times out on its own, which leaves it time to record the failure.
 const BEFORE: Duration = Duration::from_secs(10);
 /// For how long an operation of another program is taken to be under way, where it does not say.
 const UNDER_WAY: Duration = Duration::from_secs(300);

@@ -4,8 +4,8 @@
 use super::objects::{LABEL, of_manifest, workloads};
 use crate::storage::{newest_of, record};
 use dtm_cluster::ready::{Status, status};
-use dtm_cluster::report::{report, stuck};
-use dtm_cluster::{Cluster, Name, found};
+use dtm_cluster::report::{GRACE, report, stuck};
+use dtm_cluster::{Cluster, Live, Name, found};
 use dtm_plugin::Ctx;
 use dtm_plugin::serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// How often the objects are looked at.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long what does not pass by itself may last: a rollout replaces a bad pod, and an image may be pushed late.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Which release is watched, while `helm` runs.
 pub(super) struct Watched<'a> {
@@ -53,17 +51,7 @@ impl Watched<'_> {
             }
             let Some((_, names)) = &wanted else { continue };
             let Ok(live) = self.cluster.live(names.iter().cloned(), LABEL).await else { continue };
-            let waiting: Vec<(&Name, &Value, String)> = names
-                .iter()
-                .filter_map(|name| {
-                    let object = found(&live, name)?;
-                    match status(object, begun.elapsed()) {
-                        Status::Ready => None,
-                        Status::Waiting(why) | Status::Failed(why) => Some((name, object, why)),
-                        Status::Terminating => Some((name, object, "it is being deleted".into())),
-                    }
-                })
-                .collect();
+            let waiting = unready(names, &live, begun.elapsed());
             if let Some((name, _, why)) = waiting.first() {
                 let ready = names.len() - waiting.len();
                 self.ctx.progress(format!(
@@ -85,16 +73,19 @@ impl Watched<'_> {
     }
 
     /// An object whose pods will not become ready by themselves, with what the cluster says of it.
-    async fn hopeless(&self, waiting: &[(&Name, &Value, String)]) -> Option<String> {
+    async fn hopeless(&self, waiting: &[Waiting<'_>]) -> Option<String> {
         for (name, object, _) in waiting {
             let pods = self.cluster.pods_of(object).await.unwrap_or_default();
             if let Some(why) = stuck(&pods) {
-                let report = report(self.cluster, object).await;
-                let text = format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name);
-                return Some(text.trim_end().to_string());
+                return Some(self.told(name, object, &why).await);
             }
         }
         None
+    }
+
+    async fn told(&self, name: &Name, object: &Value, why: &str) -> String {
+        let report = report(self.cluster, object).await;
+        format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name).trim_end().to_string()
     }
 
     /// What the cluster says of every object that is not ready.
@@ -105,18 +96,25 @@ impl Watched<'_> {
         let names = workloads(&all);
         let live = self.cluster.live(names.iter().cloned(), LABEL).await.ok()?;
         let mut out = vec![];
-        for name in &names {
-            let Some(object) = found(&live, name) else { continue };
-            let why = match status(object, Duration::MAX) {
-                Status::Ready => continue,
-                Status::Waiting(why) | Status::Failed(why) => why,
-                Status::Terminating => "it is being deleted".into(),
-            };
-            let report = report(self.cluster, object).await;
-            out.push(
-                format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name).trim_end().to_string(),
-            );
+        for (name, object, why) in unready(&names, &live, Duration::MAX) {
+            out.push(self.told(name, object, &why).await);
         }
         (!out.is_empty()).then(|| out.join("\n"))
     }
+}
+
+/// An object that is not ready, and why.
+type Waiting<'a> = (&'a Name, &'a Value, String);
+
+/// The objects that are not ready, of those that exist.
+fn unready<'a>(names: &'a [Name], live: &'a Live, age: Duration) -> Vec<Waiting<'a>> {
+    let one = |name: &'a Name| {
+        let object = found(live, name)?;
+        match status(object, age) {
+            Status::Ready => None,
+            Status::Waiting(why) | Status::Failed(why) => Some((name, object, why)),
+            Status::Terminating => Some((name, object, "it is being deleted".into())),
+        }
+    };
+    names.iter().filter_map(one).collect()
 }

@@ -4,14 +4,11 @@ use super::group::Group;
 use super::observe::{selector, short};
 use crate::patience::{Pauses, is_over};
 use dtm_cluster::ready::{Status, status};
-use dtm_cluster::report::{report, stuck};
+use dtm_cluster::report::{GRACE, report, stuck};
 use dtm_cluster::{Cluster, Name, found};
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Ctx, Failure};
 use std::time::{Duration, Instant};
-
-/// How long what does not pass by itself may last: a rollout replaces a bad pod, and an image may be pushed late.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Waits as long as an operation may.
 pub(crate) struct Patience<'a> {
