@@ -147,7 +147,7 @@ pub(super) async fn read_many(trial: &Trial<'_>, made: &Made) -> Result<bool, St
     for result in results {
         match (result, &one) {
             (ReadResult::Absent, None) => {}
-            (ReadResult::Object(object), Some(one)) if object == *one => {}
+            (ReadResult::Object(object), Some(one)) if *object == *one => {}
             _ => return Err("`read_many` gives another answer than `read`".into()),
         }
     }
@@ -206,7 +206,9 @@ pub(super) async fn preview(trial: &Trial<'_>, inputs: &Fields) -> Result<(), St
 
 /// Many reads at the same time: all are answered, and alike.
 pub(super) async fn parallel(trial: &Trial<'_>, made: &Made) -> Result<(), String> {
-    let one = serde_json::to_value(trial.read(made).await?.map_or(ReadResult::Absent, ReadResult::Object));
+    let one = serde_json::to_value(
+        trial.read(made).await?.map_or(ReadResult::Absent, |object| ReadResult::Object(Box::new(object))),
+    );
     let process = trial.plugin.process().await.map_err(|e| e.to_string())?;
     let config = process.config(&trial.settings).await.map_err(|e| told(Method::Configure, &e))?;
     let params = serde_json::to_value(Call { config, ..trial.reading(made) }).unwrap_or_default();

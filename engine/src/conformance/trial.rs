@@ -145,7 +145,7 @@ impl Trial<'_> {
             .map_err(|e| format!("the answer to `read` cannot be read: {e}"))?;
         match result {
             ReadResult::Absent => Ok(None),
-            ReadResult::Object(object) => Ok(Some(object)),
+            ReadResult::Object(object) => Ok(Some(*object)),
             ReadResult::Failed(error) => Err(format!("`read` failed: {}", error.message)),
         }
     }

@@ -131,7 +131,7 @@ async fn read_batch(plugins: &dyn PluginCalls, plugin: &str, batch: Vec<ToRead>)
 fn from_wire(result: ReadResult) -> Seen {
     match result {
         ReadResult::Absent => Seen::Absent,
-        ReadResult::Object(object) => Seen::Object(Box::new(object)),
+        ReadResult::Object(object) => Seen::Object(object),
         ReadResult::Failed(error) => Seen::Failed(error.message),
     }
 }

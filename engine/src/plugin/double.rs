@@ -375,7 +375,7 @@ impl Inner {
 
     fn read(&self, call: &Call) -> ReadResult {
         match self.objects.contains_key(&call.id) {
-            true => ReadResult::Object(self.object(&call.id)),
+            true => ReadResult::Object(Box::new(self.object(&call.id))),
             false => ReadResult::Absent,
         }
     }

@@ -352,13 +352,13 @@ fn recorded<K: Kind>(call: Call, inputs: Fields) -> std::result::Result<Object<K
 fn read_result<K: Kind>(id: String, seen: Result<Option<Observed<K>>>) -> ReadResult {
     match seen {
         Ok(None) => ReadResult::Absent,
-        Ok(Some(o)) => ReadResult::Object(WireObject {
+        Ok(Some(o)) => ReadResult::Object(Box::new(WireObject {
             id,
             outputs: fields(&o.outputs),
             inputs: o.inputs,
             drift: o.drift,
             private: o.private,
-        }),
+        })),
         Err(failure) => ReadResult::Failed(failure.into_rpc()),
     }
 }

@@ -378,7 +378,7 @@ pub enum ReadResult {
     /// The target says definitely that it is not there.
     Absent,
     /// It is there.
-    Object(Object),
+    Object(Box<Object>),
     /// It could not be found out.
     Failed(RpcError),
 }

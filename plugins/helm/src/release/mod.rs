@@ -33,6 +33,11 @@ fn named(id: &str) -> (&str, &str) {
     id.split_once('/').unwrap_or(("default", id))
 }
 
+/// Values, which are empty where none are given.
+fn given(values: Value) -> Value {
+    if values.is_null() { json!({}) } else { values }
+}
+
 /// Why records of Helm cannot be read.
 fn unreadable(namespace: &str) -> impl Fn(Fault) -> Failure + Copy + '_ {
     move |fault| fault.failure(&format!("the releases in `{namespace}` cannot be read"))
@@ -52,10 +57,7 @@ impl Inputs {
     }
     /// The values, as Helm gets them.
     fn plain_values(&self) -> Value {
-        match wire::plain(&self.values) {
-            Value::Null => json!({}),
-            values => values,
-        }
+        given(wire::plain(&self.values))
     }
     fn id(&self) -> String {
         id(&self.namespace, &self.name)
@@ -125,7 +127,7 @@ impl Kind for Release {
         let values = wire::plain(values);
         apply::check(&values)?;
         match chart_of(inputs) {
-            Some(chart) => chart.check_offline(&if values.is_null() { json!({}) } else { values }),
+            Some(chart) => chart.check_offline(&given(values)),
             None => Ok(()),
         }
     }

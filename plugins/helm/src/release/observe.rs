@@ -9,8 +9,7 @@ use crate::storage::{Record, Revision, newest, record};
 use crate::values::{observed, same};
 use dtm_cluster::{Cluster, Live, Name};
 use dtm_plugin::protocol::Fields;
-use dtm_plugin::serde_json::{self, Value, json};
-use dtm_plugin::wire;
+use dtm_plugin::serde_json::{self, Value};
 use dtm_plugin::{Failure, Object, Observed};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,8 +138,7 @@ fn broken(revision: &Revision, record: Option<&Record>) -> Option<String> {
 /// The inputs as they are there: those that can be told from Helm's record.
 fn inputs(object: &Object<Release>, record: &Record, was_written: bool, drift: &mut Vec<String>) -> Fields {
     let mut out = Fields::new();
-    let (values, wanted) = (record.values(), wire::plain(&object.inputs.values));
-    let wanted = if wanted.is_null() { json!({}) } else { wanted };
+    let (values, wanted) = (record.values(), object.inputs.plain_values());
     if !same(&values, &wanted) {
         out.insert("values".into(), observed(&values, &object.inputs.values));
     }

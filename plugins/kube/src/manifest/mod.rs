@@ -147,7 +147,7 @@ impl Kind for Manifest {
                 let expected = expected(object, &group).unwrap_or_default();
                 names.extend(resolved(&cluster, expected).await?);
             }
-            let there = cluster.live(names.into_iter(), &selector(None)).await?;
+            let there = cluster.live(names, &selector(None)).await?;
             Ok::<_, Failure>((cluster, there))
         };
         match all.await {
@@ -219,7 +219,7 @@ impl Kind for Manifest {
             // Begun and never recorded: what carries the labels of this manifest. What was adopted belongs to it without them.
             None => {
                 let names = resolved(&cluster, expected(&object, &group)?).await?;
-                let there = cluster.live(names.into_iter(), &selector(Some(&group))).await?;
+                let there = cluster.live(names, &selector(Some(&group))).await?;
                 let adopted = is_adopted(&object.private);
                 let ours = |there: &&Value| match Group::labelled(there) {
                     Some(other) => other == group,
