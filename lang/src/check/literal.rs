@@ -455,7 +455,9 @@ impl Checker<'_> {
             {
                 Code::E0317
             }
-            "after" | "protect" | "ignore" | "replace" | "retries" | "using" if what == "input" => {
+            "after" | "protect" | "ignore" | "replace" | "retries" | "timeout" | "using"
+                if what == "input" =>
+            {
                 Code::E0318
             }
             _ => Code::E0303,
@@ -466,10 +468,13 @@ impl Checker<'_> {
             "depends_on" | "dependsOn" if what == "input" => diagnostic.help(
                 "dtm infers the order from references; to order tools without one, write `with { after = [...] }`",
             ),
-            option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "using")
+            option @ ("after" | "protect" | "ignore" | "replace" | "retries" | "timeout" | "using")
                 if what == "input" =>
             {
                 diagnostic.help(format!("an option of a tool follows its inputs: `with {{ {option} = ... }}`"))
+            }
+            "timeouts" if what == "input" => {
+                diagnostic.help("an option of a tool follows its inputs: `with { timeout = 10m }`")
             }
             "lifecycle" if what == "input" => diagnostic.help(
                 "the options of a tool follow its inputs: `with { protect = true, ignore = [NAME], replace = \"create-first\" }`",
