@@ -61,7 +61,7 @@ impl Settings {
                 Err(_) if self.context.is_none() && std::env::var_os(IN_CLUSTER).is_some() => {
                     Config::incluster().map_err(|e| dtm_plugin::in_words(&e.to_string()))?
                 }
-                Err(e) => return Err(why("the kubeconfig", &e)),
+                Err(e) => return Err(why(DEFAULT, &e)),
             },
         };
         if let Some(proxy) = &self.proxy {
@@ -92,10 +92,22 @@ fn expanded(path: &str) -> PathBuf {
     }
 }
 
+/// What a kubeconfig is called that no setting names.
+const DEFAULT: &str = "the kubeconfig";
+
 /// Why a kubeconfig leads nowhere, without what it holds.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what the others say holds no secret")]
 fn why(what: &str, error: &KubeconfigError) -> String {
     match error {
+        KubeconfigError::ReadConfig(e, path) if e.kind() == std::io::ErrorKind::NotFound => {
+            let path = path.display();
+            match what {
+                DEFAULT => format!(
+                    "`{path}` does not exist; set `kubeconfig`, or the environment variable `KUBECONFIG`"
+                ),
+                what => format!("{what} does not exist"),
+            }
+        }
         KubeconfigError::Parse(_) => format!("{what} is not a kubeconfig"),
         KubeconfigError::LoadContext(name) => format!("{what} has no context `{name}`"),
         KubeconfigError::LoadClusterOfContext(name) => {
