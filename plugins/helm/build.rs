@@ -2,6 +2,6 @@
 #![allow(clippy::print_stdout)]
 
 fn main() -> Result<(), String> {
-    println!("cargo::rerun-if-changed=next.dts");
-    dtm_plugin_build::generate("next.dts")
+    println!("cargo::rerun-if-changed=helm.dts");
+    dtm_plugin_build::generate("helm.dts")
 }

@@ -181,7 +181,13 @@ impl Ours {
             let mut once = HashSet::default();
             after.retain(|(number, _)| once.insert(*number) && !reads.contains(number));
             let names = after.iter().map(|(n, at)| expr(*at, ExprKind::Name(self.names[*n].clone())));
-            let with = (!after.is_empty()).then(|| record(span, [("after", list(span, names))]));
+            let after = (!after.is_empty()).then(|| ("after", list(span, names)));
+            let timeout = mapped.timeout.clone().map(|mut timeout| {
+                self.resolve(&mut timeout);
+                ("timeout", timeout)
+            });
+            let with: Vec<(&str, Expr)> = after.into_iter().chain(timeout).collect();
+            let with = (!with.is_empty()).then(|| record(span, with));
             let parts = mapped.kind.split('.').map(|part| name(tool.plugin.span, part)).collect();
             let kind = Path { parts, span: tool.plugin.span };
             let made = AstTool { name: name(span, own.clone()), each: None, kind, cond: None, inputs, with };

@@ -8,7 +8,7 @@ mod storage;
 mod values;
 mod yaml;
 
-/// Types of the interface file `next.dts`, which becomes `helm.dts` when dtm ships the plugin.
+/// Types of the interface file `helm.dts`.
 #[allow(missing_docs)]
 pub mod interface {
     include!(concat!(env!("OUT_DIR"), "/interface.rs"));

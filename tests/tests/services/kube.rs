@@ -1,77 +1,18 @@
 //! The plugin `kube` against a real API server, by the command line: what it applies, sees, mends, refuses and deletes.
 
-use dtm_tests::sandbox::{Ran, Sandbox};
+use crate::shop::{DTM, Shop, edit, get};
+use dtm_tests::sandbox::Sandbox;
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::proxy::{When, Wrong};
 use dtm_tests::services::{installed, wait_until};
 use dtm_tests::stage::run_in;
 use dtm_tests::suite::{replaced, sections};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const DTM: &str = env!("CARGO_BIN_EXE_dtm-under-test");
-
-/// A project for a cluster.
-struct Shop {
-    sandbox: Sandbox,
-    kubeconfig: PathBuf,
-}
-
-impl Shop {
-    fn new(kubeconfig: PathBuf) -> Shop {
-        Shop { sandbox: Sandbox::new(Path::new(DTM)), kubeconfig }
-    }
-    fn set(&self, tools: &str) {
-        let config = self.kubeconfig.display();
-        let text = format!("dts 1\n\nconfigure kube {{ kubeconfig = \"{config}\" }}\n\n{tools}\n");
-        self.sandbox.write("main.dts", text);
-    }
-    fn run(&self, args: &str) -> Ran {
-        self.sandbox.shell(&format!("dtm {args}"))
-    }
-    fn done(&self, args: &str) -> String {
-        let ran = self.run(args);
-        assert_eq!(ran.code, 0, "dtm {args}\n{}{}", ran.stdout, ran.stderr);
-        ran.stdout
-    }
-    /// A command that fails, and says this.
-    #[track_caller]
-    fn refused(&self, args: &str, why: &[&str]) {
-        let ran = self.run(args);
-        assert_ne!(ran.code, 0, "dtm {args}\n{}", ran.stdout);
-        let all = format!("{}{}", ran.stdout, ran.stderr);
-        // A message is wrapped to the width of the terminal.
-        let flat: String = all.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
-        for words in why {
-            assert!(flat.contains(words), "dtm {args} does not say `{words}`:\n{all}");
-        }
-    }
-    #[track_caller]
-    fn in_sync(&self) {
-        let plan = self.done("plan");
-        assert!(plan.contains("No changes"), "{plan}");
-    }
-}
-
 const MAPS: &str = "/api/v1/namespaces/dtm/configmaps";
-
-fn get(server: &Kubernetes, path: &str) -> Option<Value> {
-    let (status, object) = server.request("GET", path, "", &Value::Null);
-    match status {
-        200 => Some(object),
-        404 => None,
-        other => panic!("{path}: {other} {object}"),
-    }
-}
-
-/// Changes an object as somebody else would, with `kubectl edit` say.
-fn edit(server: &Kubernetes, path: &str, patch: Value) {
-    let path = format!("{path}?fieldManager=somebody");
-    let (status, answer) = server.request("PATCH", &path, "application/merge-patch+json", &patch);
-    assert_eq!(status, 200, "{answer}");
-}
 
 /// A manifest `site` of ConfigMaps in the namespace `dtm`.
 fn site(objects: &str, more: &str) -> String {
@@ -464,10 +405,13 @@ fn the_pages_of_the_manual_hold() {
     let server = server.with_controllers();
     let kubeconfig = std::fs::read(server.kubeconfig("admin", None)).expect("a kubeconfig");
     let kubectl = installed("kubernetes.sh").expect("it is installed").join("kubectl");
+    let Some(helm) = installed("helm.sh").map(|home| home.join("helm3")) else { return };
     let prepare = |sandbox: &Sandbox| {
         std::fs::create_dir(sandbox.home().join(".kube")).expect("a folder");
         std::fs::write(sandbox.home().join(".kube/config"), &kubeconfig).expect("written");
-        std::os::unix::fs::symlink(&kubectl, sandbox.home().join("bin/kubectl")).expect("a link");
+        for (program, name) in [(&kubectl, "kubectl"), (&helm, "helm")] {
+            std::os::unix::fs::symlink(program, sandbox.home().join("bin").join(name)).expect("a link");
+        }
     };
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/cluster");
     let mut problems = vec![];

@@ -1,7 +1,9 @@
-//! Tests on real servers: state in S3 (MinIO) and Kubernetes, and the plugin `kube`. Without the servers these tests say that they
+//! Tests on real servers: state in S3 (MinIO) and Kubernetes, and the plugins `kube` and `helm`. Without the servers these tests say that they
 //! are skipped.
 
+mod helm;
 mod k8s;
 mod kube;
 mod matrix;
 mod s3;
+mod shop;

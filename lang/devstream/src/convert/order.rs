@@ -70,15 +70,18 @@ pub(super) fn without_needless_order(decls: &mut [Decl]) {
             let ExprKind::Name(name) = &**kind else { return true };
             !direct.iter().any(|other| other != name && reaches(&waits, other, name))
         });
-        if after.is_empty() {
+        let only = if let [Element::One(only)] = &**after { Some(only.clone()) } else { None };
+        let is_empty = after.is_empty();
+        let Some(ExprKind::Record(entries)) = tool.with.as_mut().map(|with| &mut *with.kind) else {
+            continue;
+        };
+        if is_empty {
+            entries.remove(0);
+        } else if let (Some(Entry::Field { value, .. }), Some(only)) = (entries.first_mut(), only) {
+            *value = Some(only);
+        }
+        if entries.is_empty() {
             tool.with = None;
-        } else if let [Element::One(_)] = &**after {
-            let Some(Element::One(only)) = after.pop() else { continue };
-            if let Some(ExprKind::Record(entries)) = tool.with.as_mut().map(|w| &mut *w.kind)
-                && let Some(Entry::Field { value, .. }) = entries.first_mut()
-            {
-                *value = Some(only);
-            }
         }
     }
 }

@@ -133,11 +133,10 @@ pub(super) fn release(mapping: &mut Mapping<'_>) {
         }
     }
     if let Some(timeout) = in_chart(mapping, "timeout") {
-        match mapping.literal(&timeout).and_then(|t| duration(&t)) {
-            Some(600_000_000_000) => {}
-            Some(ns) => mapping.set("timeout", expr(timeout.span, ExprKind::Duration(ns))),
-            None => mapping.set("timeout", timeout),
-        }
+        // Of a text that is no duration the check tells at its place.
+        let span = timeout.span;
+        let known = mapping.literal(&timeout).and_then(|text| duration(&text));
+        mapping.timeout = Some(known.map_or(timeout, |ns| expr(span, ExprKind::Duration(ns))));
     }
     mapping.moves_unless("chart.wait", "wait", &ExprKind::Bool(true));
     mapping.moves_unless("chart.upgradeCRDs", "upgrade_crds", &ExprKind::Bool(true));

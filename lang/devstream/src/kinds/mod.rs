@@ -36,6 +36,8 @@ pub(super) struct Mapped {
     pub(super) left: Vec<Left>,
     /// A file of values beside the configuration.
     pub(super) values_file: Option<(Symbol, Span)>,
+    /// For how long a change may take.
+    pub(super) timeout: Option<Expr>,
     /// What else is wrong.
     pub(super) told: Vec<Diagnostic>,
 }
@@ -78,6 +80,7 @@ struct Mapping<'m> {
     outputs: Vec<(&'static str, Output)>,
     taken: RefCell<HashSet<Span>>,
     values_file: Option<(Symbol, Span)>,
+    timeout: Option<Expr>,
     told: Vec<Diagnostic>,
 }
 
@@ -148,13 +151,14 @@ pub(super) fn map(tool: &Tool, vars: &Vars, written: &HashMap<Span, Symbol>, tol
         outputs: vec![],
         taken: RefCell::default(),
         values_file: None,
+        timeout: None,
         told: vec![],
     };
     moves(&mut mapping);
     let mut left = vec![];
     mapping.left(&tool.options, "", told, &mut left);
-    let Mapping { inputs, outputs, values_file, told, .. } = mapping;
-    Mapped { kind, inputs, outputs, left, values_file, told }
+    let Mapping { inputs, outputs, values_file, timeout, told, .. } = mapping;
+    Mapped { kind, inputs, outputs, left, values_file, timeout, told }
 }
 
 /// A plugin that nobody knows keeps its options as they are.

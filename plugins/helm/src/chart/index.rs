@@ -3,7 +3,7 @@
 use super::credentials::{self, Credentials};
 use super::digest;
 use crate::yaml;
-use dtm_plugin::http::{Auth, Client, Options, resolved};
+use dtm_plugin::http::{Auth, Client, Options, Verb, resolved};
 use dtm_plugin::{Ctx, Failure, Secret};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -126,9 +126,16 @@ pub(super) fn of(ctx: &Ctx, url: &str, given: Option<&Credentials>) -> Result<Ar
 pub(super) fn download(ctx: &Ctx, url: &str, given: Option<&Credentials>) -> Result<Vec<u8>, Failure> {
     let auth = given.map(|c| Auth::Basic(c.username.clone(), Secret(c.password.0.clone())));
     let client = Client::new(Options { base: url.into(), auth, ..Options::default() })?;
-    match client.get(ctx, url)? {
-        Some(answer) => Ok(answer.body),
-        None => Err(Failure::clean(format!("there is nothing at {url}")).input("repository")),
+    let answer = client.answer(ctx, Verb::Get, url, None)?;
+    match answer.status {
+        200..=299 => Ok(answer.body),
+        401 | 403 => Err(Failure::clean(format!(
+            "{} refuses the credentials, or needs some: set `credentials`, or run `helm repo add`",
+            host(url)
+        ))
+        .input("credentials")),
+        404 | 410 => Err(Failure::clean(format!("there is nothing at {url}")).input("repository")),
+        status => Err(Failure::clean(format!("{url} answers {status}")).input("repository")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Installing, upgrading and uninstalling a release.
 
 use super::failure::{clean, is_timeout, said};
+use super::observe::{was_begun, with_begun};
 use super::watch::Watched;
 use super::{Inputs, Release, id, observe, unreadable};
 use crate::chart::Archive;
@@ -11,7 +12,6 @@ use crate::storage::{OPERATION, Revision, SECONDS, mark_failed, newest_of, recor
 use crate::values::rounded;
 use dtm_cluster::{Apply, Cluster};
 use dtm_plugin::process::{Ended, Program};
-use dtm_plugin::protocol::Preview;
 use dtm_plugin::serde_json::{self, Value};
 use dtm_plugin::{Change, Ctx, Failure};
 use std::sync::Arc;
@@ -40,40 +40,25 @@ pub(super) fn check(values: &Value) -> Result<(), Failure> {
     }
 }
 
-/// What would come of a change: helm renders the chart and asks the server, and changes nothing.
-///
-/// # Errors
-/// When the chart cannot be had, the values do not fit it, or helm or the server refuses it.
-pub(super) async fn preview(ctx: &Ctx, exists: bool, inputs: &Inputs) -> Result<Preview, Failure> {
-    let values = inputs.plain_values();
-    check(&values)?;
-    let archive = inputs.chart().fetch(ctx).await?;
-    archive.check(&values)?;
-    let helm = Helm::of(ctx)?;
-    let run = Run { ctx, inputs, helm: &helm, archive: &archive };
-    let ended = run.helm(if exists { "upgrade" } else { "install" }, &values, |program| {
-        program.arg("--dry-run=server")
-    })?;
-    let mut notes = vec![];
-    if archive.metadata.deprecated {
-        notes.push(format!("the chart `{}` is deprecated", archive.metadata.name));
-    }
-    match ended.is_success() {
-        true => Ok(Preview { notes, ..Preview::default() }),
-        false => Err(clean(&inputs.id(), &said(&ended))),
-    }
-}
-
 /// One run of `helm install` or `helm upgrade`.
-struct Run<'a> {
-    ctx: &'a Ctx,
-    inputs: &'a Inputs,
-    helm: &'a Helm,
-    archive: &'a Archive,
+pub(super) struct Run<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) inputs: &'a Inputs,
+    pub(super) helm: &'a Helm,
+    pub(super) archive: &'a Archive,
 }
 
 impl Run<'_> {
-    fn helm(&self, verb: &str, values: &Value, more: impl Fn(Program) -> Program) -> Result<Ended, Failure> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(super) fn helm(
+        &self,
+        verb: &str,
+        values: &Value,
+        more: impl Fn(Program) -> Program,
+    ) -> Result<Ended, Failure> {
         let chart = Handed::new("chart.tgz", self.archive.bytes())?;
         let program = self.helm.command(verb, &self.inputs.namespace);
         let program = program.arg(&self.inputs.name).arg(chart.path()).args(["--values", "-"]);
@@ -108,7 +93,11 @@ impl Run<'_> {
 ///
 /// # Errors
 /// When it does not become what is wanted, with what is there in spite of it.
-pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<Change<Release>, Failure> {
+pub(super) async fn deploy(
+    ctx: &Ctx,
+    inputs: &Inputs,
+    recorded: Option<&Value>,
+) -> Result<Change<Release>, Failure> {
     let (namespace, name, id) = (&*inputs.namespace, &*inputs.name, inputs.id());
     let values = inputs.plain_values();
     check(&values)?;
@@ -116,9 +105,19 @@ pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<
     let archive = inputs.chart().fetch(ctx).await?;
     let cluster = cluster(ctx).await?;
     let look = || async { newest_of(&cluster, namespace, name).await.map_err(unreadable(namespace)) };
-    let before = look().await?.filter(|revision| revision.status != "uninstalled");
-    let begun = before.as_ref().is_some_and(|revision| revision.operation.as_deref() == Some(&*ctx.op));
-    if let Some(revision) = before.as_ref().filter(|revision| begun && revision.status == "deployed") {
+    let mut before = look().await?.filter(|revision| revision.status != "uninstalled");
+    if recorded.is_some() && before.as_ref().is_some_and(|revision| revision.status == "uninstalling") {
+        // A deletion that did not complete: what is left goes first.
+        uninstall(ctx, namespace, name).await?;
+        before = None;
+    }
+    let is_ours = recorded.is_some();
+    let recorded = recorded.unwrap_or(&Value::Null);
+    let is_last = |revision: &Revision| revision.operation.as_deref() == Some(&*ctx.op);
+    let begun = before.as_ref().is_some_and(|revision| is_last(revision) || was_begun(recorded, revision));
+    if let Some(revision) =
+        before.as_ref().filter(|revision| is_last(revision) && revision.status == "deployed")
+    {
         return done(&cluster, revision, &archive).await;
     }
     let mut is_server_side = false;
@@ -142,6 +141,9 @@ pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<
             })?;
         }
     }
+    if !ctx.checkpoint(&id, with_begun(recorded, &ctx.op)) {
+        return Err(Failure::clean(format!("that `{id}` is about to change cannot be recorded")));
+    }
     let upgrades = before.is_some();
     if upgrades && inputs.upgrade_crds {
         definitions(&cluster, &archive).await?;
@@ -154,13 +156,13 @@ pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<
     let stop = Arc::new(AtomicBool::new(false));
     let ended = AtomicBool::new(false);
     let runtime = tokio::runtime::Handle::current();
-    let (result, hopeless) = std::thread::scope(|scope| {
+    let (result, noticed) = std::thread::scope(|scope| {
         let watcher = inputs.wait.then(|| scope.spawn(|| runtime.block_on(watched.watch(&ended, &stop))));
         let result = run.helm(if upgrades { "upgrade" } else { "install" }, &values, |program| {
             run.flags(program, upgrades, is_server_side, seconds.as_secs()).stop_when(stop.clone())
         });
         ended.store(true, Ordering::Relaxed);
-        (result, watcher.and_then(|watcher| watcher.join().ok()).flatten())
+        (result, watcher.and_then(|watcher| watcher.join().ok()).unwrap_or_default())
     });
     let result = result?;
     let after = look().await?;
@@ -169,14 +171,17 @@ pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<
         return done(&cluster, revision, &archive).await;
     }
     let said = said(&result);
-    let unready = match &hopeless {
-        None if is_timeout(&said) => watched.unready().await,
+    // An upgrade that was rolled back is a revision of the operation before.
+    let rolled_back =
+        upgrades && inputs.on_failure == OnFailure::Rollback && after != before && ours.is_none();
+    let unready = match (&noticed.hopeless, rolled_back) {
+        // What it waited for is no longer there.
+        (None, true) if is_timeout(&said) && !noticed.waiting.is_empty() => Some(noticed.waiting.join("\n")),
+        (None, false) if is_timeout(&said) => watched.unready().await,
         _ => None,
     };
-    let why = hopeless.or(unready).unwrap_or_else(|| said.clone());
+    let why = noticed.hopeless.or(unready).unwrap_or_else(|| said.clone());
     let Some(revision) = ours else {
-        // An upgrade that was rolled back is a revision of the operation before.
-        let rolled_back = upgrades && inputs.on_failure == OnFailure::Rollback && after != before;
         return Err(match rolled_back {
             true => Failure::clean(format!("`{id}` was rolled back: {why}")),
             false => clean(&id, &said),
@@ -189,7 +194,7 @@ pub(super) async fn deploy(ctx: &Ctx, inputs: &Inputs, is_ours: bool) -> Result<
     let private = observe::deployed(&cluster, revision, archive.digest()).await;
     let failure = Failure::partial(id.clone(), format!("`{id}`: {why}"));
     Err(match private {
-        Ok((_, private)) => failure.private(private),
+        Ok((_, private)) => failure.private(with_begun(&private, &ctx.op)),
         Err(_) => failure,
     })
 }

@@ -42,8 +42,9 @@ pub(super) fn clean(release: &str, said: &str) -> Failure {
         ))
         .input("take_ownership");
     }
-    if said.contains("no matches for kind") {
-        return Failure::clean(format!("`{release}`: {}", missing_kinds(said)));
+    let missing: Vec<String> = missing_kinds(said).iter().map(Missing::told).collect();
+    if !missing.is_empty() {
+        return Failure::clean(format!("`{release}`: {}", missing.join("\n")));
     }
     let input = if said.contains("values don't meet the specifications") { Some("values") } else { None };
     let failure = Failure::clean(format!("`{release}`: {said}"));
@@ -73,27 +74,71 @@ fn existing(said: &str) -> String {
     if out.is_empty() { said.to_string() } else { out.join(", ") }
 }
 
-/// The kinds that the cluster does not have: `no matches for kind "X" in version "a/v1"`, once each, with what replaced them.
-fn missing_kinds(said: &str) -> String {
-    let mut out: Vec<String> = vec![];
-    for part in said.split("no matches for kind ").skip(1) {
-        let mut quoted = part.split('"').skip(1).step_by(2);
-        let (Some(kind), Some(version)) = (quoted.next(), quoted.next()) else { continue };
-        let now = match (version, kind) {
+/// A kind that the cluster does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// `Ingress`
+    pub(super) name: String,
+    /// `extensions/v1beta1`
+    pub(super) version: String,
+}
+
+impl Missing {
+    /// Whether it is of Kubernetes itself, so that no definition brings it.
+    pub(super) fn is_built_in(&self) -> bool {
+        let group = self.version.split_once('/').map_or("", |(group, _)| group);
+        let of_kubernetes = ["apps", "batch", "autoscaling", "policy", "extensions"].contains(&group)
+            || [
+                "admissionregistration",
+                "apiextensions",
+                "apiregistration",
+                "certificates",
+                "coordination",
+                "discovery",
+                "events",
+                "networking",
+                "node",
+                "rbac.authorization",
+                "scheduling",
+                "storage",
+            ]
+            .iter()
+            .any(|prefix| group.strip_suffix(".k8s.io") == Some(prefix));
+        group.is_empty() || of_kubernetes
+    }
+    fn told(&self) -> String {
+        let now = match (&*self.version, &*self.name) {
             ("extensions/v1beta1", "Ingress") | ("networking.k8s.io/v1beta1", _) => {
                 "; it is in `networking.k8s.io/v1` now"
             }
             ("extensions/v1beta1" | "apps/v1beta1" | "apps/v1beta2", _) => "; it is in `apps/v1` now",
             ("policy/v1beta1", "PodDisruptionBudget") => "; it is in `policy/v1` now",
+            ("policy/v1beta1", "PodSecurityPolicy") => {
+                "; Kubernetes 1.25 removed it: the chart may have a value that turns it off"
+            }
             ("batch/v1beta1", _) => "; it is in `batch/v1` now",
+            ("autoscaling/v2beta1" | "autoscaling/v2beta2", _) => "; it is in `autoscaling/v2` now",
+            ("rbac.authorization.k8s.io/v1beta1", _) => "; it is in `rbac.authorization.k8s.io/v1` now",
+            ("apiextensions.k8s.io/v1beta1", _) => "; it is in `apiextensions.k8s.io/v1` now",
+            _ if !self.is_built_in() => ": its CustomResourceDefinition is not installed",
             _ => "",
         };
-        let told = format!("the cluster has no kind `{kind}` in `{version}`{now}");
-        if !out.contains(&told) {
-            out.push(told);
+        format!("the cluster has no kind `{}` in `{}`{now}", self.name, self.version)
+    }
+}
+
+/// The kinds that the cluster does not have: `no matches for kind "X" in version "a/v1"`, once each.
+pub(super) fn missing_kinds(said: &str) -> Vec<Missing> {
+    let mut out: Vec<Missing> = vec![];
+    for part in said.split("no matches for kind ").skip(1) {
+        let mut quoted = part.split('"').skip(1).step_by(2);
+        let (Some(name), Some(version)) = (quoted.next(), quoted.next()) else { continue };
+        let missing = Missing { name: name.into(), version: version.into() };
+        if !out.contains(&missing) {
+            out.push(missing);
         }
     }
-    if out.is_empty() { said.to_string() } else { out.join("\n") }
+    out
 }
 
 #[cfg(test)]
@@ -114,5 +159,21 @@ mod tests {
             clean("shop/web", said).message(),
             "`shop/web`: the cluster has no kind `Ingress` in `extensions/v1beta1`; it is in `networking.k8s.io/v1` now"
         );
+    }
+
+    #[test]
+    fn a_kind_that_a_definition_may_bring_is_not_built_in() {
+        let said = |version: &str| format!("no matches for kind \"X\" in version \"{version}\"");
+        let is_built_in = |version: &str| missing_kinds(&said(version)).iter().all(Missing::is_built_in);
+        for version in
+            ["v1", "apps/v1beta1", "networking.k8s.io/v1beta1", "rbac.authorization.k8s.io/v1beta1"]
+        {
+            assert!(is_built_in(version), "{version}");
+        }
+        for version in ["acme.dev/v1", "gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1"] {
+            assert!(!is_built_in(version), "{version}");
+        }
+        let failure = clean("shop/web", &said("acme.dev/v1"));
+        assert!(failure.message().ends_with("its CustomResourceDefinition is not installed"));
     }
 }

@@ -4,6 +4,7 @@ mod apply;
 mod failure;
 mod objects;
 mod observe;
+mod preview;
 mod watch;
 
 use crate::chart::{Chart, Wanted, plain};
@@ -209,7 +210,7 @@ impl Kind for Release {
     }
 
     async fn preview(ctx: &Ctx, prior: Option<Object<Self>>, inputs: Inputs) -> Result<Preview, Failure> {
-        apply::preview(ctx, prior.is_some(), &inputs).await
+        preview::preview(ctx, prior.is_some(), &inputs).await
     }
 
     async fn list(ctx: &Ctx, within: Fields) -> Result<Vec<Listed>, Failure> {
@@ -230,11 +231,11 @@ impl Kind for Release {
     }
 
     async fn create(ctx: &Ctx, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        apply::deploy(ctx, &inputs, false).await
+        apply::deploy(ctx, &inputs, None).await
     }
 
-    async fn update(ctx: &Ctx, _: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
-        apply::deploy(ctx, &inputs, true).await
+    async fn update(ctx: &Ctx, prior: Object<Self>, inputs: Inputs) -> Result<Change<Self>, Failure> {
+        apply::deploy(ctx, &inputs, Some(&prior.private)).await
     }
 
     async fn delete(ctx: &Ctx, object: Object<Self>) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use crate::interface::Endpoints as Endpoint;
 use crate::yaml;
 use dtm_cluster::owned::{self, Step, shown, unlike};
-use dtm_cluster::{Cluster, Live, Name, Resource, found, kind, name, uid};
+use dtm_cluster::{Cluster, Live, Name, Resource, found, kind, uid};
 use dtm_plugin::serde_json::Value;
 use serde::{Deserialize, Serialize};
 
@@ -114,21 +114,32 @@ pub(super) fn endpoints(names: &[Name], live: &Live) -> Vec<Endpoint> {
         names.iter().filter(move |own| own.kind == wanted).filter_map(|own| found(live, own))
     };
     let ingresses: Vec<&Value> = of_kind("Ingress").collect();
-    let endpoint = |service: &Value| {
-        let port = service.pointer("/spec/ports/0")?;
-        let number = port.get("port")?.as_i64()?;
-        let secure =
-            number == 443 || port.get("name").and_then(Value::as_str).is_some_and(|n| n.contains("https"));
-        let scheme = if secure { "https" } else { "http" };
-        let host = format!("{}.{}.svc", name(service), dtm_cluster::namespace(service));
-        let outside = ingresses.iter().find_map(|ingress| of_ingress(ingress, name(service)));
-        Some(Endpoint {
-            name: name(service).into(),
-            cluster_url: address(scheme, &host, number),
-            url: outside.or_else(|| of_balancer(service, scheme, number)),
+    let services = names.iter().filter(|own| own.kind == "Service");
+    services
+        .filter_map(|own| {
+            let service = found(live, own)?;
+            let mut endpoint = endpoint(own, service)?;
+            let outside = ingresses.iter().find_map(|ingress| of_ingress(ingress, &own.name));
+            endpoint.url = outside.or_else(|| of_balancer(service));
+            Some(endpoint)
         })
-    };
-    of_kind("Service").filter_map(endpoint).collect()
+        .collect()
+}
+
+/// A Service by its address inside the cluster.
+pub(super) fn endpoint(own: &Name, service: &Value) -> Option<Endpoint> {
+    let (scheme, port) = port(service)?;
+    let host = format!("{}.{}.svc", own.name, own.namespace);
+    Some(Endpoint { name: own.name.clone(), cluster_url: address(scheme, &host, port), url: None })
+}
+
+/// The scheme and the number of the first port of a Service.
+fn port(service: &Value) -> Option<(&'static str, i64)> {
+    let port = service.pointer("/spec/ports/0")?;
+    let number = port.get("port")?.as_i64()?;
+    let named = port.get("name").and_then(Value::as_str);
+    let is_secure = number == 443 || named.is_some_and(|name| name.contains("https"));
+    Some((if is_secure { "https" } else { "http" }, number))
 }
 
 fn address(scheme: &str, host: &str, port: i64) -> String {
@@ -158,7 +169,8 @@ fn of_ingress(ingress: &Value, service: &str) -> Option<String> {
 }
 
 /// The address of a Service that has a load balancer.
-fn of_balancer(service: &Value, scheme: &str, port: i64) -> Option<String> {
+fn of_balancer(service: &Value) -> Option<String> {
+    let (scheme, port) = port(service)?;
     let there = service.pointer("/status/loadBalancer/ingress/0")?;
     let host = there.get("hostname").or_else(|| there.get("ip"))?.as_str()?;
     Some(address(scheme, host, port))

@@ -21,6 +21,10 @@ pub(super) struct Private {
     version: String,
     /// Its objects as they were applied.
     objects: Vec<Applied>,
+    /// The operations that were begun since. One that is recorded here and did not complete was interrupted: while this state is
+    /// locked, nothing else runs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    begun: Vec<String>,
 }
 
 impl Private {
@@ -30,6 +34,25 @@ impl Private {
     fn value(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
+    /// Nothing is recorded of a release whose first operation did not complete.
+    fn is_first(&self) -> bool {
+        self.version.is_empty()
+    }
+}
+
+/// What is recorded before an operation is begun.
+pub(super) fn with_begun(private: &Value, operation: &str) -> Value {
+    let mut private = Private::of(private).unwrap_or_default();
+    if !private.begun.iter().any(|known| known == operation) {
+        private.begun.push(operation.into());
+    }
+    private.value()
+}
+
+/// Whether the operation that made a revision was begun by this state.
+pub(super) fn was_begun(private: &Value, revision: &Revision) -> bool {
+    let operation = revision.operation.as_ref();
+    operation.is_some_and(|operation| Private::of(private).unwrap_or_default().begun.contains(operation))
 }
 
 type Seen = Result<Option<Observed<Release>>, Failure>;
@@ -71,7 +94,9 @@ async fn one(cluster: &Cluster, object: Object<Release>, revision: &Revision, li
     if revision.status == "uninstalled" {
         return Ok(None);
     }
-    let recorded = Private::of(&object.private);
+    let private = Private::of(&object.private);
+    let begun = private.as_ref().map(|private| private.begun.clone()).unwrap_or_default();
+    let recorded = private.filter(|private| !private.is_first());
     let known = recorded.as_ref().filter(|private| private.version == revision.version);
     let outputs: Option<Outputs> = serde_json::from_value(Value::Object(object.outputs.clone())).ok();
     if let (Some(private), Some(mut outputs)) = (known, outputs) {
@@ -101,11 +126,10 @@ async fn one(cluster: &Cluster, object: Object<Release>, revision: &Revision, li
     let inputs = inputs(&object, &record, known.is_none() && recorded.is_some(), &mut drift);
     let digest = object.outputs.get("chart_digest").and_then(Value::as_str).unwrap_or_default();
     let outputs = outputs_of(revision, &record, digest, &wanted, &live);
-    let private = Private { version: revision.version.clone(), objects: applied(&wanted, &live) };
     // While something differs, what is recorded stays: the next look must find it again.
-    let private = match (&recorded, drift.is_empty()) {
-        (Some(old), false) => Private { objects: old.objects.clone(), version: old.version.clone() },
-        (Some(_), true) | (None, _) => private,
+    let private = match recorded {
+        Some(old) if !drift.is_empty() || !inputs.is_empty() => old,
+        _ => Private { version: revision.version.clone(), objects: applied(&wanted, &live), begun },
     };
     Ok(Some(Observed { outputs, inputs, drift, private: private.value() }))
 }
@@ -208,6 +232,7 @@ pub(super) async fn deployed(
         Failure::unknown(format!("the manifest of `{}` cannot be read: {why}", revision.name))
     })?;
     let live = cluster.live(wanted.iter().map(|(own, _)| own.clone()).collect::<Vec<_>>(), LABEL).await?;
-    let private = Private { version: revision.version.clone(), objects: applied(&wanted, &live) };
+    let private =
+        Private { version: revision.version.clone(), objects: applied(&wanted, &live), begun: vec![] };
     Ok((outputs_of(revision, &record, digest, &wanted, &live), private.value()))
 }

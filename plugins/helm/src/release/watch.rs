@@ -14,6 +14,15 @@ use std::time::{Duration, Instant};
 /// How often the objects are looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What was seen while `helm` waited.
+#[derive(Default)]
+pub(super) struct Noticed {
+    /// What is wrong with an object that will not become ready.
+    pub(super) hopeless: Option<String>,
+    /// The objects that were not ready when they were last looked at, and why.
+    pub(super) waiting: Vec<String>,
+}
+
 /// Which release is watched, while `helm` runs.
 pub(super) struct Watched<'a> {
     pub(super) ctx: &'a Ctx,
@@ -23,8 +32,9 @@ pub(super) struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// Watches until `ended` says that helm has ended; what is wrong with an object that will not become ready sets `stop`.
-    pub(super) async fn watch(&self, ended: &AtomicBool, stop: &AtomicBool) -> Option<String> {
+    /// Watches until `ended` says that helm has ended; an object that will not become ready sets `stop`.
+    pub(super) async fn watch(&self, ended: &AtomicBool, stop: &AtomicBool) -> Noticed {
+        let mut noticed = Noticed::default();
         let mut wanted: Option<(i64, Vec<Name>)> = None;
         let mut bad: Option<Instant> = None;
         let begun = Instant::now();
@@ -32,14 +42,15 @@ impl Watched<'_> {
             let until = Instant::now() + PAUSE;
             while Instant::now() < until {
                 if ended.load(Ordering::Relaxed) {
-                    return None;
+                    return noticed;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             let Ok(Some(revision)) = newest_of(self.cluster, self.namespace, self.name).await else {
                 continue;
             };
-            if !revision.is_pending() {
+            // While helm rolls back, what it failed at is gone.
+            if !revision.is_pending() || revision.status == "pending-rollback" {
                 continue;
             }
             if wanted.as_ref().is_none_or(|(number, _)| *number != revision.number) {
@@ -52,6 +63,9 @@ impl Watched<'_> {
             let Some((_, names)) = &wanted else { continue };
             let Ok(live) = self.cluster.live(names.iter().cloned(), LABEL).await else { continue };
             let waiting = unready(names, &live, begun.elapsed());
+            let told =
+                |(name, _, why): &Waiting<'_>| format!("{}/{} is not ready: {why}", name.kind, name.name);
+            noticed.waiting = waiting.iter().map(told).collect();
             if let Some((name, _, why)) = waiting.first() {
                 let ready = names.len() - waiting.len();
                 self.ctx.progress(format!(
@@ -64,7 +78,8 @@ impl Watched<'_> {
             match self.hopeless(&waiting).await {
                 Some(why) if bad.get_or_insert_with(Instant::now).elapsed() >= GRACE => {
                     stop.store(true, Ordering::Relaxed);
-                    return Some(why);
+                    noticed.hopeless = Some(why);
+                    return noticed;
                 }
                 Some(_) => {}
                 None => bad = None,
