@@ -172,6 +172,15 @@ impl Loader for Kept {
             None => self.inner.read(path),
         }
     }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        let folder = to_workspace(&self.home, folder);
+        let inside = |path: &String| {
+            let (own, name) = path.rsplit_once('/').unwrap_or(("", path));
+            (own == folder).then(|| name.to_string())
+        };
+        let kept: Vec<String> = self.files.keys().filter_map(inside).collect();
+        if kept.is_empty() { self.inner.list(&folder) } else { Ok(kept) }
+    }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
         self.inner.shipped(plugin)
     }

@@ -32,6 +32,15 @@ impl FileLoader {
     pub fn new(root: PathBuf, prefix: String, extensions: &'static Extensions) -> FileLoader {
         FileLoader { workspace: Workspace::of(&root), root, prefix, extensions }
     }
+
+    /// Where a path of the project really leads.
+    fn real(&self, path: &str) -> Result<PathBuf, String> {
+        let real = self.root.join(path).canonicalize().map_err(|e| crate::reason(&e))?;
+        match real.starts_with(&self.workspace.root) {
+            true => Ok(real),
+            false => Err("a link in its path leads outside the workspace".into()),
+        }
+    }
 }
 
 impl Loader for FileLoader {
@@ -39,11 +48,7 @@ impl Loader for FileLoader {
         if let Some(front) = self.extensions.frontends.iter().find(|f| f.folder() == Some(path)) {
             return Ok(files(&self.root, *front).map_err(|e| crate::reason(&e))?.join("\n").into_bytes());
         }
-        let full = self.root.join(path);
-        let real = full.canonicalize().map_err(|e| crate::reason(&e))?;
-        if !real.starts_with(&self.workspace.root) {
-            return Err("a link in its path leads outside the workspace".into());
-        }
+        let real = self.real(path)?;
         let metadata = std::fs::metadata(&real).map_err(|e| crate::reason(&e))?;
         if metadata.is_dir() {
             return Err("it is a directory".into());
@@ -55,6 +60,20 @@ impl Loader for FileLoader {
             return Err("it is larger than 64 MiB".into());
         }
         std::fs::read(&real).map_err(|e| crate::reason(&e))
+    }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        let entries = std::fs::read_dir(self.real(folder)?).map_err(|e| crate::reason(&e))?;
+        let mut names = vec![];
+        for entry in entries {
+            let entry = entry.map_err(|e| crate::reason(&e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A link to a file counts; whether it leads outside is seen when it is read.
+            if !name.starts_with('.') && entry.path().is_file() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
     }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
         if let Some((text, version)) = installed_interface(plugin) {

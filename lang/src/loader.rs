@@ -14,6 +14,14 @@ pub trait Loader: Send + Sync {
     /// # Errors
     /// The reason, for a person: not there, not readable, outside the workspace.
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// The names of the files in a folder, in order, for an import of several; hidden ones are left out.
+    ///
+    /// # Errors
+    /// The reason, for a person, as of [`Loader::read`].
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        let _ = folder;
+        Err("folders are not read here".into())
+    }
     /// The interface file of a plugin that is shipped with dtm, with its version.
     fn shipped(&self, plugin: &str) -> Option<Shipped>;
     /// The names of the shipped plugins.

@@ -76,6 +76,9 @@ impl Loader for Overlay {
             None => self.disk.read(path),
         }
     }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        self.disk.list(folder)
+    }
     fn shipped(&self, plugin: &str) -> Option<Shipped> {
         self.disk.shipped(plugin)
     }

@@ -3,8 +3,9 @@
 use super::{Checker, Def};
 use crate::data::{Contents, Sealing};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::index::ModuleId;
+use crate::index::{DataId, ModuleId};
 use crate::loader::join;
+use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::Type;
 
@@ -41,6 +42,9 @@ impl Checker<'_> {
             None => (Type::Any, None),
         };
         self.data_types[id] = ty.unrefined();
+        if let Some((folder, pattern)) = several(&path) {
+            return self.import_several(id, import, (folder, pattern), &ty, declared);
+        }
         let text = match self.text(&path) {
             Ok(text) => text,
             Err(why) => {
@@ -62,7 +66,7 @@ impl Checker<'_> {
         };
         let known = contents.is_some() || import.ty.is_some();
         self.data_types[id] = if known { ty.unrefined() } else { Type::Error };
-        let at = crate::source::Span::new(file, 0, 0);
+        let at = Span::new(file, 0, 0);
         self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
         self.note_use(name.span, Some(at), "data", || ty.to_string(), || None);
         if let Some(Contents { tree, sealing }) = contents {
@@ -73,5 +77,98 @@ impl Checker<'_> {
             self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut problems);
         }
         self.diags.append_of(problems, ty.has_secret());
+    }
+
+    /// An import of the files whose names fit a pattern: one list of all that they hold, in the order of their names.
+    fn import_several(
+        &mut self,
+        id: DataId,
+        import: &ast::Import,
+        (folder, pattern): (&str, &str),
+        ty: &Type,
+        declared: Option<Span>,
+    ) {
+        let failed =
+            |headline: String| Diagnostic::new(Code::E0206, headline).at(import.path_span, "imported here");
+        let names = match self.loader.list(folder) {
+            Ok(names) => names,
+            Err(why) => {
+                return self
+                    .diags
+                    .push(failed(format!("cannot read the folder of `{}`: {why}", import.path)));
+            }
+        };
+        let below = |name: &String| if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let paths: Vec<String> = names.iter().filter(|name| fits(name, pattern)).map(below).collect();
+        if paths.is_empty() {
+            return self.diags.push(failed(format!("no file matches `{}`", import.path)));
+        }
+        let (mut items, mut problems, mut is_secret, mut is_complete) =
+            (vec![], Diagnostics::default(), false, true);
+        let mut first = None;
+        for path in paths {
+            let text = match self.text(&path) {
+                Ok(text) => text,
+                Err(why) => {
+                    self.diags.push(failed(format!("cannot read `{path}`: {why}")));
+                    is_complete = false;
+                    continue;
+                }
+            };
+            let shown = self.loader.shown(&path);
+            let file = self.sources.add_shown(path.as_str(), shown.clone(), text.as_str());
+            let at = *first.get_or_insert(Span::new(file, 0, 0));
+            self.note_use(import.path_span, Some(at), "data", || ty.to_string(), || None);
+            match crate::data::read(file, (&path, &shown), &text, self.loader, &mut problems) {
+                Some(Contents { tree, sealing }) => {
+                    is_secret |= !matches!(sealing, Sealing::None);
+                    if let Sealing::Unset(d) = sealing {
+                        self.hir.unopened.push(*d);
+                    }
+                    items.extend(crate::data::elements(file, &path, &text, tree));
+                }
+                None => is_complete = false,
+            }
+        }
+        let ty = if is_secret { ty.clone().secret() } else { ty.clone() };
+        self.data_types[id] = ty.unrefined();
+        if let (true, Some(at)) = (is_complete, first) {
+            let tree = crate::data::Node::new(at, crate::data::NodeKind::Seq(items));
+            crate::data::refined(&tree, &ty, &mut self.hir.refined_data);
+            self.hir.data[id] = crate::data::typed(&tree, &ty, declared, &mut problems);
+        }
+        self.diags.append_of(problems, ty.has_secret());
+    }
+}
+
+/// The folder and the pattern of an import of several files: `k8s` and `*.yaml`.
+fn several(path: &str) -> Option<(&str, &str)> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    name.contains('*').then_some((folder, name))
+}
+
+/// Whether a name fits a pattern, in which each `*` stands for any text.
+fn fits(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            (0..=name.len()).filter(|at| name.is_char_boundary(*at)).any(|at| fits(&name[at..], rest))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert_eq!(several("k8s/*.yaml"), Some(("k8s", "*.yaml")));
+        assert_eq!(several("*.yaml"), Some(("", "*.yaml")));
+        assert_eq!(several("k8s/a.yaml"), None);
+        assert!(
+            fits("a.yaml", "*.yaml") && fits("web-1.yaml", "web-*.yaml") && fits("a-b-c.yaml", "a*c.yaml")
+        );
+        assert!(!fits("a.yml", "*.yaml") && !fits("web.yaml", "web-*.yaml"));
     }
 }

@@ -210,6 +210,21 @@ fn contents(
     Ok(Contents { tree: yaml::merged(node)?, sealing })
 }
 
+/// The elements that a file adds to the list of several files: its documents, where it is of YAML, and itself otherwise.
+pub(crate) fn elements(file: FileId, path: &str, text: &str, tree: Node) -> Vec<Node> {
+    let documents = match Format::of_path(path) {
+        Some(Format::Yaml) => {
+            yaml::documents(file, text, false, yaml::Legacy::None).map_or(1, |all| all.len())
+        }
+        _ => 1,
+    };
+    match tree.kind {
+        NodeKind::Seq(items) if documents > 1 => items,
+        NodeKind::Scalar(value) if matches!(value.data, Data::Null) => vec![],
+        kind => vec![Node { kind, ..tree }],
+    }
+}
+
 /// The top-level keys of a TOML file, with their places; none where it cannot be read.
 pub fn toml_keys(file: FileId, text: &str, diags: &mut Diagnostics) -> Vec<(Symbol, Span)> {
     toml::read(file, text).map_err(|d| diags.push(*d)).map_or(vec![], |node| node.keys())
