@@ -12,6 +12,7 @@ pub mod ready;
 pub mod report;
 mod resources;
 mod settings;
+mod settle;
 
 pub use cluster::{Cluster, place};
 pub use fault::{Cause, Fault};
@@ -20,6 +21,7 @@ pub use names::{Name, api_version, kind, labels, metadata, name, namespace, uid}
 pub use objects::Apply;
 pub use resources::Resource;
 pub use settings::Settings;
+pub use settle::Settled;
 
 /// The name under which dtm owns fields.
 pub const MANAGER: &str = "dtm";

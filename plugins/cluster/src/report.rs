@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::names::{Name, kind, name, namespace, uid};
+use crate::names::{kind, name, namespace, uid};
 use crate::ready;
 use crate::resources::Resource;
 use serde_json::Value;
@@ -26,6 +26,10 @@ const STUCK: [&str; 5] = [
     "CreateContainerError",
     "RunContainerError",
 ];
+
+/// Reasons of warnings that say what the state of a container or a condition says.
+const TOLD: [&str; 6] =
+    ["BackOff", "Failed", "FailedScheduling", "Unhealthy", "BackoffLimitExceeded", "InspectFailed"];
 
 fn pods() -> Resource {
     Resource::built_in("v1", "Pod", "pods")
@@ -64,23 +68,38 @@ impl Cluster {
         let mut own: Vec<(String, String)> = events
             .iter()
             .filter(|e| text(e, "/type") == "Warning" && text(e, "/involvedObject/uid") == uid(about))
-            // The state of the container says it.
-            .filter(|e| text(e, "/reason") != "BackOff")
+            .filter(|e| !TOLD.contains(&&*text(e, "/reason")))
             .map(|e| {
-                let times = e.get("count").and_then(Value::as_i64).filter(|n| *n > 1);
-                let times = times.map(|n| format!(" ({n} times)")).unwrap_or_default();
                 let when = [
                     text(e, "/lastTimestamp"),
                     text(e, "/eventTime"),
                     text(e, "/metadata/creationTimestamp"),
                 ];
                 let when = when.into_iter().find(|time| !time.is_empty()).unwrap_or_default();
-                (when, format!("{}: {}{times}", text(e, "/reason"), text(e, "/message").trim()))
+                (when, format!("{}: {}", text(e, "/reason"), text(e, "/message").trim()))
             })
             .collect();
         own.sort();
         own.drain(..own.len().saturating_sub(EVENTS));
         own.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// What the last probe of a container's readiness said.
+    async fn probe(&self, pod: &Value, container: &str) -> Option<String> {
+        let events = self.list(&Resource::built_in("v1", "Event", "events"), Some(namespace(pod)), "").await;
+        let events = events.unwrap_or_default();
+        let text = |event: &Value, pointer: &str| {
+            event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string()
+        };
+        let path = format!("spec.containers{{{container}}}");
+        let mut said: Vec<(String, String)> = events
+            .iter()
+            .filter(|e| text(e, "/reason") == "Unhealthy" && text(e, "/involvedObject/uid") == uid(pod))
+            .filter(|e| text(e, "/involvedObject/fieldPath") == path)
+            .map(|e| (text(e, "/lastTimestamp"), text(e, "/message")))
+            .collect();
+        said.sort();
+        said.pop().map(|(_, message)| message.trim().to_string())
     }
 
     /// The last lines of a container's log: of the run before, if it was restarted.
@@ -105,21 +124,50 @@ impl Container<'_> {
     fn text(&self, pointer: &str) -> &str {
         self.status.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
-    /// What keeps it from running: `ImagePullBackOff: Back-off pulling image "app:2"`.
+    /// What keeps it from running: ``the image `app:2` does not exist in its registry (ImagePullBackOff)``.
     fn reason(&self) -> String {
+        let (reason, message) =
+            (self.text("/state/waiting/reason"), self.text("/state/waiting/message").trim());
         let ended = self.ended();
-        let ended = if ended.is_empty() { String::new() } else { format!("; it {ended}") };
-        match self.text("/state/waiting/reason") {
-            "" if self.status.pointer("/state/running").is_some() => {
-                format!("it runs, but is not ready{ended}")
-            }
-            "" => format!("it does not run{ended}"),
-            // The message says how long the kubelet waits, and which pod it is.
-            "CrashLoopBackOff" => format!("it crashes again and again{ended} (CrashLoopBackOff)"),
-            reason => match self.text("/state/waiting/message") {
-                "" => format!("{reason}{ended}"),
-                message => format!("{reason}: {}{ended}", message.trim()),
+        match reason {
+            "" if self.status.pointer("/state/running").is_some() => match &*ended {
+                "" => "it runs, but is not ready".into(),
+                ended => format!("it runs again, but is not ready: {ended}"),
             },
+            "" if ended.is_empty() => "it does not run".into(),
+            "" => ended,
+            "ErrImagePull" | "ImagePullBackOff" => format!("{} ({reason})", self.image(message)),
+            "InvalidImageName" => {
+                format!("`{}` is not the name of an image ({reason})", self.text("/image"))
+            }
+            // The message says how long the kubelet waits, and which pod it is; why it does not start is in how it ended.
+            "CrashLoopBackOff" => match started(self.text("/lastState/terminated/message")) {
+                Some(why) => why,
+                None => format!("it crashes repeatedly: {ended} ({reason})"),
+            },
+            _ => match started(message) {
+                Some(why) => why,
+                None if message.is_empty() => reason.to_string(),
+                None => format!("{message} ({reason})"),
+            },
+        }
+    }
+    /// Why its image cannot be pulled.
+    fn image(&self, message: &str) -> String {
+        let image = self.text("/image");
+        let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+        if says(&["not found", "manifest unknown"]) {
+            return format!("the image `{image}` does not exist in its registry");
+        }
+        if says(&["nauthorized", "authentication required", "denied", "403"]) {
+            return format!(
+                "the registry does not give the image `{image}`: it needs the credentials of `imagePullSecrets`"
+            );
+        }
+        // The last cause comes last; before its first one, there is no reason at all.
+        match message.rsplit_once(": ").map(|(_, cause)| cause.trim()) {
+            Some(cause) if !cause.is_empty() => format!("the image `{image}` cannot be pulled: {cause}"),
+            _ => format!("the image `{image}` cannot be pulled"),
         }
     }
     /// How it ended, now or the last time.
@@ -129,13 +177,37 @@ impl Container<'_> {
             .find(|p| self.status.pointer(p).is_some());
         let Some(ended) = ended else { return String::new() };
         let code = self.status.pointer(&format!("{ended}/exitCode")).and_then(Value::as_i64).unwrap_or(0);
-        let times =
-            if self.restarts > 0 { format!(", restarted {} times", self.restarts) } else { String::new() };
+        let times = match self.restarts {
+            0 => String::new(),
+            1 => ", restarted once".into(),
+            times => format!(", restarted {times} times"),
+        };
         match self.text(&format!("{ended}/reason")) {
-            "OOMKilled" => format!("was killed because it ran out of memory (exit code {code}{times})"),
-            _ => format!("exited with code {code}{times}"),
+            "OOMKilled" => format!("it ran out of memory and was killed{times}"),
+            _ => format!("it exited with code {code}{times}"),
         }
     }
+}
+
+/// Why a container cannot be started: a runtime repeats what each of its parts says.
+fn started(message: &str) -> Option<String> {
+    let program = message.split_once("exec: \"")?.1.split('"').next()?;
+    Some(match message {
+        m if m.contains("no such file") || m.contains("not found in $PATH") => {
+            format!("the program `{program}` does not exist in the image")
+        }
+        m if m.contains("permission denied") => format!("the program `{program}` is not executable"),
+        m => format!("the program `{program}` cannot be started: {}", m.rsplit(": ").next().unwrap_or(m)),
+    })
+}
+
+/// What a scheduler says, without what it says of preemption.
+fn scheduled(message: &str) -> &str {
+    let end = [" no new claims to deallocate", " preemption: "]
+        .into_iter()
+        .filter_map(|words| message.find(words))
+        .min();
+    message[..end.unwrap_or(message.len())].trim_end_matches([',', '.', ' '])
 }
 
 /// The containers of a pod that are not ready, those that run before the others first.
@@ -166,56 +238,75 @@ fn phase(pod: &Value) -> &str {
 /// How long a pod may be [`stuck`] before it is given up: a rollout replaces a bad pod, and an image may be pushed late.
 pub const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Why pods will not become ready by themselves: an image that cannot be pulled, a container that crashes again and again.
+/// Why pods will not become ready by themselves: an image that cannot be pulled, a container that crashes repeatedly.
 pub fn stuck(pods: &[Value]) -> Option<String> {
     pods.iter().filter(|pod| !is_ready(pod)).find_map(|pod| {
         unready(pod).iter().find_map(|container| {
             let reason = container.text("/state/waiting/reason");
             let crashes = reason == "CrashLoopBackOff" && container.restarts >= CRASHES;
-            (crashes || STUCK.contains(&reason)).then(|| {
-                format!("container `{}` of pod {}: {}", container.name, name(pod), container.reason())
-            })
+            (crashes || STUCK.contains(&reason)).then(|| container.reason())
         })
     })
 }
 
-/// What a person needs to find the cause: the pods that are not ready, why, the last warnings, the last lines of their logs.
-/// Several lines; empty where nothing more is known.
-pub async fn report(cluster: &Cluster, object: &Value) -> String {
+/// What a person needs to find the cause: the pods that are not ready, and why, the last lines of their logs, and other warnings.
+/// What `told` says already is not repeated. Several lines; empty where nothing more is known.
+pub async fn report(cluster: &Cluster, object: &Value, told: &str) -> String {
     let mut out = String::new();
     let pods = cluster.pods_of(object).await.unwrap_or_default();
-    for warning in cluster.warnings(object).await {
-        let _ = writeln!(out, "  {}: {warning}", Name::of(object));
+    if let Some(("True", _, message)) = ready::condition(object, "ReplicaFailure") {
+        let _ = writeln!(out, "  {message}");
+    }
+    for warning in cluster.warnings(object).await.iter().filter(|warning| !told.contains(&***warning)) {
+        let _ = writeln!(out, "  {warning}");
     }
     let bad: Vec<&Value> = pods.iter().filter(|pod| !is_ready(pod)).collect();
     for pod in bad.iter().take(PODS) {
-        let _ = writeln!(
-            out,
-            "  pod {} is {}",
-            name(pod),
-            if phase(pod).is_empty() { "not scheduled" } else { phase(pod) }
-        );
-        if let Some(("False", reason, message)) = ready::condition(pod, "PodScheduled") {
-            let _ = writeln!(out, "    {reason}: {message}");
+        let before = out.len();
+        if let Some(("False", _, message)) = ready::condition(pod, "PodScheduled") {
+            let _ = writeln!(out, "  pod {}: it is not scheduled: {}", name(pod), scheduled(message));
         }
         for container in unready(pod) {
-            let _ = writeln!(out, "    container `{}`: {}", container.name, container.reason());
-            let log = match cluster.log(pod, container.name, container.restarts > 0).await {
-                Some(log) => Some(log),
-                None => cluster.log(pod, container.name, false).await,
-            };
-            for line in log.iter().flat_map(|log| log.lines()) {
-                let _ = writeln!(out, "      | {line}");
-            }
+            cluster.container(&mut out, pod, &container, told).await;
         }
         for warning in cluster.warnings(pod).await {
-            let _ = writeln!(out, "    {warning}");
+            let _ = writeln!(out, "  pod {}: {warning}", name(pod));
+        }
+        if out.len() == before {
+            let _ = writeln!(out, "  pod {}: {}", name(pod), phase(pod));
         }
     }
     if bad.len() > PODS {
         let _ = writeln!(out, "  and {} more pods are not ready", bad.len() - PODS);
     }
     out
+}
+
+impl Cluster {
+    /// What is known of a container.
+    async fn container(&self, out: &mut String, pod: &Value, container: &Container<'_>, told: &str) {
+        let reason = container.reason();
+        let probed = match container.status.pointer("/state/running").is_some() {
+            true => self.probe(pod, container.name).await,
+            false => None,
+        };
+        let reason = match probed {
+            Some(probe) => format!("{reason}: {probe}"),
+            None => reason,
+        };
+        let place = format!("  pod {}, container `{}`", name(pod), container.name);
+        let _ = match told.contains(&*reason) {
+            true => writeln!(out, "{place}"),
+            false => writeln!(out, "{place}: {reason}"),
+        };
+        let log = match self.log(pod, container.name, container.restarts > 0).await {
+            Some(log) => Some(log),
+            None => self.log(pod, container.name, false).await,
+        };
+        for line in log.iter().flat_map(|log| log.lines()) {
+            let _ = writeln!(out, "    | {line}");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -227,28 +318,63 @@ mod tests {
         json!({ "kind": "Pod", "metadata": { "name": "web-1" }, "status": { "phase": "Pending", "containerStatuses": [container] } })
     }
 
+    fn waiting(reason: &str, message: &str) -> Value {
+        pod(json!({ "name": "app", "image": "r.dev/app:2", "ready": false, "restartCount": 2,
+            "state": { "waiting": { "reason": reason, "message": message } },
+            "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }))
+    }
+
     #[test]
-    fn a_crash_loop_and_a_missing_image_do_not_pass_by_themselves() {
-        let crash = |restarts: i64| {
-            pod(json!({ "name": "app", "ready": false, "restartCount": restarts,
-                "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 10s" } },
-                "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }))
-        };
-        assert_eq!(stuck(&[crash(1)]), None);
-        assert_eq!(
-            stuck(&[crash(2)]).as_deref(),
-            Some(
-                "container `app` of pod web-1: it crashes again and again; it exited with code 3, restarted 2 times (CrashLoopBackOff)"
-            )
+    fn what_does_not_pass_by_itself_is_told_in_words() {
+        let image = "failed to pull and unpack image: failed to resolve reference \"r.dev/app:2\": ";
+        for (reason, message, told) in [
+            ("ErrImagePull", "", None),
+            ("ContainerCreating", "", None),
+            (
+                "ImagePullBackOff",
+                &*format!("{image}r.dev/app:2: not found"),
+                Some("the image `r.dev/app:2` does not exist in its registry (ImagePullBackOff)"),
+            ),
+            (
+                "ImagePullBackOff",
+                &*format!("{image}401 Unauthorized"),
+                Some(
+                    "the registry does not give the image `r.dev/app:2`: it needs the credentials of `imagePullSecrets` (ImagePullBackOff)",
+                ),
+            ),
+            (
+                "ImagePullBackOff",
+                &*format!("{image}dial tcp: connection refused"),
+                Some("the image `r.dev/app:2` cannot be pulled: connection refused (ImagePullBackOff)"),
+            ),
+            (
+                "InvalidImageName",
+                "couldn't parse",
+                Some("`r.dev/app:2` is not the name of an image (InvalidImageName)"),
+            ),
+            (
+                "CreateContainerConfigError",
+                "secret \"login\" not found",
+                Some("secret \"login\" not found (CreateContainerConfigError)"),
+            ),
+            (
+                "RunContainerError",
+                "runc create failed: exec: \"/bin/web\": stat /bin/web: no such file or directory: unknown",
+                Some("the program `/bin/web` does not exist in the image"),
+            ),
+            (
+                "CrashLoopBackOff",
+                "back-off 10s restarting",
+                Some("it crashes repeatedly: it exited with code 3, restarted 2 times (CrashLoopBackOff)"),
+            ),
+        ] {
+            assert_eq!(stuck(&[waiting(reason, message)]).as_deref(), told, "{reason}: {message}");
+        }
+        // One restart may pass.
+        let once = pod(
+            json!({ "name": "app", "ready": false, "restartCount": 1, "state": { "waiting": { "reason": "CrashLoopBackOff" } } }),
         );
-        let pull = json!({ "name": "app", "ready": false, "restartCount": 0,
-            "state": { "waiting": { "reason": "ImagePullBackOff", "message": "Back-off pulling image \"no\"" } } });
-        assert!(
-            stuck(&[pod(pull)])
-                .is_some_and(|why| why.ends_with("ImagePullBackOff: Back-off pulling image \"no\""))
-        );
-        let starting = json!({ "name": "app", "ready": false, "restartCount": 0, "state": { "waiting": { "reason": "ContainerCreating" } } });
-        assert_eq!(stuck(&[pod(starting)]), None);
+        assert_eq!(stuck(&[once]), None);
     }
 
     #[test]
@@ -259,9 +385,14 @@ mod tests {
         let reasons: Vec<String> = unready(&killed).iter().map(Container::reason).collect();
         assert_eq!(
             reasons,
-            [
-                "it runs, but is not ready; it was killed because it ran out of memory (exit code 137, restarted 1 times)"
-            ]
+            ["it runs again, but is not ready: it ran out of memory and was killed, restarted once"]
         );
+    }
+
+    #[test]
+    fn what_a_scheduler_says_of_preemption_is_left_out() {
+        let said = "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available.";
+        assert_eq!(scheduled(said), "0/1 nodes are available: 1 Insufficient cpu");
+        assert_eq!(scheduled("0/1 nodes are available."), "0/1 nodes are available");
     }
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 /// The first pause between two looks, and the longest.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
+/// The pause between two looks at what is ready.
+pub(crate) const AGAIN: Duration = Duration::from_millis(300);
 /// How long before its deadline an operation ends itself, so that it can still say why.
 const BEFORE: Duration = Duration::from_secs(3);
 

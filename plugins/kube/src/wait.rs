@@ -3,7 +3,8 @@
 use crate::cluster;
 use crate::interface::wait::{Inputs, Outputs};
 use crate::interface::{Target, Until};
-use crate::patience::{Pauses, is_over};
+use crate::patience::{AGAIN, Pauses, is_over};
+use dtm_cluster::Settled;
 use dtm_cluster::ready::{Status, condition, status};
 use dtm_cluster::report::report;
 use dtm_plugin::protocol::Fields;
@@ -68,7 +69,7 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
     let cluster = cluster(ctx).await?;
     let (target, begun) = (&inputs.target, Instant::now());
     let what = shown(target);
-    let mut pauses = Pauses::default();
+    let (mut pauses, mut settled) = (Pauses::default(), Settled::default());
     loop {
         let resource = cluster.resource(&target.api_version, &target.kind).await;
         let resource = resource.map_err(|fault| fault.failure("the kinds of the cluster cannot be read"))?;
@@ -80,6 +81,14 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
             there.map_err(|fault| fault.failure(&format!("{what} cannot be read")).input("target"))?;
         let why = match looked(there.as_ref(), &inputs.until, begun.elapsed()) {
             Seen::Reached => {
+                let objects: Vec<&Value> = match &inputs.until {
+                    Until::Text(_) | Until::Text2(_) => there.iter().collect(),
+                    Until::Record(_) | Until::Record2(_) => vec![],
+                };
+                if !settled.look(&cluster, &objects).await.unwrap_or(true) && !is_over(ctx) {
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
                 let waited = Nanoseconds(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
                 return Ok(Change { id: what, outputs: Outputs { waited }, private: Value::Null });
             }
@@ -92,7 +101,7 @@ async fn wait(ctx: &Ctx, inputs: &Inputs) -> Result<Change<Wait>, Failure> {
             Seen::Never(why) => why,
         };
         let more = match &there {
-            Some(object) => report(&cluster, object).await,
+            Some(object) => report(&cluster, object, &why).await,
             None => String::new(),
         };
         return Err(Failure::clean(format!("{what}: {why}\n{more}").trim_end().to_string()).input("target"));

@@ -1,6 +1,7 @@
 //! Real servers for tests. The scripts under `tests/services` build each once, into a cache; where one is missing, tests
 //! say so, and fail where `CI=true`. A server listens on loopback only, and ends with its value.
 
+pub mod cluster;
 pub mod files;
 pub mod identity;
 pub mod kubernetes;

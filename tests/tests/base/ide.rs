@@ -175,6 +175,7 @@ fn kinds_types_options_and_declarations_are_completed() {
         one("dts 1\n\ntool a: $0").labels(),
         [
             "core",
+            "helm",
             "kube",
             "scm",
             "argocd",
@@ -182,7 +183,6 @@ fn kinds_types_options_and_declarations_are_completed() {
             "devlake",
             "devstream",
             "docker",
-            "helm",
             "issues",
             "jenkins"
         ]

@@ -1,12 +1,9 @@
 //! The plugin `kube` against a real API server, by the command line: what it applies, sees, mends, refuses and deletes.
 
-use crate::shop::{DTM, Shop, edit, get};
-use dtm_tests::sandbox::Sandbox;
+use crate::shop::{Shop, edit, get};
 use dtm_tests::services::kubernetes::Kubernetes;
 use dtm_tests::services::proxy::{When, Wrong};
-use dtm_tests::services::{installed, wait_until};
-use dtm_tests::stage::run_in;
-use dtm_tests::suite::{replaced, sections};
+use dtm_tests::services::wait_until;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
@@ -396,41 +393,6 @@ fn waiting_for_what_others_create() {
     shop.done("apply -y");
     shop.done("destroy -y");
     assert!(get(&server, &format!("{MAPS}/late")).is_some(), "it touches nothing");
-}
-
-/// The pages of the manual that need a cluster, run as the suites are: `DTM_BLESS=1` writes what was found.
-#[test]
-fn the_pages_of_the_manual_hold() {
-    let Some(server) = Kubernetes::start() else { return };
-    let server = server.with_controllers();
-    let kubeconfig = std::fs::read(server.kubeconfig("admin", None)).expect("a kubeconfig");
-    let kubectl = installed("kubernetes.sh").expect("it is installed").join("kubectl");
-    let Some(helm) = installed("helm.sh").map(|home| home.join("helm3")) else { return };
-    let prepare = |sandbox: &Sandbox| {
-        std::fs::create_dir(sandbox.home().join(".kube")).expect("a folder");
-        std::fs::write(sandbox.home().join(".kube/config"), &kubeconfig).expect("written");
-        for (program, name) in [(&kubectl, "kubectl"), (&helm, "helm")] {
-            std::os::unix::fs::symlink(program, sandbox.home().join("bin").join(name)).expect("a link");
-        }
-    };
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/cluster");
-    let mut problems = vec![];
-    for page in std::fs::read_dir(pages).expect("a folder") {
-        let page = page.expect("an entry").path();
-        let text = std::fs::read_to_string(&page).expect("a page");
-        let mut changes = vec![];
-        for section in sections(&text) {
-            let result = run_in(&section, Path::new(DTM), prepare);
-            problems.extend(
-                result.problems.into_iter().map(|p| format!("{} / {}: {p}", page.display(), section.name)),
-            );
-            changes.extend(result.changes);
-        }
-        if std::env::var_os("DTM_BLESS").is_some() && !changes.is_empty() {
-            std::fs::write(&page, replaced(&text, changes)).expect("written");
-        }
-    }
-    assert!(problems.is_empty() || std::env::var_os("DTM_BLESS").is_some(), "{}", problems.join("\n"));
 }
 
 #[test]

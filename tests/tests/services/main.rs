@@ -5,5 +5,6 @@ mod helm;
 mod k8s;
 mod kube;
 mod matrix;
+mod pods;
 mod s3;
 mod shop;

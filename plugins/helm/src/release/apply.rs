@@ -66,6 +66,20 @@ impl Run<'_> {
         program.run(self.ctx).map_err(|e| e.failure(&self.inputs.id()))
     }
 
+    /// Rolls an upgrade back that helm took to be complete.
+    fn rollback(&self, why: &str) -> Failure {
+        let id = self.inputs.id();
+        let program = self.helm.command("rollback", &self.inputs.namespace).arg(&self.inputs.name);
+        match program.run(self.ctx) {
+            Ok(ended) if ended.is_success() => Failure::clean(format!("`{id}` was rolled back: {why}")),
+            Ok(ended) => Failure::partial(
+                id.clone(),
+                format!("`{id}` could not be rolled back: {}\n{why}", said(&ended)),
+            ),
+            Err(error) => error.failure(&id),
+        }
+    }
+
     /// The flags of a change.
     fn flags(&self, program: Program, upgrades: bool, is_server_side: bool, seconds: u64) -> Program {
         let inputs = self.inputs;
@@ -167,8 +181,13 @@ pub(super) async fn deploy(
     let result = result?;
     let after = look().await?;
     let ours = after.as_ref().filter(|revision| revision.operation.as_deref() == Some(&*ctx.op));
+    let mut noticed = noticed;
     if let Some(revision) = ours.filter(|revision| result.is_success() && revision.status == "deployed") {
-        return done(&cluster, revision, &archive).await;
+        noticed.hopeless = if inputs.wait { watched.settle().await } else { None };
+        let Some(why) = &noticed.hopeless else { return done(&cluster, revision, &archive).await };
+        if upgrades && inputs.on_failure == OnFailure::Rollback {
+            return Err(run.rollback(why));
+        }
     }
     let said = said(&result);
     // An upgrade that was rolled back is a revision of the operation before.

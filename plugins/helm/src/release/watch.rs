@@ -5,7 +5,7 @@ use super::objects::{LABEL, of_manifest, workloads};
 use crate::storage::{newest_of, record};
 use dtm_cluster::ready::{Status, status};
 use dtm_cluster::report::{GRACE, report, stuck};
-use dtm_cluster::{Cluster, Live, Name, found};
+use dtm_cluster::{Cluster, Live, Name, Settled, found};
 use dtm_plugin::Ctx;
 use dtm_plugin::serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,11 @@ use std::time::{Duration, Instant};
 
 /// How often the objects are looked at.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often what is ready is looked at.
+const AGAIN: Duration = Duration::from_millis(300);
+/// How long before the deadline of an operation the looking ends.
+const BEFORE: Duration = Duration::from_secs(5);
 
 /// What was seen while `helm` waited.
 #[derive(Default)]
@@ -87,6 +92,43 @@ impl Watched<'_> {
         }
     }
 
+    /// Looks at what helm says is ready until it stays so; what is wrong with what does not.
+    pub(super) async fn settle(&self) -> Option<String> {
+        let revision = newest_of(self.cluster, self.namespace, self.name).await.ok()??;
+        let record = record(self.cluster, &revision).await.ok()??;
+        let all = of_manifest(self.cluster, record.manifest(), self.namespace).await.ok()?;
+        let names = workloads(&all);
+        let (begun, mut settled, mut bad) = (Instant::now(), Settled::default(), None::<Instant>);
+        loop {
+            let live = self.cluster.live(names.iter().cloned(), LABEL).await.ok()?;
+            let waiting = unready(&names, &live, begun.elapsed());
+            let Some((name, object, why)) = waiting.first() else {
+                let objects: Vec<&Value> = names.iter().filter_map(|name| found(&live, name)).collect();
+                if settled.look(self.cluster, &objects).await.unwrap_or(true) || self.is_over() {
+                    return None;
+                }
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            };
+            settled.reset();
+            match self.hopeless(&waiting).await {
+                Some(told) if bad.get_or_insert_with(Instant::now).elapsed() >= GRACE => return Some(told),
+                Some(_) => {}
+                None => bad = None,
+            }
+            if self.is_over() {
+                return Some(self.told(name, object, &format!("not ready in time: {why}")).await);
+            }
+            self.ctx.progress(format!("{}/{}: {why}", name.kind, name.name));
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let deadline = self.ctx.deadline.map(|deadline| deadline - BEFORE);
+        self.ctx.is_cancelled() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// An object whose pods will not become ready by themselves, with what the cluster says of it.
     async fn hopeless(&self, waiting: &[Waiting<'_>]) -> Option<String> {
         for (name, object, _) in waiting {
@@ -99,7 +141,7 @@ impl Watched<'_> {
     }
 
     async fn told(&self, name: &Name, object: &Value, why: &str) -> String {
-        let report = report(self.cluster, object).await;
+        let report = report(self.cluster, object, why).await;
         format!("{}/{} is not ready: {why}\n{report}", name.kind, name.name).trim_end().to_string()
     }
 

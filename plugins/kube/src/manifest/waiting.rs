@@ -2,10 +2,10 @@
 
 use super::group::Group;
 use super::observe::{selector, short};
-use crate::patience::{Pauses, is_over};
+use crate::patience::{AGAIN, Pauses, is_over};
 use dtm_cluster::ready::{Status, status};
 use dtm_cluster::report::{GRACE, report, stuck};
-use dtm_cluster::{Cluster, Name, found};
+use dtm_cluster::{Cluster, Name, Settled, found};
 use dtm_plugin::serde_json::Value;
 use dtm_plugin::{Ctx, Failure};
 use std::time::{Duration, Instant};
@@ -39,6 +39,7 @@ impl<'a> Patience<'a> {
         let begun = Instant::now();
         let mut pauses = Pauses::default();
         let mut bad: Option<Instant> = None;
+        let mut settled = Settled::default();
         loop {
             let there = self.cluster.live(names.iter().cloned(), &selector(Some(self.group))).await?;
             let mut waiting: Vec<(&Name, &Value, String)> = vec![];
@@ -56,7 +57,17 @@ impl<'a> Patience<'a> {
                     Status::Failed(why) => return Err(self.failure(name, object, &why).await),
                 }
             }
-            let Some((name, object, why)) = waiting.first() else { return Ok(()) };
+            let Some((name, object, why)) = waiting.first() else {
+                let objects: Vec<&Value> = names.iter().filter_map(|name| found(&there, name)).collect();
+                // Where pods may not be listed, what their objects say has to do.
+                if settled.look(self.cluster, &objects).await.unwrap_or(true) || is_over(self.ctx) {
+                    return Ok(());
+                }
+                self.ctx.progress("all are ready; waiting to see whether they stay so");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            };
+            settled.reset();
             self.ctx.progress(format!(
                 "{} of {} ready; {}: {why}",
                 names.len() - waiting.len(),
@@ -93,7 +104,7 @@ impl<'a> Patience<'a> {
     }
 
     async fn failure(&self, name: &Name, object: &Value, why: &str) -> Failure {
-        let report = report(self.cluster, object).await;
+        let report = report(self.cluster, object, why).await;
         let text = format!("{} is not ready: {why}\n{report}", short(name, self.group));
         Failure::clean(text.trim_end().to_string()).input("objects")
     }
