@@ -30,6 +30,8 @@ impl Drop for Sandbox {
 static UUID: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").ok());
 static TOOK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r" \(\d+\.\ds\)").ok());
+/// How long git tried to connect.
+static TRIED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r" after \d+ ms").ok());
 /// What Kubernetes adds to the names of pods: that of a Deployment's template, and of each.
 static POD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(-[0-9a-f]{8,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\b").ok());
@@ -134,7 +136,13 @@ impl Sandbox {
         text = text.replace(&format!("dtm {}", env!("CARGO_PKG_VERSION")), "dtm [VERSION]");
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         text = text.replace(&format!("tester@{host}"), "tester@[HOST]");
-        for (regex, with) in [(&UUID, "[UUID]"), (&TOOK, ""), (&PROCESS, "process [PID]"), (&POD, "-[POD]")] {
+        for (regex, with) in [
+            (&UUID, "[UUID]"),
+            (&TOOK, ""),
+            (&PROCESS, "process [PID]"),
+            (&POD, "-[POD]"),
+            (&TRIED, " after 0 ms"),
+        ] {
             if let Some(regex) = &**regex {
                 text = regex.replace_all(&text, with).into_owned();
             }
