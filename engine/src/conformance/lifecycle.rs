@@ -27,6 +27,8 @@ struct Lifecycle<'a> {
     cases: &'a Cases,
     report: &'a mut Report,
     made: BTreeMap<String, Made>,
+    /// What others manage.
+    existing: BTreeMap<String, Made>,
     /// Kinds of which a case was changed.
     changed: BTreeSet<String>,
     /// Optional questions that the plugin answers.
@@ -45,8 +47,16 @@ pub(super) async fn run(
         Some(plugin) => plugin.hello(&VERSIONS).await.ok(),
         None => None,
     };
-    let mut lifecycle =
-        Lifecycle { all, examined, cases, report, made: BTreeMap::new(), changed: BTreeSet::new(), manifest };
+    let mut lifecycle = Lifecycle {
+        all,
+        examined,
+        cases,
+        report,
+        made: BTreeMap::new(),
+        existing: BTreeMap::new(),
+        changed: BTreeSet::new(),
+        manifest,
+    };
     for id in &order {
         lifecycle.create(*id).await;
     }
@@ -87,7 +97,7 @@ impl<'a> Lifecycle<'a> {
     /// The outputs so far, for one form of the program.
     fn known(&self, program: &Program) -> Known {
         let known = Known::default();
-        for (addr, made) in &self.made {
+        for (addr, made) in self.made.iter().chain(&self.existing) {
             program.find(addr).into_iter().for_each(|id| known.set(id, made.outputs.clone()));
         }
         known
@@ -132,6 +142,30 @@ impl<'a> Lifecycle<'a> {
         self.manifest.as_ref().is_some_and(|m| m.can(method, kind))
     }
 
+    /// An object that others manage: it is found by its key, and read.
+    async fn found(&mut self, subject: &str, addr: String, trial: &Trial<'_>, op: &str, inputs: Fields) {
+        let looked = async {
+            let ids = trial.find(op, &inputs).await?;
+            let [id] = &*ids else {
+                return Err(format!("`find` gives {} ids for an object that exists", ids.len()));
+            };
+            let made = Made {
+                op: op.into(),
+                id: id.clone(),
+                inputs: inputs.clone(),
+                outputs: Fields::new(),
+                private: Value::Null,
+            };
+            let Some(seen) = trial.read(&made).await? else {
+                return Err("`read` says that what `find` gives is absent".to_string());
+            };
+            crate::plugin::conforms(&trial.kind, &seen.outputs)?;
+            Ok(Made { outputs: seen.outputs, ..made })
+        };
+        let result = looked.await.map(|made| _ = self.existing.insert(addr, made));
+        self.report.hold(subject, Rule::Find, result);
+    }
+
     /// Everything up to an object that is there.
     async fn create(&mut self, id: InstanceId) {
         let program = self.cases.program().clone();
@@ -142,6 +176,9 @@ impl<'a> Lifecycle<'a> {
             Err(why) => return self.report.note(&subject, Rule::Create, Outcome::NotTried(why)),
         };
         let op = OpKey::fresh().0;
+        if program.instance(id).existing {
+            return self.found(&subject, addr, &trial, &op, inputs).await;
+        }
         if !self.is_examined(id) {
             match trial.create(&op, &inputs).await {
                 Ok(made) => _ = self.made.insert(addr, made),

@@ -2,6 +2,7 @@
 
 mod manifest;
 mod namespace;
+mod object;
 mod patience;
 mod secret;
 mod wait;
@@ -28,5 +29,5 @@ dtm_plugin::export_plugin! {
     interface: interface::HASH,
     settings: Settings,
     place: dtm_cluster::place,
-    kinds: [manifest::Manifest, namespace::Namespace, secret::Secret, wait::Wait]
+    kinds: [manifest::Manifest, namespace::Namespace, object::Object, secret::Secret, wait::Wait]
 }

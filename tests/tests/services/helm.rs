@@ -622,14 +622,12 @@ fn a_kill_at_any_request_leaves_nothing_stuck() {
                         // Requests before helm runs kill nobody. Then it is the last process that helm was: there is one for the
                         // plan, and one for the change.
                         armed.process(u32::MAX >> 1);
-                        let mut known = None;
+                        let mut known: Option<u32> = None;
                         while child.try_wait().expect("a child").is_none() {
-                            let now = std::fs::read_to_string(&pid)
-                                .ok()
-                                .and_then(|text| text.trim().parse::<u32>().ok());
-                            if now.is_some() && now != known {
-                                armed.process(now.expect("a process"));
-                                known = now;
+                            let text = std::fs::read_to_string(&pid).unwrap_or_default();
+                            if let Some(now) = text.trim().parse().ok().filter(|now| known != Some(*now)) {
+                                armed.process(now);
+                                known = Some(now);
                             }
                             std::thread::sleep(Duration::from_millis(5));
                         }
