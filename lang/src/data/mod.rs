@@ -221,7 +221,7 @@ pub(crate) fn elements(file: FileId, path: &str, text: &str, tree: Node) -> Vec<
     match tree.kind {
         NodeKind::Seq(items) if documents > 1 => items,
         NodeKind::Scalar(value) if matches!(value.data, Data::Null) => vec![],
-        kind => vec![Node { kind, ..tree }],
+        kind @ (NodeKind::Scalar(_) | NodeKind::Seq(_) | NodeKind::Map(_)) => vec![Node { kind, ..tree }],
     }
 }
 

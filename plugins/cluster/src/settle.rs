@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::names::{kind, uid};
+use crate::names::{kind, metadata, uid};
 use crate::ready;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -56,8 +56,13 @@ fn runs(object: &Value) -> bool {
 }
 
 fn of_pod(pod: &Value, now: Timestamp) -> Vec<Young> {
-    if ready::condition(pod, "Ready").is_none_or(|(status, ..)| status != "True") {
+    let phase = pod.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default();
+    if matches!(phase, "Succeeded" | "Failed") || metadata(pod).get("deletionTimestamp").is_some() {
         return vec![];
+    }
+    if ready::condition(pod, "Ready").is_none_or(|(status, ..)| status != "True") {
+        // It crashed just now, and its object will say so in a moment.
+        return vec![(uid(pod).to_string(), String::new(), 0)];
     }
     let list = |pointer: &str| pod.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     let text = |value: &Value, pointer: &str| {
@@ -105,7 +110,8 @@ mod tests {
         // The clock of the cluster is ahead.
         assert_eq!(of_pod(&pod("2030-01-02T03:04:45Z", "True", Value::Null), now), [young]);
         assert_eq!(of_pod(&pod("2030-01-02T03:02:04Z", "True", Value::Null), now), []);
-        assert_eq!(of_pod(&pod("2030-01-02T03:04:04Z", "False", Value::Null), now), []);
+        let crashed = of_pod(&pod("2030-01-02T03:04:04Z", "False", Value::Null), now);
+        assert_eq!(crashed, [("1".to_string(), String::new(), 0)]);
         assert_eq!(of_pod(&pod("2030-01-02T03:04:04Z", "True", json!({ "httpGet": {} })), now), []);
     }
 }
