@@ -106,7 +106,10 @@ mod tests {
             })
         };
         let young = ("1".to_string(), "web".to_string(), 2);
-        assert_eq!(of_pod(&pod("2030-01-02T03:04:04Z", "True", Value::Null), now), [young.clone()]);
+        assert_eq!(
+            of_pod(&pod("2030-01-02T03:04:04Z", "True", Value::Null), now),
+            std::slice::from_ref(&young)
+        );
         // The clock of the cluster is ahead.
         assert_eq!(of_pod(&pod("2030-01-02T03:04:45Z", "True", Value::Null), now), [young]);
         assert_eq!(of_pod(&pod("2030-01-02T03:02:04Z", "True", Value::Null), now), []);
